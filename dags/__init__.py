@@ -1,0 +1,1 @@
+"""Airflow DAGs: which program runs after which, and on which day."""

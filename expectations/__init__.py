@@ -1,0 +1,1 @@
+"""The data contract: the tables, the shop file, where things lie, and the suites that check them."""

@@ -1,0 +1,224 @@
+"""The lake: where the tables that programs hand to each other lie under `NIGHTJAR_ROOT`, and how they are replaced.
+
+A version of a partition is an immutable folder of Parquet files, and a small pointer file names the one in force:
+
+    lake/interactions/ds=2011-11-09/3f0c…-81d2/part-0000.parquet
+    lake/interactions/ds=2011-11-09/current.json      {"path": …, "fingerprint": …, "rows": …}
+
+Readers follow the pointer, so that they see a partition whole or not at all, also while a backfill replaces it and
+also on object stores, which cannot rename. Each attempt writes to a folder of its own: one that died, or that lives
+on after its task was given up, spoils nothing. The fingerprint is a hash of everything the partition was computed
+from; a program whose partition already carries the fingerprint that it would write has nothing to do. That is what
+makes a re-run cheap, and what one night may take from another.
+
+Published tables are staged in the same way: their files already lie inside the Delta table, under
+`tables/<name>/ds=…`, but no reader sees them before `jobs.publish_tables` commits them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from expectations.tables import NightError, Table, TableContractError
+
+_POINTER = "current.json"
+
+
+def fingerprint_of(*parts: Any) -> str:
+    """A short hash of anything JSON can write: the same parts, the same 20 hexadecimal digits."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@dataclass(frozen=True)
+class Version:
+    """The version of a partition that is in force. `path` is absolute; `facts` is what its program noted."""
+
+    path: str
+    fingerprint: str
+    rows: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The tables under one root, a local path or an object-store URL such as `s3://bucket/nightjar`."""
+
+    root: str
+
+    def __post_init__(self) -> None:
+        if "://" not in self.root:
+            object.__setattr__(self, "root", str(Path(self.root).resolve()))
+
+    def claim(self, shop_name: str) -> None:
+        """Ties this root to one shop: two shops' partitions of the same `ds` would replace each other.
+
+        Raises:
+            NightError: the root already belongs to another shop.
+        """
+        path = f"{self.root}/shop.json"
+        owner = self._read_json(path)
+        if owner is None:
+            self._write_json(path, {"shop": shop_name})
+        elif owner["shop"] != shop_name:
+            raise NightError(
+                f"{self.root} belongs to the shop {owner['shop']!r}, and a root holds one shop. "
+                f"Received: shop {shop_name!r}. Set NIGHTJAR_ROOT to another place for it."
+            )
+
+    def table_path(self, table: Table) -> str:
+        """The folder of a table; for a published one, the Delta table that readers open."""
+        return f"{self.root}/{'tables' if table.home == 'published' else 'lake'}/{table.name}"
+
+    def partition_path(self, table: Table, ds: str, model: str | None = None) -> str:
+        """The folder of a partition; tables that models write have one partition per model in each `ds`."""
+        return f"{self.table_path(table)}/{_partition(ds, model)}"
+
+    def current(self, table: Table, ds: str, model: str | None = None) -> Version | None:
+        """The version in force, or None when the partition was never built."""
+        pointer = self._read_json(self._pointer_path(table, ds, model))
+        if pointer is None:
+            return None
+        return Version(**{**pointer, "path": f"{self.table_path(table)}/{pointer['path']}"})
+
+    def require(self, table: Table, ds: str, model: str | None = None) -> Version:
+        """The version in force.
+
+        Raises:
+            TableContractError: the partition was never built; says which program builds it.
+        """
+        version = self.current(table, ds, model)
+        if version is None:
+            of_model = f" model={model}" if model else ""
+            raise TableContractError(
+                f"{table.name} ds={ds}{of_model}: no such partition under {self.root}. Was {table.built_by} run for it?"
+            )
+        return version
+
+    def days(self, table: Table, until: str | None = None, since: str | None = None) -> list[str]:
+        """The partitions' days that exist, in order, `since` and `until` included."""
+        found = []
+        for name in self._folder_names(self.table_path(table)):
+            match = re.fullmatch(r"ds=(\d{4}-\d{2}-\d{2})", name)
+            if match and (until is None or match[1] <= until) and (since is None or match[1] >= since):
+                found.append(match[1])
+        return sorted(found)
+
+    def models(self, table: Table, ds: str) -> list[str]:
+        """Which models have a partition in force for `ds`, in alphabetical order."""
+        names = self._folder_names(self.partition_path(table, ds))
+        models = [name.removeprefix("model=") for name in names if name.startswith("model=")]
+        return sorted(m for m in models if self.current(table, ds, m))
+
+    def new_version_path(
+        self, table: Table, ds: str, fingerprint: str, model: str | None = None, attempt: str | None = None
+    ) -> str:
+        """Where to write a version before `commit`; not seen by readers until then.
+
+        Args:
+            attempt: tells attempts apart; random unless several programs write one version together.
+        """
+        return f"{self.partition_path(table, ds, model)}/{fingerprint}-{attempt or uuid.uuid4().hex[:8]}"
+
+    def commit(
+        self, table: Table, ds: str, path: str, fingerprint: str, rows: int, model: str | None = None, **facts: Any
+    ) -> Version:
+        """Puts a version that is completely written in force, in one atomic step."""
+        version = Version(path, fingerprint, rows, facts)
+        relative = path.removeprefix(f"{self.table_path(table)}/")
+        self._write_json(self._pointer_path(table, ds, model), {**asdict(version), "path": relative})
+        return version
+
+    def note_validated(self, table: Table, ds: str, version: Version) -> None:
+        """Notes that this very version of a partition passed its expectations."""
+        self._write_json(self._validated_path(table, ds), {"path": version.path})
+
+    def is_validated(self, table: Table, ds: str) -> bool:
+        """Whether the version in force is the one that passed its expectations."""
+        noted, version = self._read_json(self._validated_path(table, ds)), self.current(table, ds)
+        return noted is not None and version is not None and noted["path"] == version.path
+
+    def read(
+        self,
+        table: Table,
+        ds: str,
+        model: str | None = None,
+        columns: Iterable[str] | None = None,
+        filter: pads.Expression | None = None,
+    ) -> pa.Table:
+        """A partition as an Arrow table, for programs without Spark."""
+        version = self.require(table, ds, model)
+        filesystem, path = fs.FileSystem.from_uri(version.path)
+        dataset = pads.dataset(path, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
+        return dataset.to_table(columns=list(columns) if columns else None, filter=filter)
+
+    def write(
+        self, table: Table, ds: str, rows: pa.Table, fingerprint: str, model: str | None = None, **facts: Any
+    ) -> Version:
+        """Writes and commits a partition from an Arrow table, for programs without Spark.
+
+        Raises:
+            TableContractError: the columns are not those of the contract.
+        """
+        require_columns(table, ds, rows.column_names)
+        path = self.new_version_path(table, ds, fingerprint, model)
+        filesystem, local = fs.FileSystem.from_uri(path)
+        filesystem.create_dir(local, recursive=True)
+        pq.write_table(rows.select(table.column_names), f"{local}/part-00000.parquet", filesystem=filesystem)
+        return self.commit(table, ds, path, fingerprint, rows.num_rows, model, **facts)
+
+    def _pointer_path(self, table: Table, ds: str, model: str | None) -> str:
+        # A Delta table's folder holds nothing but what Delta knows, so the pointers to staged versions lie elsewhere.
+        folder = f"{self.root}/{'staged' if table.home == 'published' else 'lake'}/{table.name}"
+        return f"{folder}/{_partition(ds, model)}/{_POINTER}"
+
+    def _validated_path(self, table: Table, ds: str) -> str:
+        return f"{self.root}/validated/{table.name}/{_partition(ds, None)}.json"
+
+    def _folder_names(self, path: str) -> list[str]:
+        filesystem, local = fs.FileSystem.from_uri(path)
+        selector = fs.FileSelector(local, allow_not_found=True)
+        return [info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.Directory]
+
+    def _read_json(self, path: str) -> dict[str, Any] | None:
+        filesystem, local = fs.FileSystem.from_uri(path)
+        if filesystem.get_file_info(local).type != fs.FileType.File:
+            return None
+        with filesystem.open_input_stream(local) as stream:
+            content: dict[str, Any] = json.loads(stream.readall())
+        return content
+
+    def _write_json(self, path: str, content: dict[str, Any]) -> None:
+        filesystem, local = fs.FileSystem.from_uri(path)
+        filesystem.create_dir(local.rsplit("/", 1)[0], recursive=True)
+        # A local file is written beside its place and renamed; an object store's put is atomic by itself.
+        is_local = isinstance(filesystem, fs.LocalFileSystem)
+        target = f"{local}.{fingerprint_of(content)}.tmp" if is_local else local
+        with filesystem.open_output_stream(target) as stream:
+            stream.write(json.dumps(content, sort_keys=True, indent=1).encode())
+        if is_local:
+            filesystem.move(target, local)
+
+
+def _partition(ds: str, model: str | None) -> str:
+    return f"ds={ds}/model={model}" if model else f"ds={ds}"
+
+
+def require_columns(table: Table, ds: str, found: Iterable[str]) -> None:
+    """Raises TableContractError unless every column of the contract is there."""
+    found = list(found)
+    missing = [name for name in table.column_names if name not in found]
+    if missing:
+        raise TableContractError(f"{table.name} ds={ds}: missing columns {missing}. Found: {found}")

@@ -1,0 +1,137 @@
+"""How every program of the night starts and how it ends: the same flags, one log format, one-line errors.
+
+The flags' defaults come from the environment (`NIGHTJAR_ROOT`, `NIGHTJAR_DATA`, `SHOP`, `DS`), and it is read only
+here: below `main()` everything is passed in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+from expectations.lake import Lake, fingerprint_of
+from expectations.shop import Shop, load_shop
+from expectations.tables import NightError, ds_from_text
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a program was asked to work on.
+
+    Attributes:
+        data: where raw data lies, for `{data}` in shop files.
+        code: hash of the sources of the programs; part of every fingerprint.
+        now: when the program started, in UTC: the one reading of the clock.
+    """
+
+    lake: Lake
+    data: str
+    shop: Shop
+    ds: str
+    run_id: str
+    code: str
+    now: datetime
+
+    @property
+    def backtest_as_of(self) -> str:
+        """The day that the backtest's models may know up to."""
+        return days_before(self.ds, self.shop.horizon_days)
+
+
+def days_before(ds: str, days: int) -> str:
+    """The day that lies `days` before `ds`."""
+    return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
+
+
+def end_of(ds: str) -> datetime:
+    """The moment `ds` is over, in UTC: events at or after it belong to the future."""
+    return datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time(), tzinfo=timezone.utc)
+
+
+def night_parser(module_doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the flags that every program takes."""
+    parser = argparse.ArgumentParser(
+        description=module_doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    env = os.environ
+    parser.add_argument("--ds", default=env.get("DS"), help="the last complete day of data, YYYY-MM-DD (DS)")
+    parser.add_argument("--shop", default=env.get("SHOP", "demo"), help="a name, or a path to a .toml file (SHOP)")
+    parser.add_argument(
+        "--root", default=env.get("NIGHTJAR_ROOT", "./data"), help="where all is written (NIGHTJAR_ROOT)"
+    )
+    parser.add_argument("--data", default=env.get("NIGHTJAR_DATA", "../shared/data"), help="raw data (NIGHTJAR_DATA)")
+    parser.add_argument(
+        "--models", default=env.get("MODELS"), help="comma-separated; in place of the shop file's `models` (MODELS)"
+    )
+    parser.add_argument(
+        "--top-k", default=env.get("TOP_K"), help="items per user; in place of the shop file's `top_k` (TOP_K)"
+    )
+    parser.add_argument("--run-id", default=env.get("RUN_ID", "manual"), help="noted in run_manifest (RUN_ID)")
+    return parser
+
+
+def night_from(arguments: argparse.Namespace) -> Night:
+    """Checks the common flags at the door.
+
+    Raises:
+        NightError: no `ds`, or one that is no day; a shop file that cannot be; a root of another shop.
+    """
+    if not arguments.ds:
+        raise NightError("No day was given. Set --ds (or DS) to the last complete day of data, such as 2011-11-09.")
+    shop = _overridden(load_shop(arguments.shop), arguments.models, arguments.top_k)
+    data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
+    lake = Lake(arguments.root)
+    lake.claim(shop.name)
+    return Night(
+        lake, data, shop, ds_from_text(arguments.ds), arguments.run_id, code_version(), datetime.now(timezone.utc)
+    )
+
+
+def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
+    """The shop with what the trigger form or a flag says in place of its file; empty text says nothing."""
+    changes: dict[str, object] = {}
+    if models:
+        changes["models"] = tuple(name.strip() for name in models.split(",") if name.strip())
+    if top_k:
+        if not top_k.isdigit():
+            raise NightError(f"--top-k must be a whole number from 1. Received: {top_k!r}")
+        changes["top_k"] = int(top_k)
+    try:
+        return replace(shop, **changes)  # type: ignore[arg-type]
+    except ValueError as err:
+        raise NightError(f"shop {shop.name}: {err}") from err
+
+
+def code_version() -> str:
+    """A hash of the sources that decide what a night writes: another version of the code computes anew."""
+    sources = sorted(p for folder in ("expectations", "jobs", "models") for p in (REPOSITORY / folder).rglob("*.py"))
+    configs = sorted((REPOSITORY / "models" / "configs").glob("*.toml"))
+    return fingerprint_of([[str(p.relative_to(REPOSITORY)), p.read_text("utf-8")] for p in (*sources, *configs)])
+
+
+def run_program(main: Callable[[Sequence[str] | None], None]) -> None:
+    """Runs `main` as a program: logs to standard error, exits 1 with the reason on the last line."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    for noisy in ("py4j", "great_expectations", "matplotlib", "alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    started = time.monotonic()
+    try:
+        main(None)
+    except NightError as err:
+        logger.debug("stopped", exc_info=True)
+        print(f"ERROR {err}", file=sys.stderr, flush=True)
+        sys.exit(1)
+    logger.info("finished: seconds=%.1f", time.monotonic() - started)

@@ -1,0 +1,242 @@
+"""A shop: one TOML file that says where its raw drops lie, how their columns map onto the contract, and its rules.
+
+The files that ship are in `jobs/shops/`; `SHOP=` takes the name of one of them or a path to any other.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from expectations.settings import SettingsError, settings_from_mapping
+from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
+
+SHIPPED_SHOPS = Path(__file__).resolve().parents[1] / "jobs" / "shops"
+
+FileFormat = Literal["csv", "json", "parquet"]
+
+
+@dataclass(frozen=True)
+class RejectRule:
+    """Rows of a raw file that do not become events, by the value of one raw column.
+
+    Exactly one condition is set. Text that is not a number fails `at_most` and `below` only if it is a number.
+    """
+
+    reason: str
+    column: str
+    is_null: bool | None = None
+    matches: str | None = None
+    not_matches: str | None = None
+    at_most: float | None = None
+    below: float | None = None
+    one_of: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        conditions = [f.name for f in fields(self)[2:] if getattr(self, f.name) is not None]
+        if len(conditions) != 1:
+            raise ValueError(f"rule {self.reason!r} needs exactly one condition. Received: {conditions}")
+        for pattern in (self.matches, self.not_matches):
+            if pattern is not None:
+                _require_regex(pattern)
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A kind of file in the drop of a day.
+
+    Attributes:
+        path: where the file of a day lies. `{ds}` stands for the day, `{data}` for `NIGHTJAR_DATA`, `{root}` for
+            `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder.
+        columns: contract column -> raw column.
+        constants: contract column -> the same text in every row.
+        event_types: raw word -> one of EVENT_TYPES; empty when the raw column already holds these.
+        time_format: how times are written, in Spark's datetime pattern.
+        timezone: the zone that raw times are in.
+        separator: between the parts of a category path or a list of interests.
+    """
+
+    path: str
+    format: str = "csv"
+    columns: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    event_types: dict[str, str] = field(default_factory=dict)
+    time_format: str = "yyyy-MM-dd HH:mm:ss"
+    timezone: str = "UTC"
+    separator: str = ">"
+    reject: tuple[RejectRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.format not in ("csv", "json", "parquet"):
+            raise ValueError(f"`format` must be csv, json (one object a line) or parquet. Received: {self.format!r}")
+        if "{ds}" not in self.path:
+            raise ValueError(f"`path` must hold {{ds}}, the day of the drop. Received: {self.path!r}")
+        unknown = set(re.findall(r"\{(\w*)\}", self.path)) - {"ds", "data", "root"}
+        if unknown:
+            raise ValueError(f"`path` may hold {{ds}}, {{data}} and {{root}}. Received: {sorted(unknown)}")
+        both = set(self.columns) & set(self.constants)
+        if both:
+            raise ValueError(f"{sorted(both)} stand in `columns` and in `constants`; keep one")
+        foreign = set(self.event_types.values()) - set(EVENT_TYPES)
+        if foreign:
+            raise ValueError(f"`event_types` must lead to {', '.join(EVENT_TYPES)}. Received: {sorted(foreign)}")
+
+
+@dataclass(frozen=True)
+class Drops:
+    """When a day's drop is complete, and what a day without one means.
+
+    Attributes:
+        missing_day: `error`, or `closed`: the shop was shut, and the night publishes from the log so far.
+        wait_hours: how long after the end of the day a night waits for its drop.
+        settle_seconds: a file counts as written when it has not changed for so long.
+        complete_marker: path of a file that appears when the drop is complete; then `settle_seconds` is not used.
+        max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
+        min_rows_share: a day with fewer rows than this share of the median of the last 28 drops fails.
+    """
+
+    missing_day: str = "error"
+    wait_hours: float = 6.0
+    settle_seconds: float = 60.0
+    complete_marker: str | None = None
+    max_reject_share: float = 0.05
+    min_rows_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.missing_day not in ("error", "closed"):
+            raise ValueError(f"`missing_day` must be error or closed. Received: {self.missing_day!r}")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What a night needs to know of a shop. Checks itself; see README, "Bring your own shop".
+
+    Attributes:
+        events, items, users: the raw files. Without `items` or `users` they are derived from the events:
+            `items_from_events` and `users_from_events` map contract columns to raw columns of the events file.
+        items_file: `full` (an item that is not in the day's file is no longer sold) or `changes`.
+        event_weights: event type -> what one such event says of a taste; types that are absent weigh nothing.
+        target_events: the event types that a good recommendation leads to; the backtest's truth.
+        horizon_days: how many days the backtest holds back, and judges on.
+        top_k: items per user in the published lists.
+        repeats: may an item be recommended to somebody who bought it? `allowed` or `never`.
+        active_days: users without an event for so many days get no list; 0 means everybody gets one.
+        max_history: events per user that `histories` keeps.
+        num_candidates: items per user that each retrieval model proposes.
+        models: which models run, by the names in models/configs.
+        primary_metric: what the gate compares, at `top_k`.
+        seed: of everything random.
+    """
+
+    name: str
+    events: RawFile
+    title: str = ""
+    source: str = ""
+    currency: str = ""
+    items: RawFile | None = None
+    users: RawFile | None = None
+    items_from_events: dict[str, str] = field(default_factory=dict)
+    users_from_events: dict[str, str] = field(default_factory=dict)
+    items_file: str = "full"
+    drops: Drops = field(default_factory=Drops)
+    event_weights: dict[str, float] = field(
+        default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}
+    )
+    target_events: tuple[str, ...] = ("purchase",)
+    horizon_days: int = 30
+    top_k: int = 10
+    repeats: str = "allowed"
+    active_days: int = 0
+    max_history: int = 200
+    num_candidates: int = 100
+    models: tuple[str, ...] = ("all_time_popularity", "recent_demand", "item_item", "two_tower", "deep_cf")
+    primary_metric: str = "ndcg"
+    seed: int = 20240101
+    folder: str = field(default=".", metadata={"not_in_file": True})
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", self.name):
+            raise ValueError(f"`name` must be lower-case letters, digits and _. Received: {self.name!r}")
+        if self.items_file not in ("full", "changes"):
+            raise ValueError(f"`items_file` must be full or changes. Received: {self.items_file!r}")
+        if self.repeats not in ("allowed", "never"):
+            raise ValueError(f"`repeats` must be allowed or never. Received: {self.repeats!r}")
+        for name in ("horizon_days", "top_k", "max_history", "num_candidates"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if self.num_candidates < 2 * self.top_k:
+            raise ValueError(
+                f"`num_candidates` must be at least twice `top_k`, so that rules can remove some. "
+                f"Received: num_candidates={self.num_candidates}, top_k={self.top_k}"
+            )
+        if not self.models:
+            raise ValueError("`models` must name at least one model")
+        _require_event_types("event_weights", set(self.event_weights))
+        _require_event_types("target_events", set(self.target_events))
+        _require_columns("events.columns", self.events, set(EVENTS.column_names) - {"ds"})
+        for required in ("event_time", "user_id", "item_id"):
+            if required not in self.events.columns:
+                raise ValueError(f"`events.columns` must map {required!r}")
+        if "event_type" not in {**self.events.columns, **self.events.constants}:
+            raise ValueError("`event_type` must stand in `events.columns` or `events.constants`")
+        allowed_items = set(ITEM_UPDATES.column_names) - {"ds", "last_seen"}
+        allowed_users = set(USER_UPDATES.column_names) - {"ds", "last_seen"}
+        for raw, key, allowed in ((self.items, "item_id", allowed_items), (self.users, "user_id", allowed_users)):
+            if raw is not None:
+                _require_columns(f"{key[:4]}s.columns", raw, allowed)
+                if key not in raw.columns:
+                    raise ValueError(f"`{key[:4]}s.columns` must map {key!r}")
+        for name, mapping, allowed in (
+            ("items_from_events", self.items_from_events, allowed_items - {"item_id", "is_available"}),
+            ("users_from_events", self.users_from_events, allowed_users - {"user_id"}),
+        ):
+            foreign = set(mapping) - allowed
+            if foreign:
+                raise ValueError(f"`{name}` maps {sorted(foreign)}; it may map {sorted(allowed)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings but where the file lies: what a fingerprint is taken of."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
+
+
+def load_shop(name_or_path: str) -> Shop:
+    """Reads a shop file, by the name of one that ships or by its path.
+
+    Raises:
+        SettingsError: there is no such file, it is no TOML, or it says something it cannot mean.
+    """
+    is_path = "/" in name_or_path or name_or_path.endswith(".toml")
+    path = Path(name_or_path) if is_path else SHIPPED_SHOPS / f"{name_or_path}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED_SHOPS.glob("*.toml")))
+        raise SettingsError(f"There is no shop file {path}. SHOP takes a path to a .toml file, or one of: {shipped}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise SettingsError(f"{path} is not TOML: {err}") from err
+    if "folder" in values:
+        raise SettingsError(f"{path}: unknown key 'folder'.")
+    shop = settings_from_mapping(Shop, values, str(path))
+    return Shop(**{**{f.name: getattr(shop, f.name) for f in fields(shop)}, "folder": str(path.resolve().parent)})
+
+
+def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
+    foreign = (set(raw.columns) | set(raw.constants)) - allowed
+    if foreign:
+        raise ValueError(f"`{where}` maps {sorted(foreign)}; the contract has {sorted(allowed)}")
+
+
+def _require_event_types(where: str, words: set[str]) -> None:
+    foreign = words - set(EVENT_TYPES)
+    if foreign:
+        raise ValueError(f"`{where}` must name {', '.join(EVENT_TYPES)}. Received: {sorted(foreign)}")
+
+
+def _require_regex(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as err:
+        raise ValueError(f"{pattern!r} is not a regular expression: {err}") from err

@@ -1,0 +1,418 @@
+"""Every table of Nightjar: its columns, key and home. The one place where a column name is decided.
+
+Standard library only, so that DAG files may import it. Types are written in Spark's DDL.
+
+Two homes (see `expectations.lake` and `jobs.publish_tables`):
+
+- `lake`: what programs hand to each other; plain Parquet, one immutable version per partition.
+- `published`: what the shop reads; Delta, partitioned by `ds`, replaced one partition at a time.
+
+`ds` is the partition, the last complete day of data, as `YYYY-MM-DD` text in every table. In lake tables
+a row of partition `ds` depends on nothing that happened after `ds` ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+EVENT_TYPES = ("view", "click", "cart", "purchase")
+
+PADDING_INDEX = 0
+"""Index of "nothing here"; no vocabulary value ever has it."""
+UNKNOWN_INDEX = 1
+"""Index of a value that the vocabulary does not hold."""
+FIRST_VALUE_INDEX = 2
+
+
+class NightError(Exception):
+    """A night cannot go on, for a reason that its message gives in one line: rule, what came, what to do."""
+
+
+class TableContractError(NightError):
+    """A table, or a partition of it, is missing or does not keep its contract."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; `type` in Spark's DDL. `nullable` says whether "not known" is an answer."""
+
+    name: str
+    type: str
+    nullable: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; `key` names the columns that are unique together."""
+
+    name: str
+    home: Literal["lake", "published"]
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    built_by: str
+    comment: str = ""
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def ddl(self) -> str:
+        """The schema as Spark reads it: `name type [NOT NULL], ...`."""
+        return ", ".join(f"{c.name} {c.type}{'' if c.nullable else ' NOT NULL'}" for c in self.columns)
+
+
+def ds_from_text(text: str) -> str:
+    """Returns `text` if it is a day written `YYYY-MM-DD`.
+
+    Raises:
+        NightError: it is not; `2011-2-30` or `20111109` would otherwise become a partition nobody reads.
+    """
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        try:
+            return date.fromisoformat(text).isoformat()
+        except ValueError:
+            pass
+    raise NightError(f"`ds` must be a day written YYYY-MM-DD, such as 2011-11-09. Received: {text!r}")
+
+
+def _lake(name: str, key: str, columns: tuple[Column, ...], built_by: str, comment: str = "") -> Table:
+    ds = Column("ds", "string", comment="the last complete day of data, YYYY-MM-DD")
+    return Table(name, "lake", ("ds", *key.split()), (ds, *columns), built_by, comment)
+
+
+# --- What the shop tells us, day by day ---------------------------------------------------------------
+
+EVENTS = _lake(
+    "events",
+    "",
+    (
+        Column("event_time", "timestamp", comment="UTC"),
+        Column("user_id", "string"),
+        Column("item_id", "string"),
+        Column("event_type", "string", comment="one of EVENT_TYPES"),
+        Column("quantity", "double", comment="units; negative when a purchase came back"),
+        Column("price", "double", nullable=True, comment="per unit, in the shop's currency"),
+        Column("session_id", "string", nullable=True),
+        Column("domain", "string", comment="the shop's department: one catalogue may hold several"),
+    ),
+    "jobs.ingest_events",
+    "One row per accepted line of the drop of `ds`. Identical lines count once.",
+)
+QUARANTINE = _lake(
+    "quarantine",
+    "",
+    (
+        Column("source", "string", comment="events, items or users"),
+        Column("reason", "string", comment="the rule that the row broke"),
+        Column("raw", "string", comment="the row as it came, as JSON"),
+    ),
+    "jobs.ingest_events",
+    "Rows of the drop of `ds` that broke the contract.",
+)
+
+_ITEM_ATTRIBUTES = (
+    Column("title", "string", nullable=True),
+    Column("description", "string", nullable=True),
+    Column("category", "array<string>", comment="path, broadest first; empty when not known"),
+    Column("brand", "string", nullable=True),
+    Column("price", "double", nullable=True),
+    Column("image_path", "string", nullable=True),
+    Column("domain", "string"),
+)
+_USER_ATTRIBUTES = (
+    Column("age", "int", nullable=True),
+    Column("gender", "string", nullable=True),
+    Column("country", "string", nullable=True),
+    Column("interests", "array<string>"),
+)
+ITEM_UPDATES = _lake(
+    "item_updates",
+    "item_id",
+    (
+        Column("item_id", "string"),
+        *_ITEM_ATTRIBUTES,
+        Column("is_available", "boolean"),
+        Column("last_seen", "timestamp", comment="UTC; the latest row of that day that spoke of the item"),
+    ),
+    "jobs.ingest_events",
+    "What the drop of `ds` says about items: its catalogue file, or what its events carry.",
+)
+USER_UPDATES = _lake(
+    "user_updates",
+    "user_id",
+    (Column("user_id", "string"), *_USER_ATTRIBUTES, Column("last_seen", "timestamp", comment="UTC")),
+    "jobs.ingest_events",
+    "What the drop of `ds` says about users: its users file, or what its events carry.",
+)
+ITEMS = _lake(
+    "items",
+    "item_id",
+    (
+        Column("item_id", "string"),
+        *_ITEM_ATTRIBUTES,
+        Column("is_available", "boolean", comment="may be recommended on the day after `ds`"),
+        Column("first_seen", "string", comment="the first ds that spoke of the item"),
+    ),
+    "jobs.build_items",
+    "The catalogue as it stood when `ds` ended.",
+)
+USERS = _lake(
+    "users",
+    "user_id",
+    (
+        Column("user_id", "string"),
+        *_USER_ATTRIBUTES,
+        Column("last_active", "string", nullable=True, comment="ds of the user's last event; null without any"),
+    ),
+    "jobs.build_users",
+    "Everybody the shop knew when `ds` ended.",
+)
+
+# --- What the models eat, as of ds ----------------------------------------------------------------------
+
+VOCABULARY_FIELDS = (
+    "user_id",
+    "item_id",
+    "event_type",
+    "category",
+    "brand",
+    "domain",
+    "token",
+    "age_bucket",
+    "gender",
+    "country",
+    "interest",
+)
+VOCABULARIES = _lake(
+    "vocabularies",
+    "field value",
+    (
+        Column("field", "string", comment="one of VOCABULARY_FIELDS"),
+        Column("value", "string"),
+        Column("index", "int", comment="from FIRST_VALUE_INDEX, without gaps within a field"),
+        Column("vocabulary_hash", "string", comment="one hash over all rows of the partition"),
+    ),
+    "jobs.build_vocabularies",
+    "Which integer stands for which value. 0 is padding, 1 is unknown.",
+)
+INTERACTIONS = _lake(
+    "interactions",
+    "user_index item_index",
+    (
+        Column("user_index", "int"),
+        Column("item_index", "int"),
+        Column("weight", "float", comment="sum over event types of the shop's weight x number of events"),
+        Column("num_events", "int"),
+        Column("num_purchases", "int"),
+        Column("first_time", "timestamp", comment="UTC"),
+        Column("last_time", "timestamp", comment="UTC"),
+    ),
+    "jobs.build_interactions",
+    "One row per user and item that met. Purchases that came back whole are not in it.",
+)
+HISTORIES = _lake(
+    "histories",
+    "user_index",
+    (
+        Column("user_index", "int"),
+        Column("item_indices", "array<int>", comment="time order, latest last; ties by item_id"),
+        Column("event_type_indices", "array<int>"),
+        Column("gap_buckets", "array<int>", comment="log2 of the minutes since the event before, plus 1; 0 first"),
+        Column("event_times", "array<bigint>", comment="seconds since 1970 UTC"),
+    ),
+    "jobs.build_histories",
+    "Each user's latest events, at most `max_history` of the shop file.",
+)
+ITEM_FEATURES = _lake(
+    "item_features",
+    "item_index",
+    (
+        Column("item_index", "int"),
+        Column("category_indices", "array<int>", comment="multi-hot: the ones' places, one per level of the path"),
+        Column("brand_index", "int", comment="one-hot: the place of the one"),
+        Column("domain_index", "int", comment="one-hot: the place of the one"),
+        Column("price_bucket", "int", comment="decile of the catalogue's prices, 1 to 10; 0 without a price"),
+        Column("token_indices", "array<int>", comment="words of the title, in order, at most 16"),
+        Column("is_available", "boolean"),
+        Column("age_days", "int", comment="days since first_seen, as of ds"),
+    ),
+    "jobs.build_item_features",
+)
+USER_FEATURES = _lake(
+    "user_features",
+    "user_index",
+    (
+        Column("user_index", "int"),
+        Column("age_bucket_index", "int"),
+        Column("gender_index", "int"),
+        Column("country_index", "int"),
+        Column("interest_indices", "array<int>", comment="multi-hot: the ones' places"),
+    ),
+    "jobs.build_user_features",
+)
+
+# --- What the models answer, as of ds --------------------------------------------------------------------
+
+_MODEL = Column("model", "string", comment="name of the model, as in models/configs")
+USER_VECTORS = _lake(
+    "user_vectors",
+    "model user_index",
+    (_MODEL, Column("user_index", "int"), Column("vector", "array<float>")),
+    "models.train",
+    "Score of a pair = user vector . item vector.",
+)
+ITEM_VECTORS = _lake(
+    "item_vectors",
+    "model item_index",
+    (_MODEL, Column("item_index", "int"), Column("vector", "array<float>")),
+    "models.train",
+)
+ITEM_NEIGHBOURS = _lake(
+    "item_neighbours",
+    "model item_index neighbour_index",
+    (_MODEL, Column("item_index", "int"), Column("neighbour_index", "int"), Column("weight", "float")),
+    "models.train",
+    "Score of a pair = sum over the user's items i of weight(i, item). For models without vectors.",
+)
+_CANDIDATE = (
+    _MODEL,
+    Column("user_index", "int"),
+    Column("item_index", "int"),
+    Column("score", "float", comment="the model's own scale; higher is better"),
+    Column("is_seen", "boolean", comment="the user's interactions hold the item"),
+)
+CANDIDATES = _lake(
+    "candidates",
+    "model user_index item_index",
+    _CANDIDATE,
+    "jobs.build_candidates",
+    "Per retrieval model and user, over all items: the best `num_candidates`, and the best `num_candidates` unseen.",
+)
+SCORES = _lake(
+    "scores",
+    "model user_index item_index",
+    _CANDIDATE,
+    "models.score",
+    "The ranking model's score of every candidate.",
+)
+
+# --- How the night judged itself ----------------------------------------------------------------------------
+
+BACKTESTS = _lake(
+    "backtests",
+    "model task k",
+    (
+        _MODEL,
+        Column("task", "string", comment="new_items or with_repeats"),
+        Column("k", "int"),
+        Column("num_users", "int", comment="users judged: seen before the cut-off, and buying after it"),
+        Column("num_items", "int", comment="size of the catalogue that was ranked"),
+        Column("recall", "double"),
+        Column("ndcg", "double"),
+        Column("map", "double"),
+        Column("mrr", "double"),
+        Column("hit_rate", "double"),
+        Column("coverage", "double", comment="share of the catalogue recommended to anybody"),
+        Column("ndcg_low", "double", comment="2.5 % bootstrap bound over users"),
+        Column("ndcg_high", "double", comment="97.5 % bootstrap bound over users"),
+    ),
+    "models.backtest",
+    "Every model fitted as of ds - horizon_days, judged on the days between, over the full catalogue.",
+)
+GATE_DECISIONS = _lake(
+    "gate_decisions",
+    "",
+    (
+        Column("published_model", "string", comment="whose lists are published"),
+        Column("similar_model", "string", comment="whose item-item neighbours are published"),
+        Column("is_fallback", "boolean", comment="the challenger could not be published"),
+        Column("champion", "string", nullable=True, comment="model published for the latest earlier ds"),
+        Column("decision", "string", comment="JSON: every rule that was checked, what it saw and what it said"),
+        Column("model_versions", "string", comment="JSON: model name -> version published on each row"),
+    ),
+    "models.gate",
+    "One row: what this night may publish, and why.",
+)
+
+# --- What the shop reads ---------------------------------------------------------------------------------
+
+_PUBLISHED = (
+    Column("model_version", "string"),
+    Column("generated_at", "timestamp", comment="UTC"),
+    Column("expires_at", "timestamp", comment="UTC"),
+)
+
+
+def _published(name: str, key: str, columns: tuple[Column, ...], comment: str) -> Table:
+    keys = key.split()
+    key_columns = tuple(Column(k, "int" if k == "rank" else "string") for k in keys)
+    ds = Column("ds", "string")
+    return Table(
+        name, "published", ("ds", *keys), (ds, *key_columns, *columns, *_PUBLISHED), "jobs.build_tables", comment
+    )
+
+
+_WHY = (
+    Column("score", "double", comment="never rises with rank"),
+    Column("source", "string", comment="the model, or the fallback, that chose the item"),
+    Column("reason_code", "string"),
+    Column("reason", "string", comment="in words, for a shopper"),
+)
+USER_RECOMMENDATIONS = _published(
+    "user_recommendations",
+    "user_id rank",
+    (
+        Column("item_id", "string"),
+        *_WHY,
+        Column("because_item_ids", "array<string>", comment="items of the user's own history; may be empty"),
+        Column("is_fallback", "boolean", comment="not from the model that the night meant to publish"),
+    ),
+    "K items for every user, best first.",
+)
+SIMILAR_ITEMS = _published(
+    "similar_items",
+    "item_id rank",
+    (Column("similar_item_id", "string"), *_WHY),
+    "Up to K items that go with an item, best first.",
+)
+RUN_MANIFEST = Table(
+    "run_manifest",
+    "published",
+    ("ds", "table_name"),
+    (
+        Column("ds", "string"),
+        Column("table_name", "string"),
+        Column("status", "string", comment="published or fallback"),
+        Column("rows", "bigint"),
+        Column("users", "bigint", comment="distinct users (or items, where the table is about items)"),
+        Column("fallback_share", "double"),
+        Column("metrics", "string", comment="JSON: the backtest, the gate and the table's own figures"),
+        Column("model_versions", "string", comment="JSON"),
+        Column("input_fingerprint", "string", comment="of every drop and setting that the night read"),
+        Column("vocabulary_hash", "string"),
+        Column("run_id", "string"),
+        Column("code_version", "string"),
+        *_PUBLISHED[1:],
+    ),
+    "jobs.publish_tables",
+    "One row per published table and night: what it rests on and how good it is.",
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        EVENTS, QUARANTINE, ITEM_UPDATES, USER_UPDATES, ITEMS, USERS,
+        VOCABULARIES, INTERACTIONS, HISTORIES, ITEM_FEATURES, USER_FEATURES,
+        USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, SCORES,
+        BACKTESTS, GATE_DECISIONS,
+        USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST,
+    )
+}  # fmt: skip
+INPUT_TABLES = ("events", "items", "users")
+FEATURE_TABLES = ("vocabularies", "interactions", "histories", "item_features", "user_features")
+OUTPUT_TABLES = ("user_recommendations", "similar_items")

@@ -1,0 +1,1 @@
+"""Spark programs: from a raw drop to features, from vectors to candidates, from candidates to published tables."""

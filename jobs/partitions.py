@@ -1,0 +1,77 @@
+"""Reads and builds partitions of the lake with Spark."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.lake import Lake, Version, fingerprint_of, require_columns
+from expectations.program import Night
+from expectations.tables import Table
+
+logger = logging.getLogger(__name__)
+
+
+def read_partition(spark: SparkSession, lake: Lake, table: Table, ds: str, model: str | None = None) -> DataFrame:
+    """The version in force of one partition; raises TableContractError when there is none."""
+    return spark.read.schema(table.ddl).parquet(lake.require(table, ds, model).path)
+
+
+def read_log(spark: SparkSession, lake: Lake, table: Table, until: str, since: str | None = None) -> DataFrame:
+    """All daily partitions from `since` to `until`, both included: nothing that was dropped later is looked at."""
+    versions = log_versions(lake, table, until, since)
+    if not versions:
+        return spark.createDataFrame([], table.ddl)
+    return spark.read.schema(table.ddl).parquet(*(version.path for version in versions))
+
+
+def log_versions(lake: Lake, table: Table, until: str, since: str | None = None) -> list[Version]:
+    """The versions in force of all daily partitions from `since` to `until`: what `read_log` reads."""
+    return [lake.require(table, ds) for ds in lake.days(table, until, since)]
+
+
+def build_partition(
+    night: Night,
+    table: Table,
+    ds: str,
+    inputs: Sequence[Version],
+    settings: Sequence[Any],
+    rows: Callable[[], DataFrame],
+    **facts: Any,
+) -> Version:
+    """Builds partition `ds` of a lake table, unless the lake already holds what would come out.
+
+    Args:
+        inputs: every version that `rows` reads.
+        settings: every setting of the shop that `rows` depends on.
+        rows: computes the partition; called only when it has to be built.
+        facts: noted with the version.
+    """
+    fingerprint = fingerprint_of(table.name, ds, night.code, [v.fingerprint for v in inputs], list(settings))
+    current = night.lake.current(table, ds)
+    if current is not None and current.fingerprint == fingerprint:
+        logger.info("already built: table=%s ds=%s rows=%d", table.name, ds, current.rows)
+        return current
+    path = night.lake.new_version_path(table, ds, fingerprint)
+    num_rows = write_parquet(contract_columns(rows(), table, ds), path)
+    version = night.lake.commit(table, ds, path, fingerprint, num_rows, **facts)
+    logger.info("built: table=%s ds=%s rows=%d", table.name, ds, num_rows)
+    return version
+
+
+def contract_columns(rows: DataFrame, table: Table, ds: str) -> DataFrame:
+    """`rows` with the contract's columns in its order and types; `ds` is added."""
+    rows = rows.withColumn("ds", F.lit(ds))
+    require_columns(table, ds, rows.columns)
+    return rows.select(*(F.col(column.name).cast(column.type).alias(column.name) for column in table.columns))
+
+
+def write_parquet(rows: DataFrame, path: str) -> int:
+    """Writes a new folder of Parquet files. Returns the number of rows."""
+    count = Observation()
+    rows.observe(count, F.count(F.lit(1)).alias("rows")).write.mode("error").parquet(path)
+    return int(count.get["rows"])

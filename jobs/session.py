@@ -1,0 +1,40 @@
+"""One Spark session, the same everywhere: UTC, exact partition values, nothing that listens beyond loopback."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pyspark.sql import SparkSession
+
+
+def spark_session(program: str, master: str, driver_memory: str) -> SparkSession:
+    """Starts Spark, or returns the session that runs.
+
+    Args:
+        master: `local[*]`, or the URL of a cluster.
+    """
+    # Python workers take `python3` from PATH unless they are told which interpreter has our packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = (
+        SparkSession.builder.appName(f"nightjar {program}")
+        .master(master)
+        .config("spark.driver.memory", driver_memory)
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        .config("spark.sql.shuffle.partitions", "16")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.log.level", "ERROR")
+    )
+    if master.startswith("local"):
+        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+    return builder.getOrCreate()
+
+
+def session_from_environment(program: str) -> SparkSession:
+    """The session that `SPARK_MASTER` and `SPARK_DRIVER_MEMORY` ask for. Only `main()` calls this."""
+    return spark_session(
+        program, os.environ.get("SPARK_MASTER", "local[*]"), os.environ.get("SPARK_DRIVER_MEMORY", "3g")
+    )

@@ -1,0 +1,81 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from expectations.lake import Lake
+from expectations.program import Night
+from expectations.shop import RawFile, Shop
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[object]:
+    """One local Spark for the whole run: two threads, UTC, little memory."""
+    from jobs.session import spark_session
+
+    session = spark_session("tests", "local[2]", "2g")
+    session.conf.set("spark.sql.shuffle.partitions", "2")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(str(tmp_path / "root"))
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """A small shop of purchases; its raw file is one CSV a day under `{data}`."""
+    return Shop(
+        name="corner",
+        events=RawFile(
+            path="{data}/{ds}.csv",
+            columns={
+                "event_time": "time",
+                "user_id": "customer",
+                "item_id": "article",
+                "quantity": "units",
+                "price": "price",
+            },
+            constants={"event_type": "purchase", "domain": "things"},
+        ),
+        horizon_days=7,
+        top_k=3,
+        num_candidates=6,
+    )
+
+
+@pytest.fixture
+def night(lake: Lake, shop: Shop, tmp_path: Path) -> Night:
+    return Night(
+        lake=lake,
+        data=str(tmp_path / "drops"),
+        shop=replace(shop),
+        ds="2024-03-10",
+        run_id="test",
+        code="test-code",
+        now=datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc),
+    )
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Where the real data sets lie; skips the test where they are absent."""
+    path = Path(os.environ.get("NIGHTJAR_DATA", "../shared/data"))
+    if not path.is_dir():
+        pytest.skip(f"no real data at {path}; set NIGHTJAR_DATA")
+    return path
