@@ -259,6 +259,22 @@ USER_FEATURES = _lake(
 # --- What the models answer, as of ds --------------------------------------------------------------------
 
 _MODEL = Column("model", "string", comment="name of the model, as in models/configs")
+FITTED_MODELS = _lake(
+    "fitted_models",
+    "model",
+    (
+        _MODEL,
+        Column("kind", "string", comment="baseline or deep"),
+        Column("role", "string", comment="retrieval: proposes over all items; ranking: scores candidates"),
+        Column("version", "string", comment="model name, as_of and a hash of all that it was fitted from"),
+        Column("weights_path", "string", nullable=True, comment="folder of the weights; null where vectors are all"),
+        Column("tracking_run_id", "string", nullable=True, comment="MLflow run; null when there was no server"),
+        Column("metrics", "string", comment="JSON: losses, seconds, epochs"),
+        Column("vocabulary_hash", "string"),
+    ),
+    "models.train",
+    "One row per model that was fitted as of `ds`; written last, so that it vouches for the rest.",
+)
 USER_VECTORS = _lake(
     "user_vectors",
     "model user_index",
@@ -408,7 +424,7 @@ TABLES: dict[str, Table] = {
     for table in (
         EVENTS, QUARANTINE, ITEM_UPDATES, USER_UPDATES, ITEMS, USERS,
         VOCABULARIES, INTERACTIONS, HISTORIES, ITEM_FEATURES, USER_FEATURES,
-        USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, SCORES,
+        FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, SCORES,
         BACKTESTS, GATE_DECISIONS,
         USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST,
     )
