@@ -81,6 +81,28 @@ def night_parser(module_doc: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def add_as_of(parser: argparse.ArgumentParser) -> None:
+    """Adds `--as-of`, for programs that work once for the backtest and once for the refit of the same night."""
+    parser.add_argument(
+        "--as-of",
+        default=os.environ.get("AS_OF", "refit"),
+        help="the day that may be known up to: YYYY-MM-DD, `backtest` (ds - horizon_days) or `refit` (ds) (AS_OF)",
+    )
+
+
+def as_of_from(arguments: argparse.Namespace, night: Night) -> str:
+    """The day that `--as-of` means for this night.
+
+    Raises:
+        NightError: neither a day nor one of the two words, or a day after `ds`: a night knows nothing of it.
+    """
+    named = {"backtest": night.backtest_as_of, "refit": night.ds}
+    as_of = named.get(arguments.as_of) or ds_from_text(arguments.as_of)
+    if as_of > night.ds:
+        raise NightError(f"--as-of must not lie after ds={night.ds}. Received: {as_of}")
+    return as_of
+
+
 def night_from(arguments: argparse.Namespace) -> Night:
     """Checks the common flags at the door.
 
