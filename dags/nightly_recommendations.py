@@ -1,0 +1,184 @@
+"""
+# Nightly recommendations
+
+Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
+
+1. **wait_for_drop** waits, without holding a worker, until the raw drop of `ds` is written to its end.
+2. **ingest** takes in every drop that the lake lacks, then validates events, items and users.
+3. **backtest** fits every model as of `ds - horizon_days`, judges it on the days between and lets the gate decide.
+4. **refit** fits the same models as of `ds`.
+5. **publish** builds the tables from what the gate allows, validates them, and commits each one in one step.
+
+Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
+The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained stays red, and the night
+goes on without it; the gate then publishes the best of the rest, marked as a fallback.
+
+`ds` is the run's partition key (scheduled runs, backfills) or the form's field. The form's other fields take the place
+of what the shop file says, for this run only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, BaseOperator, Context, CronPartitionTimetable, Param, TaskGroup, TriggerRule, XComArg
+
+from dags.operators.night_program import NightProgram
+from dags.sensors.raw_drop import RawDropSensor
+
+# Fires at midnight for the day that has just ended, which is the partition key. Any other hour here would make a
+# backfill leave out its last day: partition dates carry the hour of the expression.
+NIGHTLY = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
+# Before the first day of any shop that ships, so that every partition can be backfilled.
+FIRST_DAY = datetime(2009, 1, 1, tzinfo=timezone.utc)
+KNOWN_MODELS = sorted(path.stem for path in (Path(__file__).parents[1] / "models" / "configs").glob("*.toml"))
+
+
+def ds_of(dag_run: Any, params: dict[str, Any]) -> str:
+    """The partition that a run builds: its key, or what the form says where it has none."""
+    ds = dag_run.partition_key or params["ds"]
+    if not ds:
+        raise ValueError("This run has no partition key, and its `ds` is empty. Trigger it with a day, as YYYY-MM-DD.")
+    return str(ds)
+
+
+# What every program of the night reads; see expectations/program.py. Empty text leaves it to the shop file.
+NIGHT = {
+    "DS": "{{ ds_of(dag_run, params) }}",
+    "SHOP": "{{ params.shop }}",
+    "MODELS": "{{ (params.models or []) | join(',') }}",
+    "TOP_K": "{{ params.top_k or '' }}",
+    "RUN_ID": "{{ run_id }}",
+}
+# Which image runs a program, and which pool bounds how many run at once.
+ON_SPARK = {"queue": "spark", "pool": "spark"}
+ON_TRAIN = {"queue": "train"}
+ON_GPU = {"queue": "gpu", "pool": "gpu"}
+
+
+class PlanModels(NightProgram):
+    """Runs `models.plan`. Its XCom is the list of deep models, to map over; `baselines` is a second one."""
+
+    def execute(self, context: Context) -> list[str]:
+        plan = super().execute(context)
+        context["ti"].xcom_push(key="baselines", value=plan["baselines"])
+        return list(plan["deep"])
+
+
+def program(task_id: str, *arguments: str | XComArg, as_of: str = "", **kwargs: Any) -> NightProgram:
+    """A task that starts a program; `as_of` is `backtest`, `refit` or, for programs of the whole night, nothing."""
+    environment = {**NIGHT, "AS_OF": as_of} if as_of else NIGHT
+    return NightProgram(task_id=task_id, arguments=arguments, environment=environment, **kwargs)
+
+
+def settled(task_id: str) -> EmptyOperator:
+    """Succeeds however the task before it ended: what the night can do without must not stop it."""
+    return EmptyOperator(task_id=task_id, trigger_rule=TriggerRule.ALL_DONE)
+
+
+def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOperator]]:
+    """Features, models, candidates and scores as of one day. Returns the first task and the last ones."""
+    preprocess = program("preprocess", "jobs.preprocess", as_of=as_of, **ON_SPARK)
+    validate = program("validate_features", "expectations.validate", "--stage", "features", as_of=as_of, **ON_SPARK)
+    train = ["models.train", "--model"]
+    baselines = program("train_baselines", *train, plan.output["baselines"], as_of=as_of, **ON_TRAIN)
+    deep = NightProgram.partial(
+        task_id="train_deep",
+        arguments=[*train, "{{ params.model }}"],
+        environment={**NIGHT, "AS_OF": as_of},
+        map_index_template="{{ params.model }}",
+        execution_timeout=timedelta(hours=3),
+        **ON_GPU,
+    ).expand(params=plan.output.map(lambda model: {"model": model}))
+    trained, scored = settled("deep_models_settled"), settled("scores_settled")
+    candidates = program("build_candidates", "jobs.build_candidates", as_of=as_of, **ON_SPARK)
+    score = program("score", "models.score", as_of=as_of, execution_timeout=timedelta(hours=2), **ON_TRAIN)
+
+    preprocess >> validate >> [baselines, deep]
+    deep >> trained
+    [baselines, trained] >> candidates >> score >> scored
+    return preprocess, [candidates, scored]
+
+
+with DAG(
+    dag_id="nightly_recommendations",
+    description="From a shop's raw drop to published recommendation tables, one partition a night.",
+    doc_md=__doc__,
+    schedule=NIGHTLY,
+    start_date=FIRST_DAY,
+    catchup=False,
+    # One night may wait for its drop while another is run by hand.
+    max_active_runs=2,
+    tags=["recommendations"],
+    user_defined_macros={"ds_of": ds_of},
+    default_args={
+        "owner": "recommendations",
+        "retries": 2,
+        "retry_delay": timedelta(minutes=2),
+        "execution_timeout": timedelta(hours=1),
+    },
+    params={
+        "ds": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Day (ds)",
+            description="The last complete day of data. Used where the run has no partition key.",
+        ),
+        # Which shop the scheduled nights are for is up to the deployment.
+        "shop": Param(
+            os.environ.get("SHOP", "demo"),
+            type="string",
+            minLength=1,
+            title="Shop",
+            description="A shop that ships with Nightjar, or the path to a .toml file.",
+        ),
+        "models": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "pattern": "^[a-z][a-z0-9_]*$"},
+            examples=KNOWN_MODELS,
+            title="Models",
+            description="Which models to train. Empty: those of the shop file.",
+        ),
+        "top_k": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            maximum=1000,
+            title="Items per user (top_k)",
+            description="Empty: as the shop file says.",
+        ),
+    },
+) as dag:
+    # A day: longer than any shop waits. The shop's own deadline ends the wait with a reason.
+    wait_for_drop = RawDropSensor(
+        task_id="wait_for_drop", environment=NIGHT, poke_interval=60, execution_timeout=timedelta(days=1)
+    )
+    with TaskGroup("ingest"):
+        ingest_drops = program("ingest_drops", "jobs.ingest", execution_timeout=timedelta(hours=6), **ON_SPARK)
+        validate_inputs = program("validate_inputs", "expectations.validate", "--stage", "inputs", **ON_SPARK)
+    plan_models = PlanModels(
+        task_id="plan_models", arguments=["models.plan"], environment=NIGHT, result_from=json.loads, **ON_TRAIN
+    )
+    with TaskGroup("backtest"):
+        first_of_backtest, last_of_backtest = fit_as_of("backtest", plan_models)
+        judge_models = program("judge_models", "models.backtest", **ON_TRAIN)
+        gate = program("gate", "models.gate", **ON_TRAIN)
+    with TaskGroup("refit"):
+        first_of_refit, last_of_refit = fit_as_of("refit", plan_models)
+    with TaskGroup("publish"):
+        build_tables = program("build_tables", "jobs.build_tables", **ON_SPARK)
+        validate_outputs = program("validate_outputs", "expectations.validate", "--stage", "outputs", **ON_SPARK)
+        # One at a time: a backfill and the nightly run may meet on one day.
+        publish_tables = program("publish_tables", "jobs.publish_tables", queue="spark", pool="publish")
+        show_night = program("show_night", "jobs.show_night", queue="spark")
+
+    wait_for_drop >> ingest_drops >> validate_inputs >> plan_models >> [first_of_backtest, first_of_refit]
+    last_of_backtest >> judge_models >> gate
+    [gate, *last_of_refit] >> build_tables >> validate_outputs >> publish_tables >> show_night

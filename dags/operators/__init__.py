@@ -1,0 +1,1 @@
+"""Operators of our DAG files; no DAG file among them."""

@@ -1,0 +1,1 @@
+"""Sensors of our DAG files; no DAG file among them."""
