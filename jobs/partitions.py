@@ -41,6 +41,7 @@ def build_partition(
     inputs: Sequence[Version],
     settings: Sequence[Any],
     rows: Callable[[], DataFrame],
+    model: str | None = None,
     **facts: Any,
 ) -> Version:
     """Builds partition `ds` of a lake table, unless the lake already holds what would come out.
@@ -49,17 +50,19 @@ def build_partition(
         inputs: every version that `rows` reads.
         settings: every setting of the shop that `rows` depends on.
         rows: computes the partition; called only when it has to be built.
+        model: whose partition, for tables that hold one per model in each `ds`.
         facts: noted with the version.
     """
-    fingerprint = fingerprint_of(table.name, ds, night.code, [v.fingerprint for v in inputs], list(settings))
-    current = night.lake.current(table, ds)
+    fingerprint = fingerprint_of(table.name, ds, model, night.code, [v.fingerprint for v in inputs], list(settings))
+    of_model = f" model={model}" if model else ""
+    current = night.lake.current(table, ds, model)
     if current is not None and current.fingerprint == fingerprint:
-        logger.info("already built: table=%s ds=%s rows=%d", table.name, ds, current.rows)
+        logger.info("already built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, current.rows)
         return current
-    path = night.lake.new_version_path(table, ds, fingerprint)
+    path = night.lake.new_version_path(table, ds, fingerprint, model)
     num_rows = write_parquet(contract_columns(rows(), table, ds), path)
-    version = night.lake.commit(table, ds, path, fingerprint, num_rows, **facts)
-    logger.info("built: table=%s ds=%s rows=%d", table.name, ds, num_rows)
+    version = night.lake.commit(table, ds, path, fingerprint, num_rows, model, **facts)
+    logger.info("built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, num_rows)
     return version
 
 
