@@ -1,0 +1,122 @@
+"""Decides which model this night may publish, and moves the alias `champion` to it.
+
+Reads partition `ds` of `backtests`, the fits and lists as of ds, and from `run_manifest` what was published for the
+latest earlier ds. Writes the one row of partition `ds` of `gate_decisions`: a night that is judged again, from the
+same figures, decides the same.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from expectations.lake import Version, fingerprint_of
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.tables import BACKTESTS, FITTED_MODELS, GATE_DECISIONS, ITEM_NEIGHBOURS
+from models import tracking
+from models.arrow_rows import arrow_rows
+from models.gate_rules import Contender, Contest, Decision, decide
+from models.held_out import NEW_ITEMS, WITH_REPEATS
+from models.list_health import list_health, overlap
+from models.published_nights import published_nights
+from models.ranked_lists import fitted_model, is_fitted, lists_in_force
+
+FILLERS = ("recent_demand", "all_time_popularity", "item_item")
+"""Models whose items or reasons stand in published rows beside the published model's own."""
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Decides, writes, moves the alias and prints."""
+    night = night_from(night_parser(__doc__).parse_args(argv))
+    published = published_nights(night.lake)
+    decision = decide(night.ds, contenders_of(night), published.champion(night.ds), contest_of(night))
+    write_decision(night, decision)
+    if published.is_latest(night.ds):
+        tracking.promote(night, decision.published_model)
+    else:
+        logger.info("alias champion stays: a later night than ds=%s is published", night.ds)
+    print(decision_text(decision))
+
+
+def contest_of(night: Night) -> Contest:
+    """What the gate compares: where repeats are allowed, lists may hold them, and are judged with them."""
+    task = WITH_REPEATS if night.shop.repeats == "allowed" else NEW_ITEMS
+    return Contest(night.shop.primary_metric, task, night.shop.top_k)
+
+
+def contenders_of(night: Night) -> list[Contender]:
+    """Every model of the shop file, in its order, with what this night has of it."""
+    backtest = _backtest_rows(night, contest_of(night))
+    return [_contender(night, model, backtest.get(model)) for model in night.shop.models]
+
+
+def write_decision(night: Night, decision: Decision) -> Version:
+    """Writes `gate_decisions`; the fingerprint is one of what was decided, which rests on figures alone."""
+    similar_model = _similar_model(night, decision.published_model)
+    versions = {
+        model: fitted_model(night.lake, night.ds, model)["version"]
+        for model in dict.fromkeys((decision.published_model, *FILLERS))
+        if is_fitted(night.lake, night.ds, model)
+    }
+    row = {
+        "published_model": decision.published_model,
+        "similar_model": similar_model,
+        "is_fallback": decision.is_fallback,
+        "champion": decision.champion,
+        "decision": json.dumps(decision.as_dict(), sort_keys=True),
+        "model_versions": json.dumps(versions, sort_keys=True),
+    }
+    rows = arrow_rows(GATE_DECISIONS, night.ds, [row])
+    version = night.lake.write(GATE_DECISIONS, night.ds, rows, fingerprint_of(GATE_DECISIONS.name, night.code, row))
+    logger.info("built: table=%s ds=%s published=%s", GATE_DECISIONS.name, night.ds, decision.published_model)
+    return version
+
+
+def decision_text(decision: Decision) -> str:
+    """The decision for people: one line a model, then the sentence."""
+    lines = [f"Gate: {decision.contest}"]
+    for told in decision.models:
+        mark = "→" if told["model"] == decision.published_model else " "
+        value = told[decision.contest.metric]
+        failed = [f"{rule['rule']}: {rule['saw']}" for rule in told["rules"] if not rule["passed"]]
+        shown = "     –" if value is None else f"{value:.4f}"
+        lines.append(f"{mark} {told['model']:<22} {shown}  {'failed: ' + '; '.join(failed) if failed else 'passed'}")
+    return "\n".join([*lines, decision.reason])
+
+
+def _backtest_rows(night: Night, contest: Contest) -> dict[str, dict[str, Any]]:
+    """Model -> the row that counts; empty when this night has no backtest."""
+    if night.lake.current(BACKTESTS, night.ds) is None:
+        logger.warning("no backtest: table=%s ds=%s; the night will be a fallback", BACKTESTS.name, night.ds)
+        return {}
+    rows = night.lake.read(BACKTESTS, night.ds).to_pylist()
+    return {row["model"]: row for row in rows if (row["task"], row["k"]) == (contest.task, contest.k)}
+
+
+def _contender(night: Night, model: str, backtest: dict[str, Any] | None) -> Contender:
+    lake, ds, as_of = night.lake, night.ds, night.backtest_as_of
+    if lake.current(FITTED_MODELS, ds, model) is None:
+        return Contender(model, backtest=backtest)
+    fitted = fitted_model(lake, ds, model)
+    lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, model)
+    health = list_health(lake, ds, lists) if lists else None
+    drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
+    logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
+    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, drift)
+
+
+def _similar_model(night: Night, published_model: str) -> str:
+    """Whose neighbours are published as similar items; empty when no model has any."""
+    for model in ("item_item", published_model):
+        has_neighbours = night.lake.current(ITEM_NEIGHBOURS, night.ds, model) is not None
+        if has_neighbours and model in night.shop.models and is_fitted(night.lake, night.ds, model):
+            return model
+    return ""
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,110 @@
+"""What users did in the days that the backtest's models were not shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.lake import Lake
+from expectations.program import Night, end_of
+from expectations.tables import EVENTS, INTERACTIONS, VOCABULARIES, NightError
+from models.metrics import Relevant, relevant_from_pairs
+
+NEW_ITEMS = "new_items"
+WITH_REPEATS = "with_repeats"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The users that one task judges, and what would have been right for them.
+
+    Attributes:
+        task: NEW_ITEMS (relevant: what the user never interacted with before; lists leave out what they did) or
+            WITH_REPEATS (relevant: everything; lists may hold anything).
+        user_indices: ascending. Shape (num_users,).
+        relevant: its `user_rows` are positions in `user_indices`.
+    """
+
+    task: str
+    user_indices: np.ndarray
+    relevant: Relevant
+
+
+def held_out_tasks(night: Night) -> list[HeldOut]:
+    """Both tasks for the days after `night.backtest_as_of`, up to `night.ds`.
+
+    Judged is who had interactions before the cut and met a known item after it; a task nobody is judged on is left out.
+
+    Raises:
+        NightError: nobody can be judged on any task.
+    """
+    as_of = night.backtest_as_of
+    pairs = _target_pairs(night)  # (num_pairs, 2)
+    seen = _interactions_of(night.lake, as_of, np.unique(pairs[:, 0]))
+    pairs = pairs[np.isin(pairs[:, 0], seen[:, 0])]
+    is_new = ~np.isin(_as_keys(pairs), _as_keys(seen))
+    tasks = [_held_out(task, wanted) for task, wanted in ((NEW_ITEMS, pairs[is_new]), (WITH_REPEATS, pairs))]
+    judged = [task for task in tasks if len(task.user_indices)]
+    if not judged:
+        raise NightError(
+            f"backtests ds={night.ds}: no user known on {as_of} has a {' or '.join(night.shop.target_events)} of a "
+            f"known item in the {night.shop.horizon_days} days after it. A backtest needs more days of log than "
+            f"`horizon_days`."
+        )
+    return judged
+
+
+def catalogue_size(lake: Lake, as_of: str) -> int:
+    """How many items the vocabulary knew: what every list was chosen from."""
+    return _vocabulary(lake, as_of, "item_id").num_rows
+
+
+def _held_out(task: str, pairs: np.ndarray) -> HeldOut:
+    user_indices, user_rows = np.unique(pairs[:, 0], return_inverse=True)
+    return HeldOut(task, user_indices, relevant_from_pairs(user_rows, pairs[:, 1], len(user_indices)))
+
+
+def _target_pairs(night: Night) -> np.ndarray:
+    """Distinct (user_index, item_index) of the target events after the cut, both known at it; int64, sorted."""
+    as_of = night.backtest_as_of
+    users, items = (_vocabulary(night.lake, as_of, field) for field in ("user_id", "item_id"))
+    is_held_out = (
+        (pc.field("event_time") >= pa.scalar(end_of(as_of)))
+        & (pc.field("event_time") < pa.scalar(end_of(night.ds)))
+        & pc.field("event_type").isin(list(night.shop.target_events))
+        & (pc.field("quantity") > 0)
+    )
+    days = [np.empty((0, 2), dtype=np.int64)]
+    for day in night.lake.days(EVENTS, until=night.ds, since=as_of):
+        # A day at a time, and only pairs stay. The drop of `as_of` itself may hold events dated shortly after it.
+        events = night.lake.read(EVENTS, day, columns=["user_id", "item_id"], filter=is_held_out)
+        pairs = pa.table(
+            {"user": _indices(events["user_id"], users), "item": _indices(events["item_id"], items)}
+        ).drop_null()
+        days.append(np.stack([pairs["user"].to_numpy(), pairs["item"].to_numpy()], axis=1).astype(np.int64))
+    return np.unique(np.concatenate(days), axis=0)
+
+
+def _interactions_of(lake: Lake, as_of: str, user_indices: np.ndarray) -> np.ndarray:
+    """(user_index, item_index) of all that these users had met as of `as_of`; int64."""
+    of_users = pc.field("user_index").isin(pa.array(user_indices, pa.int32()))
+    met = lake.read(INTERACTIONS, as_of, columns=["user_index", "item_index"], filter=of_users)
+    return np.stack([met["user_index"].to_numpy(), met["item_index"].to_numpy()], axis=1).astype(np.int64)
+
+
+def _vocabulary(lake: Lake, as_of: str, field: str) -> pa.Table:
+    return lake.read(VOCABULARIES, as_of, columns=["value", "index"], filter=pc.field("field") == field)
+
+
+def _indices(values: pa.ChunkedArray, vocabulary: pa.Table) -> pa.ChunkedArray:
+    """The values' indices; null for a value that the vocabulary does not hold."""
+    places = pc.index_in(values, value_set=vocabulary["value"].combine_chunks())
+    return vocabulary["index"].combine_chunks().take(places.combine_chunks())
+
+
+def _as_keys(pairs: np.ndarray) -> np.ndarray:
+    """One integer a pair; indices are 32-bit."""
+    return (pairs[:, 0] << 32) | pairs[:, 1]

@@ -1,0 +1,45 @@
+"""Which model every night published, as the manifest of published tables tells it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from deltalake import DeltaTable
+
+from expectations.lake import Lake
+from expectations.tables import RUN_MANIFEST, USER_RECOMMENDATIONS
+
+GATE_KEY = "gate"
+"""Where the manifest's metrics hold the decision of the gate."""
+
+
+@dataclass(frozen=True)
+class PublishedNights:
+    """Model by ds, of every night whose recommendations were published."""
+
+    models: dict[str, str]
+
+    def champion(self, ds: str) -> str | None:
+        """The model published for the latest earlier ds: a backfilled night looks at its own past, not at today."""
+        earlier = [day for day in self.models if day < ds]
+        return self.models[max(earlier)] if earlier else None
+
+    def is_latest(self, ds: str) -> bool:
+        """Whether no later night was published."""
+        return all(day <= ds for day in self.models)
+
+
+def published_nights(lake: Lake) -> PublishedNights:
+    """Reads the manifest; empty before anything was published."""
+    path = lake.table_path(RUN_MANIFEST)
+    if not DeltaTable.is_deltatable(path):
+        return PublishedNights({})
+    manifest = DeltaTable(path).to_pyarrow_table(columns=["ds", "table_name", "metrics"])
+    return PublishedNights(
+        {
+            row["ds"]: json.loads(row["metrics"])[GATE_KEY]["published_model"]
+            for row in manifest.to_pylist()
+            if row["table_name"] == USER_RECOMMENDATIONS.name
+        }
+    )

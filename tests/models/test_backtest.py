@@ -1,0 +1,196 @@
+"""The backtest on a week of five users and six items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from expectations.program import Night
+from expectations.tables import NightError
+from models import judging
+from models.backtest import judged_night, lists_to_judge
+from models.backtest_report import backtest_figure, backtest_text
+from models.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, held_out_tasks
+from models.judging import judged_lists
+from models.metrics import relevant_from_pairs
+from models.model import NO_ITEM
+from models.ranked_lists import read_list_rows, top_items
+from tests.models.judged_night import (
+    write_events,
+    write_interactions,
+    write_lists,
+    write_model,
+    write_vocabulary,
+)
+
+AS_OF = "2024-03-03"  # seven days before the night's ds
+
+USERS = ["ann", "bob", "cem", "dee", "eve"]  # 2, 3, 4, 5, 6
+ITEMS = ["apple", "bread", "candle", "drum", "egg", "fan"]  # 2, 3, 4, 5, 6, 7
+
+
+@pytest.fixture
+def judged(night: Night) -> Night:
+    """Ann repeats an apple and tries bread; Bob repeats only; Cem was not known; Dee does nothing."""
+    shop = replace(night.shop, models=("recent_demand", "item_item", "deep_cf"), top_k=2)
+    night = replace(night, shop=shop)
+    write_vocabulary(night.lake, AS_OF, USERS, ITEMS)
+    write_interactions(night.lake, AS_OF, [(2, 2), (3, 3), (3, 4), (5, 2)])
+    write_events(night.lake, AS_OF, [("12:00:00", "dee", "bread", "purchase", 1.0)])
+    write_events(
+        night.lake,
+        "2024-03-05",
+        [
+            ("09:00:00", "ann", "apple", "purchase", 1.0),
+            ("09:00:00", "ann", "bread", "purchase", 2.0),
+            ("09:05:00", "ann", "bread", "purchase", 1.0),
+            ("10:00:00", "bob", "candle", "purchase", 1.0),
+            ("11:00:00", "cem", "drum", "purchase", 1.0),
+        ],
+    )
+    return night
+
+
+def pairs_of(task: HeldOut) -> list[tuple[int, int]]:
+    users = task.user_indices[task.relevant.user_rows]
+    return list(zip(users.tolist(), task.relevant.item_indices.tolist(), strict=True))
+
+
+def held_out(night: Night) -> dict[str, list[tuple[int, int]]]:
+    return {task.task: pairs_of(task) for task in held_out_tasks(night)}
+
+
+def test_known_users_are_judged_on_new_items_and_with_repeats(judged: Night) -> None:
+    assert held_out(judged) == {NEW_ITEMS: [(2, 3)], WITH_REPEATS: [(2, 2), (2, 3), (3, 4)]}
+
+
+@pytest.mark.parametrize(
+    ("ds", "event"),
+    [
+        ("2024-03-06", ("09:00:00", "dee", "egg", "view", 1.0)),  # not a target event
+        ("2024-03-06", ("09:00:00", "dee", "egg", "purchase", -1.0)),  # it came back
+        ("2024-03-06", ("09:00:00", "dee", "spade", "purchase", 1.0)),  # unknown on the earlier day
+        ("2024-03-06", ("2024-03-03 23:59:59", "dee", "egg", "purchase", 1.0)),  # told late, but before the cut
+        ("2024-03-10", ("2024-03-11 00:00:00", "dee", "egg", "purchase", 1.0)),  # after ds
+        ("2024-03-11", ("2024-03-10 09:00:00", "dee", "egg", "purchase", 1.0)),  # told after ds
+    ],
+)
+def test_other_events_are_no_truth(judged: Night, ds: str, event: tuple[str, str, str, str, float]) -> None:
+    before = held_out(judged)
+    write_events(judged.lake, ds, [event])
+    assert held_out(judged) == before
+
+
+@pytest.mark.parametrize("time", ["2024-03-04 00:00:00", "2024-03-10 23:59:59"])
+def test_the_first_and_the_last_moment_of_the_window_count(judged: Night, time: str) -> None:
+    write_events(judged.lake, "2024-03-10", [(time, "dee", "egg", "purchase", 1.0)])
+    assert (5, 6) in held_out(judged)[NEW_ITEMS]
+
+
+def test_a_window_without_known_buyers_is_an_error_that_says_so(judged: Night) -> None:
+    write_events(judged.lake, "2024-03-05", [("11:00:00", "cem", "drum", "purchase", 1.0)])
+    with pytest.raises(NightError, match="no user known on 2024-03-03 has a purchase"):
+        held_out_tasks(judged)
+
+
+def test_lists_are_ordered_by_score_and_ties_by_item_index(judged: Night) -> None:
+    rows = [(2, 7, 1.0, False), (2, 4, 1.0, False), (2, 5, 3.0, True), (3, 2, 9.0, True)]
+    users = np.array([2, 3, 4])
+    read = read_list_rows(write_lists(judged.lake, AS_OF, "recent_demand", rows), users)
+    assert top_items(read, users, 2, exclude_seen=False).tolist() == [[5, 4], [2, NO_ITEM], [NO_ITEM, NO_ITEM]]
+    assert top_items(read, users, 2, exclude_seen=True).tolist() == [[4, 7], [NO_ITEM, NO_ITEM], [NO_ITEM, NO_ITEM]]
+
+
+def test_a_score_that_is_no_number_comes_last(judged: Night) -> None:
+    lists = write_lists(judged.lake, AS_OF, "recent_demand", [(2, 4, float("nan"), False), (2, 5, -3.0, False)])
+    read = read_list_rows(lists, np.array([2]))
+    assert top_items(read, np.array([2]), 2, exclude_seen=False).tolist() == [[5, 4]]
+
+
+def test_other_users_rows_are_not_read(judged: Night) -> None:
+    lists = write_lists(judged.lake, AS_OF, "recent_demand", [(u, 2, 1.0, False) for u in range(2, 9)])
+    assert read_list_rows(lists, np.array([3, 6])).user_indices.tolist() == [3, 6]
+
+
+def test_judging_in_ranges_of_users_gives_what_judging_at_once_gives(
+    judged: Night, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = np.arange(2, 25, 2)
+    rows = [(int(u), int(i), float(rng.integers(5)), bool(rng.integers(2))) for u in users for i in range(2, 9)]
+    lists = write_lists(judged.lake, AS_OF, "recent_demand", rows)
+    truth = relevant_from_pairs(rng.integers(0, 12, 40), rng.integers(2, 9, 40), 12)
+    task = HeldOut(NEW_ITEMS, users, truth)
+    at_once = judged_lists("recent_demand", lists, task, [1, 3])
+    monkeypatch.setattr(judging, "USERS_PER_CHUNK", 5)
+    in_ranges = judged_lists("recent_demand", lists, task, [1, 3])
+    assert in_ranges.num_recommended == at_once.num_recommended
+    for key, values in at_once.values.items():
+        np.testing.assert_array_equal(in_ranges.values[key], values)
+
+
+@pytest.fixture
+def with_models(judged: Night) -> Night:
+    """Recent demand offers everybody apple, bread, candle; deep_cf knows what Ann and Bob will do."""
+    seen = {(2, 2), (3, 3), (3, 4), (5, 2)}
+    demand = [(user, item, 10.0 - item, (user, item) in seen) for user in (2, 3, 5) for item in (2, 3, 4, 5)]
+    write_model(judged.lake, AS_OF, "recent_demand", demand)
+    right = [(2, 3, 2.0, False), (2, 2, 1.0, True), (3, 4, 1.0, True), (3, 7, 0.5, False)]
+    write_model(judged.lake, AS_OF, "deep_cf", right, kind="deep", role="ranking")
+    return judged
+
+
+def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(with_models: Night) -> None:
+    rows = judged_night(with_models, lists_to_judge(with_models))
+    found = {(r["model"], r["task"], r["k"]): r for r in rows}
+    # num_candidates is 6: a list is not judged at rank 10 or 20, which it cannot have.
+    assert sorted(found) == sorted(
+        (model, task, k) for model in ("recent_demand", "deep_cf") for task in (NEW_ITEMS, WITH_REPEATS) for k in (2, 5)
+    )
+    demand = found["recent_demand", WITH_REPEATS, 2]
+    # Ann finds both in two ranks; Bob's candle stands third.
+    assert (demand["num_users"], demand["num_items"]) == (2, 6)
+    assert (demand["recall"], demand["hit_rate"], demand["ndcg"]) == (0.5, 0.5, pytest.approx(0.5))
+    assert demand["coverage"] == pytest.approx(2 / 6)
+    assert found["recent_demand", WITH_REPEATS, 5]["recall"] == 1.0
+    assert found["recent_demand", WITH_REPEATS, 5]["mrr"] == pytest.approx((1 + 1 / 3) / 2)
+    # Without what she had, bread is the first of Ann's list.
+    assert (found["recent_demand", NEW_ITEMS, 2]["num_users"], found["recent_demand", NEW_ITEMS, 2]["mrr"]) == (1, 1.0)
+    assert found["deep_cf", WITH_REPEATS, 2]["ndcg"] == pytest.approx(1.0)
+
+
+def test_intervals_hold_the_mean_and_are_the_same_in_every_run(with_models: Night) -> None:
+    rows = judged_night(with_models, lists_to_judge(with_models))
+    assert all(row["ndcg_low"] <= row["ndcg"] + 1e-12 and row["ndcg"] <= row["ndcg_high"] + 1e-12 for row in rows)
+    demand = next(r for r in rows if (r["model"], r["task"], r["k"]) == ("recent_demand", WITH_REPEATS, 2))
+    assert (demand["ndcg_low"], demand["ndcg_high"]) == (0.0, 1.0)  # two users, one right and one wrong
+    assert judged_night(with_models, lists_to_judge(with_models)) == rows
+
+
+def test_a_model_without_lists_is_named_and_does_not_stop_the_others(
+    with_models: Night, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert list(lists_to_judge(with_models)) == ["recent_demand", "deep_cf"]
+    assert "not judged: model=item_item" in caplog.text
+
+
+def test_lists_under_another_vocabulary_are_not_judged(with_models: Night) -> None:
+    write_vocabulary(with_models.lake, AS_OF, ["bob", "ann"], ["bread", "apple"], hash="other words")
+    with pytest.raises(NightError, match="none of recent_demand, item_item, deep_cf has lists as of 2024-03-03"):
+        lists_to_judge(with_models)
+
+
+def test_the_report_shows_every_model_and_names_the_missing(with_models: Night) -> None:
+    rows = judged_night(with_models, lists_to_judge(with_models))
+    text = backtest_text(rows, with_models.ds, 7, 2, ["item_item"])
+    assert "catalogue of 6 items" in text
+    assert "with_repeats (2 users judged)" in text
+    assert text.index("deep_cf", text.index(WITH_REPEATS)) < text.index("recent_demand", text.index(WITH_REPEATS))
+    assert text.endswith("Not judged, because they have no lists of that day: item_item")
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_the_figure_has_one_panel_a_task(with_models: Night) -> None:
+    figure = backtest_figure(judged_night(with_models, lists_to_judge(with_models)), 2)
+    assert [axes.get_title() for axes in figure.axes] == ["new_items (1 users)", "with_repeats (2 users)"]
