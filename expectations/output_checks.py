@@ -1,0 +1,212 @@
+"""What the published lists promise a shop: K known, available, distinct items for everybody, best first."""
+
+from __future__ import annotations
+
+import math
+
+import great_expectations.expectations as gxe
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.program import Night, days_before
+from expectations.rules import Check, Rule
+from expectations.spark_partitions import Partitions
+from expectations.tables import (
+    HISTORIES,
+    INTERACTIONS,
+    ITEMS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    USERS,
+    VOCABULARIES,
+    Table,
+)
+
+MIN_SHARE_OF_PREVIOUS = 0.5
+
+
+def min_listed_rows(night: Night, table: Table, ds: str) -> int:
+    """Half of what the latest earlier partition that passed its expectations holds; 1 when there is none."""
+    passed = [day for day in night.lake.days(table, until=days_before(ds, 1)) if night.lake.is_validated(table, day)]
+    if not passed:
+        return 1
+    previous = night.lake.require(table, passed[-1])
+    # A list that was made shorter on purpose is no loss.
+    shrunk_by = min(1.0, night.shop.top_k / previous.facts.get("top_k", night.shop.top_k))
+    return max(1, math.ceil(MIN_SHARE_OF_PREVIOUS * shrunk_by * previous.rows))
+
+
+def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+    """Rows name items that may be sold; users have exactly K of them, and reasons that are theirs."""
+    recommendations = partitions.rows(USER_RECOMMENDATIONS, ds)
+    met = _met_items(partitions, ds)
+    rows = recommendations.join(_known_items(partitions, ds), on="item_id", how="left").withColumn(
+        "fallback_share", F.col("is_fallback").cast("double")
+    )
+    rules = [*_item_rules("item_id"), *_row_rules()]
+    if night.shop.repeats == "never":
+        rows = rows.join(met, on=["user_id", "item_id"], how="left")
+        rules.append(
+            Rule(
+                "item_is_new_to_user",
+                "No user is recommended what they bought: the shop says `repeats = never`.",
+                F.col("is_bought"),
+                ("user_id", "item_id"),
+            )
+        )
+    share = gxe.ExpectColumnMeanToBeBetween(
+        column="fallback_share", min_value=0, max_value=1, description="The share of rows that are a fallback."
+    )
+    cited = recommendations.select("user_id", "rank", F.explode("because_item_ids").alias("item_id"))
+    cited_is_met = Rule(
+        "because_is_in_history",
+        "Every cited item is in the user's own history.",
+        F.col("is_bought").isNull(),
+        ("user_id", "rank", "item_id"),
+    )
+    return [
+        Check(rows, [share], rules),
+        Check(cited.join(met, on=["user_id", "item_id"], how="left"), [], [cited_is_met]),
+        _lists_of_users(night, partitions, recommendations, ds),
+    ]
+
+
+def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+    """Rows name other items that may be sold; items have up to K of them."""
+    similar = partitions.rows(SIMILAR_ITEMS, ds)
+    items = _known_items(partitions, ds)
+    rows = similar.join(items.withColumnRenamed("item_id", "similar_item_id"), on="similar_item_id", how="left")
+    rules = [
+        *_item_rules("similar_item_id"),
+        *_row_rules(),
+        Rule(
+            "similar_item_is_another",
+            "No item is similar to itself.",
+            F.col("similar_item_id") == F.col("item_id"),
+            ("item_id", "rank"),
+        ),
+    ]
+    lists = _lists(similar, "item_id", "similar_item_id").join(items, on="item_id", how="left")
+    top_k = night.shop.top_k
+    of_lists = [
+        Rule("item_is_known", "Every item with a list is in the catalogue.", F.col("is_sold").isNull(), ("item_id",)),
+        Rule(
+            "list_is_not_too_long",
+            f"No item has more than K={top_k} similar items.",
+            F.col("num_rows") > top_k,
+            ("item_id", "num_rows"),
+        ),
+        *_list_rules("item_id"),
+    ]
+    return [Check(rows, [], rules), Check(lists, [], of_lists)]
+
+
+def _lists_of_users(night: Night, partitions: Partitions, recommendations: DataFrame, ds: str) -> Check:
+    """One row per user: those with a list, and those who should have one."""
+    users = partitions.rows(USERS, ds).select("user_id", "last_active", F.lit(True).alias("is_known"))
+    lists = _lists(recommendations, "user_id", "item_id").join(users, on="user_id", how="full")
+    num_available = partitions.rows(ITEMS, ds).where("is_available").count()
+    length = min(night.shop.top_k, num_available)
+    since = days_before(ds, night.shop.active_days) if night.shop.active_days else ""
+    rules = [
+        Rule(
+            "user_is_known", "Every user with a list is a user of the shop.", F.col("is_known").isNull(), ("user_id",)
+        ),
+        Rule(
+            "active_user_has_list",
+            "Every user of the log has a list, or those of the last `active_days`.",
+            F.col("num_rows").isNull() & (F.col("last_active") > since),
+            ("user_id", "last_active"),
+        ),
+        Rule(
+            "list_has_k_items",
+            f"A user has exactly K={length} items.",
+            F.col("num_rows") != length,
+            ("user_id", "num_rows"),
+        ),
+        *_list_rules("user_id"),
+    ]
+    return Check(lists, [], rules)
+
+
+def _lists(rows: DataFrame, owner: str, item: str) -> DataFrame:
+    """One row per list: its length, its ranks and scores in order, its distinct items."""
+    in_order = F.sort_array(F.collect_list(F.struct("rank", "score")))
+    lists = rows.groupBy(owner).agg(
+        F.count("*").alias("num_rows"), F.count_distinct(item).alias("num_items"), in_order.alias("ranked")
+    )
+    return lists.select(
+        owner,
+        "num_rows",
+        "num_items",
+        F.col("ranked.rank").alias("ranks"),
+        F.col("ranked.score").alias("scores"),
+    )
+
+
+def _list_rules(owner: str) -> list[Rule]:
+    return [
+        Rule(
+            "ranks_have_no_gap",
+            "The ranks of a list run from 1 without a gap.",
+            F.col("ranks") != F.sequence(F.lit(1), F.col("num_rows").cast("int")),
+            (owner, "ranks"),
+        ),
+        Rule(
+            "items_are_distinct",
+            "No list names an item twice.",
+            F.col("num_items") != F.col("num_rows"),
+            (owner, "num_rows", "num_items"),
+        ),
+        Rule(
+            "score_never_rises",
+            "The score never rises with the rank.",
+            F.reverse(F.sort_array("scores")) != F.col("scores"),
+            (owner, "scores"),
+        ),
+    ]
+
+
+def _item_rules(item: str) -> list[Rule]:
+    return [
+        Rule(
+            f"{item}_is_in_catalogue", f"{item} is in the catalogue of ds.", F.col("is_sold").isNull(), (item, "rank")
+        ),
+        Rule(f"{item}_is_available", f"{item} is available after ds.", ~F.col("is_sold"), (item, "rank")),
+    ]
+
+
+def _row_rules() -> list[Rule]:
+    expires_too_soon: Column = F.col("expires_at") <= F.col("generated_at")
+    return [
+        Rule(
+            "expires_after_generated",
+            "A row expires after it was generated.",
+            expires_too_soon,
+            ("generated_at", "expires_at"),
+        )
+    ]
+
+
+def _known_items(partitions: Partitions, ds: str) -> DataFrame:
+    return partitions.rows(ITEMS, ds).select("item_id", F.col("is_available").alias("is_sold"))
+
+
+def _met_items(partitions: Partitions, ds: str) -> DataFrame:
+    """The pairs of user and item that the log knows, by the shop's ids, and whether the user bought the item."""
+    vocabularies = partitions.rows(VOCABULARIES, ds)
+    met = partitions.rows(INTERACTIONS, ds).select("user_index", "item_index", "num_purchases")
+    # What came back whole is no interaction, yet the user knows it.
+    remembered = partitions.rows(HISTORIES, ds).select(
+        "user_index", F.explode("item_indices").alias("item_index"), F.lit(0).alias("num_purchases")
+    )
+    pairs = (
+        met.unionByName(remembered)
+        .groupBy("user_index", "item_index")
+        .agg((F.max("num_purchases") > 0).alias("is_bought"))
+    )
+    for name in ("user", "item"):
+        values = vocabularies.where(F.col("field") == f"{name}_id")
+        ids = values.select(F.col("value").alias(f"{name}_id"), F.col("index").alias(f"{name}_index"))
+        pairs = pairs.join(ids, on=f"{name}_index", how="inner")
+    return pairs.select("user_id", "item_id", "is_bought")

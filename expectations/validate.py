@@ -1,0 +1,119 @@
+"""Checks the tables of one stage of the night; a failure stops the night before anything is learnt or published.
+
+Reads the partitions in force of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stage
+`features`) or the staged lists of `ds` (stage `outputs`). Writes Data Docs, and notes which versions passed; run again,
+it checks again and adds another page.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import SparkSession
+
+from expectations.data_docs import publish_data_docs
+from expectations.feature_checks import (
+    history_checks,
+    interaction_checks,
+    item_feature_checks,
+    user_feature_checks,
+    vocabulary_checks,
+)
+from expectations.input_checks import event_checks, events_day, item_checks, min_events, user_checks
+from expectations.output_checks import min_listed_rows, similar_item_checks, user_recommendation_checks
+from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.rules import Check
+from expectations.spark_partitions import Partitions, shuffle_partitions, spark_session
+from expectations.suites import contract_expectations, contract_rules, shape_expectations
+from expectations.table_runs import TableExpectations, quiet_context, run_table
+from expectations.tables import EVENTS, FEATURE_TABLES, INPUT_TABLES, OUTPUT_TABLES, TABLES, Table, TableContractError
+
+logger = logging.getLogger(__name__)
+
+STAGES = {"inputs": INPUT_TABLES, "features": FEATURE_TABLES, "outputs": OUTPUT_TABLES}
+
+# The first check of each is of the table's own rows, perhaps with more columns.
+CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
+    "events": event_checks,
+    "items": item_checks,
+    "users": user_checks,
+    "vocabularies": vocabulary_checks,
+    "interactions": interaction_checks,
+    "histories": history_checks,
+    "item_features": item_feature_checks,
+    "user_features": user_feature_checks,
+    "user_recommendations": user_recommendation_checks,
+    "similar_items": similar_item_checks,
+}
+MIN_ROWS: dict[str, Callable[[Night, Table, str], int]] = {
+    "events": min_events,
+    "user_recommendations": min_listed_rows,
+    "similar_items": min_listed_rows,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses the flags, checks the stage."""
+    parser = night_parser(__doc__)
+    add_as_of(parser)
+    parser.add_argument("--stage", required=True, choices=tuple(STAGES), help="which door of the night")
+    arguments = parser.parse_args(argv)
+    night = night_from(arguments)
+    as_of = as_of_from(arguments, night)
+    spark = spark_session(os.environ.get("SPARK_MASTER", "local[*]"), os.environ.get("SPARK_DRIVER_MEMORY", "3g"))
+    validate_stage(night, spark, arguments.stage, as_of)
+
+
+def validate_stage(night: Night, spark: SparkSession, stage: str, as_of: str) -> None:
+    """Checks every table of a stage and notes the versions that passed.
+
+    Args:
+        as_of: the partition of the features; the other stages have one partition a night.
+
+    Raises:
+        TableContractError: an expectation was not met; says which, of what, and shows failing values.
+    """
+    partitions = Partitions(spark, night.lake)
+    days = {name: _partition_day(night, stage, TABLES[name], as_of) for name in STAGES[stage]}
+    num_rows = max(partitions.version(TABLES[name], ds).rows for name, ds in days.items())
+    spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions(num_rows)))
+    context = quiet_context()
+    runs = [run_table(context, expectations_of(night, partitions, TABLES[name], ds)) for name, ds in days.items()]
+    docs = publish_data_docs(context, night, f"{stage}_{as_of}" if stage == "features" else stage, runs)
+    failures = [f"{run.table.name} ds={run.ds}: {failure}" for run in runs for failure in run.failures]
+    if failures:
+        more = f" (and {len(failures) - 1} more expectations)" if len(failures) > 1 else ""
+        raise TableContractError(f"{failures[0]}{more}. Data Docs: {docs}")
+    for run in runs:
+        night.lake.note_validated(run.table, run.ds, partitions.version(run.table, run.ds))
+
+
+def expectations_of(night: Night, partitions: Partitions, table: Table, ds: str) -> TableExpectations:
+    """Everything that is expected of one partition: what the contract says of any table, and what this one means."""
+
+    def checks() -> list[Check]:
+        first, *others = CHECKS[table.name](night, partitions, ds)
+        whole = Check(
+            first.rows,
+            [*contract_expectations(table, ds), *first.expectations],
+            [*contract_rules(table), *first.rules],
+        )
+        return [whole, *others]
+
+    least = MIN_ROWS[table.name](night, table, ds) if table.name in MIN_ROWS else 1
+    return TableExpectations(table, ds, partitions.rows(table, ds), shape_expectations(table, least), checks)
+
+
+def _partition_day(night: Night, stage: str, table: Table, as_of: str) -> str:
+    if table is EVENTS:
+        day = events_day(night)
+        if day != night.ds:
+            logger.info("the shop was closed; its latest drop is checked: ds=%s events=%s", night.ds, day)
+        return day
+    return as_of if stage == "features" else night.ds
+
+
+if __name__ == "__main__":
+    run_program(main)

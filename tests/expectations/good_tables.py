@@ -1,0 +1,184 @@
+"""A tiny night whose every table keeps its contract; tests break one row of it at a time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from expectations.lake import Lake, Version
+from expectations.tables import TABLES, Table
+
+DS = "2024-03-10"
+Rows = list[dict[str, Any]]
+
+_ARROW_TYPES = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_type(ddl: str) -> pa.DataType:
+    """`array<int>` as Arrow knows it."""
+    if ddl.startswith("array<"):
+        return pa.list_(arrow_type(ddl.removeprefix("array<").removesuffix(">")))
+    return _ARROW_TYPES[ddl]
+
+
+def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any) -> Version:
+    """Commits rows as a job would: the files of a published table do not hold `ds`."""
+    columns = [c for c in table.columns if table.home == "lake" or c.name != "ds"]
+    schema = pa.schema([(c.name, arrow_type(c.type)) for c in columns])
+    path = lake.new_version_path(table, ds, "fingerprint")
+    filesystem, local = fs.FileSystem.from_uri(path)
+    filesystem.create_dir(local, recursive=True)
+    content = pa.Table.from_pylist([{"ds": ds, **row} for row in rows], schema=schema)
+    pq.write_table(content, f"{local}/part-00000.parquet", filesystem=filesystem)
+    return lake.commit(table, ds, path, "fingerprint", len(rows), **facts)
+
+
+def write_good_night(lake: Lake) -> None:
+    """Every table of every stage, as of DS."""
+    for name, rows in good_tables().items():
+        write_rows(lake, TABLES[name], rows)
+
+
+def at(day: int, hour: int = 12) -> datetime:
+    """A moment of March 2024."""
+    return datetime(2024, 3, day, hour, tzinfo=timezone.utc)
+
+
+def good_tables() -> dict[str, Rows]:
+    """Three users, of whom ann and bob met items; four items that are sold, and one that is not."""
+    return {**_inputs(), **_features(), **_outputs()}
+
+
+def _inputs() -> dict[str, Rows]:
+    def event(user_id: str, item_id: str, hour: int) -> dict[str, Any]:
+        return {
+            "event_time": at(10, hour),
+            "user_id": user_id,
+            "item_id": item_id,
+            "event_type": "purchase",
+            "quantity": 1.0,
+            "price": 2.5,
+            "session_id": None,
+            "domain": "things",
+        }
+
+    def item(item_id: str, is_available: bool = True) -> dict[str, Any]:
+        return {
+            "item_id": item_id,
+            "title": f"Thing {item_id}",
+            "category": ["things"],
+            "price": 2.5,
+            "domain": "things",
+            "is_available": is_available,
+            "first_seen": "2024-03-01",
+        }
+
+    def user(user_id: str, last_active: str | None) -> dict[str, Any]:
+        return {"user_id": user_id, "age": 40, "interests": [], "last_active": last_active}
+
+    return {
+        "events": [event("ann", "a", 9), event("ann", "b", 10), event("bob", "c", 11)],
+        "items": [item("a"), item("b"), item("c"), item("d"), item("old", is_available=False)],
+        "users": [user("ann", DS), user("bob", DS), user("cy", None)],
+    }
+
+
+def _features() -> dict[str, Rows]:
+    words = {
+        "user_id": ["ann", "bob", "cy"],
+        "item_id": ["a", "b", "c", "d", "old"],
+        "event_type": ["purchase"],
+        "category": ["things"],
+        "domain": ["things"],
+        "token": ["thing"],
+    }
+    vocabularies = [
+        {"field": field, "value": value, "index": index, "vocabulary_hash": "h"}
+        for field, values in words.items()
+        for index, value in enumerate(values, start=2)
+    ]
+
+    def met(user_index: int, item_index: int) -> dict[str, Any]:
+        return {
+            "user_index": user_index,
+            "item_index": item_index,
+            "weight": 5.0,
+            "num_events": 1,
+            "num_purchases": 1,
+            "first_time": at(10),
+            "last_time": at(10),
+        }
+
+    def history(user_index: int, item_indices: list[int]) -> dict[str, Any]:
+        return {
+            "user_index": user_index,
+            "item_indices": item_indices,
+            "event_type_indices": [2] * len(item_indices),
+            "gap_buckets": [0] * len(item_indices),
+            "event_times": [int(at(10).timestamp())] * len(item_indices),
+        }
+
+    def item(item_index: int) -> dict[str, Any]:
+        return {
+            "item_index": item_index,
+            "category_indices": [2],
+            "brand_index": 1,
+            "domain_index": 2,
+            "price_bucket": 5,
+            "token_indices": [2],
+            "is_available": item_index != 6,
+            "age_days": 9,
+        }
+
+    def user(user_index: int) -> dict[str, Any]:
+        unknown = {"age_bucket_index": 1, "gender_index": 1, "country_index": 1, "interest_indices": []}
+        return {"user_index": user_index, **unknown}
+
+    return {
+        "vocabularies": vocabularies,
+        "interactions": [met(2, 2), met(2, 3), met(3, 4)],
+        "histories": [history(2, [2, 3]), history(3, [4])],
+        "item_features": [item(index) for index in range(2, 7)],
+        "user_features": [user(index) for index in range(2, 5)],
+    }
+
+
+def _outputs() -> dict[str, Rows]:
+    published = {
+        "source": "recent_demand",
+        "reason_code": "popular",
+        "reason": "Many bought it lately",
+        "model_version": "recent_demand-1",
+        "generated_at": at(11, 2),
+        "expires_at": at(12, 2),
+    }
+
+    def recommended(user_id: str, rank: int, item_id: str, because: list[str]) -> dict[str, Any]:
+        listed = {"user_id": user_id, "rank": rank, "item_id": item_id, "score": 1.0 / rank}
+        return {**listed, "because_item_ids": because, "is_fallback": False, **published}
+
+    def similar(item_id: str, rank: int, similar_item_id: str) -> dict[str, Any]:
+        listed = {"item_id": item_id, "rank": rank, "similar_item_id": similar_item_id, "score": 1.0 / rank}
+        return {**listed, **published}
+
+    because = {"ann": ["a", "b"], "bob": ["c"], "cy": []}
+    return {
+        "user_recommendations": [
+            recommended(user_id, rank, item_id, because[user_id])
+            for user_id in because
+            for rank, item_id in enumerate("abc", start=1)
+        ],
+        "similar_items": [similar("a", 1, "b"), similar("a", 2, "c"), similar("old", 1, "a")],
+    }
