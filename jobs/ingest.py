@@ -1,0 +1,180 @@
+"""Takes raw drops into the lake, then builds the catalogue and the users of the day.
+
+Reads every drop up to `ds` that the lake lacks, or whose bytes, mapping or code have changed, in one Spark pass.
+Writes `events`, `quarantine`, `item_updates` and `user_updates`, one partition a drop day, then `items` and `users`
+of `ds`. Nothing is put in force before all days are read, checked and written; `events` of a day comes last, so that
+a night that was killed finds the day unfinished and does it again. A day that is in force is not read again.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.drops import DropFolder
+from expectations.lake import fingerprint_of
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.shop import Shop
+from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, Table
+from jobs.await_drop import require_drop
+from jobs.build_items import build_items
+from jobs.build_users import build_users
+from jobs.daily_partitions import WrittenDay, write_days
+from jobs.drop_limits import DropCounts, require_usable_drops
+from jobs.ingest_events import judged_events
+from jobs.ingest_plan import DayToIngest, days_to_ingest, raw_files
+from jobs.ingest_updates import (
+    item_updates,
+    items_from_events,
+    judged_items,
+    judged_users,
+    user_updates,
+    users_from_events,
+)
+from jobs.raw_rows import read_raw_rows
+from jobs.session import session_from_environment
+
+logger = logging.getLogger(__name__)
+
+Judged = Mapping[str, DataFrame]
+"""Kind of raw file -> its rows with a verdict each."""
+
+
+def ingest(spark: SparkSession, night: Night) -> None:
+    """Brings the lake up to the drop of `night.ds`; see the module.
+
+    Raises:
+        NightError: the drop of `ds` is missing or unfinished, or a drop that is to be read cannot be used.
+    """
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    require_drop(drops, night.ds, night.now)
+    plans = days_to_ingest(spark, night, drops)
+    if plans:
+        ingest_days(spark, night, plans)
+    else:
+        logger.info("all drops are in the lake: ds=%s", night.ds)
+    build_items(spark, night, night.ds)
+    build_users(spark, night, night.ds)
+
+
+def ingest_days(spark: SparkSession, night: Night, plans: Sequence[DayToIngest]) -> None:
+    """Reads, checks, writes and commits the drops of several days together."""
+    num_files = sum(len(plan.files) for plan in plans)
+    logger.info("reading drops: days=%d files=%d from=%s to=%s", len(plans), num_files, plans[0].ds, plans[-1].ds)
+    judged = _judged(spark, night.shop, plans)
+    for rows in judged.values():
+        rows.persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        counts = {kind: _counts(rows) for kind, rows in judged.items()}
+        _check(night, plans, counts)
+        _write_and_commit(spark, night, plans, judged, counts)
+    finally:
+        for rows in judged.values():
+            rows.unpersist()
+
+
+def _judged(spark: SparkSession, shop: Shop, plans: Sequence[DayToIngest]) -> Judged:
+    tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
+    judged = {}
+    for kind, raw in raw_files(shop).items():
+        files = [file for plan in plans for file in plan.files if file.kind == kind]
+        if not files:
+            continue
+        rows = read_raw_rows(spark, raw, files)
+        if kind == "events":
+            judged[kind] = judged_events(rows, shop, tasks_per_day)
+        else:
+            judged[kind] = judged_items(rows, shop, raw) if kind == "items" else judged_users(rows, raw)
+    return judged
+
+
+def _counts(judged: DataFrame) -> dict[str, DropCounts]:
+    """Day -> rows read, and rejected by reason."""
+    rows: dict[str, int] = {}
+    rejected: dict[str, dict[str, int]] = {}
+    for row in judged.groupBy("ds", "reason").count().collect():
+        rows[row["ds"]] = rows.get(row["ds"], 0) + row["count"]
+        if row["reason"] is not None:
+            rejected.setdefault(row["ds"], {})[row["reason"]] = row["count"]
+    return {ds: DropCounts(rows[ds], dict(sorted(rejected.get(ds, {}).items()))) for ds in sorted(rows)}
+
+
+def _check(night: Night, plans: Sequence[DayToIngest], counts: Mapping[str, Mapping[str, DropCounts]]) -> None:
+    for kind, by_day in counts.items():
+        reasons: dict[str, int] = {}
+        for count in by_day.values():
+            for reason, number in count.rejected.items():
+                reasons[reason] = reasons.get(reason, 0) + number
+        rows, accepted = sum(c.rows for c in by_day.values()), sum(c.accepted for c in by_day.values())
+        logger.info("judged rows: source=%s rows=%d accepted=%d rejected=%s", kind, rows, accepted, reasons)
+    # A file whose lines are all blank reaches Spark without a row.
+    events = {plan.ds: counts["events"].get(plan.ds, DropCounts()) for plan in plans}
+    before = [ds for ds in night.lake.days(EVENTS, plans[-1].ds) if ds not in events]
+    earlier = {ds: int(night.lake.require(EVENTS, ds).facts["rows_read"]) for ds in before}
+    require_usable_drops(night.shop, events, earlier)
+
+
+def _write_and_commit(
+    spark: SparkSession,
+    night: Night,
+    plans: Sequence[DayToIngest],
+    judged: Judged,
+    counts: Mapping[str, Mapping[str, DropCounts]],
+) -> None:
+    days = [plan.ds for plan in plans]
+    batch = f"{fingerprint_of([plan.fingerprint for plan in plans])}-{uuid.uuid4().hex[:8]}"
+    written: dict[Table, dict[str, WrittenDay]] = {}
+    for table, rows in _tables(night.shop, judged).items():
+        written[table] = write_days(spark, night.lake, table, rows, days, batch)
+        logger.info(
+            "wrote: table=%s days=%d rows=%d", table.name, len(days), sum(d.rows for d in written[table].values())
+        )
+    for plan in plans:
+        for table, by_day in written.items():
+            day, facts = by_day[plan.ds], _facts(plan, counts) if table is EVENTS else {}
+            night.lake.commit(table, plan.ds, day.path, plan.fingerprint, day.rows, **facts)
+    logger.info("committed: days=%d from=%s to=%s", len(days), days[0], days[-1])
+
+
+def _tables(shop: Shop, judged: Judged) -> dict[Table, DataFrame]:
+    """The tables of a drop, in the order of their commits: `events` vouches for the others."""
+    accepted = {kind: rows.where(F.col("reason").isNull()) for kind, rows in judged.items()}
+    rejected = [
+        rows.where(F.col("reason").isNotNull()).select("ds", F.lit(kind).alias("source"), "reason", "raw")
+        for kind, rows in judged.items()
+    ]
+    quarantine = rejected[0]
+    for rows in rejected[1:]:
+        quarantine = quarantine.unionByName(rows)
+    if shop.items is None:
+        items = items_from_events(accepted["events"], shop)
+    elif "items" in accepted:
+        items = item_updates(accepted["items"])
+    else:
+        items = items_from_events(accepted["events"], shop).limit(0)
+    users = user_updates(users_from_events(accepted["events"], shop), accepted.get("users"))
+    return {QUARANTINE: quarantine, ITEM_UPDATES: items, USER_UPDATES: users, EVENTS: accepted["events"]}
+
+
+def _facts(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, object]:
+    of_day = {kind: by_day[plan.ds] for kind, by_day in counts.items() if plan.ds in by_day}
+    return {
+        "files": [file.facts for file in plan.files],
+        "rows_read": of_day["events"].rows,
+        "rejected": {kind: dict(count.rejected) for kind, count in of_day.items()},
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Ingests the drops up to `--ds`."""
+    night = night_from(night_parser(__doc__).parse_args(argv))
+    ingest(session_from_environment("ingest"), night)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,93 @@
+"""Reads raw files of a shop, as they come: every row as text, with the day of the drop it lies in.
+
+CSV has a header, commas, double quotes and one row a line, in UTF-8; a byte order mark is no part of it. JSON is one
+object a line. Parquet keeps its types, and is turned into text here so that one set of rules reads all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from urllib.parse import quote
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from expectations.shop import RawFile
+from jobs.inspect_drops import DroppedFile
+
+_MALFORMED = "malformed_line"
+
+
+def read_raw_rows(spark: SparkSession, raw: RawFile, files: Sequence[DroppedFile]) -> DataFrame:
+    """All rows of inspected files of one kind.
+
+    Returns:
+        `ds`; `values`, a map from raw column to text, null when the line could not be taken apart; `raw`, the row
+        as JSON.
+    """
+    by_columns: dict[tuple[str, ...], list[str]] = {}
+    for file in files:
+        # Spark matches the columns of CSV files by place, so files whose headers differ are read apart.
+        by_columns.setdefault(() if raw.format == "json" else file.columns, []).append(file.path)
+    read = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}[raw.format]
+    parts = [read(spark, raw, columns, paths) for columns, paths in sorted(by_columns.items())]
+    return reduce(DataFrame.unionByName, parts)
+
+
+def _read_csv(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
+    # Names of a shop may hold dots or differ in case alone; places cannot be misread.
+    places = [f"c{place}" for place in range(len(columns))]
+    schema = T.StructType([T.StructField(name, T.StringType()) for name in (*places, _MALFORMED)])
+    rows = spark.read.csv(
+        paths,
+        schema=schema,
+        header=True,
+        quote='"',
+        escape='"',
+        columnNameOfCorruptRecord=_MALFORMED,
+        maxCharsPerColumn=-1,
+    )
+    line = F.to_json(F.create_map(F.lit("line"), F.col(_MALFORMED)))
+    values = F.when(F.col(_MALFORMED).isNull(), _named(columns, [F.col(place) for place in places]))
+    return rows.select(
+        _day_of_file(raw).alias("ds"), values.alias("values"), F.coalesce(F.to_json(values), line).alias("raw")
+    )
+
+
+def _read_json(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
+    lines = spark.read.text(paths).select(_day_of_file(raw).alias("ds"), "value").where(F.trim("value") != "")
+    values = F.from_json("value", "map<string,string>")
+    is_object = F.map_size(values) > 0
+    line = F.to_json(F.create_map(F.lit("line"), F.col("value")))
+    return lines.select(
+        "ds", F.when(is_object, values).alias("values"), F.when(is_object, F.col("value")).otherwise(line).alias("raw")
+    )
+
+
+def _read_parquet(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
+    rows = spark.read.parquet(*paths)
+    types = {field.name: field.dataType for field in rows.schema}
+    texts = [_as_text(F.col(f"`{name.replace('`', '``')}`"), types[name], raw) for name in columns]
+    rows = rows.select(_day_of_file(raw).alias("ds"), _named(columns, texts).alias("values"))
+    return rows.withColumn("raw", F.to_json("values"))
+
+
+def _named(columns: Sequence[str], texts: Sequence[Column]) -> Column:
+    return F.create_map(*(part for name, text in zip(columns, texts, strict=True) for part in (F.lit(name), text)))
+
+
+def _as_text(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
+    if isinstance(data_type, T.ArrayType | T.StructType | T.MapType):
+        return F.to_json(column)
+    if isinstance(data_type, T.TimestampType):
+        return F.date_format(F.from_utc_timestamp(column, raw.timezone), raw.time_format)
+    return column.cast("string")
+
+
+def _day_of_file(raw: RawFile) -> Column:
+    """The `{ds}` of the path that a row was read from. Spark writes paths as URLs."""
+    after_day = quote(raw.path.partition("{ds}")[2], safe="/+=:@!$&'()*,;~")
+    literal = "".join(f"\\x{{{ord(character):x}}}" for character in after_day)
+    return F.regexp_extract(F.col("_metadata.file_path"), rf"(\d{{4}}-\d{{2}}-\d{{2}}){literal}$", 1)
