@@ -86,7 +86,7 @@ def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOper
     preprocess = program("preprocess", "jobs.preprocess", as_of=as_of, **ON_SPARK)
     validate = program("validate_features", "expectations.validate", "--stage", "features", as_of=as_of, **ON_SPARK)
     train = ["models.train", "--model"]
-    baselines = program("train_baselines", *train, plan.output["baselines"], as_of=as_of, **ON_TRAIN)
+    baselines = program("train_baselines", *train, XComArg(plan, key="baselines"), as_of=as_of, **ON_TRAIN)
     deep = NightProgram.partial(
         task_id="train_deep",
         arguments=[*train, "{{ params.model }}"],

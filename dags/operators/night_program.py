@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -41,31 +40,44 @@ class Ended:
         return AirflowException(f"exit code {self.exit_code}. Last line: {self.reason or self.result}")
 
 
-async def run_to_end(arguments: Sequence[str], environment: Mapping[str, str], log: logging.Logger) -> Ended:
-    """Runs `python -m <arguments>` and logs each of its lines as it comes.
+class ProgramRun:
+    """One start of `python -m <arguments>`; each line it prints is logged as it comes."""
 
-    The program leads a process group of its own, which is ended when this coroutine is cancelled.
-    """
-    process = await asyncio.create_subprocess_exec(
-        "python", "-m", *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment}, cwd=REPOSITORY, start_new_session=True, limit=_LONGEST_LINE_BYTES,
-    )  # fmt: skip
-    try:
-        result, reason = await asyncio.gather(_last_line(process.stdout, log), _last_line(process.stderr, log))
-        return Ended(await process.wait(), result, reason)
-    finally:
-        # Also after a normal end: no helper of the program may live longer than its task.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Callable[..., object]) -> None:
+        self.arguments = arguments
+        self.environment = environment
+        self.log = log
+        self._group: int | None = None
+
+    async def to_end(self) -> Ended:
+        """Runs the program; one that is still there when this coroutine is cancelled is ended."""
+        process = await asyncio.create_subprocess_exec(
+            "python", "-m", *self.arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **self.environment}, cwd=REPOSITORY, start_new_session=True, limit=_LONGEST_LINE_BYTES,
+        )  # fmt: skip
+        self._group = process.pid
+        try:
+            result, reason = await asyncio.gather(
+                _last_line(process.stdout, self.log), _last_line(process.stderr, self.log)
+            )
+            return Ended(await process.wait(), result, reason)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends the program with all of its children, such as Spark's Java: they share a process group."""
+        if self._group is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGTERM)
 
 
-async def _last_line(stream: asyncio.StreamReader | None, log: logging.Logger) -> str:
+async def _last_line(stream: asyncio.StreamReader | None, log: Callable[..., object]) -> str:
     assert stream is not None
     last = ""
     async for raw in stream:
         line = raw.decode("utf-8", "replace").rstrip()
-        log.info("%s", line)
+        log("%s", line)
         last = line or last
     return last
 
@@ -94,12 +106,18 @@ class NightProgram(BaseOperator):
         self.arguments = arguments
         self.environment = environment
         self.result_from = result_from
+        self._program_run: ProgramRun | None = None
 
     def execute(self, context: Context) -> Any:
-        ended = asyncio.run(run_to_end(_flat(self.arguments), self.environment, self.log))
+        self._program_run = ProgramRun(_flat(self.arguments), self.environment, self.log.info)
+        ended = asyncio.run(self._program_run.to_end())
         if ended.exit_code != 0:
             raise ended.failure
         return self.result_from(ended.result) if self.result_from else None
+
+    def on_kill(self) -> None:
+        if self._program_run is not None:
+            self._program_run.stop()
 
 
 def _flat(arguments: Sequence[Any]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +10,11 @@ from airflow.sdk import BaseSensorOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from dags.operators.night_program import run_to_end
+from dags.operators.night_program import ProgramRun
 
 AWAIT_DROP = ("jobs.await_drop",)
 NOT_YET = 75
 """Exit code of `jobs.await_drop` while there is reason to wait (EX_TEMPFAIL of sysexits.h)."""
-
-logger = logging.getLogger(__name__)
 
 
 class RawDropSensor(BaseSensorOperator):
@@ -34,7 +31,7 @@ class RawDropSensor(BaseSensorOperator):
         self.environment = environment
 
     def execute(self, context: Context) -> None:
-        ended = asyncio.run(run_to_end(AWAIT_DROP, self.environment, self.log))
+        ended = asyncio.run(ProgramRun(AWAIT_DROP, self.environment, self.log.info).to_end())
         if ended.exit_code == NOT_YET:
             self.defer(
                 trigger=RawDropTrigger(dict(self.environment), self.poke_interval), method_name=self.resume.__name__
@@ -66,7 +63,7 @@ class RawDropTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         while True:
             await asyncio.sleep(self.poll_seconds)
-            ended = await run_to_end(AWAIT_DROP, self.environment, logger)
+            ended = await ProgramRun(AWAIT_DROP, self.environment, self.log.info).to_end()
             if ended.exit_code != NOT_YET:
                 failure = str(ended.failure) if ended.exit_code else ""
                 yield TriggerEvent({"failure": failure, "result": ended.result})

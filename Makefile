@@ -1,0 +1,44 @@
+# The front door. Everything here runs on this machine alone; docker/compose.yaml is the same night on several.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help nightly up down backfill test lock check
+
+with_environment := . docker/local/environment.sh &&
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo "Variables: SHOP (a name or a .toml file), DS (YYYY-MM-DD), MODELS, TOP_K, NIGHTJAR_ROOT (./data), NIGHTJAR_DATA,"
+	@echo "           AIRFLOW_PORT (8080), MLFLOW_PORT (5000). For example: make nightly SHOP=online_retail DS=2011-11-09"
+
+nightly: .venv/installed ## install, run one night through Airflow, show what it published
+	@$(with_environment) exec python docker/local/run_night.py
+
+up: .venv/installed ## start the web UIs of Airflow and MLflow, the scheduler and its workers, on loopback
+	@$(with_environment) exec python docker/local/stack.py up
+
+down: ## end everything that `make up` started
+	@if [ -x .venv/bin/python ]; then $(with_environment) exec python docker/local/stack.py down; fi
+
+backfill: .venv/installed ## with `make up` running: FROM=2011-11-05 TO=2011-11-07 builds these days (SHOP=…)
+	@: "$${FROM:?Set FROM to the first day, such as FROM=2011-11-05}" "$${TO:?Set TO to the last day}"
+	@$(with_environment) exec python docker/local/backfill.py
+
+test: .venv/installed ## all checks: style, types, import rules, tests
+	@$(with_environment) \
+	  ruff check . && ruff format --check . && mypy dags docker/local expectations jobs models tests && lint-imports && \
+	  exec python -m pytest
+
+lock: .venv/installed ## resolve setup.cfg anew into requirements.lock and docker/*/requirements.lock
+	@$(with_environment) exec bash docker/local/lock.sh
+
+check:
+	@bash docker/local/check_machine.sh > /dev/null
+
+.venv/installed: requirements.lock docker/local/uv.txt | check
+	@bash docker/local/install.sh
+	@touch $@
+
+# What is given on the command line (make nightly DS=…) or in the environment reaches the programs.
+export

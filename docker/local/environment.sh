@@ -1,0 +1,28 @@
+# The Airflow of one machine, for `make` and for your own shell:   . docker/local/environment.sh && airflow dags list
+# SQLite, a few processes, nothing that listens beyond loopback.
+
+# shellcheck shell=bash
+nightjar="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+
+export PATH="$nightjar/.venv/bin:$PATH"
+export PYTHONPATH="$nightjar"
+export NIGHTJAR_DATA="${NIGHTJAR_DATA:-../shared/data}"
+
+export AIRFLOW_HOME="${AIRFLOW_HOME:-$nightjar/.airflow}"
+export AIRFLOW_PORT="${AIRFLOW_PORT:-8080}"
+export MLFLOW_PORT="${MLFLOW_PORT:-5000}"
+
+export AIRFLOW__CORE__DAGS_FOLDER="$nightjar/dags"
+export AIRFLOW__CORE__LOAD_EXAMPLES=False
+export AIRFLOW__CORE__EXECUTOR=LocalExecutor
+# Tasks at once. Each is a Spark or a TensorFlow of its own, and both take every core.
+export AIRFLOW__CORE__PARALLELISM="${AIRFLOW__CORE__PARALLELISM:-2}"
+# Whoever can reach loopback is an administrator here; docker/compose.yaml asks for a password.
+export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True
+export AIRFLOW__API__HOST=127.0.0.1
+export AIRFLOW__API__PORT="$AIRFLOW_PORT"
+export AIRFLOW__API__WORKERS=1
+export AIRFLOW__API__BASE_URL="http://127.0.0.1:$AIRFLOW_PORT"
+export AIRFLOW__CORE__EXECUTION_API_SERVER_URL="http://127.0.0.1:$AIRFLOW_PORT/execution/"
+export AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL=60
+export AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes .venv hold exactly requirements.lock, hashes checked. uv does the work; pip only fetches uv, by its hash.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+python="$(bash docker/local/check_machine.sh)"
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+quiet=(--quiet --disable-pip-version-check)
+[ -x .venv/bin/uv ] || .venv/bin/python -m pip install "${quiet[@]}" --require-hashes --no-deps -r docker/local/uv.txt
+echo "Installing requirements.lock into .venv …"
+# Without uv's own line in the list, sync would remove the uv that runs.
+VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip sync --quiet --require-hashes requirements.lock docker/local/uv.txt

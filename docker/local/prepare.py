@@ -1,0 +1,52 @@
+"""Prepares the local Airflow: its database, its pools, and nothing left open by a night that was killed.
+
+Airflow is imported inside functions: the caller decides first where its output goes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# One Spark or TensorFlow takes every core of a small machine, so one of each at a time.
+POOLS = {
+    "spark": (1, "Spark programs"),
+    "gpu": (1, "deep training"),
+    "publish": (1, "commits to published tables: a backfill and a nightly run may meet on one day"),
+}
+
+
+def prepare_airflow() -> None:
+    """Brings the database under AIRFLOW_HOME to this version; a note there saves the seconds the next time."""
+    from airflow import __version__
+    from airflow.models.pool import Pool
+    from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+
+    note = Path(os.environ["AIRFLOW_HOME"]) / "prepared-for"
+    if not note.is_file() or note.read_text("utf-8") != __version__:
+        initdb()
+        with create_session() as session:
+            for name, (slots, description) in POOLS.items():
+                Pool.create_or_update_pool(
+                    name=name, slots=slots, description=description, include_deferred=False, session=session
+                )
+        note.write_text(__version__, "utf-8")
+    close_killed_nights()
+
+
+def close_killed_nights() -> None:
+    """Marks as failed the runs of `make nightly` that were killed, so that no scheduler goes on with them."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunTriggeredByType
+    from sqlalchemy import update
+
+    is_left_open = (DagRun.triggered_by == DagRunTriggeredByType.TEST) & (DagRun.state == DagRunState.RUNNING)
+    with create_session() as session:
+        session.execute(update(DagRun).where(is_left_open).values(state=DagRunState.FAILED))
+
+
+if __name__ == "__main__":
+    prepare_airflow()

@@ -1,0 +1,198 @@
+"""Runs one night through Airflow in this process, with one line of progress per task.
+
+The DAG, its operators and its trigger rules are the real ones, and the run shows up in the web UI of `make up`; only
+the scheduler is left out, because on a small machine its processes cost more than they give. What tasks print goes
+to the same log files that the UI reads.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from pluggy import HookimplMarker
+from prepare import prepare_airflow
+from stack import running_processes
+
+from expectations.lake import Lake
+from expectations.program import REPOSITORY, night_parser
+from expectations.shop import Shop, load_shop
+from expectations.tables import NightError, ds_from_text
+
+# What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
+hookimpl = HookimplMarker("airflow")
+DEMO_DS = "2025-06-28"
+
+
+@dataclass
+class Output:
+    """Where this process's output goes: the terminal, or the log of the task that runs, children included."""
+
+    terminal: TextIO
+    folder: Path
+
+    def to(self, name: str) -> Path:
+        """Sends whatever is printed from now on to a file under `folder`."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        return path
+
+    def say(self, text: str, end: str = "\n") -> None:
+        """Prints to the terminal."""
+        print(text, end=end, file=self.terminal, flush=True)
+
+
+class Progress:
+    """Listens to Airflow: a line per task with its state and seconds. The hooks' names are Airflow's."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.started: dict[tuple[str, int], float] = {}
+        self.log = Path()
+        self.failures: list[str] = []
+
+    @hookimpl
+    def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
+        if _is_marker(task_instance):
+            return
+        key = (task_instance.task_id, task_instance.map_index)
+        self.started.setdefault(key, time.monotonic())
+        self.log = self.output.to(_log_file(task_instance))
+        self.output.say(f"{time.strftime('%H:%M:%S')}  {_label(task_instance):<34}", end="")
+
+    @hookimpl
+    def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
+        self._ended(task_instance, "done")
+
+    @hookimpl
+    def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:
+        self._ended(task_instance, "skipped")
+
+    @hookimpl
+    def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: object) -> None:
+        self._ended(task_instance, "FAILED")
+        self.output.say(f"          {error}\n          log: {self.log}")
+        self.failures.append(f"{_label(task_instance)}: {error}")
+
+    def _ended(self, task_instance: Any, state: str) -> None:
+        if _is_marker(task_instance):
+            return
+        seconds = time.monotonic() - self.started.pop((task_instance.task_id, task_instance.map_index))
+        model = getattr(task_instance, "rendered_map_index", None) or ""
+        self.output.say(f"{state:<8}{seconds:7.1f} s  {model}".rstrip())
+        self.output.to("make_nightly.log")
+
+
+def _is_marker(task_instance: Any) -> bool:
+    return bool(task_instance.task.task_type == "EmptyOperator")
+
+
+def _label(task_instance: Any) -> str:
+    nth = f"[{task_instance.map_index}]" if task_instance.map_index >= 0 else ""
+    return f"{task_instance.task_id}{nth}"
+
+
+def _log_file(ti: Any) -> str:
+    """Where the UI looks for the log of an attempt: Airflow's default `log_filename_template`."""
+    mapped = f"map_index={ti.map_index}/" if ti.map_index >= 0 else ""
+    return f"dag_id={ti.dag_id}/run_id={ti.run_id}/task_id={ti.task_id}/{mapped}attempt={ti.try_number}.log"
+
+
+def root_for(shop: Shop, given: str | None) -> str:
+    """Where the night writes: what the user says, else ./data, else (it belongs to another shop) ./data-<shop>."""
+    if given:
+        return given
+    try:
+        Lake("./data").claim(shop.name)
+    except NightError:
+        return f"./data-{shop.name}"
+    return "./data"
+
+
+def form_from(shop_name: str, ds: str | None, models: str | None, top_k: str | None) -> dict[str, Any]:
+    """What would be filled into the trigger form for this night."""
+    if not ds:
+        if shop_name != "demo":
+            raise NightError(f"Which night of the shop {shop_name}? Set DS to a day, such as DS=2011-11-09.")
+        ds = DEMO_DS
+    form: dict[str, Any] = {"ds": ds_from_text(ds), "shop": shop_name}
+    if models:
+        form["models"] = [name.strip() for name in models.split(",")]
+    if top_k:
+        form["top_k"] = int(top_k)
+    return form
+
+
+def run_program(*arguments: str) -> None:
+    """Runs a program of the night on the terminal.
+
+    Raises:
+        NightError: it failed; its own last line says why.
+    """
+    ended = subprocess.run([sys.executable, "-m", *arguments], cwd=REPOSITORY, check=False)
+    if ended.returncode:
+        raise NightError(f"{arguments[0]} ended with exit code {ended.returncode}; the reason is on the lines above.")
+
+
+def run_dag(form: dict[str, Any], output: Output) -> list[str]:
+    """Runs the DAG to its end. Returns why it failed: one line per task that failed, or nothing."""
+    output.to("make_nightly.log")
+    # Airflow looks at its settings and at its standard output when it is imported.
+    from airflow.sdk.listener import get_listener_manager
+
+    from dags.nightly_recommendations import dag
+
+    prepare_airflow()
+    progress = Progress(output)
+    get_listener_manager().add_listener(progress)
+    run = dag.test(run_conf=form)
+    if run.state == "success":
+        return []
+    return progress.failures or [f"the run ended as {run.state}"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses, prepares, runs the DAG, shows the night."""
+    arguments = night_parser(__doc__).parse_args(argv)
+    shop = load_shop(arguments.shop)
+    form = form_from(arguments.shop, arguments.ds, arguments.models, arguments.top_k)
+    if running_processes():
+        raise NightError(
+            "The scheduler of `make up` is running and would take part in this night. "
+            "Trigger it in the web UI, or run `make down` first."
+        )
+    root = root_for(shop, os.environ.get("NIGHTJAR_ROOT"))
+    os.environ.update(NIGHTJAR_ROOT=str(Path(root).resolve()) if "://" not in root else root, DS=form["ds"])
+    output = Output(os.fdopen(os.dup(1), "w"), Path(os.environ["AIRFLOW_HOME"]) / "logs")
+    output.say(f"The night of {form['ds']} for the shop {shop.name!r}, written to {root}. Logs: {output.folder}")
+    if shop.name == "demo":
+        run_program("jobs.demo_shop.write_drops", "--ds", form["ds"])
+    started = time.monotonic()
+    failures = run_dag(form, output)
+    os.dup2(output.terminal.fileno(), 1)
+    os.dup2(output.terminal.fileno(), 2)
+    seconds = time.monotonic() - started
+    if failures:
+        raise NightError(f"The night failed after {seconds:.0f} s. {failures[-1]}")
+    output.say(f"The night took {seconds:.0f} s.\n")
+    run_program("jobs.show_night", "--ds", form["ds"])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NightError as err:
+        print(f"ERROR {err}", file=sys.stderr)
+        sys.exit(1)
