@@ -22,6 +22,8 @@ def spark_session(program: str, master: str, driver_memory: str) -> SparkSession
         .config("spark.driver.memory", driver_memory)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+        # The default, INT96, has no zone and is nobody's timestamp but Spark's.
+        .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.shuffle.partitions", "16")
         .config("spark.ui.enabled", "false")
