@@ -1,0 +1,212 @@
+"""What a model may learn from: the feature tables of one `as_of` day as NumPy arrays.
+
+Reads vocabularies, interactions, histories, item_features and user_features through the lake. Every array that
+speaks of users or items is addressed by its index: row 0 is padding, row 1 the unknown one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from expectations.lake import Lake, Version
+from expectations.program import end_of
+from expectations.shop import Shop
+from expectations.tables import (
+    FIRST_VALUE_INDEX,
+    HISTORIES,
+    INTERACTIONS,
+    ITEM_FEATURES,
+    PADDING_INDEX,
+    UNKNOWN_INDEX,
+    USER_FEATURES,
+    VOCABULARIES,
+    NightError,
+    Table,
+)
+
+DATASET_TABLES: tuple[Table, ...] = (VOCABULARIES, INTERACTIONS, HISTORIES, ITEM_FEATURES, USER_FEATURES)
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Users and the items that they met, one entry per pair, as of the dataset's day.
+
+    Attributes:
+        demand: how often the user did with the item what the shop wants (its target events).
+        age_days: days from the last event of the pair to the end of `as_of`.
+    """
+
+    user_index: np.ndarray
+    item_index: np.ndarray
+    weight: np.ndarray
+    demand: np.ndarray
+    age_days: np.ndarray
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of all histories, by user and then by time.
+
+    Attributes:
+        offsets: the events of user `u` are entries offsets[u] to offsets[u + 1]. Shape (num_users + 1,).
+        user_index, item_index, time: one entry per event; time in seconds since 1970 UTC.
+        is_target: the event is one that a good recommendation leads to.
+        weight: what the shop says that such an event tells of a taste.
+    """
+
+    offsets: np.ndarray
+    user_index: np.ndarray
+    item_index: np.ndarray
+    time: np.ndarray
+    is_target: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a fit sees.
+
+    Attributes:
+        end: the moment `as_of` is over, in seconds since 1970 UTC.
+        sizes: vocabulary field -> number of indices, padding and unknown included.
+        item_features: column of the table item_features -> array whose rows are item indices; lists are padded with 0.
+        user_features: likewise for users.
+    """
+
+    as_of: str
+    end: int
+    horizon_days: int
+    seed: int
+    vocabulary_hash: str
+    sizes: dict[str, int]
+    interactions: Interactions
+    events: Events
+    item_features: dict[str, np.ndarray]
+    user_features: dict[str, np.ndarray]
+
+    @property
+    def num_users(self) -> int:
+        """Rows that an array of users has, padding and unknown included."""
+        return self.sizes["user_id"]
+
+    @property
+    def num_items(self) -> int:
+        """Rows that an array of items has, padding and unknown included."""
+        return self.sizes["item_id"]
+
+    @cached_property
+    def seen(self) -> sparse.csr_matrix:
+        """1 where the user met the item. Shape (num_users, num_items)."""
+        pairs = self.interactions
+        ones = np.ones(len(pairs.user_index), dtype=np.float32)
+        return sparse.csr_matrix((ones, (pairs.user_index, pairs.item_index)), shape=(self.num_users, self.num_items))
+
+
+def dataset_versions(lake: Lake, as_of: str) -> list[Version]:
+    """The versions in force of all that a dataset is read from; what a fit's fingerprint is taken of."""
+    return [lake.require(table, as_of) for table in DATASET_TABLES]
+
+
+def load_dataset(lake: Lake, shop: Shop, as_of: str) -> Dataset:
+    """Reads the feature tables of `as_of`.
+
+    Raises:
+        TableContractError: one of them was never built for that day.
+        NightError: nobody met anything yet, so that there is nothing to learn from.
+    """
+    vocabularies = lake.read(VOCABULARIES, as_of)
+    sizes = _vocabulary_sizes(vocabularies)
+    end = int(end_of(as_of).timestamp())
+    interactions = _interactions(lake.read(INTERACTIONS, as_of), end, "purchase" in shop.target_events)
+    if not len(interactions.user_index):
+        raise NightError(f"interactions ds={as_of} is empty, and a model needs at least one. Is the day right?")
+    return Dataset(
+        as_of=as_of,
+        end=end,
+        horizon_days=shop.horizon_days,
+        seed=shop.seed,
+        vocabulary_hash=vocabularies["vocabulary_hash"][0].as_py(),
+        sizes=sizes,
+        interactions=interactions,
+        events=_events(lake.read(HISTORIES, as_of), sizes["user_id"], _event_types(vocabularies), shop),
+        item_features=_features(lake.read(ITEM_FEATURES, as_of), "item_index", sizes["item_id"]),
+        user_features=_features(lake.read(USER_FEATURES, as_of), "user_index", sizes["user_id"]),
+    )
+
+
+def _vocabulary_sizes(vocabularies: pa.Table) -> dict[str, int]:
+    largest = vocabularies.group_by("field").aggregate([("index", "max")]).to_pydict()
+    sizes = dict.fromkeys(("user_id", "item_id"), FIRST_VALUE_INDEX)
+    return sizes | {field: index + 1 for field, index in zip(largest["field"], largest["index_max"], strict=True)}
+
+
+def _event_types(vocabularies: pa.Table) -> dict[str, int]:
+    """Event type -> index."""
+    rows = vocabularies.filter(pa.compute.equal(vocabularies["field"], "event_type"))
+    return dict(zip(rows["value"].to_pylist(), rows["index"].to_pylist(), strict=True))
+
+
+def _interactions(rows: pa.Table, end: int, counts_purchases: bool) -> Interactions:
+    rows = rows.sort_by([("user_index", "ascending"), ("item_index", "ascending")])
+    last_time = rows["last_time"].cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.int64()).to_numpy()
+    demand = rows["num_purchases" if counts_purchases else "num_events"]
+    return Interactions(
+        user_index=rows["user_index"].to_numpy(),
+        item_index=rows["item_index"].to_numpy(),
+        weight=rows["weight"].to_numpy(),
+        demand=demand.to_numpy().astype(np.float32),
+        age_days=((end - last_time) / SECONDS_PER_DAY).astype(np.float32),
+    )
+
+
+def _events(rows: pa.Table, num_users: int, event_types: dict[str, int], shop: Shop) -> Events:
+    rows = rows.sort_by("user_index").combine_chunks()
+    lengths = np.zeros(num_users, dtype=np.int64)
+    lengths[rows["user_index"].to_numpy()] = pa.compute.list_value_length(rows["item_indices"]).to_numpy()
+    weight_of = np.zeros(max(event_types.values(), default=0) + 1, dtype=np.float32)
+    for event_type, weight in shop.event_weights.items():
+        weight_of[event_types.get(event_type, PADDING_INDEX)] = weight
+    weight_of[:FIRST_VALUE_INDEX] = 0
+    types = pa.compute.list_flatten(rows["event_type_indices"]).to_numpy()
+    return Events(
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        user_index=np.repeat(np.arange(num_users, dtype=np.int32), lengths),
+        item_index=pa.compute.list_flatten(rows["item_indices"]).to_numpy(),
+        time=pa.compute.list_flatten(rows["event_times"]).to_numpy(),
+        is_target=np.isin(
+            types, [index for event_type, index in event_types.items() if event_type in shop.target_events]
+        ),
+        weight=weight_of[types],
+    )
+
+
+def _features(rows: pa.Table, key: str, num_rows: int) -> dict[str, np.ndarray]:
+    """The columns as arrays whose row is the index. Rows that the table lacks are unknown: index 1, empty lists."""
+    indices = rows[key].to_numpy()
+    features = {}
+    for name in rows.column_names:
+        if name in ("ds", key):
+            continue
+        column = rows[name]
+        if pa.types.is_list(column.type):
+            features[name] = _padded(column, indices, num_rows)
+        else:
+            values = np.full(num_rows, UNKNOWN_INDEX if name.endswith("_index") else 0, dtype=np.int32)
+            values[indices] = column.cast(pa.int32()).to_numpy()
+            features[name] = values
+    return features
+
+
+def _padded(column: pa.ChunkedArray, indices: np.ndarray, num_rows: int) -> np.ndarray:
+    """A list column as a matrix, padded with 0 on the right. Shape (num_rows, longest list, at least 1)."""
+    lengths = pa.compute.list_value_length(column).to_numpy()
+    padded = np.zeros((num_rows, max(1, int(lengths.max(initial=0)))), dtype=np.int32)
+    places = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    padded[np.repeat(indices, lengths), places] = pa.compute.list_flatten(column).to_numpy()
+    return padded

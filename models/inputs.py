@@ -1,0 +1,77 @@
+"""What a deep model is told of users and items as of a moment: the arrays behind its named inputs."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from models.snapshot import Snapshot
+
+ITEM_STATE_DIM = 4
+USER_STATE_DIM = 2
+HISTORY_HALF_LIVES = (1e9, 60.0, 15.0)
+"""Half-lives in days of the weights under which a history is pooled: all of it alike, and mostly the latest."""
+
+
+def user_arrays(snapshot: Snapshot, user_indices: np.ndarray, max_length: int) -> dict[str, np.ndarray]:
+    """Inputs of a user tower. A user without past events has the unknown index and an empty history.
+
+    `history_weights` sum to 1 for each half-life, or to 0 without a history. Shape (num_users, max_length, 3).
+    """
+    items, age_days, taste = snapshot.histories(user_indices, max_length)
+    decays = [taste * 0.5 ** (age_days / half_life) for half_life in HISTORY_HALF_LIVES]
+    weights = np.stack(decays, axis=-1)  # (num_users, max_length, num_half_lives)
+    features = snapshot.dataset.user_features
+    return {
+        "user_index": snapshot.known_user_index[user_indices],
+        "age_bucket": features["age_bucket_index"][user_indices],
+        "gender": features["gender_index"][user_indices],
+        "country": features["country_index"][user_indices],
+        "interests": features["interest_indices"][user_indices],
+        "user_state": snapshot.user_state[user_indices],
+        "history": items,
+        "history_weights": (weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)).astype(np.float32),
+    }
+
+
+def item_arrays(snapshot: Snapshot, item_indices: np.ndarray) -> dict[str, np.ndarray]:
+    """Inputs of an item tower, for an index array of any shape. An item that nobody met yet has the unknown index."""
+    features = snapshot.dataset.item_features
+    return {
+        "item_index": snapshot.known_item_index[item_indices],
+        "categories": features["category_indices"][item_indices],
+        "brand": features["brand_index"][item_indices],
+        "domain": features["domain_index"][item_indices],
+        "price_bucket": features["price_bucket"][item_indices],
+        "tokens": features["token_indices"][item_indices],
+        "item_state": snapshot.item_state[item_indices],
+    }
+
+
+def user_inputs(max_length: int) -> dict[str, keras.KerasTensor]:
+    """Keras inputs with the names and shapes of `user_arrays`."""
+    pools = len(HISTORY_HALF_LIVES)
+    return {
+        **{
+            name: keras.Input((), dtype="int32", name=name)
+            for name in ("user_index", "age_bucket", "gender", "country")
+        },
+        "interests": keras.Input((None,), dtype="int32", name="interests"),
+        "user_state": keras.Input((USER_STATE_DIM,), name="user_state"),
+        "history": keras.Input((max_length,), dtype="int32", name="history"),
+        "history_weights": keras.Input((max_length, pools), name="history_weights"),
+    }
+
+
+def item_inputs(leading_shape: tuple[int | None, ...] = ()) -> dict[str, keras.KerasTensor]:
+    """Keras inputs with the names and shapes of `item_arrays`, for index arrays of shape (batch, *leading_shape)."""
+    one, some = leading_shape, (*leading_shape, None)
+    return {
+        **{
+            name: keras.Input(one, dtype="int32", name=name)
+            for name in ("item_index", "brand", "domain", "price_bucket")
+        },
+        "categories": keras.Input(some, dtype="int32", name="categories"),
+        "tokens": keras.Input(some, dtype="int32", name="tokens"),
+        "item_state": keras.Input((*leading_shape, ITEM_STATE_DIM), name="item_state"),
+    }

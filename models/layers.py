@@ -1,0 +1,36 @@
+"""Keras layers that several models share. Registered, so that a saved `.keras` file finds them by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class MeanEmbedding(keras.layers.Layer):
+    """The mean embedding of the indices in a list: words of a title, levels of a category, interests.
+
+    Padding (0) counts nothing; a list of nothing but padding gives zeros.
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.embedding = keras.layers.Embedding(input_dim, output_dim)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.embedding.build(input_shape)
+        super().build(input_shape)
+
+    def call(self, indices: Any) -> Any:
+        is_value = ops.cast(ops.not_equal(indices, 0), self.compute_dtype)[..., None]  # (..., length, 1)
+        total = ops.sum(self.embedding(indices) * is_value, axis=-2)  # (..., dim)
+        return total / ops.maximum(ops.sum(is_value, axis=-2), 1.0)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.embedding.output_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"input_dim": self.embedding.input_dim, "output_dim": self.embedding.output_dim}
+        return {**super().get_config(), **own}

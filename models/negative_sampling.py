@@ -1,0 +1,78 @@
+"""Which items stand beside the bought ones in training, and how likely each was to be drawn.
+
+Deterministic given the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class NegativeSampler:
+    """Draws items in proportion to popularity^exponent, mixed with a share of uniform draws.
+
+    Attributes:
+        items: what may be drawn.
+        cumulative: running sum of the draw probabilities of `items`; ends in 1.
+    """
+
+    items: np.ndarray
+    cumulative: np.ndarray
+
+    @classmethod
+    def from_demand(
+        cls, items: np.ndarray, demand: np.ndarray, exponent: float, uniform_share: float
+    ) -> NegativeSampler:
+        """Args: `demand` is indexed by item; items of no demand are drawn by the uniform share alone."""
+        popularity = np.maximum(demand[items], 0).astype(np.float64) ** exponent * (demand[items] > 0)
+        if popularity.sum() == 0:
+            popularity = np.ones(len(items))
+        probability = (1 - uniform_share) * popularity / popularity.sum() + uniform_share / len(items)
+        cumulative = np.cumsum(probability)
+        return cls(items, cumulative / cumulative[-1])
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Items, with replacement."""
+        return self.items[np.searchsorted(self.cumulative, rng.random(shape), side="right")]
+
+
+@dataclass(frozen=True)
+class SharedCandidates:
+    """The items that all users of a batch are scored against.
+
+    Attributes:
+        items: ascending, each once.
+        log_inclusion: log of the probability that an item is among them; 0 where all are.
+    """
+
+    items: np.ndarray
+    log_inclusion: np.ndarray
+
+
+def shared_candidates(
+    positives: np.ndarray, frequency: np.ndarray, known_items: np.ndarray, size: int, rng: np.random.Generator
+) -> SharedCandidates:
+    """The positives of a batch and enough uniform draws beside them to make `size` items.
+
+    The probabilities are what a sampled softmax subtracts as logQ: without them it would punish popular items
+    for standing in most batches.
+
+    Args:
+        positives: items wanted by the batch's users, with repetitions.
+        frequency: share of each item among all positives of the window, by item index.
+        known_items: the catalogue; all of it is taken when it is not larger than `size`.
+    """
+    if len(known_items) <= size:
+        return SharedCandidates(known_items, np.zeros(len(known_items), dtype=np.float32))
+    drawn = np.unique(positives)
+    if len(drawn) > size:
+        drawn = np.sort(rng.choice(drawn, size, replace=False))
+    others = np.setdiff1d(known_items, drawn, assume_unique=True)
+    fill = rng.choice(others, size - len(drawn), replace=False)
+    items = np.sort(np.concatenate([drawn, fill]))
+    as_positive = 1 - (1 - frequency[items]) ** len(positives)
+    inclusion = as_positive + (1 - as_positive) * len(fill) / len(others)
+    return SharedCandidates(items, np.log(inclusion).astype(np.float32))

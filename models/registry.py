@@ -1,0 +1,79 @@
+"""Which models exist: their names, their kinds, and how each is built from its config file.
+
+A model's module is imported only when the model is built, so that planning a night does not load Keras.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from expectations.settings import SettingsError, settings_from_mapping
+from models.model import Model
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """Where a model is found: module `models.<name>`, with classes `<Class>Config` and `<Class>`."""
+
+    class_name: str
+    kind: Literal["baseline", "deep"]
+    role: Literal["retrieval", "ranking"]
+
+
+MODELS: dict[str, ModelEntry] = {
+    "all_time_popularity": ModelEntry("AllTimePopularity", "baseline", "retrieval"),
+    "recent_demand": ModelEntry("RecentDemand", "baseline", "retrieval"),
+    "item_item": ModelEntry("ItemItem", "baseline", "retrieval"),
+    "two_tower": ModelEntry("TwoTower", "deep", "retrieval"),
+    "deep_cf": ModelEntry("DeepCf", "deep", "ranking"),
+}
+
+
+def require_known(names: Iterable[str]) -> None:
+    """Refuses a model that does not exist.
+
+    Raises:
+        SettingsError: names the unknown model and the known ones.
+    """
+    for name in names:
+        if name not in MODELS:
+            close = get_close_matches(name, MODELS, n=1)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
+            raise SettingsError(
+                f"`models` must name models of models/configs. Received: {name!r}. {hint}Known: {', '.join(MODELS)}"
+            )
+
+
+def model_class(name: str) -> type[Model]:
+    """The class of a known model."""
+    require_known([name])
+    cls: type[Model] = getattr(import_module(f"models.{name}"), MODELS[name].class_name)
+    return cls
+
+
+def config_values(name: str) -> dict[str, Any]:
+    """What the model's config file says, as written."""
+    require_known([name])
+    return tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def build_model(name: str) -> Model:
+    """A model, not yet fitted, with the config that ships.
+
+    Raises:
+        SettingsError: there is no such model, or its config file says something it cannot mean.
+    """
+    module = import_module(f"models.{name}") if name in MODELS else None
+    values = config_values(name)
+    config_class = getattr(module, f"{MODELS[name].class_name}Config")
+    config = settings_from_mapping(config_class, values, f"models/configs/{name}.toml")
+    model: Model = getattr(module, MODELS[name].class_name)(config)
+    return model

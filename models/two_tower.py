@@ -1,0 +1,259 @@
+"""Two towers: one network reads a user, another an item, and their vectors' dot product is the score.
+
+Deep collaborative filtering in the form that retrieves: item vectors are computed once for the whole catalogue. The
+user tower reads the pooled embeddings of the history (all of it, and mostly the latest), so that a new purchase
+moves the vector without a new fit; a user without history still gets a vector from the features. Trained by asking,
+at past moments, what each user wanted in the days that followed: softmax over the batch's shared candidates.
+
+Sources: Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016 (pooled history, softmax);
+Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, eq. 5 (logQ);
+Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at once).
+What differs: an example is a user at a cut with all that was wanted in the window after it, not one event; an embedding
+of a user or an item also reaches the vector past the hidden layer, which tells repeats from the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+
+from expectations.tables import NightError
+from models.dataset import Dataset
+from models.inputs import item_arrays, item_inputs, user_arrays, user_inputs
+from models.layers import MeanEmbedding
+from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss, save_config
+from models.negative_sampling import shared_candidates
+from models.reproducible import seed_everything
+from models.snapshot import Snapshot, Window, positive_pairs, training_windows
+
+
+@dataclass(frozen=True)
+class TwoTowerConfig:
+    """Attributes: `max_length` events of a history are read; `num_candidates` items share a batch's softmax."""
+
+    embedding_dim: int
+    hidden_dim: int
+    feature_dim: int
+    max_length: int
+    max_windows: int
+    num_candidates: int
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_dim", "max_length", "max_windows", "batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` must lie in [0, 1). Received: {self.dropout}")
+
+
+class TwoTower:
+    """See the module's docstring."""
+
+    name = "two_tower"
+    kind = "deep"
+    role = "retrieval"
+
+    def __init__(self, config: TwoTowerConfig) -> None:
+        self.config = config
+        self.user_tower: keras.Model | None = None
+        self.item_tower: keras.Model | None = None
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        config = self.config
+        seed_everything(dataset.seed)
+        batches = WindowBatches(dataset, config)
+        self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
+        network = SharedSoftmax(self.user_tower, self.item_tower)
+        network.compile(
+            optimizer=keras.optimizers.AdamW(
+                keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches)),
+                weight_decay=config.weight_decay,
+            ),
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+            jit_compile=True,
+        )
+        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0)
+        losses = [float(loss) for loss in history.history["loss"]]
+        require_finite_loss(self.name, losses)
+        return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})
+
+    def retrieval(self, dataset: Dataset) -> Vectors:
+        items = np.arange(dataset.num_items)
+        return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users)), self._item_vectors(dataset, items))
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        return self._user_vectors(dataset, user_indices) @ self._item_vectors(dataset, np.arange(dataset.num_items)).T
+
+    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        snapshot = Snapshot(dataset, dataset.end)
+        blocks = np.array_split(user_indices, max(1, len(user_indices) // 4096))
+        return np.concatenate(
+            [_predict(self.user_tower, user_arrays(snapshot, block, self.config.max_length)) for block in blocks]
+        )
+
+    def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:
+        return _predict(self.item_tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
+
+    def save(self, path: Path) -> None:
+        save_config(path, self.config)
+        for name, tower in (("user_tower", self.user_tower), ("item_tower", self.item_tower)):
+            if tower is None:
+                raise NightError(f"{self.name} must be fitted before it is saved.")
+            tower.save(path / f"{name}.keras")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(TwoTowerConfig, path))
+        model.user_tower = keras.saving.load_model(path / "user_tower.keras", compile=False)
+        model.item_tower = keras.saving.load_model(path / "item_tower.keras", compile=False)
+        return model
+
+
+def build_towers(sizes: dict[str, int], config: TwoTowerConfig) -> tuple[keras.Model, keras.Model]:
+    """The user tower and the item tower, which share the embedding of items.
+
+    Args:
+        sizes: vocabulary field -> number of indices.
+    """
+    dim = config.embedding_dim
+    item_embedding = keras.layers.Embedding(sizes["item_id"], dim, name="item_embedding")
+    return _user_tower(sizes, config, item_embedding), _item_tower(sizes, config, item_embedding)
+
+
+def _user_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: keras.layers.Embedding) -> keras.Model:
+    inputs = user_inputs(config.max_length)
+    embed = _embedder(sizes, config.feature_dim)
+    history = item_embedding(inputs["history"])  # (batch, length, dim)
+    pooled = keras.layers.Dot(axes=1)([inputs["history_weights"], history])  # (batch, pools, dim)
+    pooled = keras.layers.Flatten()(pooled)
+    features = keras.layers.Concatenate()(
+        [
+            pooled,
+            keras.layers.Dropout(0.5)(embed("user_id", inputs["user_index"])),
+            embed("age_bucket", inputs["age_bucket"]),
+            embed("gender", inputs["gender"]),
+            embed("country", inputs["country"]),
+            MeanEmbedding(sizes.get("interest", 2), config.feature_dim)(inputs["interests"]),
+            inputs["user_state"],
+        ]
+    )
+    hidden = keras.layers.Dense(config.hidden_dim, activation="relu")(keras.layers.Dropout(config.dropout)(features))
+    hidden = keras.layers.Dropout(config.dropout)(hidden)
+    vector = keras.layers.Dense(config.embedding_dim)(hidden) + keras.layers.Dense(config.embedding_dim)(pooled)
+    return keras.Model(inputs, vector, name="user_tower")
+
+
+def _item_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: keras.layers.Embedding) -> keras.Model:
+    inputs = item_inputs()
+    embed = _embedder(sizes, config.feature_dim)
+    own = item_embedding(inputs["item_index"])  # (batch, dim)
+    features = keras.layers.Concatenate()(
+        [
+            own,
+            MeanEmbedding(sizes.get("category", 2), config.feature_dim)(inputs["categories"]),
+            MeanEmbedding(sizes.get("token", 2), config.embedding_dim)(inputs["tokens"]),
+            embed("brand", inputs["brand"]),
+            embed("domain", inputs["domain"]),
+            keras.layers.Embedding(11, config.feature_dim)(inputs["price_bucket"]),
+            inputs["item_state"],
+        ]
+    )
+    hidden = keras.layers.Dense(config.hidden_dim, activation="relu")(features)
+    vector = keras.layers.Dense(config.embedding_dim)(hidden) + own
+    return keras.Model(inputs, vector, name="item_tower")
+
+
+def _embedder(sizes: dict[str, int], dim: int) -> Any:
+    """Embeds a one-hot feature of a vocabulary field."""
+    return lambda field, indices: keras.layers.Embedding(sizes.get(field, 2), dim)(indices)
+
+
+class SharedSoftmax(keras.Model):
+    """Logits of a batch of users over the candidates that they share, corrected by logQ. Used in training only."""
+
+    def __init__(self, user_tower: keras.Model, item_tower: keras.Model) -> None:
+        super().__init__()
+        self.user_tower, self.item_tower = user_tower, item_tower
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        users = self.user_tower({x.name: inputs[x.name] for x in self.user_tower.inputs}, training=training)
+        items = self.item_tower({x.name: inputs[x.name] for x in self.item_tower.inputs}, training=training)
+        return ops.matmul(users, ops.transpose(items)) - inputs["log_inclusion"][None, :]  # (batch, candidates)
+
+
+class WindowBatches(keras.utils.PyDataset):
+    """Users at past cuts, and for each the distribution of what they wanted in the window after it."""
+
+    def __init__(self, dataset: Dataset, config: TwoTowerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.rng = np.random.default_rng(dataset.seed)
+        self.windows = [WindowExamples(dataset, window) for window in training_windows(dataset, config.max_windows)]
+        self.num_examples = sum(len(window.users) for window in self.windows)
+        if not self.num_examples:
+            raise NightError(
+                f"two_tower as of {dataset.as_of}: no user wanted a known item in the last windows of "
+                f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
+            )
+        self.batch_size = min(config.batch_size, max(len(window.users) for window in self.windows))
+        self.order: list[tuple[WindowExamples, np.ndarray]] = []
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        window, chosen = self.order[index]
+        users, wanted = window.users[chosen], [window.wanted[n] for n in chosen]
+        candidates = shared_candidates(
+            np.concatenate(wanted), window.frequency, window.snapshot.known_items, self.config.num_candidates, self.rng
+        )
+        target = np.zeros((len(users), len(candidates.items)), dtype=np.float32)
+        for row, items in enumerate(wanted):
+            target[row, np.searchsorted(candidates.items, np.intersect1d(items, candidates.items))] = 1
+        target /= np.maximum(target.sum(axis=1, keepdims=True), 1)
+        return {
+            **user_arrays(window.snapshot, users, self.config.max_length),
+            **item_arrays(window.snapshot, candidates.items),
+            "log_inclusion": candidates.log_inclusion,
+        }, target
+
+    def on_epoch_end(self) -> None:
+        """Shuffles. Batches keep to one window, and the last one of a window is filled from its start: one shape."""
+        self.order = []
+        for window in self.windows:
+            chosen = self.rng.permutation(len(window.users))
+            num_batches = -(-len(chosen) // self.batch_size)
+            filled = np.resize(chosen, num_batches * self.batch_size)
+            self.order += [(window, batch) for batch in np.split(filled, num_batches)] if num_batches else []
+        self.order = [self.order[n] for n in self.rng.permutation(len(self.order))]
+
+
+class WindowExamples:
+    """Who wanted what in one window, among the items that the catalogue held at its start."""
+
+    def __init__(self, dataset: Dataset, window: Window) -> None:
+        self.snapshot = Snapshot(dataset, window.cut)
+        users, items = positive_pairs(dataset, window)
+        is_known = np.isin(items, self.snapshot.known_items)
+        users, items = users[is_known], items[is_known]
+        self.users, starts = np.unique(users, return_index=True)
+        self.wanted = np.split(items, starts[1:])
+        counts = np.bincount(items, minlength=dataset.num_items)
+        self.frequency = counts / max(1, counts.sum())
+
+
+def _predict(tower: keras.Model | None, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    if tower is None:
+        raise NightError("two_tower must be fitted or loaded before it answers.")
+    return ops.convert_to_numpy(tower(arrays, training=False)).astype(np.float32)
