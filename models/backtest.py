@@ -70,9 +70,11 @@ def judged_night(night: Night, lists: dict[str, Version]) -> list[dict[str, Any]
     num_items = catalogue_size(night.lake, night.backtest_as_of)
     # A list holds `num_candidates` items and no more: beyond that rank it would be judged for its length.
     ks = sorted(k for k in {*CUTOFFS, night.shop.top_k} if k <= night.shop.num_candidates)
+    tasks = held_out_tasks(night)
+    by_model = {model: judged_lists(model, version, tasks, ks) for model, version in lists.items()}
     rows = []
-    for task in held_out_tasks(night):
-        judgements = {model: judged_lists(model, version, task, ks) for model, version in lists.items()}
+    for task in tasks:
+        judgements = {model: judged[task.task] for model, judged in by_model.items()}
         rows += backtest_rows(task, judgements, ks, num_items, night.shop.seed)
     return rows
 

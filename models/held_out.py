@@ -32,6 +32,13 @@ class HeldOut:
     user_indices: np.ndarray
     relevant: Relevant
 
+    def between(self, first_user: int, last_user: int) -> HeldOut:
+        """The part about users with these indices, both included."""
+        start, stop = np.searchsorted(self.user_indices, [first_user, last_user + 1])
+        first, last = np.searchsorted(self.relevant.user_rows, [start, stop])
+        rows, items = self.relevant.user_rows[first:last] - start, self.relevant.item_indices[first:last]
+        return HeldOut(self.task, self.user_indices[start:stop], Relevant(rows, items, int(stop - start)))
+
 
 def held_out_tasks(night: Night) -> list[HeldOut]:
     """Both tasks for the days after `night.backtest_as_of`, up to `night.ds`.

@@ -11,8 +11,8 @@ import numpy as np
 
 from expectations.lake import Version
 from models.held_out import NEW_ITEMS, HeldOut
-from models.metrics import METRICS, bootstrap_means, hits, recommended_items, relevant_from_pairs
-from models.ranked_lists import read_list_rows, top_items
+from models.metrics import METRICS, bootstrap_means, hits, recommended_items
+from models.ranked_lists import ListRows, read_list_rows, top_items
 
 USERS_PER_CHUNK = 8_192
 """Judged users whose lists are in memory at a time."""
@@ -21,38 +21,51 @@ NUM_RESAMPLES = 1_000
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Judgement:
-    """What one model achieved on one task.
+    """What one model achieved on one task; grows range by range.
 
     Attributes:
-        values: (metric, k) -> one value a user, in the order of the task's users.
-        num_recommended: k -> distinct items in the first k ranks of all judged users' lists.
+        parts: (metric, k) -> one value a user, an array a range of users, in the order of the task's users.
+        recommended: k -> distinct items in the first k ranks of all judged users' lists.
     """
 
-    values: dict[tuple[str, int], np.ndarray]
-    num_recommended: dict[int, int]
+    parts: dict[tuple[str, int], list[np.ndarray]]
+    recommended: dict[int, set[int]]
+
+    @classmethod
+    def empty(cls, ks: Sequence[int]) -> Judgement:
+        """Of no users yet."""
+        return cls({(metric, k): [] for metric in METRICS for k in ks}, {k: set() for k in ks})
+
+    def add(self, part: HeldOut, rows: ListRows) -> None:
+        """Judges the next users of the task by their rows."""
+        depth = max(self.recommended)
+        ranked = top_items(rows, part.user_indices, depth, exclude_seen=part.task == NEW_ITEMS)
+        is_hit, num_relevant = hits(ranked, part.relevant), part.relevant.counts
+        for (metric, k), parts in self.parts.items():
+            parts.append(METRICS[metric](is_hit, num_relevant, k))
+        for k, items in self.recommended.items():
+            items.update(recommended_items(ranked, k).tolist())
+
+    def values(self, metric: str, k: int) -> np.ndarray:
+        """One value a user, in the order of the task's users."""
+        return np.concatenate(self.parts[metric, k])
 
 
-def judged_lists(model: str, lists: Version, task: HeldOut, ks: Sequence[int]) -> Judgement:
-    """Reads and judges the lists of a model, a range of users at a time."""
-    values: dict[tuple[str, int], list[np.ndarray]] = {(metric, k): [] for metric in METRICS for k in ks}
-    recommended: dict[int, set[int]] = {k: set() for k in ks}
-    num_users = len(task.user_indices)
-    for start in range(0, num_users, USERS_PER_CHUNK):
-        chunk = _slice_of(task, start, start + USERS_PER_CHUNK)
-        rows = read_list_rows(lists, chunk.user_indices)
-        ranked = top_items(rows, chunk.user_indices, max(ks), exclude_seen=task.task == NEW_ITEMS)
-        is_hit, num_relevant = hits(ranked, chunk.relevant), chunk.relevant.counts
-        for metric, k in values:
-            values[metric, k].append(METRICS[metric](is_hit, num_relevant, k))
-        for k in ks:
-            recommended[k].update(recommended_items(ranked, k).tolist())
-        done = min(start + USERS_PER_CHUNK, num_users)
-        logger.info("judged: model=%s task=%s users=%d of=%d", model, task.task, done, num_users)
-    return Judgement(
-        {key: np.concatenate(parts) for key, parts in values.items()}, {k: len(v) for k, v in recommended.items()}
-    )
+def judged_lists(model: str, lists: Version, tasks: Sequence[HeldOut], ks: Sequence[int]) -> dict[str, Judgement]:
+    """Reads the lists of a model once, a range of users at a time, and judges them on every task."""
+    judgements = {task.task: Judgement.empty(ks) for task in tasks}
+    users = np.unique(np.concatenate([task.user_indices for task in tasks]))
+    for start in range(0, len(users), USERS_PER_CHUNK):
+        chunk = users[start : start + USERS_PER_CHUNK]
+        rows = read_list_rows(lists, chunk)
+        for task in tasks:
+            part = task.between(int(chunk[0]), int(chunk[-1]))
+            if len(part.user_indices):
+                judgements[task.task].add(part, rows)
+        logger.info("judged: model=%s users=%d of=%d", model, start + len(chunk), len(users))
+    return judgements
 
 
 def backtest_rows(
@@ -60,7 +73,7 @@ def backtest_rows(
 ) -> list[dict[str, Any]]:
     """Rows of `backtests` for one task: means over users, and bootstrap intervals of ndcg."""
     columns = [(model, k) for model in judgements for k in ks]
-    ndcg = np.stack([judgements[model].values["ndcg", k] for model, k in columns], axis=1)  # (num_users, num_columns)
+    ndcg = np.stack([judgements[model].values("ndcg", k) for model, k in columns], axis=1)  # (num_users, num_columns)
     bounds = np.quantile(bootstrap_means(ndcg, NUM_RESAMPLES, seed), [0.025, 0.975], axis=0)
     rows: list[dict[str, Any]] = []
     for (model, k), low, high in zip(columns, *bounds, strict=True):
@@ -72,18 +85,10 @@ def backtest_rows(
                 "k": k,
                 "num_users": len(task.user_indices),
                 "num_items": num_items,
-                **{metric: float(judgement.values[metric, k].mean()) for metric in METRICS},
-                "coverage": judgement.num_recommended[k] / num_items,
+                **{metric: float(judgement.values(metric, k).mean()) for metric in METRICS},
+                "coverage": len(judgement.recommended[k]) / num_items,
                 "ndcg_low": float(low),
                 "ndcg_high": float(high),
             }
         )
     return rows
-
-
-def _slice_of(task: HeldOut, start: int, stop: int) -> HeldOut:
-    relevant = task.relevant
-    first, last = np.searchsorted(relevant.user_rows, [start, stop])
-    users = task.user_indices[start:stop]
-    pairs = relevant_from_pairs(relevant.user_rows[first:last] - start, relevant.item_indices[first:last], len(users))
-    return HeldOut(task.task, users, pairs)

@@ -121,13 +121,15 @@ def test_judging_in_ranges_of_users_gives_what_judging_at_once_gives(
     rows = [(int(u), int(i), float(rng.integers(5)), bool(rng.integers(2))) for u in users for i in range(2, 9)]
     lists = write_lists(judged.lake, AS_OF, "recent_demand", rows)
     truth = relevant_from_pairs(rng.integers(0, 12, 40), rng.integers(2, 9, 40), 12)
-    task = HeldOut(NEW_ITEMS, users, truth)
-    at_once = judged_lists("recent_demand", lists, task, [1, 3])
+    some = relevant_from_pairs(np.array([0, 1, 1]), np.array([4, 2, 5]), 2)
+    tasks = [HeldOut(NEW_ITEMS, users[[3, 10]], some), HeldOut(WITH_REPEATS, users, truth)]
+    at_once = judged_lists("recent_demand", lists, tasks, [1, 3])
     monkeypatch.setattr(judging, "USERS_PER_CHUNK", 5)
-    in_ranges = judged_lists("recent_demand", lists, task, [1, 3])
-    assert in_ranges.num_recommended == at_once.num_recommended
-    for key, values in at_once.values.items():
-        np.testing.assert_array_equal(in_ranges.values[key], values)
+    in_ranges = judged_lists("recent_demand", lists, tasks, [1, 3])
+    for task, judgement in at_once.items():
+        assert in_ranges[task].recommended == judgement.recommended
+        for metric, k in judgement.parts:
+            np.testing.assert_array_equal(in_ranges[task].values(metric, k), judgement.values(metric, k))
 
 
 @pytest.fixture
@@ -158,6 +160,14 @@ def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(wi
     # Without what she had, bread is the first of Ann's list.
     assert (found["recent_demand", NEW_ITEMS, 2]["num_users"], found["recent_demand", NEW_ITEMS, 2]["mrr"]) == (1, 1.0)
     assert found["deep_cf", WITH_REPEATS, 2]["ndcg"] == pytest.approx(1.0)
+
+
+def test_a_model_whose_scores_are_shuffled_loses(with_models: Night) -> None:
+    shuffled = [(2, 7, 2.0, False), (2, 6, 1.0, False), (3, 5, 1.0, False), (3, 2, 0.5, False)]
+    write_model(with_models.lake, AS_OF, "item_item", shuffled, kind="deep")
+    rows = judged_night(with_models, lists_to_judge(with_models))
+    at_two = {row["model"]: row["ndcg"] for row in rows if (row["task"], row["k"]) == (WITH_REPEATS, 2)}
+    assert at_two["item_item"] < at_two["recent_demand"] < at_two["deep_cf"]
 
 
 def test_intervals_hold_the_mean_and_are_the_same_in_every_run(with_models: Night) -> None:

@@ -1,0 +1,138 @@
+"""How good are our models on real purchases? The night's own backtest on UCI Online Retail, beside peers.
+
+Runs the public programs, as a night does, in a root of its own: fitted as of 2011-10-10, judged on the 30 days to
+2011-11-09, over the full catalogue. Peers' figures are of the same window and rules, measured elsewhere once.
+
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.online_retail
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from expectations.lake import Lake
+from expectations.program import REPOSITORY, days_before
+from expectations.shop import load_shop
+from expectations.tables import BACKTESTS, FITTED_MODELS
+from tests.benchmarks.report import Benchmark, hardware
+
+SHOP = "online_retail"
+DS = "2011-11-09"
+PEERS_SOURCE = "measured with implicit 0.7.3, LightFM 1.17, RecTools 0.19, LightGBM"
+PEERS = (
+    ("popularity", 0.034, 0.083),
+    ("popularity of the last 30 days", 0.070, 0.113),
+    ("iALS", 0.073, 0.214),
+    ("LightFM WARP", 0.073, 0.204),
+    ("ItemKNN (BM25)", 0.082, 0.229),
+    ("EASE", 0.091, 0.239),
+    ("gradient-boosted two-stage ranker", 0.094, 0.322),
+)
+"""Model, ndcg@10 on new items, ndcg@10 with repeats; 1,107 users, 3,544 items."""
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the programs and tells the figures; exits 0 without the data, saying so."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
+    arguments = parser.parse_args(argv)
+    if not (Path(arguments.data) / SHOP).is_dir():
+        print(f"skipped: no {SHOP} under {arguments.data}; set NIGHTJAR_DATA to where the raw data lies")
+        return
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    with tempfile.TemporaryDirectory(prefix="nightjar-") as temporary:
+        root = arguments.root or temporary
+        seconds = run_night(root, arguments.data)
+        benchmark = benchmark_of(Lake(root), seconds, date.today().isoformat())
+    print(benchmark.text())
+    print(f"written: {benchmark.write()}")
+
+
+def run_night(root: str, data: str) -> dict[str, float]:
+    """Runs the backtest's half of the night, program by program. Returns the seconds each took."""
+    as_of = ("--as-of", "backtest")
+    programs = {
+        "jobs.ingest": (),
+        "jobs.preprocess": as_of,
+        "models.train": (*as_of, "--model", *load_shop(SHOP).models),
+        "jobs.build_candidates": as_of,
+        "models.score": as_of,
+        "models.backtest": (),
+    }
+    seconds = {}
+    for program, flags in programs.items():
+        command = [sys.executable, "-m", program, "--ds", DS, "--shop", SHOP, "--root", root, "--data", data, *flags]
+        started = time.monotonic()
+        subprocess.run(command, check=True, cwd=REPOSITORY)
+        seconds[program] = time.monotonic() - started
+        logger.info("ran: program=%s seconds=%.1f", program, seconds[program])
+    return seconds
+
+
+def benchmark_of(lake: Lake, seconds: dict[str, float], today: str) -> Benchmark:
+    """Ours from the table `backtests`, then the peers."""
+    rows = lake.read(BACKTESTS, DS).to_pylist()
+    as_of = days_before(DS, load_shop(SHOP).horizon_days)
+    judged = next(row for row in rows if row["task"] == "with_repeats")
+    took = ", ".join(f"{program} {value:.0f} s" for program, value in seconds.items())
+    return Benchmark(
+        name=SHOP,
+        command=f"python -m tests.benchmarks.{SHOP}",
+        date=today,
+        hardware=hardware(),
+        data="UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to 2011-11-09",
+        protocol=(
+            f"fitted as of {as_of}, judged on purchases of the 30 days to {DS}, full catalogue of "
+            f"{judged['num_items']:,} items, {judged['num_users']:,} users with earlier purchases; "
+            f"new_items: without what the user bought before. Wall time: {took}"
+        ),
+        rows=[*_our_rows(lake, as_of, rows), *_peer_rows()],
+    )
+
+
+def _our_rows(lake: Lake, as_of: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    ours = []
+    at_10 = {(row["model"], row["task"]): row for row in rows if row["k"] == 10}
+    for model in dict.fromkeys(row["model"] for row in rows):
+        new, repeats = at_10[model, "new_items"], at_10[model, "with_repeats"]
+        fitted = json.loads(lake.read(FITTED_MODELS, as_of, model)["metrics"][0].as_py())
+        ours.append(
+            {
+                "model": model,
+                "ours": True,
+                "source": "this repository",
+                "ndcg@10 new_items": round(new["ndcg"], 4),
+                "ndcg@10 with_repeats": round(repeats["ndcg"], 4),
+                "95 % low": round(repeats["ndcg_low"], 4),
+                "95 % high": round(repeats["ndcg_high"], 4),
+                "recall@10 with_repeats": round(repeats["recall"], 4),
+                "coverage": round(repeats["coverage"], 4),
+                "seconds": round(float(fitted["seconds"]), 1),
+            }
+        )
+    return ours
+
+
+def _peer_rows() -> list[dict[str, Any]]:
+    return [
+        {"model": m, "ours": False, "source": PEERS_SOURCE, "ndcg@10 new_items": new, "ndcg@10 with_repeats": repeats}
+        for m, new, repeats in PEERS
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""How every benchmark tells its figures: a table on the terminal, and a JSON file that README is made from."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One run of a benchmark.
+
+    Attributes:
+        date: of the run, YYYY-MM-DD.
+        protocol: what was fitted and judged on what, so that a stranger could repeat it.
+        rows: each with `model`, `ours`, `source` (where the figure is from), the metrics, and `seconds` where known.
+    """
+
+    name: str
+    command: str
+    date: str
+    hardware: str
+    data: str
+    protocol: str
+    rows: Sequence[dict[str, Any]]
+
+    def write(self) -> Path:
+        """Replaces the committed file of this benchmark."""
+        path = RESULTS / f"{self.name}.json"
+        path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+    def text(self) -> str:
+        """The rows as a table, in their order; `*` marks ours."""
+        metrics = list(dict.fromkeys(key for row in self.rows for key in row if key not in ("model", "ours", "source")))
+        heads = [f"  {'model':<42}", *(f"{metric:>{len(metric) + 2}}" for metric in metrics)]
+        lines = [self.name, self.data, self.protocol, self.hardware, "", "".join(heads)]
+        for row in self.rows:
+            cells = [f"{_shown(row.get(metric)):>{len(metric) + 2}}" for metric in metrics]
+            lines.append(f"{'*' if row['ours'] else ' '} {row['model']:<42}{''.join(cells)}   {row['source']}")
+        return "\n".join(lines)
+
+
+def hardware() -> str:
+    """The machine in words: cores, processor, memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{len(os.sched_getaffinity(0))} cores ({_processor()}), {memory:.0f} GiB, no GPU used"
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1 else f"{value:.1f}"
+    return str(value)
