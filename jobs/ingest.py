@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -136,7 +137,8 @@ def _write_and_commit(
         )
     for plan in plans:
         for table, by_day in written.items():
-            day, facts = by_day[plan.ds], _facts(plan, counts) if table is EVENTS else {}
+            day = by_day[plan.ds]
+            facts = _facts(plan, counts) if table is EVENTS else {}
             night.lake.commit(table, plan.ds, day.path, plan.fingerprint, day.rows, **facts)
     logger.info("committed: days=%d from=%s to=%s", len(days), days[0], days[-1])
 
@@ -161,7 +163,7 @@ def _tables(shop: Shop, judged: Judged) -> dict[Table, DataFrame]:
     return {QUARANTINE: quarantine, ITEM_UPDATES: items, USER_UPDATES: users, EVENTS: accepted["events"]}
 
 
-def _facts(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, object]:
+def _facts(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, Any]:
     of_day = {kind: by_day[plan.ds] for kind, by_day in counts.items() if plan.ds in by_day}
     return {
         "files": [file.facts for file in plan.files],

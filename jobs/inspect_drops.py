@@ -11,9 +11,9 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,7 +63,7 @@ def found_file(kind: str, ds: str, path: str, file_format: str) -> DroppedFile |
 
 
 def inspect_files(
-    spark: SparkSession, files: Sequence[DroppedFile], required: dict[str, Sequence[str]]
+    spark: SparkSession, files: Sequence[DroppedFile], required: Mapping[str, Sequence[str]]
 ) -> list[DroppedFile]:
     """Inspects all files, in executors, in the order given.
 
@@ -139,7 +139,7 @@ def _text_columns(file: DroppedFile, required: Sequence[str]) -> tuple[str, ...]
     """Column names, or None when the file has no row. Reads to the end, so that damage anywhere shows."""
     filesystem, local = fs.FileSystem.from_uri(file.path)
     with filesystem.open_input_stream(local, compression=None) as stream:
-        text: IO[bytes] = gzip.GzipFile(fileobj=stream) if file.path.endswith(".gz") else stream
+        text: _Bytes = gzip.GzipFile(fileobj=stream) if file.path.endswith(".gz") else stream
         lines = (line for line in _lines(text) if line.strip())
         columns = _csv_columns(lines) if file.format == "csv" else _json_columns(lines, required)
         for _ in lines:
@@ -147,7 +147,11 @@ def _text_columns(file: DroppedFile, required: Sequence[str]) -> tuple[str, ...]
     return columns
 
 
-def _lines(text: IO[bytes]) -> Iterator[bytes]:
+class _Bytes(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _lines(text: _Bytes) -> Iterator[bytes]:
     """Lines without end-of-line; a longer one than `_MAX_LINE_BYTES` comes in parts."""
     rest = b""
     while block := text.read(_BLOCK_BYTES):

@@ -59,7 +59,7 @@ def _read_csv(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths
 def _read_json(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
     lines = spark.read.text(paths).select(_day_of_file(raw).alias("ds"), "value").where(F.trim("value") != "")
     values = F.from_json("value", "map<string,string>")
-    is_object = F.map_size(values) > 0
+    is_object = F.size(values) > 0
     line = F.to_json(F.create_map(F.lit("line"), F.col("value")))
     return lines.select(
         "ds", F.when(is_object, values).alias("values"), F.when(is_object, F.col("value")).otherwise(line).alias("raw")

@@ -1,0 +1,63 @@
+"""Builds `user_features`: what is known of each user, as indices, as of a day.
+
+Reads `users` and `vocabularies` of the day. Safe to re-run: the partition is replaced, or left alone when nothing
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.lake import Version
+from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
+from jobs.feature_values import age_bucket
+from jobs.partitions import build_partition, read_partition
+from jobs.session import session_from_environment
+from jobs.vocabulary_index import index_lists, with_index
+
+
+def build_user_features(spark: SparkSession, night: Night, as_of: str) -> Version:
+    """Builds the partition `as_of`."""
+    lake = night.lake
+    return build_partition(
+        night,
+        USER_FEATURES,
+        as_of,
+        [lake.require(USERS, as_of), lake.require(VOCABULARIES, as_of)],
+        [],
+        lambda: user_features_from(
+            read_partition(spark, lake, USERS, as_of), read_partition(spark, lake, VOCABULARIES, as_of)
+        ),
+    )
+
+
+def user_features_from(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
+    """One row per user."""
+    interests = index_lists(users, vocabularies, "interest", "user_id", F.col("interests"))
+    features = users.withColumn("age_bucket", age_bucket(F.col("age"))).join(interests, on="user_id", how="left")
+    for field in ("user_id", "age_bucket", "gender", "country"):
+        features = with_index(features, vocabularies, field, field, f"{field.removesuffix('_id')}_index")
+    return features.select(
+        "user_index",
+        "age_bucket_index",
+        "gender_index",
+        "country_index",
+        F.coalesce("indices", F.array().cast("array<int>")).alias("interest_indices"),
+    ).sortWithinPartitions("user_index")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `user_features` of `--as-of`."""
+    parser = night_parser(__doc__)
+    add_as_of(parser)
+    arguments = parser.parse_args(argv)
+    night = night_from(arguments)
+    build_user_features(session_from_environment("build_user_features"), night, as_of_from(arguments, night))
+
+
+if __name__ == "__main__":
+    run_program(main)
