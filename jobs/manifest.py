@@ -1,0 +1,151 @@
+"""The rows of `run_manifest`: what each published table of a night rests on, and how good it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from expectations.lake import Lake, Version, fingerprint_of
+from expectations.program import Night, end_of
+from expectations.tables import (
+    BACKTESTS,
+    EVENTS,
+    ITEMS,
+    RUN_MANIFEST,
+    USERS,
+    VOCABULARIES,
+    Table,
+)
+from jobs.build_tables import SHELF_LIFE
+from jobs.delta_commit import arrow_schema
+from jobs.gate_decision import GateDecision, gate_decision
+
+
+@dataclass(frozen=True)
+class TableFigures:
+    """What is in one table: `coverage` is the share of the available items that it recommends to anybody."""
+
+    rows: int
+    owners: int
+    fallback_share: float
+    coverage: float
+    sources: dict[str, int]
+    reasons: dict[str, int]
+
+
+def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
+    """Writes the night's rows beside the Delta table, unless they are there already: a re-run tells nothing new."""
+    lake, ds = night.lake, night.ds
+    gate = gate_decision(lake, ds)
+    rows = [_row(night, gate, table, version) for table, version in staged.items()]
+    fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()])
+    current = lake.current(RUN_MANIFEST, ds)
+    if current is not None and current.fingerprint == fingerprint:
+        return current
+    signed = {
+        "run_id": night.run_id,
+        "generated_at": night.now.replace(microsecond=0),
+        "expires_at": end_of(ds) + SHELF_LIFE,
+    }
+    table = pa.Table.from_pylist([{**row, **signed} for row in rows], schema=arrow_schema(RUN_MANIFEST))
+    path = lake.new_version_path(RUN_MANIFEST, ds, fingerprint)
+    filesystem, local = fs.FileSystem.from_uri(path)
+    filesystem.create_dir(local, recursive=True)
+    # Delta keeps the partition in its log, not in the files.
+    pq.write_table(table.drop_columns(["ds"]), f"{local}/part-00000.parquet", filesystem=filesystem)
+    return lake.commit(RUN_MANIFEST, ds, path, fingerprint, table.num_rows)
+
+
+def input_fingerprint(night: Night) -> str:
+    """One hash over every drop up to `ds`, the catalogue and the users of `ds`, and every setting of the shop."""
+    lake, ds = night.lake, night.ds
+    drops = [lake.require(EVENTS, day).fingerprint for day in lake.days(EVENTS, until=ds)]
+    snapshots = [lake.require(table, ds).fingerprint for table in (ITEMS, USERS)]
+    return fingerprint_of(drops, snapshots, night.shop.as_dict())
+
+
+def _row(night: Night, gate: GateDecision, table: Table, version: Version) -> dict[str, Any]:
+    lake, ds = night.lake, night.ds
+    figures = table_figures(lake, ds, table, version)
+    metrics = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
+    return {
+        "ds": ds,
+        "table_name": table.name,
+        "status": "fallback" if gate.is_fallback else "published",
+        "rows": figures.rows,
+        "users": figures.owners,
+        "fallback_share": figures.fallback_share,
+        "metrics": json.dumps(metrics, sort_keys=True),
+        "model_versions": json.dumps(gate.model_versions, sort_keys=True),
+        "input_fingerprint": input_fingerprint(night),
+        "vocabulary_hash": _vocabulary_hash(lake, ds),
+        "code_version": night.code,
+    }
+
+
+def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableFigures:
+    """Counts a staged table in one pass; holds one batch at a time and one number per item."""
+    item = "item_id" if "user_id" in table.key else "similar_item_id"
+    columns = ["rank", item, "source", "reason_code"]
+    has_fallback = "is_fallback" in table.column_names
+    rows = owners = num_fallback = 0
+    items: set[str] = set()
+    sources: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    for batch in _batches(version, [*columns, *(["is_fallback"] if has_fallback else [])]):
+        rows += batch.num_rows
+        owners += pc.sum(pc.equal(batch["rank"], 1)).as_py() or 0
+        items.update(pc.unique(batch[item]).to_pylist())
+        num_fallback += (pc.sum(batch["is_fallback"]).as_py() or 0) if has_fallback else 0
+        _count(sources, batch["source"])
+        _count(reasons, batch["reason_code"])
+    num_available = pc.sum(lake.read(ITEMS, ds, columns=["is_available"])["is_available"]).as_py() or 0
+    return TableFigures(
+        rows=rows,
+        owners=owners,
+        fallback_share=round(num_fallback / max(rows, 1), 6),
+        coverage=round(len(items) / max(num_available, 1), 6),
+        sources=sources,
+        reasons=reasons,
+    )
+
+
+def _backtest(lake: Lake, ds: str) -> list[dict[str, Any]]:
+    """The whole backtest table; empty when the night had none (the gate says so)."""
+    if lake.current(BACKTESTS, ds) is None:
+        return []
+    rows = lake.read(BACKTESTS, ds).drop_columns(["ds"])
+    return rows.sort_by([("task", "ascending"), ("k", "ascending"), ("model", "ascending")]).to_pylist()
+
+
+def _gate(gate: GateDecision) -> dict[str, Any]:
+    return {
+        **gate.decision,
+        "published_model": gate.published_model,
+        "similar_model": gate.similar_model,
+        "is_fallback": gate.is_fallback,
+        "champion": gate.champion,
+    }
+
+
+def _vocabulary_hash(lake: Lake, ds: str) -> str:
+    version = lake.require(VOCABULARIES, ds)
+    return str(next(iter(_batches(version, ["vocabulary_hash"])))["vocabulary_hash"][0])
+
+
+def _batches(version: Version, columns: list[str]) -> Any:
+    filesystem, local = fs.FileSystem.from_uri(version.path)
+    dataset = pads.dataset(local, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
+    return (batch for batch in dataset.to_batches(columns=columns) if batch.num_rows)
+
+
+def _count(counts: dict[str, int], column: pa.Array) -> None:
+    for pair in pc.value_counts(column).to_pylist():
+        counts[pair["values"]] = counts.get(pair["values"], 0) + pair["counts"]

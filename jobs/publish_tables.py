@@ -1,0 +1,45 @@
+"""Publishes what the night staged: each table's partition `ds` in one Delta transaction, then the manifest.
+
+Refuses tables that did not pass their expectations, before any of them is committed. Killed at any moment it leaves
+every table with its previous partition or the new one, whole; a re-run commits what is missing, and nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
+from jobs.delta_commit import commit_partition
+from jobs.manifest import stage_manifest
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Publishes the staged tables of one night."""
+    publish_tables(night_from(night_parser(__doc__).parse_args(argv)))
+
+
+def publish_tables(night: Night) -> None:
+    """Commits every table of the night, and the manifest last: it vouches for the rest.
+
+    Raises:
+        NightError: a table is not staged, or its staged version was not validated; nothing is committed then.
+    """
+    lake, ds = night.lake, night.ds
+    staged = {TABLES[name]: lake.require(TABLES[name], ds) for name in OUTPUT_TABLES}
+    unchecked = [table.name for table in staged if not lake.is_validated(table, ds)]
+    if unchecked:
+        raise NightError(
+            f"{', '.join(unchecked)} ds={ds}: only tables that passed their expectations are published. "
+            f"Run expectations.validate --stage outputs for this ds first."
+        )
+    manifest = stage_manifest(night, staged)
+    for table, version in {**staged, RUN_MANIFEST: manifest}.items():
+        commit_partition(lake, table, ds, version, night.run_id)
+
+
+if __name__ == "__main__":
+    run_program(main)

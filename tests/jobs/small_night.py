@@ -1,0 +1,179 @@
+"""A night small enough to check by hand: six items, four users, everything that publishing reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from expectations.lake import Lake, Version, fingerprint_of
+from expectations.program import Night
+from expectations.shop import RawFile, Shop
+from expectations.tables import (
+    CANDIDATES,
+    EVENTS,
+    GATE_DECISIONS,
+    INTERACTIONS,
+    ITEM_FEATURES,
+    ITEM_NEIGHBOURS,
+    ITEM_VECTORS,
+    ITEMS,
+    USER_FEATURES,
+    USER_VECTORS,
+    USERS,
+    VOCABULARIES,
+    Table,
+)
+
+ARROW_TYPES = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "array<int>": pa.list_(pa.int32()),
+    "array<bigint>": pa.list_(pa.int64()),
+    "array<float>": pa.list_(pa.float32()),
+    "array<string>": pa.list_(pa.string()),
+}
+_BLANKS: dict[str, Any] = {
+    "string": "x",
+    "int": 0,
+    "bigint": 0,
+    "float": 0.0,
+    "double": 0.0,
+    "boolean": False,
+    "timestamp": datetime(2024, 3, 1, tzinfo=timezone.utc),
+}
+
+DS = "2024-03-10"
+
+LANTERN, MUG, SPOON, CLOCK, BELL, SOLD_OUT = range(2, 8)
+"""Item indices; ids are item-2 … item-7."""
+ANN, BOB, CID, NEW = range(2, 6)
+"""User indices; ids are user-2 … user-5. NEW never did anything, and gets no list."""
+
+
+def new_night(root: Path) -> Night:
+    """An empty night, for tests that share one; `top_k` is 3."""
+    raw = RawFile(path="{data}/{ds}.csv", columns={name: name for name in ("event_time", "user_id", "item_id")})
+    events = replace(raw, constants={"event_type": "purchase"})
+    shop = Shop(name="corner", events=events, horizon_days=7, top_k=3, num_candidates=6)
+    now = datetime(2024, 3, 11, 2, tzinfo=timezone.utc)
+    return Night(Lake(str(root)), str(root), shop, DS, run_id="test", code="test-code", now=now)
+
+
+def write_rows(
+    night: Night, table: Table, rows: Sequence[Mapping[str, Any]], ds: str | None = None, model: str | None = None
+) -> Version:
+    """Commits rows as a partition; columns that a row leaves out hold nothing of interest."""
+    ds = ds or night.ds
+    full = [
+        {
+            c.name: row.get(c.name, None if c.nullable else [] if c.type.startswith("array") else _BLANKS[c.type])
+            for c in table.columns
+        }
+        | {"ds": ds}
+        | ({"model": model} if model else {})
+        for row in rows
+    ]
+    schema = pa.schema([pa.field(c.name, ARROW_TYPES[c.type]) for c in table.columns])
+    arrow = pa.Table.from_pylist(full, schema=schema)
+    return night.lake.write(table, ds, arrow, fingerprint_of(table.name, ds, model, full), model)
+
+
+def write_sizes(night: Night, num_users: int, num_items: int) -> None:
+    """The features, of which only the number of rows matters to who reads candidates and lists."""
+    write_rows(night, USER_FEATURES, [{"user_index": i + 2} for i in range(num_users)])
+    write_rows(night, ITEM_FEATURES, [{"item_index": i + 2} for i in range(num_items)])
+
+
+def write_met(night: Night, met: Sequence[tuple[int, int, int]]) -> None:
+    """Interactions from (user_index, item_index, num_purchases)."""
+    rows = [{"user_index": u, "item_index": i, "num_events": 1, "num_purchases": n} for u, i, n in met]
+    write_rows(night, INTERACTIONS, rows)
+
+
+def write_lists(night: Night, model: str, lists: Sequence[tuple[int, int, float]]) -> None:
+    """Candidates from (user_index, item_index, score)."""
+    write_rows(night, CANDIDATES, [{"user_index": u, "item_index": i, "score": s} for u, i, s in lists], model=model)
+
+
+def write_neighbours(night: Night, neighbours: Sequence[tuple[int, int, float]], model: str = "item_item") -> None:
+    """Item-item weights from (item_index, neighbour_index, weight)."""
+    rows = [{"item_index": i, "neighbour_index": n, "weight": w} for i, n, w in neighbours]
+    write_rows(night, ITEM_NEIGHBOURS, rows, model=model)
+
+
+def write_vectors(
+    night: Night, model: str, users: Mapping[int, Sequence[float]], items: Mapping[int, Sequence[float]]
+) -> None:
+    """User and item vectors of one model, by index."""
+    write_rows(night, USER_VECTORS, [{"user_index": i, "vector": list(v)} for i, v in users.items()], model=model)
+    write_rows(night, ITEM_VECTORS, [{"item_index": i, "vector": list(v)} for i, v in items.items()], model=model)
+
+
+def write_gate(night: Night, published_model: str = "two_tower", is_fallback: bool = False) -> None:
+    """The gate's decision of the night."""
+    models = ("two_tower", "item_item", "recent_demand")
+    row = {
+        "published_model": published_model,
+        "similar_model": "item_item",
+        "is_fallback": is_fallback,
+        "decision": json.dumps({"reason": f"{published_model} is best."}),
+        "model_versions": json.dumps({model: f"{model}-{night.ds}-1" for model in models}),
+    }
+    write_rows(night, GATE_DECISIONS, [row])
+
+
+def write_small_night(night: Night) -> None:
+    """Everything that `jobs.build_tables` reads. Ann bought the lantern and viewed the mug, Bob bought the mug."""
+    titles = ["WHITE  METAL\nLANTERN", "MUG", "{spoon} %s", None, "BELL", "SOLD OUT"]
+    items = [
+        {"item_id": f"item-{i}", "title": t, "is_available": i != SOLD_OUT, "first_seen": "2024-01-01"}
+        for i, t in enumerate(titles, start=2)
+    ]
+    users = [{"user_id": f"user-{i}", "last_active": None if i == NEW else "2024-03-09"} for i in range(2, 6)]
+    write_rows(night, ITEMS, items)
+    write_rows(night, USERS, users)
+    write_rows(night, EVENTS, [{"user_id": "user-2", "item_id": "item-2", "event_type": "purchase"}])
+    fields = [("item_id", row["item_id"]) for row in items] + [("user_id", row["user_id"]) for row in users]
+    vocabulary = [{"field": f, "value": v, "index": int(str(v)[-1]), "vocabulary_hash": "hash"} for f, v in fields]
+    write_rows(night, VOCABULARIES, vocabulary)
+    write_sizes(night, num_users=4, num_items=6)
+    write_met(night, [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, MUG, 2), (CID, BELL, 0)])
+    write_lists(
+        night,
+        "two_tower",
+        [
+            (ANN, SOLD_OUT, 0.9),
+            (ANN, SPOON, 0.8),
+            (ANN, LANTERN, 0.7),
+            (ANN, CLOCK, 0.6),
+            (ANN, BELL, 0.5),
+            (BOB, BELL, 0.5),
+            (BOB, CLOCK, 0.5),
+        ],
+    )
+    write_neighbours(
+        night,
+        [
+            (LANTERN, LANTERN, 5.0),
+            (LANTERN, SPOON, 0.25),
+            (LANTERN, SOLD_OUT, 0.5),
+            (LANTERN, MUG, 0.25),
+            (MUG, SPOON, 0.1),
+            (MUG, BELL, 0.2),
+        ],
+    )
+    write_vectors(
+        night, "recent_demand", {i: [1.0] for i in range(2, 6)}, {i: [d] for i, d in zip(range(2, 8), (5, 3, 3, 0, 0, 9), strict=True)}
+    )
+    write_gate(night)
