@@ -173,7 +173,6 @@ def write_small_night(night: Night) -> None:
             (MUG, BELL, 0.2),
         ],
     )
-    write_vectors(
-        night, "recent_demand", {i: [1.0] for i in range(2, 6)}, {i: [d] for i, d in zip(range(2, 8), (5, 3, 3, 0, 0, 9), strict=True)}
-    )
+    demand = {LANTERN: [5.0], MUG: [3.0], SPOON: [3.0], CLOCK: [0.0], BELL: [0.0], SOLD_OUT: [9.0]}
+    write_vectors(night, "recent_demand", {user: [1.0] for user in (ANN, BOB, CID, NEW)}, demand)
     write_gate(night)

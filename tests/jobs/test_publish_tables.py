@@ -1,0 +1,190 @@
+"""What readers see while nights publish, meet each other, and die."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from expectations.program import Night
+from expectations.tables import RUN_MANIFEST, SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError
+from jobs import delta_commit
+from jobs.delta_commit import commit_partition
+from jobs.publish_tables import publish_tables
+from tests.jobs.small_night import write_gate
+from tests.jobs.staged_night import published_items, recommendation, stage_night, stage_rows
+
+EARLIER = "2024-03-09"
+
+
+def versions_of(night: Night) -> list[int]:
+    tables = (USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST)
+    return [DeltaTable(night.lake.table_path(table)).version() for table in tables]
+
+
+def manifest_of(night: Night) -> dict[str, dict[str, Any]]:
+    rows = DeltaTable(night.lake.table_path(RUN_MANIFEST)).to_pyarrow_table(filters=[("ds", "=", night.ds)]).to_pylist()
+    return {row["table_name"]: row for row in rows}
+
+
+def test_staged_tables_are_unseen_until_they_are_published(night: Night) -> None:
+    stage_night(night, "item-2", "item-3")
+    assert not DeltaTable.is_deltatable(night.lake.table_path(USER_RECOMMENDATIONS))
+    publish_tables(night)
+    assert published_items(night) == ["item-2", "item-3"]
+
+
+def test_a_table_that_was_not_validated_stops_them_all(night: Night) -> None:
+    stage_night(night, "item-2")
+    stage_rows(night, SIMILAR_ITEMS, [], is_validated=False)
+    with pytest.raises(NightError, match="similar_items ds=2024-03-10: only tables that passed"):
+        publish_tables(night)
+    assert not DeltaTable.is_deltatable(night.lake.table_path(USER_RECOMMENDATIONS))
+
+
+def test_publishing_twice_makes_no_new_version(night: Night) -> None:
+    stage_night(night, "item-2")
+    publish_tables(night)
+    before = versions_of(night)
+    publish_tables(replace(night, run_id="again", now=datetime(2024, 3, 11, 9, tzinfo=timezone.utc)))
+    assert versions_of(night) == before
+
+
+def test_a_rebuilt_partition_replaces_its_own_and_no_other(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    publish_tables(stage_night(night, "item-3"))
+    publish_tables(stage_night(night, "item-4", "item-5"))
+    assert published_items(night, EARLIER) == ["item-2"]
+    assert published_items(night) == ["item-4", "item-5"]
+
+
+def test_a_night_killed_between_two_commits_is_finished_by_a_rerun(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    stage_night(night, "item-3")
+
+    def killed(*arguments: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(delta_commit, "_replace_partition", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_tables(night)
+    assert published_items(night) == ["item-2"]
+    publish_tables(night)
+    assert published_items(night) == ["item-3"]
+
+
+def test_a_commit_that_met_another_starts_from_the_new_table(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    stage_night(night, "item-3")
+    replace_partition = delta_commit._replace_partition
+    rival = [stage_rows(replace(night, ds=EARLIER), USER_RECOMMENDATIONS, [recommendation("user-2", 1, "item-6", 1.0)])]
+
+    def beaten(delta_table: DeltaTable, *arguments: Any) -> None:
+        # Between our look at the table and our commit, a backfill of the day before commits.
+        while rival:
+            replace_partition(
+                DeltaTable(delta_table.table_uri),
+                USER_RECOMMENDATIONS,
+                EARLIER,
+                delta_commit._add_actions(night.lake, USER_RECOMMENDATIONS, EARLIER, rival[0]),
+                rival.pop(),
+                "rival",
+            )
+        replace_partition(delta_table, *arguments)
+
+    monkeypatch.setattr(delta_commit, "_replace_partition", beaten)
+    publish_tables(night)
+    assert published_items(night, EARLIER) == ["item-6"]
+    assert published_items(night) == ["item-3"]
+
+
+def test_two_programs_that_publish_one_new_day_at_once_leave_one_of_them(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    rivals = [
+        stage_rows(night, USER_RECOMMENDATIONS, [recommendation("user-2", 1, item, 1.0)])
+        for item in ("item-3", "item-4", "item-5")
+    ]
+    threads = [
+        threading.Thread(target=commit_partition, args=(night.lake, USER_RECOMMENDATIONS, night.ds, rival, "rival"))
+        for rival in rivals
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(published_items(night)) == 1
+    assert published_items(night, EARLIER) == ["item-2"]
+
+
+def test_a_commit_gives_up_after_a_few_attempts(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    stage_night(night, "item-3")
+
+    def always_beaten(*arguments: object) -> None:
+        raise delta_commit.CommitFailedError("version taken")
+
+    monkeypatch.setattr(delta_commit, "_replace_partition", always_beaten)
+    monkeypatch.setattr(delta_commit, "FIRST_PAUSE_SECONDS", 0.0)
+    with pytest.raises(NightError, match="8 commits met commits of other programs"):
+        publish_tables(night)
+    assert published_items(night) == ["item-2"]
+
+
+def test_the_manifest_tells_what_each_table_rests_on(night: Night) -> None:
+    stage_night(night, "item-2", "item-3")
+    rows = [
+        recommendation("user-2", 1, "item-2", 0.5),
+        recommendation("user-2", 2, "item-3", 0.4, is_fallback=True, source="recent_demand"),
+        recommendation("user-3", 1, "item-2", 0.3),
+        recommendation("user-3", 2, "item-4", 0.2),
+    ]
+    stage_rows(night, USER_RECOMMENDATIONS, rows)
+    publish_tables(night)
+    manifest = manifest_of(night)
+    assert set(manifest) == {"user_recommendations", "similar_items"}
+    row = manifest["user_recommendations"]
+    told = {key: row[key] for key in ("status", "rows", "users", "fallback_share", "vocabulary_hash", "run_id")}
+    assert told == {
+        "status": "published",
+        "rows": 4,
+        "users": 2,
+        "fallback_share": 0.25,
+        "vocabulary_hash": "hash",
+        "run_id": "test",
+    }
+    metrics = json.loads(row["metrics"])
+    assert metrics["gate"]["published_model"] == "two_tower"
+    assert metrics["table"]["coverage"] == 0.6  # items 2, 3 and 4 of the five that are available
+    assert metrics["table"]["sources"] == {"two_tower": 3, "recent_demand": 1}
+
+
+def test_a_fallback_night_is_called_so_in_the_manifest(night: Night) -> None:
+    stage_night(night, "item-2")
+    write_gate(night, published_model="recent_demand", is_fallback=True)
+    publish_tables(night)
+    assert {row["status"] for row in manifest_of(night).values()} == {"fallback"}
+
+
+def test_input_fingerprint_changes_with_the_shop(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    before = manifest_of(night)["user_recommendations"]["input_fingerprint"]
+    publish_tables(replace(night, shop=replace(night.shop, seed=2)))
+    assert manifest_of(night)["user_recommendations"]["input_fingerprint"] != before
+
+
+def test_the_log_lets_readers_skip_files(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", "item-3"))
+    actions = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).get_add_actions(flatten=True)
+    assert [actions[name][0].as_py() for name in ("num_records", "min.user_id", "max.user_id")] == [
+        2,
+        "user-2",
+        "user-2",
+    ]
