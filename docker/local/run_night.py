@@ -84,7 +84,7 @@ class Progress:
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: object) -> None:
         self._ended(task_instance, "FAILED")
         self.output.say(f"          {error}\n          log: {self.log}")
-        self.failures.append(f"{_label(task_instance)}: {error}")
+        self.failures.append(f"{_label(task_instance)}: {str(error).removeprefix('ERROR ')}")
 
     def _ended(self, task_instance: Any, state: str) -> None:
         if _is_marker(task_instance):
@@ -146,8 +146,8 @@ def run_program(*arguments: str) -> None:
         raise NightError(f"{arguments[0]} ended with exit code {ended.returncode}; the reason is on the lines above.")
 
 
-def run_dag(form: dict[str, Any], output: Output) -> list[str]:
-    """Runs the DAG to its end. Returns why it failed: one line per task that failed, or nothing."""
+def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
+    """Runs the DAG to its end. Returns whether the night succeeded, and a line for each task that failed."""
     output.to("make_nightly.log")
     # Airflow looks at its settings and at its standard output when it is imported.
     from airflow.sdk.listener import get_listener_manager
@@ -158,9 +158,7 @@ def run_dag(form: dict[str, Any], output: Output) -> list[str]:
     progress = Progress(output)
     get_listener_manager().add_listener(progress)
     run = dag.test(run_conf=form)
-    if run.state == "success":
-        return []
-    return progress.failures or [f"the run ended as {run.state}"]
+    return run.state == "success", progress.failures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -180,13 +178,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     if shop.name == "demo":
         run_program("jobs.demo_shop.write_drops", "--ds", form["ds"])
     started = time.monotonic()
-    failures = run_dag(form, output)
+    succeeded, failures = run_dag(form, output)
     os.dup2(output.terminal.fileno(), 1)
     os.dup2(output.terminal.fileno(), 2)
     seconds = time.monotonic() - started
-    if failures:
-        raise NightError(f"The night failed after {seconds:.0f} s. {failures[-1]}")
-    output.say(f"The night took {seconds:.0f} s.\n")
+    if not succeeded:
+        raise NightError(f"The night failed after {seconds:.0f} s. {'; '.join(failures)}")
+    went_on = f" It went on without: {'; '.join(failures)}." if failures else ""
+    output.say(f"The night took {seconds:.0f} s.{went_on}\n")
     run_program("jobs.show_night", "--ds", form["ds"])
 
 
