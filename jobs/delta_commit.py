@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 NUM_ATTEMPTS = 8
 FIRST_PAUSE_SECONDS = 0.05
+MAX_STATS_LENGTH = 4_000
 FINGERPRINT_KEY = "nightjar.fingerprint"
 RUN_ID_KEY = "nightjar.run_id"
 DS_KEY = "nightjar.ds"
@@ -135,19 +137,34 @@ def _add_actions(lake: Lake, table: Table, ds: str, version: Version) -> list[Ad
             partition_values={"ds": ds},
             modification_time=int(info.mtime.timestamp() * 1000),
             data_change=True,
-            stats=json.dumps(_stats(pq.read_metadata(info.path, filesystem=filesystem), table.key[1])),
+            stats=json.dumps(_stats(pq.read_metadata(info.path, filesystem=filesystem))),
         )
         for info in files
     ]
 
 
-def _stats(metadata: pq.FileMetaData, column: str) -> dict[str, Any]:
-    """Rows of a file, and the bounds of `column`, from the file's own footer: readers skip what lies outside."""
-    stats: dict[str, Any] = {"numRecords": metadata.num_rows}
-    place = metadata.schema.names.index(column)
-    groups = [metadata.row_group(i).column(place).statistics for i in range(metadata.num_row_groups)]
-    if groups and all(group is not None and group.has_min_max for group in groups):
-        stats["minValues"] = {column: min(group.min for group in groups)}
-        stats["maxValues"] = {column: max(group.max for group in groups)}
-        stats["nullCount"] = {column: sum(group.null_count for group in groups)}
-    return stats
+def _stats(metadata: pq.FileMetaData) -> dict[str, Any]:
+    """Rows of a file and the bounds of its flat columns, from the file's own footer: readers skip what lies outside.
+
+    All flat columns or none: readers through Arrow take a column without bounds, beside others that have them, for
+    one that holds nothing, and leave the file out of every query that filters by it.
+    """
+    rows = {"numRecords": metadata.num_rows}
+    columns = [metadata.schema.column(place) for place in range(metadata.num_columns)]
+    flat = {place: column.name for place, column in enumerate(columns) if column.path == column.name}
+    lowest, highest, num_nulls = {}, {}, {}
+    for place, name in flat.items():
+        groups = [metadata.row_group(group).column(place).statistics for group in range(metadata.num_row_groups)]
+        if not groups or not all(group is not None and group.has_min_max and group.has_null_count for group in groups):
+            return rows
+        lowest[name] = _as_json(min(group.min for group in groups))
+        highest[name] = _as_json(max(group.max for group in groups))
+        num_nulls[name] = sum(group.null_count for group in groups)
+    bounds = {"minValues": lowest, "maxValues": highest, "nullCount": num_nulls}
+    # Texts as long as the manifest's would fill the log that every reader reads.
+    return {**rows, **bounds} if len(json.dumps(bounds)) <= MAX_STATS_LENGTH else rows
+
+
+def _as_json(bound: Any) -> Any:
+    """A bound as Delta's log writes it."""
+    return bound.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(bound, datetime) else bound

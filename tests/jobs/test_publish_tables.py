@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
 from expectations.program import Night
-from expectations.tables import RUN_MANIFEST, SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError
+from expectations.tables import RUN_MANIFEST, SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError, Table
 from jobs import delta_commit
 from jobs.delta_commit import commit_partition
 from jobs.publish_tables import publish_tables
@@ -183,8 +184,15 @@ def test_input_fingerprint_changes_with_the_shop(night: Night) -> None:
 def test_the_log_lets_readers_skip_files(night: Night) -> None:
     publish_tables(stage_night(night, "item-2", "item-3"))
     actions = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).get_add_actions(flatten=True)
-    assert [actions[name][0].as_py() for name in ("num_records", "min.user_id", "max.user_id")] == [
-        2,
-        "user-2",
-        "user-2",
-    ]
+    bounds = [actions[name][0].as_py() for name in ("num_records", "min.user_id", "max.user_id", "max.rank")]
+    assert bounds == [2, "user-2", "user-2", 2]
+
+
+@pytest.mark.parametrize("table", [USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST], ids=lambda table: table.name)
+def test_readers_who_filter_by_any_column_find_the_rows(night: Night, table: Table) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    published = DeltaTable(night.lake.table_path(table)).to_pyarrow_dataset()
+    row = published.to_table().slice(0, 1)
+    flat = [column.name for column in table.columns if not column.type.startswith("array")]
+    found = {name: published.to_table(filter=pc.field(name) == row[name][0]).num_rows > 0 for name in flat}
+    assert [name for name, is_found in found.items() if not is_found] == []

@@ -1,0 +1,158 @@
+"""Shows a published night to people: where everything is, how good it is, and what a few users get.
+
+Reads the published tables, the manifest and the histories of `ds`; writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any
+
+from deltalake import DeltaTable
+
+from expectations.drops import DropFolder
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
+from jobs.night_sample import ItemSample, ShownItem, UserSample, sample_items, sample_users
+
+WIDTH = 118
+HISTORY_WIDTH = 46
+NUM_SAMPLES = 3
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the night."""
+    night = night_from(night_parser(__doc__).parse_args(argv))
+    print(night_text(night, os.environ.get("MLFLOW_TRACKING_URI")))
+
+
+def night_text(night: Night, tracking_uri: str | None) -> str:
+    """The whole page.
+
+    Args:
+        tracking_uri: of the MLflow server; None where runs are kept under the root.
+
+    Raises:
+        NightError: the night was not published.
+    """
+    manifest = _manifest(night)
+    metrics = json.loads(manifest[OUTPUT_TABLES[0]]["metrics"])
+    sections = [
+        _title(f"Night of {night.ds}, shop {night.shop.title or night.shop.name}"),
+        places_text(night, tracking_uri),
+        _title("Tables"),
+        tables_text(manifest),
+        _title(f"Backtest: fitted as of {night.backtest_as_of}, judged on the days after, over the full catalogue"),
+        backtest_text(metrics["backtest"], metrics["gate"]["published_model"], night.shop.top_k),
+        _title("Gate"),
+        gate_text(metrics["gate"]),
+        _title("What a few users get"),
+        *(user_text(user) for user in sample_users(night.lake, night.ds, NUM_SAMPLES)),
+        _title("What goes with a few items"),
+        *(item_text(item) for item in sample_items(night.lake, night.ds, NUM_SAMPLES)),
+    ]
+    return "\n".join(sections)
+
+
+def places_text(night: Night, tracking_uri: str | None) -> str:
+    """Where everything is, one place a line."""
+    lake = night.lake
+    drops = DropFolder(night.shop, lake.root, night.data)
+    places = {
+        **{name: lake.table_path(TABLES[name]) for name in (*OUTPUT_TABLES, RUN_MANIFEST.name)},
+        "Data Docs": f"{lake.root}/data_docs/index.html",
+        "MLflow": tracking_uri or f"{lake.root}/mlflow",
+        "raw drops": drops.path(night.shop.events, night.ds),
+        "lake": f"{lake.root}/lake",
+    }
+    return "\n".join(f"  {name:<22}{place}" for name, place in places.items())
+
+
+def tables_text(manifest: dict[str, dict[str, Any]]) -> str:
+    """One line per published table."""
+    lines = [f"  {'table':<22}{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}"]
+    for name, row in sorted(manifest.items()):
+        coverage = json.loads(row["metrics"])["table"]["coverage"]
+        lines.append(
+            f"  {name:<22}{row['status']:<11}{row['rows']:>12,}{row['users']:>13,}"
+            f"{row['fallback_share']:>10.1%}{coverage:>10.1%}"
+        )
+    return "\n".join(lines)
+
+
+def backtest_text(rows: Sequence[dict[str, Any]], published_model: str, k: int) -> str:
+    """The backtest at `k`, best model first; an arrow marks what is published."""
+    if not rows:
+        return "  This night has no backtest."
+    names = ("ndcg", "recall", "map", "mrr", "hit_rate", "coverage")
+    lines = []
+    for task in sorted({row["task"] for row in rows}):
+        at_k = sorted((r for r in rows if (r["task"], r["k"]) == (task, k)), key=lambda r: (-r["ndcg"], r["model"]))
+        if not at_k:
+            continue
+        lines.append(f"  {task}, {at_k[0]['num_users']:,} users, {at_k[0]['num_items']:,} items, k={k}")
+        lines.append(f"    {'model':<22}" + "".join(f"{name:>10}" for name in names) + f"{'ndcg, 95 %':>19}")
+        for row in at_k:
+            mark = "→" if row["model"] == published_model else " "
+            cells = "".join(f"{row[name]:>10.4f}" for name in names)
+            lines.append(f"  {mark} {row['model']:<22}{cells}{row['ndcg_low']:>10.4f} – {row['ndcg_high']:.4f}")
+    return "\n".join(lines)
+
+
+def gate_text(gate: dict[str, Any]) -> str:
+    """The decision in a sentence or two."""
+    decided = f"Published: {gate['published_model']}{' (a fallback)' if gate['is_fallback'] else ''}."
+    champion = f"Published before: {gate['champion'] or 'nothing'}."
+    return f"  {decided} {champion}\n  {gate.get('reason', '')}".rstrip()
+
+
+def user_text(user: UserSample) -> str:
+    """A user's history, latest first, beside their recommendations."""
+    left = [f"{event.at:%Y-%m-%d} {event.event_type:<9}{event.title}" for event in user.history]
+    right = [shown_text(item) for item in user.recommendations]
+    left = (
+        left if len(left) <= len(right) else [*left[: len(right) - 1], f"… and {len(left) - len(right) + 1:,} earlier"]
+    )
+    lines = [f"  user {user.user_id}", f"  {'history, latest first':<{HISTORY_WIDTH}} │ recommended: score, reason"]
+    for before, after in zip_longest(left, right, fillvalue=""):
+        lines.append(f"  {_cut(before, HISTORY_WIDTH):<{HISTORY_WIDTH}} │ {after}".rstrip())
+    return "\n".join([*lines, ""])
+
+
+def item_text(item: ItemSample) -> str:
+    """An item and what goes with it."""
+    return "\n".join([f"  {_cut(item.title, WIDTH)}", *(f"    {shown_text(shown, 60)}" for shown in item.similar), ""])
+
+
+def shown_text(item: ShownItem, title_width: int = 26) -> str:
+    """One published row: rank, title, score, reason."""
+    reason = f"{item.reason}{' *' if item.is_fallback else ''}"
+    return f"{item.rank:>2} {_cut(item.title, title_width):<{title_width}} {item.score:>8.4g} {_cut(reason, 29)}"
+
+
+def _manifest(night: Night) -> dict[str, dict[str, Any]]:
+    path = night.lake.table_path(RUN_MANIFEST)
+    rows: list[dict[str, Any]] = []
+    if DeltaTable.is_deltatable(path):
+        rows = DeltaTable(path).to_pyarrow_table(filters=[("ds", "=", night.ds)]).to_pylist()
+    if not rows:
+        raise NightError(
+            f"{RUN_MANIFEST.name} ds={night.ds}: this night was not published under {night.lake.root}. "
+            f"Was jobs.publish_tables run for it?"
+        )
+    return {row["table_name"]: row for row in rows}
+
+
+def _title(text: str) -> str:
+    return f"\n{text}\n{'─' * min(len(text), WIDTH)}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+if __name__ == "__main__":
+    run_program(main)
