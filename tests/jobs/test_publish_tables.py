@@ -82,20 +82,25 @@ def test_a_night_killed_between_two_commits_is_finished_by_a_rerun(
     assert published_items(night) == ["item-3"]
 
 
-def test_a_commit_that_met_another_starts_from_the_new_table(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("rival_ds", "earlier_item"), [(EARLIER, "item-6"), ("2024-03-10", "item-2")])
+def test_a_commit_that_met_another_starts_from_the_new_table(
+    night: Night, monkeypatch: pytest.MonkeyPatch, rival_ds: str, earlier_item: str
+) -> None:
     publish_tables(stage_night(night, "item-2", ds=EARLIER))
-    stage_night(night, "item-3")
     replace_partition = delta_commit._replace_partition
-    rival = [stage_rows(replace(night, ds=EARLIER), USER_RECOMMENDATIONS, [recommendation("user-2", 1, "item-6", 1.0)])]
+    rival = [
+        stage_rows(replace(night, ds=rival_ds), USER_RECOMMENDATIONS, [recommendation("user-2", 1, "item-6", 1.0)])
+    ]
+    stage_night(night, "item-3")
 
     def beaten(delta_table: DeltaTable, *arguments: Any) -> None:
-        # Between our look at the table and our commit, a backfill of the day before commits.
+        # Between our look at the table and our commit, another program commits.
         while rival:
             replace_partition(
                 DeltaTable(delta_table.table_uri),
                 USER_RECOMMENDATIONS,
-                EARLIER,
-                delta_commit._add_actions(night.lake, USER_RECOMMENDATIONS, EARLIER, rival[0]),
+                rival_ds,
+                delta_commit._add_actions(night.lake, USER_RECOMMENDATIONS, rival_ds, rival[0]),
                 rival.pop(),
                 "rival",
             )
@@ -103,7 +108,7 @@ def test_a_commit_that_met_another_starts_from_the_new_table(night: Night, monke
 
     monkeypatch.setattr(delta_commit, "_replace_partition", beaten)
     publish_tables(night)
-    assert published_items(night, EARLIER) == ["item-6"]
+    assert published_items(night, EARLIER) == [earlier_item]
     assert published_items(night) == ["item-3"]
 
 

@@ -1,0 +1,35 @@
+"""The two published tables against their golden folders: a shop that never repeats what somebody bought."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from expectations.program import Night
+from jobs.build_similar_items import similar_items
+from jobs.build_user_recommendations import user_recommendations
+from jobs.gate_decision import gate_decision
+from tests.golden.golden import expected_rows, write_inputs
+
+
+@pytest.fixture
+def strict_night(night: Night) -> Night:
+    return replace(night, shop=replace(night.shop, repeats="never"))
+
+
+def rows_of(frame: DataFrame, owner: str) -> list[dict[str, object]]:
+    return [row.asDict() for row in frame.orderBy(owner, "rank").collect()]
+
+
+def test_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
+    write_inputs(strict_night, "user_recommendations")
+    rows = user_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    assert rows_of(rows, "user_id") == expected_rows("user_recommendations")
+
+
+def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
+    write_inputs(strict_night, "similar_items")
+    rows = similar_items(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    assert rows_of(rows, "item_id") == expected_rows("similar_items")
