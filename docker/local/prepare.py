@@ -19,10 +19,13 @@ POOLS = {
 def prepare_airflow() -> None:
     """Brings the database under AIRFLOW_HOME to this version; a note there saves the seconds the next time."""
     from airflow import __version__
+    from airflow.configuration import write_default_airflow_configuration_if_needed
     from airflow.models.pool import Pool
     from airflow.utils.db import initdb
     from airflow.utils.session import create_session
 
+    # It holds the keys that the processes trust each other by; started together, each would make up its own.
+    write_default_airflow_configuration_if_needed()
     note = Path(os.environ["AIRFLOW_HOME"]) / "prepared-for"
     if not note.is_file() or note.read_text("utf-8") != __version__:
         initdb()
