@@ -5,15 +5,11 @@ Airflow is imported inside functions: the caller decides first where its output 
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
-# One Spark or TensorFlow takes every core of a small machine, so one of each at a time.
-POOLS = {
-    "spark": (1, "Spark programs"),
-    "gpu": (1, "deep training"),
-    "publish": (1, "commits to published tables: a backfill and a nightly run may meet on one day"),
-}
+POOLS = Path(__file__).resolve().parents[1] / "pools.json"
 
 
 def prepare_airflow() -> None:
@@ -30,10 +26,8 @@ def prepare_airflow() -> None:
     if not note.is_file() or note.read_text("utf-8") != __version__:
         initdb()
         with create_session() as session:
-            for name, (slots, description) in POOLS.items():
-                Pool.create_or_update_pool(
-                    name=name, slots=slots, description=description, include_deferred=False, session=session
-                )
+            for name, settings in json.loads(POOLS.read_text("utf-8")).items():
+                Pool.create_or_update_pool(name=name, session=session, **settings)
         note.write_text(__version__, "utf-8")
     close_killed_nights()
 
