@@ -22,15 +22,15 @@ def backtest_text(rows: Sequence[Row], ds: str, horizon_days: int, top_k: int, m
     for task in _in_order(row["task"] for row in rows):
         at_top_k = [row for row in rows if row["task"] == task and row["k"] == top_k]
         heads = [f"{'ndcg@' + str(top_k):>8}  {'95 % interval':>15}"]
-        heads += [f"{metric + '@' + str(top_k):>11}" for metric in METRICS if metric != "ndcg"]
-        heads += [f"{'coverage':>9}", *(f"{'ndcg@' + str(k):>8}" for k in other_ks)]
-        lines += ["", f"{task} ({at_top_k[0]['num_users']:,} users judged)", f"  {'model':<22}{''.join(heads)}"]
+        heads += [f"{metric + '@' + str(top_k):>12}" for metric in METRICS if metric != "ndcg"]
+        heads += [f"{'coverage':>9}", *(f"{'ndcg@' + str(k):>9}" for k in other_ks)]
+        lines += ["", f"{task} ({at_top_k[0]['num_users']:,} users judged)", f"  {'model':<20}{''.join(heads)}"]
         for row in sorted(at_top_k, key=lambda row: -row["ndcg"]):
             same = {r["k"]: r["ndcg"] for r in rows if (r["task"], r["model"]) == (task, row["model"])}
             cells = [f"{row['ndcg']:>8.4f}  {row['ndcg_low']:>7.4f}–{row['ndcg_high']:.4f} "]
-            cells += [f"{row[metric]:>11.4f}" for metric in METRICS if metric != "ndcg"]
-            cells += [f"{row['coverage']:>9.3f}", *(f"{same[k]:>8.4f}" for k in other_ks)]
-            lines.append(f"  {row['model']:<22}{''.join(cells)}")
+            cells += [f"{row[metric]:>12.4f}" for metric in METRICS if metric != "ndcg"]
+            cells += [f"{row['coverage']:>9.3f}", *(f"{same[k]:>9.4f}" for k in other_ks)]
+            lines.append(f"  {row['model']:<20}{''.join(cells)}")
     if missing:
         lines += ["", f"Not judged, because they have no lists of that day: {', '.join(missing)}"]
     return "\n".join(lines)

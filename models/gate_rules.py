@@ -44,13 +44,15 @@ class Contender:
     refit_overlap: float | None = None
 
     def health_rules(self) -> list[Rule]:
-        """Whether the model has lists for this night that can be published at all."""
-        rules = [Rule("is fitted as of ds", self.version or "no fit", self.version is not None)]
+        """What of this night's lists speaks for or against publishing them; ends where there is nothing to look at."""
+        if self.version is None:
+            return [Rule("is fitted as of ds", "no fit", False)]
+        is_fitted = Rule("is fitted as of ds", self.version, True)
         if self.health is None:
-            return [*rules, Rule("has lists as of ds", "no lists under the vocabulary in force", False)]
+            return [is_fitted, Rule("has lists as of ds", "no lists under the vocabulary in force", False)]
         health = self.health
         return [
-            *rules,
+            is_fitted,
             Rule("has lists as of ds", f"{health.num_rows} rows", health.num_rows > 0),
             Rule("scores are finite", "all finite" if health.is_finite else "NaN or infinity", health.is_finite),
             Rule(

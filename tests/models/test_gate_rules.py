@@ -76,7 +76,7 @@ def test_a_broken_refit_is_not_published_however_good_its_backtest_was(health: L
 def test_a_model_that_was_not_trained_makes_the_night_a_fallback() -> None:
     decision = decided(contender("recent_demand", 0.1), contender("item_item", 0.2), Contender("deep_cf"))
     assert (decision.published_model, decision.is_fallback) == ("item_item", True)
-    assert "deep_cf (is fitted as of ds: no fit" in decision.reason
+    assert "deep_cf (is fitted as of ds: no fit)." in decision.reason
 
 
 def test_without_a_backtest_the_champion_is_published_as_a_fallback() -> None:
