@@ -40,7 +40,9 @@ class DropFolder:
         before, _, after = template.partition("{ds}")
         base, _, name_start = before.rpartition("/")
         filesystem, local = fs.FileSystem.from_uri(base or "/")
-        pattern = re.compile(re.escape(f"{local}/{name_start}") + r"(\d{4}-\d{2}-\d{2})" + re.escape(after))
+        # A day may stand in the folder's name and again in the file's.
+        rest = re.escape(after).replace(re.escape("{ds}"), r"\1")
+        pattern = re.compile(re.escape(f"{local}/{name_start}") + r"(\d{4}-\d{2}-\d{2})" + rest)
         selector = fs.FileSelector(local, recursive="/" in after, allow_not_found=True)
         matches = [pattern.fullmatch(i.path) for i in filesystem.get_file_info(selector) if i.type == fs.FileType.File]
         return sorted(m[1] for m in matches if m and m[1] <= until)

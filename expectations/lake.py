@@ -108,13 +108,14 @@ class Lake:
         return version
 
     def days(self, table: Table, until: str | None = None, since: str | None = None) -> list[str]:
-        """The partitions' days that exist, in order, `since` and `until` included."""
+        """The days that have a version in force, in order, `since` and `until` included."""
         found = []
         for name in self._folder_names(self.table_path(table)):
             match = re.fullmatch(r"ds=(\d{4}-\d{2}-\d{2})", name)
             if match and (until is None or match[1] <= until) and (since is None or match[1] >= since):
                 found.append(match[1])
-        return sorted(found)
+        # A writer that died before its first commit leaves a folder, which is no partition.
+        return sorted(ds for ds in found if self.current(table, ds) or self.models(table, ds))
 
     def models(self, table: Table, ds: str) -> list[str]:
         """Which models have a partition in force for `ds`, in alphabetical order."""

@@ -126,7 +126,7 @@ def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
     if models:
         changes["models"] = tuple(name.strip() for name in models.split(",") if name.strip())
     if top_k:
-        if not top_k.isdigit():
+        if not top_k.isdecimal():
             raise NightError(f"--top-k must be a whole number from 1. Received: {top_k!r}")
         changes["top_k"] = int(top_k)
     try:

@@ -156,12 +156,12 @@ def test_a_staged_published_table_keeps_its_pointer_out_of_the_delta_folder(lake
 def test_a_root_holds_one_shop(lake: Lake) -> None:
     lake.claim("corner")
     lake.claim("corner")
-    with pytest.raises(NightError, match="belongs to the shop 'corner'.*NIGHTJAR_ROOT"):
+    with pytest.raises(NightError, match=r"belongs to the shop 'corner'.*NIGHTJAR_ROOT"):
         lake.claim("other")
 
 
 def test_fingerprints_depend_on_every_part_and_on_nothing_else() -> None:
-    assert fingerprint_of("items", {"b": 1, "a": [2.5, None]}) == "a2e3eba20dc4ddc6d2f8"
-    assert fingerprint_of("items", {"a": [2.5, None], "b": 1}) == "a2e3eba20dc4ddc6d2f8"
-    assert fingerprint_of("items", {"b": 1, "a": [2.5, 0]}) != "a2e3eba20dc4ddc6d2f8"
+    assert fingerprint_of("items", {"b": 1, "a": [2.5, None]}) == "b7b87a051d091ae3013a"
+    assert fingerprint_of("items", {"a": [2.5, None], "b": 1}) == "b7b87a051d091ae3013a"
+    assert fingerprint_of("items", {"b": 1, "a": [2.5, 0]}) != "b7b87a051d091ae3013a"
     assert fingerprint_of("ab", "c") != fingerprint_of("a", "bc")
