@@ -16,20 +16,20 @@ def backtest_text(rows: Sequence[Row], ds: str, horizon_days: int, top_k: int, m
     """The backtest at `top_k` in full, and ndcg at the other cut-offs; the best model first."""
     lines = [
         f"Backtest ds={ds}: fitted {horizon_days} days earlier, judged on the days between, "
-        f"full catalogue of {rows[0]['num_items']:,} items"
+        f"full catalogue of {rows[0]['num_items']:,} items, k={top_k}"
     ]
     other_ks = sorted({row["k"] for row in rows} - {top_k})
     for task in _in_order(row["task"] for row in rows):
         at_top_k = [row for row in rows if row["task"] == task and row["k"] == top_k]
         heads = [f"{'ndcg@' + str(top_k):>8}  {'95 % interval':>15}"]
-        heads += [f"{metric + '@' + str(top_k):>12}" for metric in METRICS if metric != "ndcg"]
-        heads += [f"{'coverage':>9}", *(f"{'ndcg@' + str(k):>9}" for k in other_ks)]
+        heads += [f"{metric:>10}" for metric in METRICS if metric != "ndcg"]
+        heads += [f"{'coverage':>10}", *(f"{'ndcg@' + str(k):>9}" for k in other_ks)]
         lines += ["", f"{task} ({at_top_k[0]['num_users']:,} users judged)", f"  {'model':<20}{''.join(heads)}"]
         for row in sorted(at_top_k, key=lambda row: -row["ndcg"]):
             same = {r["k"]: r["ndcg"] for r in rows if (r["task"], r["model"]) == (task, row["model"])}
             cells = [f"{row['ndcg']:>8.4f}  {row['ndcg_low']:>7.4f}–{row['ndcg_high']:.4f} "]
-            cells += [f"{row[metric]:>12.4f}" for metric in METRICS if metric != "ndcg"]
-            cells += [f"{row['coverage']:>9.3f}", *(f"{same[k]:>9.4f}" for k in other_ks)]
+            cells += [f"{row[metric]:>10.4f}" for metric in METRICS if metric != "ndcg"]
+            cells += [f"{row['coverage']:>10.3f}", *(f"{same[k]:>9.4f}" for k in other_ks)]
             lines.append(f"  {row['model']:<20}{''.join(cells)}")
     if missing:
         lines += ["", f"Not judged, because they have no lists of that day: {', '.join(missing)}"]
