@@ -1,0 +1,68 @@
+"""How ages, prices, gaps and titles become the values that features are made of."""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from jobs.build_histories import gap_buckets
+from jobs.build_item_features import price_bucket
+from jobs.feature_values import age_bucket, category_levels, title_words
+from jobs.vocabulary_index import index_lists, with_index
+
+VOCABULARY = [("token", "lamp", 2), ("token", "desk", 3), ("brand", "lamp", 9)]
+VOCABULARY_DDL = "field string, value string, index int"
+
+
+def test_ages_fall_into_their_buckets(spark: SparkSession) -> None:
+    ages = [0, 17, 18, 24, 25, 34, 35, 44, 45, 54, 55, 64, 65, 99, None]
+    rows = spark.createDataFrame([(age,) for age in ages], "age int").select(age_bucket(F.col("age")))
+    assert [row[0] for row in rows.collect()] == [
+        "<18", "<18", "18-24", "18-24", "25-34", "25-34", "35-44", "35-44", "45-54", "45-54", "55-64", "55-64",
+        "65+", "65+", None,
+    ]  # fmt: skip
+
+
+def test_prices_fall_into_tenths_of_the_catalogue(spark: SparkSession) -> None:
+    deciles = F.array(*(F.lit(float(place)) for place in range(1, 10)))
+    rows = spark.createDataFrame([(price,) for price in (0.5, 1.0, 1.1, 9.0, 99.0, None)], "price double")
+    assert [row[0] for row in rows.select(price_bucket(F.col("price"), deciles)).collect()] == [1, 1, 2, 9, 10, 0]
+
+
+def test_gaps_double_from_bucket_to_bucket(spark: SparkSession) -> None:
+    # seconds since the event before: 0, 59, 60, 179, 180, 2 ** 20 minutes - 1 second, and a first event
+    gaps, times = [0, 59, 60, 179, 180, (2**20 - 1) * 60], [1000]
+    for gap in gaps:
+        times.append(times[-1] + gap)
+    rows = spark.createDataFrame([(times,)], "seconds array<bigint>").select(gap_buckets(F.col("seconds")))
+    assert rows.collect()[0][0] == [0, 1, 1, 2, 2, 3, 21]
+
+
+def test_titles_are_split_into_lower_case_words_of_any_script(spark: SparkSession) -> None:
+    titles = ["Über-Lampe 3000!", "红 灯", " 🧶 ", None]
+    rows = spark.createDataFrame([(title,) for title in titles], "title string").select(title_words(F.col("title")))
+    assert [row[0] for row in rows.collect()] == [["über", "lampe", "3000"], ["红", "灯"], [], []]
+
+
+def test_a_category_level_carries_its_path(spark: SparkSession) -> None:
+    rows = spark.createDataFrame([(["A", "B", "C"],), ([],)], "path array<string>")
+    assert [row[0] for row in rows.select(category_levels(F.col("path"))).collect()] == [
+        ["A", "A > B", "A > B > C"],
+        [],
+    ]
+
+
+def test_nothing_is_padding_and_an_unheard_value_is_unknown(spark: SparkSession) -> None:
+    vocabulary = spark.createDataFrame(VOCABULARY, VOCABULARY_DDL)
+    rows = spark.createDataFrame([("lamp",), ("vase",), (None,)], "word string")
+    indexed = with_index(rows, vocabulary, "token", "word", "word_index").collect()
+    assert {row["word"]: row["word_index"] for row in indexed} == {"lamp": 2, "vase": 1, None: 0}
+
+
+def test_lists_keep_their_order_and_leave_out_repeats_and_unheard_values(spark: SparkSession) -> None:
+    vocabulary = spark.createDataFrame(VOCABULARY, VOCABULARY_DDL)
+    rows = spark.createDataFrame(
+        [("a", ["desk", "vase", "lamp", "desk"]), ("b", ["vase"])], "id string, words array<string>"
+    )
+    (found,) = index_lists(rows, vocabulary, "token", "id", F.col("words")).collect()
+    assert (found["id"], found["indices"]) == ("a", [3, 2])
