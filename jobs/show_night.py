@@ -19,7 +19,9 @@ from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
 from jobs.night_sample import ItemSample, ShownItem, UserSample, sample_items, sample_users
 
 WIDTH = 118
-HISTORY_WIDTH = 46
+HISTORY_WIDTH = 40
+TITLE_WIDTH = 26
+REASON_WIDTH = 35
 NUM_SAMPLES = 3
 
 
@@ -116,7 +118,10 @@ def user_text(user: UserSample) -> str:
     left = (
         left if len(left) <= len(right) else [*left[: len(right) - 1], f"… and {len(left) - len(right) + 1:,} earlier"]
     )
-    lines = [f"  user {user.user_id}", f"  {'history, latest first':<{HISTORY_WIDTH}} │ recommended: score, reason"]
+    lines = [
+        f"  user {user.user_id}",
+        f"  {'history, latest first':<{HISTORY_WIDTH}} │ recommended: score, reason (* filled in)",
+    ]
     for before, after in zip_longest(left, right, fillvalue=""):
         lines.append(f"  {_cut(before, HISTORY_WIDTH):<{HISTORY_WIDTH}} │ {after}".rstrip())
     return "\n".join([*lines, ""])
@@ -124,13 +129,14 @@ def user_text(user: UserSample) -> str:
 
 def item_text(item: ItemSample) -> str:
     """An item and what goes with it."""
-    return "\n".join([f"  {_cut(item.title, WIDTH)}", *(f"    {shown_text(shown, 60)}" for shown in item.similar), ""])
+    rows = [f"    {row.rank:>2} {_cut(row.title, 60):<60} {row.score:>8.4g}" for row in item.similar]
+    return "\n".join([f"  {_cut(item.title, WIDTH)}", *rows, ""])
 
 
-def shown_text(item: ShownItem, title_width: int = 26) -> str:
-    """One published row: rank, title, score, reason."""
-    reason = f"{item.reason}{' *' if item.is_fallback else ''}"
-    return f"{item.rank:>2} {_cut(item.title, title_width):<{title_width}} {item.score:>8.4g} {_cut(reason, 29)}"
+def shown_text(item: ShownItem) -> str:
+    """One recommendation: rank, title, score, reason; a star marks what the fallback filled in."""
+    title, star = _cut(item.title, TITLE_WIDTH), "*" if item.is_fallback else " "
+    return f"{item.rank:>2} {title:<{TITLE_WIDTH}} {item.score:>8.4g}{star}{_cut(item.reason, REASON_WIDTH)}"
 
 
 def _manifest(night: Night) -> dict[str, dict[str, Any]]:

@@ -41,12 +41,12 @@ def test_a_history_stands_beside_the_recommendations(page: str) -> None:
     lines = page.splitlines()
     start = lines.index("  user user-2")
     assert [[cell.strip() for cell in line.split("│")] for line in lines[start + 1 : start + 4]] == [
-        ["history, latest first", "recommended: score, reason"],
+        ["history, latest first", "recommended: score, reason (* filled in)"],
         [
             "2024-03-04 purchase WHITE METAL LANTERN",
-            "1 {spoon} %s                      0.5 Because you bought WHITE MET…",
+            "1 {spoon} %s                      0.5 Because you bought WHITE METAL LAN…",
         ],
-        ["… and 3 earlier", "2 item-5                         0.25 xxxxxxxxxxxxxxxxxxxxxxxxxxxx…"],
+        ["… and 3 earlier", "2 item-5                         0.25*xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"],
     ]
 
 
