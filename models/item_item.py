@@ -118,13 +118,11 @@ def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
 
 
 def _largest_per_row(weights: np.ndarray, count: int) -> sparse.csr_matrix:
-    """Keeps the `count` largest positive weights of each row; of equal ones, the smaller index."""
-    order = np.argsort(-weights, axis=1, kind="stable")[:, :count]
-    rows = np.repeat(np.arange(len(weights)), order.shape[1])
-    kept = sparse.csr_matrix((weights[rows, order.ravel()], (rows, order.ravel())), shape=weights.shape)
-    kept.data[kept.data < 0] = 0
-    kept.eliminate_zeros()
-    return kept
+    """Keeps the `count` largest positive weights of each row, and all that equal the last of them."""
+    if count < weights.shape[1]:
+        smallest_kept = np.partition(weights, -count, axis=1)[:, -count, None]
+        weights = np.where(weights >= smallest_kept, weights, 0)
+    return sparse.csr_matrix(np.maximum(weights, 0))
 
 
 def _sparse_cosine(gram: sparse.csr_matrix, config: ItemItemConfig) -> sparse.csr_matrix:

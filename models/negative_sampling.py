@@ -44,12 +44,16 @@ class SharedCandidates:
     """The items that all users of a batch are scored against.
 
     Attributes:
-        items: ascending, each once.
-        log_inclusion: log of the probability that an item is among them; 0 where all are.
+        items: ascending, each once; padded with 0 at the end where the catalogue is smaller than asked for.
+        log_inclusion: log of the probability that an item is among them: 0 where all are, NEVER at padding.
     """
 
     items: np.ndarray
     log_inclusion: np.ndarray
+
+
+NEVER = np.float32(1e9)
+"""A log-inclusion that takes padding out of a softmax."""
 
 
 def shared_candidates(
@@ -66,7 +70,9 @@ def shared_candidates(
         known_items: the catalogue; all of it is taken when it is not larger than `size`.
     """
     if len(known_items) <= size:
-        return SharedCandidates(known_items, np.zeros(len(known_items), dtype=np.float32))
+        padding = size - len(known_items)
+        zeros = np.zeros(len(known_items), dtype=np.float32)
+        return SharedCandidates(np.pad(known_items, (0, padding)), np.pad(zeros, (0, padding), constant_values=NEVER))
     drawn = np.unique(positives)
     if len(drawn) > size:
         drawn = np.sort(rng.choice(drawn, size, replace=False))

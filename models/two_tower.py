@@ -206,6 +206,8 @@ class WindowBatches(keras.utils.PyDataset):
                 f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
             )
         self.batch_size = min(config.batch_size, max(len(window.users) for window in self.windows))
+        largest = max(len(window.snapshot.known_items) for window in self.windows)
+        self.num_candidates = min(config.num_candidates, largest)
         self.order: list[tuple[WindowExamples, np.ndarray]] = []
         self.on_epoch_end()
 
@@ -216,11 +218,14 @@ class WindowBatches(keras.utils.PyDataset):
         window, chosen = self.order[index]
         users, wanted = window.users[chosen], [window.wanted[n] for n in chosen]
         candidates = shared_candidates(
-            np.concatenate(wanted), window.frequency, window.snapshot.known_items, self.config.num_candidates, self.rng
+            np.concatenate(wanted), window.frequency, window.snapshot.known_items, self.num_candidates, self.rng
         )
+        place = np.full(len(window.frequency), -1)
+        place[candidates.items] = np.arange(len(candidates.items))
         target = np.zeros((len(users), len(candidates.items)), dtype=np.float32)
         for row, items in enumerate(wanted):
-            target[row, np.searchsorted(candidates.items, np.intersect1d(items, candidates.items))] = 1
+            places = place[items]
+            target[row, places[places >= 0]] = 1
         target /= np.maximum(target.sum(axis=1, keepdims=True), 1)
         return {
             **user_arrays(window.snapshot, users, self.config.max_length),

@@ -1,0 +1,242 @@
+"""Deep collaborative filtering: a network reads a user and an item together and says how likely the user wants it next.
+
+Embeddings of user and item features are concatenated and pass through Dense 256 and Dense 128 with dropout to one
+logit; binary cross-entropy against drawn negatives. It ranks: the retrieval models' candidates are scored, not the
+whole catalogue. The number of epochs is found on the latest window, held out by time; then it is fitted on all.
+
+Sources: He et al., "Neural Collaborative Filtering", WWW 2017, eq. 7 and 10 (MLP and element-wise product); Covington
+et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016, section 4 (ranking on histories and time).
+What differs: the loss is corrected for the rate at which pairs are drawn; the first layer is written as the sum of a
+user half and an item half, which is the same function and reads a user once for all of a row's items; features of
+the pair (repeats, their age, the fit with the history) join the item half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+
+from expectations.tables import NightError
+from models.dataset import Dataset
+from models.inputs import item_inputs, user_inputs
+from models.item_item import ItemItemConfig
+from models.layers import MeanEmbedding
+from models.model import TrainingHistory, load_saved_config, require_finite_loss, save_config
+from models.pair_features import PAIR_DIM, PairFeatures
+from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
+from models.reproducible import seed_everything
+from models.snapshot import Snapshot, training_windows
+
+LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error": keras.losses.MeanSquaredError}
+
+
+@dataclass(frozen=True)
+class DeepCfConfig:
+    """Attributes: `epochs` at most, fewer when `patience` epochs brought nothing on the held-out window."""
+
+    embedding_dim: int
+    feature_dim: int
+    hidden_units: tuple[int, ...]
+    max_length: int
+    max_windows: int
+    dropout: float
+    loss: str
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    patience: int
+    sampling: SamplingConfig
+    neighbours: ItemItemConfig
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}. Received: {self.loss!r}")
+        if not self.hidden_units:
+            raise ValueError("`hidden_units` must name at least one layer")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"`dropout` must lie in [0, 1). Received: {self.dropout}")
+        for name in ("embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+
+
+class DeepCf:
+    """See the module's docstring."""
+
+    name = "deep_cf"
+    kind = "deep"
+    role = "ranking"
+
+    def __init__(self, config: DeepCfConfig) -> None:
+        self.config = config
+        self.network: keras.Model | None = None
+        self._asked: tuple[Dataset, PairFeatures] | None = None
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        config = self.config
+        windows = [
+            WindowRows(dataset, window, config.sampling, config.neighbours)
+            for window in training_windows(dataset, config.max_windows)
+        ]
+        if not any(len(window.users) for window in windows):
+            raise NightError(
+                f"{self.name} as of {dataset.as_of}: no user wanted a known item in the last windows of "
+                f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
+            )
+        curves, epochs = self._search_epochs(dataset, windows)
+        self.network, history = self._train(dataset, windows, epochs, held_out=None)
+        curves["loss"] = history["loss"]
+        require_finite_loss(self.name, curves["loss"])
+        return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
+
+    def _search_epochs(self, dataset: Dataset, windows: list[WindowRows]) -> tuple[dict[str, list[float]], int]:
+        """How many epochs serve a window that was not trained on; half of `epochs` when there is no such window."""
+        held_out, earlier = windows[0], windows[1:]
+        if not len(held_out.users) or not any(len(window.users) for window in earlier):
+            return {}, max(1, self.config.epochs // 2)
+        _, history = self._train(dataset, earlier, self.config.epochs, held_out)
+        require_finite_loss(self.name, history["val_loss"])
+        curves = {"earlier_windows_loss": history["loss"], "held_out_window_loss": history["val_loss"]}
+        return curves, int(np.argmin(history["val_loss"])) + 1
+
+    def _train(
+        self, dataset: Dataset, windows: list[WindowRows], epochs: int, held_out: WindowRows | None
+    ) -> tuple[keras.Model, dict[str, list[float]]]:
+        config = self.config
+        seed_everything(dataset.seed)
+        network = build_network(dataset.sizes, config)
+        training = _corrected_for_drawing(network)
+        training.compile(
+            optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=True
+        )
+        rows = RankingBatches(windows, config.batch_size, config.max_length, dataset.seed, is_fixed=False)
+        checks: dict[str, Any] = {}
+        if held_out is not None:
+            checks["validation_data"] = RankingBatches(
+                [held_out], rows.batch_size, config.max_length, dataset.seed, is_fixed=True
+            )
+            checks["callbacks"] = [keras.callbacks.EarlyStopping("val_loss", patience=config.patience)]
+        history = training.fit(rows, epochs=epochs, shuffle=False, verbose=0, **checks).history
+        return network, {name: [float(value) for value in values] for name, values in history.items()}
+
+    def retrieval(self, dataset: Dataset) -> None:
+        """It ranks what others retrieve."""
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        items = np.tile(np.arange(dataset.num_items), (len(user_indices), 1))
+        return self.pair_scores(dataset, user_indices, items)
+
+    def pair_scores(self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
+        """The log-odds that each user wants each item of their row in the next `horizon_days`.
+
+        Args:
+            item_indices: shape (len(user_indices), any length).
+        """
+        if self.network is None:
+            raise NightError(f"{self.name} must be fitted or loaded before it answers.")
+        if self._asked is None or self._asked[0] is not dataset:
+            self._asked = dataset, PairFeatures(Snapshot(dataset, dataset.end), self.config.neighbours)
+        features = self._asked[1]
+        rows_at_once = max(1, 65_536 // item_indices.shape[1])
+        blocks = range(0, len(user_indices), rows_at_once)
+        scores = [
+            self.network(
+                ranking_arrays(
+                    features,
+                    user_indices[start : start + rows_at_once],
+                    item_indices[start : start + rows_at_once],
+                    self.config.max_length,
+                ),
+                training=False,
+            )
+            for start in blocks
+        ]
+        return np.concatenate([keras.ops.convert_to_numpy(block)[..., 0] for block in scores]).astype(np.float32)
+
+    def save(self, path: Path) -> None:
+        if self.network is None:
+            raise NightError(f"{self.name} must be fitted before it is saved.")
+        save_config(path, self.config)
+        self.network.save(path / "network.keras")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(DeepCfConfig, path))
+        model.network = keras.saving.load_model(path / "network.keras", compile=False)
+        return model
+
+
+def build_network(sizes: dict[str, int], config: DeepCfConfig) -> keras.Model:
+    """From users (batch) and rows of items (batch, row) to logits (batch, row, 1).
+
+    Args:
+        sizes: vocabulary field -> number of indices.
+    """
+    inputs = {
+        **user_inputs(config.max_length),
+        **item_inputs((None,)),
+        "pair": keras.Input((None, PAIR_DIM), name="pair"),
+    }
+    item_embedding = keras.layers.Embedding(sizes["item_id"], config.embedding_dim, name="item_embedding")
+    history = item_embedding(inputs["history"])  # (batch, length, dim)
+    pooled = keras.layers.Dot(axes=1)([inputs["history_weights"], history])  # (batch, pools, dim)
+    user = _user_features(inputs, sizes, config, keras.layers.Flatten()(pooled))  # (batch, user features)
+    own = item_embedding(inputs["item_index"])  # (batch, row, dim)
+    taste = keras.layers.Dense(config.embedding_dim)(keras.layers.Flatten()(pooled))
+    product = own * keras.layers.Reshape((1, config.embedding_dim))(taste)  # (batch, row, dim)
+    item = _item_features(inputs, sizes, config, [own, product, inputs["pair"]])  # (batch, row, item features)
+    first, *others = config.hidden_units
+    user_half = keras.layers.Reshape((1, first))(keras.layers.Dense(first, name="user_half")(user))
+    item_half = keras.layers.Dense(first, use_bias=False, name="item_half")(item)
+    hidden = keras.layers.Activation("relu")(user_half + item_half)  # (batch, row, first)
+    for units in others:
+        hidden = keras.layers.Dense(units, activation="relu")(hidden)
+    logits = keras.layers.Dense(1)(keras.layers.Dropout(config.dropout)(hidden))
+    return keras.Model(inputs, logits, name="deep_cf")
+
+
+def _user_features(inputs: dict[str, Any], sizes: dict[str, int], config: DeepCfConfig, pooled: Any) -> Any:
+    def embed(field: str, name: str) -> Any:
+        return keras.layers.Embedding(sizes.get(field, 2), config.feature_dim)(inputs[name])
+
+    return keras.layers.Concatenate()(
+        [
+            pooled,
+            # Half of the time the network must do without the id, as it has to for a new user.
+            keras.layers.Dropout(0.5)(embed("user_id", "user_index")),
+            embed("age_bucket", "age_bucket"),
+            embed("gender", "gender"),
+            embed("country", "country"),
+            MeanEmbedding(sizes.get("interest", 2), config.feature_dim)(inputs["interests"]),
+            inputs["user_state"],
+        ]
+    )
+
+
+def _item_features(inputs: dict[str, Any], sizes: dict[str, int], config: DeepCfConfig, more: list[Any]) -> Any:
+    def embed(size: int, name: str) -> Any:
+        return keras.layers.Embedding(size, config.feature_dim)(inputs[name])
+
+    return keras.layers.Concatenate()(
+        [
+            MeanEmbedding(sizes.get("category", 2), config.feature_dim)(inputs["categories"]),
+            MeanEmbedding(sizes.get("token", 2), config.feature_dim)(inputs["tokens"]),
+            embed(sizes.get("brand", 2), "brand"),
+            embed(sizes.get("domain", 2), "domain"),
+            embed(11, "price_bucket"),
+            inputs["item_state"],
+            *more,
+        ]
+    )
+
+
+def _corrected_for_drawing(network: keras.Model) -> keras.Model:
+    """The network as it is trained: its log-odds plus the log-rate of drawing, as a probability of the label."""
+    log_rate = keras.Input((None,), name="log_rate")
+    inputs = {x.name: x for x in network.inputs}
+    logits = network(inputs) + keras.layers.Reshape((-1, 1))(log_rate)
+    return keras.Model({**inputs, "log_rate": log_rate}, keras.layers.Activation("sigmoid")(logits))

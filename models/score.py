@@ -1,0 +1,220 @@
+"""Scores every user's candidates with the ranking model.
+
+Reads candidates of all retrieval models as of `--as-of`, the feature tables, and the ranking model's weights. Adds the
+items that a user met lately, since people buy again. Writes scores. With `--shard i/n` a program scores one n-th of
+the users into a version folder that all shards share, and whichever completes the set puts it in force; every shard
+may be re-run at any time. Users are read block by block, so that memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from expectations.lake import Version, fingerprint_of
+from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.tables import CANDIDATES, FIRST_VALUE_INDEX, FITTED_MODELS, SCORES, NightError, TableContractError
+from models.dataset import Dataset, dataset_versions, load_dataset
+from models.deep_cf import DeepCf
+from models.registry import MODELS, model_class
+from models.snapshot import Snapshot
+from models.weights import fetched_folder
+
+USERS_AT_ONCE = 1024
+NUM_RECENT_ITEMS = 50
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `index`-th of `count` parts of the users, counted from 1."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def from_text(cls, text: str) -> Shard:
+        """Reads `i/n`.
+
+        Raises:
+            NightError: it is not, or i does not lie between 1 and n.
+        """
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise NightError(f"--shard must be i/n with i from 1 to n, such as 2/4. Received: {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Scores one shard of the users."""
+    arguments = _parser().parse_args(argv)
+    night = night_from(arguments)
+    ranking = [name for name in night.shop.models if name in MODELS and MODELS[name].role == "ranking"]
+    if not ranking:
+        logger.info("nothing to score: the shop runs no ranking model")
+    for name in ranking:
+        score_candidates(night, as_of_from(arguments, night), name, Shard.from_text(arguments.shard))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = night_parser(__doc__)
+    add_as_of(parser)
+    parser.add_argument("--shard", default="1/1", help="i/n: score the i-th of n parts of the users")
+    return parser
+
+
+def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Version | None:
+    """Writes a shard's scores. Returns the version if it is in force afterwards, None while shards are missing."""
+    fitted = night.lake.require(FITTED_MODELS, as_of, name)
+    candidates = candidate_versions(night, as_of)
+    parts = [version.fingerprint for version in (fitted, *candidates, *dataset_versions(night.lake, as_of))]
+    fingerprint = fingerprint_of(SCORES.name, as_of, name, night.code, parts)
+    current = night.lake.current(SCORES, as_of, name)
+    if current is not None and current.fingerprint == fingerprint:
+        logger.info("already built: table=%s ds=%s model=%s rows=%d", SCORES.name, as_of, name, current.rows)
+        return current
+    path = night.lake.new_version_path(SCORES, as_of, fingerprint, name, attempt=f"shards-{shard.count}")
+    dataset = load_dataset(night.lake, night.shop, as_of)
+    model = _load_ranking_model(night, as_of, name, dataset)
+    rows = scored_blocks(model, dataset, candidates, shard)
+    write_shard(rows, path, shard)
+    return commit_if_complete(night, as_of, name, path, fingerprint, shard)
+
+
+def candidate_versions(night: Night, as_of: str) -> list[Version]:
+    """The candidates in force of the shop's retrieval models, in the shop's order.
+
+    Raises:
+        TableContractError: there are none.
+    """
+    in_force = night.lake.models(CANDIDATES, as_of)
+    names = [name for name in night.shop.models if name in in_force]
+    if not names:
+        raise TableContractError(
+            f"{CANDIDATES.name} ds={as_of}: no model of {', '.join(night.shop.models)} has any. "
+            f"Was {CANDIDATES.built_by} run for it?"
+        )
+    return [night.lake.require(CANDIDATES, as_of, name) for name in names]
+
+
+def scored_blocks(model: DeepCf, dataset: Dataset, candidates: Sequence[Version], shard: Shard) -> Iterator[pa.Table]:
+    """Rows of `scores` for the shard's users, block by block, by user and item."""
+    users = np.arange(FIRST_VALUE_INDEX, dataset.num_users)
+    for block in np.array_split(users, max(1, -(-len(users) // USERS_AT_ONCE)))[shard.index - 1 :: shard.count]:
+        pairs = _candidate_pairs(dataset, candidates, block)
+        if len(pairs):
+            yield _scored(model, dataset, block, pairs)
+
+
+def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard) -> None:
+    """Writes the shard's file. Its name is final only when it is complete; readers skip names that begin with `_`."""
+    filesystem, folder = fs.FileSystem.from_uri(path)
+    filesystem.create_dir(folder, recursive=True)
+    partial = f"{folder}/_{_shard_file(shard)}"
+    with pq.ParquetWriter(partial, SCORES_SCHEMA, filesystem=filesystem) as writer:
+        for block in blocks:
+            writer.write_table(block)
+    filesystem.move(partial, f"{folder}/{_shard_file(shard)}")
+
+
+def commit_if_complete(
+    night: Night, as_of: str, name: str, path: str, fingerprint: str, shard: Shard
+) -> Version | None:
+    """Puts the version in force when the files of all shards are there. Two that finish at once commit the same."""
+    filesystem, folder = fs.FileSystem.from_uri(path)
+    files = [f"{folder}/{_shard_file(Shard(n, shard.count))}" for n in range(1, shard.count + 1)]
+    infos = filesystem.get_file_info(files)
+    missing = [info.base_name for info in infos if info.type != fs.FileType.File]
+    if missing:
+        logger.info("scored a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
+        return None
+    rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
+    version = night.lake.commit(SCORES, as_of, path, fingerprint, rows, model=name)
+    logger.info("built: table=%s ds=%s model=%s rows=%d", SCORES.name, as_of, name, rows)
+    return version
+
+
+SCORES_SCHEMA = pa.schema(
+    [
+        ("ds", pa.string()),
+        ("model", pa.string()),
+        ("user_index", pa.int32()),
+        ("item_index", pa.int32()),
+        ("score", pa.float32()),
+        ("is_seen", pa.bool_()),
+    ]
+)
+
+
+def _candidate_pairs(dataset: Dataset, candidates: Sequence[Version], users: np.ndarray) -> np.ndarray:
+    """What the retrieval models propose to the users, and what these met lately. Ascending keys, each once."""
+    first, last = int(users[0]), int(users[-1])
+    of_block = (pads.field("user_index") >= first) & (pads.field("user_index") <= last)
+    keys = []
+    for version in candidates:
+        filesystem, path = fs.FileSystem.from_uri(version.path)
+        files = pads.dataset(path, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
+        rows = files.to_table(columns=["user_index", "item_index"], filter=of_block)
+        keys.append(rows["user_index"].to_numpy().astype(np.int64) * dataset.num_items + rows["item_index"].to_numpy())
+    recent, *_ = Snapshot(dataset, dataset.end).histories(users, NUM_RECENT_ITEMS)
+    is_item = recent >= FIRST_VALUE_INDEX
+    own = (users[:, None].astype(np.int64) * dataset.num_items + recent)[is_item]
+    return np.unique(np.concatenate([*keys, own]))
+
+
+def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray) -> pa.Table:
+    """Scores pairs in rows of one length, padded with item 0, whose scores are left out again."""
+    user_of, item_of = np.divmod(keys, dataset.num_items)
+    row = user_of - users[0]
+    lengths = np.bincount(row, minlength=len(users))
+    place = np.arange(len(keys)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    items = np.zeros((len(users), lengths.max()), dtype=np.int64)
+    items[row, place] = item_of
+    scores = model.pair_scores(dataset, users, items)[row, place]
+    seen = np.asarray(dataset.seen[user_of, item_of]).ravel() > 0
+    return pa.table(
+        {
+            "ds": pa.repeat(pa.scalar(dataset.as_of), len(keys)),
+            "model": pa.repeat(pa.scalar(model.name), len(keys)),
+            "user_index": user_of.astype(np.int32),
+            "item_index": item_of.astype(np.int32),
+            "score": scores,
+            "is_seen": seen,
+        },
+        schema=SCORES_SCHEMA,
+    )
+
+
+def _load_ranking_model(night: Night, as_of: str, name: str, dataset: Dataset) -> DeepCf:
+    """The fitted model, if it speaks of the vocabulary in force.
+
+    Raises:
+        NightError: the vocabulary was built anew since.
+    """
+    row = night.lake.read(FITTED_MODELS, as_of, name).to_pylist()[0]
+    if row["vocabulary_hash"] != dataset.vocabulary_hash:
+        raise NightError(
+            f"{name} as of {as_of} was fitted under vocabulary {row['vocabulary_hash']}, and in force is "
+            f"{dataset.vocabulary_hash}. Run models.train for it again."
+        )
+    with fetched_folder(row["weights_path"]) as folder:
+        model: DeepCf = model_class(name).load(folder)  # type: ignore[assignment]
+    return model
+
+
+def _shard_file(shard: Shard) -> str:
+    return f"part-{shard.index:05d}-of-{shard.count:05d}.parquet"
+
+
+if __name__ == "__main__":
+    run_program(main)

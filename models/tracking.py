@@ -1,0 +1,227 @@
+"""What MLflow remembers of a shop's nights: every fit, every backtest, and which version is champion.
+
+The only file that imports `mlflow`, and only when something is logged. The server is MLFLOW_TRACKING_URI, as
+everywhere in MLflow; unset, runs go to an SQLite file under `{root}/mlflow`, with their files beside it. A server that
+is away costs one warning line and a few seconds, never the night: whatever a night needs lies in the lake.
+
+Each fit becomes a version of the registered model `nightjar-<shop>`, with tags `model`, `as_of` and `version` (our
+version text); its files are those of `{root}/weights`, without pickle. The alias `champion` moves by `promote` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from expectations.program import Night
+from expectations.tables import FITTED_MODELS, NightError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+CHAMPION = "champion"
+MODEL_FOLDER = "model"
+# MLflow waits minutes by default; a night would rather go on without it.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit, as it is remembered.
+
+    Attributes:
+        curves: name -> one value per epoch.
+        facts: single figures.
+        inputs: fingerprints of the versions that it was fitted from.
+    """
+
+    model: str
+    as_of: str
+    version: str
+    config: Mapping[str, Any]
+    curves: Mapping[str, Sequence[float]]
+    facts: Mapping[str, float]
+    inputs: Sequence[str]
+    vocabulary_hash: str
+
+
+def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
+    """Logs a fit with its files and registers it.
+
+    Args:
+        folder: the saved model.
+
+    Returns:
+        The id of the run, None when the server was away.
+    """
+    return _unless_away("log the fit", night, lambda client: _log_fit(client, night, fit, folder))
+
+
+def log_backtest(night: Night, rows: Sequence[Mapping[str, Any]], figure: Figure) -> str | None:
+    """Logs a backtest's metrics, its table and its figure. Returns the id of the run, None when the server was away."""
+    return _unless_away("log the backtest", night, lambda client: _log_backtest(client, night, rows, figure))
+
+
+def promote(night: Night, model: str) -> bool:
+    """Moves the alias `champion` to the fit of `model` as of the night's ds. Says whether it did."""
+    return _unless_away("move the alias champion", night, lambda client: _promote(client, night, model)) or False
+
+
+def registered_name(shop_name: str) -> str:
+    """The name under which a shop's fits are registered."""
+    return f"nightjar-{shop_name}"
+
+
+def _log_fit(client: MlflowClient, night: Night, fit: Fit, folder: Path) -> str:
+    run_id = _start_run(client, night, fit.version, {"model": fit.model, "as_of": fit.as_of, "version": fit.version})
+    parameters = {**_flat(fit.config), "seed": night.shop.seed, "horizon_days": night.shop.horizon_days}
+    facts = {"vocabulary_hash": fit.vocabulary_hash, "inputs": ",".join(fit.inputs), "code": night.code}
+    _log_batch(
+        client,
+        run_id,
+        metrics=[(name, value, epoch) for name, curve in fit.curves.items() for epoch, value in enumerate(curve, 1)]
+        + [(name, value, 0) for name, value in fit.facts.items()],
+        params={**parameters, **facts},
+    )
+    client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
+    if fit.curves:
+        client.log_figure(run_id, curves_figure(fit), "curves.png")
+    _register(client, night, fit, run_id)
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _register(client: MlflowClient, night: Night, fit: Fit, run_id: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    name = registered_name(night.shop.name)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
+    tags = {"model": fit.model, "as_of": fit.as_of, "version": fit.version}
+    client.create_model_version(name, source, run_id, tags=tags)
+
+
+def _log_backtest(client: MlflowClient, night: Night, rows: Sequence[Mapping[str, Any]], figure: Figure) -> str:
+    run_id = _start_run(client, night, f"backtest-{night.ds}", {"as_of": night.backtest_as_of})
+    measures = ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage", "num_users")
+    metrics = [
+        (f"{row['model']}.{row['task']}.{measure}_at_{row['k']}", float(row[measure]), 0)
+        for row in rows
+        for measure in measures
+    ]
+    _log_batch(client, run_id, metrics, {"horizon_days": night.shop.horizon_days})
+    client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), "backtest.json")
+    client.log_figure(run_id, figure, "backtest.png")
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _promote(client: MlflowClient, night: Night, model: str) -> bool:
+    version = night.lake.read(FITTED_MODELS, night.ds, model)["version"][0].as_py()
+    name = registered_name(night.shop.name)
+    # Version texts are our own: letters, digits, _ and -; nothing to escape.
+    found = client.search_model_versions(f"name = '{name}' AND tags.version = '{version}'")
+    if not found:
+        logger.warning("alias champion stays: version %s is not registered in MLflow", version)
+        return False
+    client.set_registered_model_alias(name, CHAMPION, max(found, key=lambda v: int(v.version)).version)
+    logger.info("champion: model=%s version=%s", model, version)
+    return True
+
+
+def _start_run(client: MlflowClient, night: Night, run_name: str, tags: Mapping[str, str]) -> str:
+    all_tags = {**tags, "shop": night.shop.name, "ds": night.ds, "run_id": night.run_id}
+    name = registered_name(night.shop.name)
+    experiment = client.get_experiment_by_name(name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name, _artifacts(night))
+    run = client.create_run(experiment_id, run_name=run_name, tags=all_tags)
+    return str(run.info.run_id)
+
+
+def _log_batch(
+    client: MlflowClient, run_id: str, metrics: Iterable[tuple[str, float, int]], params: Mapping[str, Any]
+) -> None:
+    """Logs name, value and step of metrics, a thousand at a time as MLflow wants it, and parameters."""
+    from mlflow.entities import Metric, Param
+
+    all_metrics = [Metric(name, value, 0, step) for name, value, step in metrics]
+    for start in range(0, len(all_metrics), 1000):
+        client.log_batch(run_id, metrics=all_metrics[start : start + 1000])
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+
+
+def curves_figure(fit: Fit) -> Figure:
+    """Loss by epoch, one line per curve."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, values in fit.curves.items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", label=name.replace("_", " "))
+    axes.set(xlabel="epoch", ylabel="loss", title=fit.version)
+    axes.legend()
+    return figure
+
+
+def _unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -> T | None:
+    """Calls with a client; a server that fails in whatever way is one warning."""
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow import MlflowClient
+
+        return call(MlflowClient(tracking_uri=tracking_uri(night)))
+    except NightError:
+        raise
+    except (
+        Exception
+    ) as err:  # MLflow, SQLAlchemy, requests and the disk each have their own, and none may stop a night.
+        reason = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
+        logger.warning("MLflow did not %s, the night goes on without: %s", action, reason)
+        return None
+
+
+def tracking_uri(night: Night) -> str:
+    """The server that MLflow's own variable names, else a file under the root."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return given
+    folder = _local_folder(night)
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder}/mlflow.db"
+
+
+def _artifacts(night: Night) -> str | None:
+    """Where the runs' files go; None leaves it to the server."""
+    return None if os.environ.get("MLFLOW_TRACKING_URI") else (_local_folder(night) / "artifacts").as_uri()
+
+
+def _local_folder(night: Night) -> Path:
+    if "://" in night.lake.root:
+        raise ValueError("MLFLOW_TRACKING_URI must be set where NIGHTJAR_ROOT is an object store")
+    return Path(night.lake.root) / "mlflow"
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat

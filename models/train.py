@@ -1,0 +1,125 @@
+"""Fits models as of one day and writes what they answer.
+
+Reads vocabularies, interactions, histories, item_features and user_features of `--as-of`. Writes user_vectors and
+item_vectors, or item_neighbours (a ranking model writes neither), the weights under `{root}/weights`, a run in MLflow,
+and last the row of fitted_models that vouches for the rest. A model whose row already carries the fingerprint of all
+that it would be fitted from is left alone, so that a re-run is safe and cheap.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from expectations.lake import Version, fingerprint_of
+from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.tables import FITTED_MODELS
+from models import tracking
+from models.arrow_rows import arrow_rows
+from models.dataset import Dataset, dataset_versions, load_dataset
+from models.model import Model, TrainingHistory
+from models.registry import MODELS, build_model, config_values, require_known
+from models.vector_rows import retrieval_rows
+from models.weights import put_folder, weights_path
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fits each model of `--model`; without the flag, every model of the shop."""
+    parser = night_parser(__doc__)
+    add_as_of(parser)
+    parser.add_argument("--model", nargs="*", default=None, help="names in models/configs; default: the shop's models")
+    arguments = parser.parse_args(argv)
+    night = night_from(arguments)
+    names = night.shop.models if arguments.model is None else arguments.model
+    require_known(names)
+    train_models(night, as_of_from(arguments, night), names)
+
+
+def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
+    """Fits those of the models that are not yet fitted from just these inputs."""
+    inputs = dataset_versions(night.lake, as_of)
+    fingerprints = {name: fit_fingerprint(night, as_of, name, inputs) for name in names}
+    stale = [name for name in names if not _is_current(night, as_of, name, fingerprints[name])]
+    for name in names:
+        if name not in stale:
+            logger.info("already fitted: model=%s as_of=%s", name, as_of)
+    if not stale:
+        return
+    dataset = load_dataset(night.lake, night.shop, as_of)
+    for name in stale:
+        train_model(night, dataset, name, fingerprints[name], inputs)
+
+
+def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Version]) -> str:
+    """A hash of all that a fit depends on."""
+    shop = night.shop
+    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, config_values(name)]
+    return fingerprint_of(FITTED_MODELS.name, as_of, name, night.code, [v.fingerprint for v in inputs], settings)
+
+
+def train_model(night: Night, dataset: Dataset, name: str, fingerprint: str, inputs: Sequence[Version]) -> Version:
+    """Fits one model and writes all that it leaves behind."""
+    model = build_model(name)
+    started = time.monotonic()
+    history = model.fit(dataset)
+    seconds = round(time.monotonic() - started, 2)
+    found = model.retrieval(dataset)
+    if found is not None:
+        for table, rows in retrieval_rows(found, dataset.as_of, name).items():
+            night.lake.write(table, dataset.as_of, rows, fingerprint, model=name)
+    fit = tracking.Fit(
+        model=name,
+        as_of=dataset.as_of,
+        version=f"{name}-{dataset.as_of}-{fingerprint[:8]}",
+        config=config_values(name),
+        curves=history.curves,
+        facts={**history.facts, "seconds": seconds},
+        inputs=[version.fingerprint for version in inputs],
+        vocabulary_hash=dataset.vocabulary_hash,
+    )
+    path = weights_path(night.lake, name, dataset.as_of, fingerprint)
+    with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
+        model.save(Path(folder))
+        put_folder(Path(folder), path)
+        run_id = tracking.log_fit(night, fit, Path(folder))
+    version = write_fitted_model(night, fit, fingerprint, path, run_id)
+    logger.info("fitted: model=%s as_of=%s seconds=%.1f %s", name, dataset.as_of, seconds, summary(model, history))
+    return version
+
+
+def write_fitted_model(night: Night, fit: tracking.Fit, fingerprint: str, path: str, run_id: str | None) -> Version:
+    """Writes the row that puts the fit in force."""
+    entry = MODELS[fit.model]
+    row = {
+        "model": fit.model,
+        "kind": entry.kind,
+        "role": entry.role,
+        "version": fit.version,
+        "weights_path": path,
+        "tracking_run_id": run_id,
+        "metrics": json.dumps({"curves": fit.curves, **fit.facts}, sort_keys=True),
+        "vocabulary_hash": fit.vocabulary_hash,
+    }
+    rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
+    return night.lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=fit.model)
+
+
+def summary(model: Model, history: TrainingHistory) -> str:
+    """The fit in a few words for the log: the last value of each curve, or the figures of a model without epochs."""
+    last = {name: values[-1] for name, values in history.curves.items()} or history.facts
+    return f"role={model.role} " + " ".join(f"{name}={value:.4g}" for name, value in last.items())
+
+
+def _is_current(night: Night, as_of: str, name: str, fingerprint: str) -> bool:
+    current = night.lake.current(FITTED_MODELS, as_of, name)
+    return current is not None and current.fingerprint == fingerprint
+
+
+if __name__ == "__main__":
+    run_program(main)
