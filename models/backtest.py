@@ -35,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     current = night.lake.current(BACKTESTS, night.ds)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already built: table=%s ds=%s rows=%d", BACKTESTS.name, night.ds, current.rows)
+        rows = night.lake.read(BACKTESTS, night.ds).to_pylist()
     else:
         rows = judged_night(night, lists)
         night.lake.write(BACKTESTS, night.ds, arrow_rows(BACKTESTS, night.ds, rows), fingerprint)
         logger.info("built: table=%s ds=%s rows=%d", BACKTESTS.name, night.ds, len(rows))
-    rows = backtest_of(night)
-    tracking.log_backtest(night, rows, backtest_figure(rows, night.shop.top_k))
+        tracking.log_backtest(night, rows, backtest_figure(rows, night.shop.top_k))
     missing = [model for model in night.shop.models if model not in lists]
     print(backtest_text(rows, night.ds, night.shop.horizon_days, night.shop.top_k, missing))
 
@@ -76,12 +76,6 @@ def judged_night(night: Night, lists: dict[str, Version]) -> list[dict[str, Any]
     for task in tasks:
         judgements = {model: judged[task.task] for model, judged in by_model.items()}
         rows += backtest_rows(task, judgements, ks, num_items, night.shop.seed)
-    return rows
-
-
-def backtest_of(night: Night) -> list[dict[str, Any]]:
-    """The rows in force, as they were written: by task, then model in the order of the shop file, then k."""
-    rows: list[dict[str, Any]] = night.lake.read(BACKTESTS, night.ds).to_pylist()
     return rows
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from expectations.tables import (
     FITTED_MODELS,
     INTERACTIONS,
     ITEM_NEIGHBOURS,
+    RUN_MANIFEST,
     SCORES,
     VOCABULARIES,
     Table,
@@ -106,6 +109,18 @@ def write_neighbours(lake: Lake, as_of: str, model: str, neighbours: Sequence[tu
     rows = [{"model": model, **dict(zip(names, row, strict=True))} for row in neighbours]
     table = arrow_rows(ITEM_NEIGHBOURS, as_of, rows)
     lake.write(ITEM_NEIGHBOURS, as_of, table, _content(ITEM_NEIGHBOURS, rows), model=model)
+
+
+def manifest_contract() -> Table:
+    """`run_manifest` without its times, which play no part in what the gate reads."""
+    return replace(RUN_MANIFEST, columns=tuple(c for c in RUN_MANIFEST.columns if c.type != "timestamp"))
+
+
+def manifest_row(table_name: str, published_model: str) -> dict[str, object]:
+    figures = {"status": "published", "rows": 1, "users": 1, "fallback_share": 0.0}
+    texts = dict.fromkeys(("model_versions", "input_fingerprint", "vocabulary_hash", "run_id", "code_version"), "-")
+    metrics = json.dumps({"gate": {"published_model": published_model}})
+    return {"table_name": table_name, "metrics": metrics, **figures, **texts}
 
 
 def _content(table: Table, rows: object) -> str:

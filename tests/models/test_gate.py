@@ -16,6 +16,8 @@ from models.gate_rules import Decision, decide
 from models.published_nights import PublishedNights, published_nights
 from tests.models.judged_night import (
     Listed,
+    manifest_contract,
+    manifest_row,
     write_interactions,
     write_lists,
     write_model,
@@ -163,13 +165,7 @@ def test_a_backfill_of_the_past_does_not_count_as_the_latest_night() -> None:
 
 def test_published_nights_are_read_from_the_manifest(night: Night) -> None:
     assert published_nights(night.lake) == PublishedNights({})
-    metrics = json.dumps({"gate": {"published_model": "two_tower"}})
-    rows = [
-        {"table_name": table, "status": "published", "rows": 1, "users": 1, "fallback_share": 0.0, "metrics": metrics}
-        | dict.fromkeys(("model_versions", "input_fingerprint", "vocabulary_hash", "run_id", "code_version"), "-")
-        for table in ("similar_items", "user_recommendations")
-    ]
-    manifest = replace(RUN_MANIFEST, columns=RUN_MANIFEST.columns[:-2])  # the times play no part
+    rows = [manifest_row("similar_items", "item_item"), manifest_row("user_recommendations", "two_tower")]
     path = night.lake.table_path(RUN_MANIFEST)
-    write_deltalake(path, arrow_rows(manifest, "2024-03-09", rows), partition_by=["ds"])
+    write_deltalake(path, arrow_rows(manifest_contract(), "2024-03-09", rows), partition_by=["ds"])
     assert published_nights(night.lake) == PublishedNights({"2024-03-09": "two_tower"})
