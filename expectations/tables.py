@@ -100,7 +100,7 @@ EVENTS = _lake(
         Column("session_id", "string", nullable=True),
         Column("domain", "string", comment="the shop's department: one catalogue may hold several"),
     ),
-    "jobs.ingest_events",
+    "jobs.ingest",
     "One row per accepted line of the drop of `ds`. Identical lines count once.",
 )
 QUARANTINE = _lake(
@@ -111,7 +111,7 @@ QUARANTINE = _lake(
         Column("reason", "string", comment="the rule that the row broke"),
         Column("raw", "string", comment="the row as it came, as JSON"),
     ),
-    "jobs.ingest_events",
+    "jobs.ingest",
     "Rows of the drop of `ds` that broke the contract.",
 )
 
@@ -139,14 +139,14 @@ ITEM_UPDATES = _lake(
         Column("is_available", "boolean"),
         Column("last_seen", "timestamp", comment="UTC; the latest row of that day that spoke of the item"),
     ),
-    "jobs.ingest_events",
+    "jobs.ingest",
     "What the drop of `ds` says about items: its catalogue file, or what its events carry.",
 )
 USER_UPDATES = _lake(
     "user_updates",
     "user_id",
     (Column("user_id", "string"), *_USER_ATTRIBUTES, Column("last_seen", "timestamp", comment="UTC")),
-    "jobs.ingest_events",
+    "jobs.ingest",
     "What the drop of `ds` says about users: its users file, or what its events carry.",
 )
 ITEMS = _lake(

@@ -128,7 +128,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
     "user_recommendations": (
         [
             (0, {"item_id": "old", "because_item_ids": ["a", "c"]}),
-            (1, {"score": 2.0, "expires_at": at(11, 2)}),
+            (1, {"score": 2.0, "expires_at": at(11)}),
             (3, {"item_id": "ghost", "model_version": ""}),
             (4, {"item_id": "c"}),
             (5, {"rank": 4}),
@@ -138,7 +138,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("item_id_is_available", "item_id=old rank=1"),
             ("because_is_in_history", "user_id=ann rank=1 item_id=c"),
             ("score_never_rises", "user_id=ann scores=[1.0, 2.0,"),
-            ("expires_after_generated", "expires_at=2024-03-11 02:00:00"),
+            ("expires_after_the_day", "expires_at=2024-03-11 00:00:00"),
             ("item_id_is_in_catalogue", "item_id=ghost rank=1"),
             ("model_version_is_not_empty", "user_id=bob rank=1"),
             ("items_are_distinct", "user_id=bob num_rows=3 num_items=2"),
