@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 # Programs are started as `python -m jobs.…` from here. Each image has its own `python` on PATH.
 REPOSITORY = Path(__file__).resolve().parents[2]
 _LONGEST_LINE_BYTES = 2**22
+_PATIENCE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,16 @@ class ProgramRun:
             return Ended(await process.wait(), result, reason)
         finally:
             self.stop()
+            try:
+                await asyncio.wait_for(process.wait(), _PATIENCE_SECONDS)
+            except TimeoutError:
+                self.stop(signal.SIGKILL)
 
-    def stop(self) -> None:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends the program with all of its children, such as Spark's Java: they share a process group."""
         if self._group is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._group, signal.SIGTERM)
+                os.killpg(self._group, how)
 
 
 async def _last_line(stream: asyncio.StreamReader | None, log: Callable[..., object]) -> str:

@@ -1,0 +1,106 @@
+"""Whole runs of the DAG over programs that do nothing: what is started, with what, and what a failure stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The runs share one process and one database: most of the time goes into starting Airflow.
+RUN_EACH = """
+import json, os, pathlib
+from airflow.utils.db import initdb
+initdb()
+from dags.nightly_recommendations import dag
+for name, broken, form in json.loads(os.environ["RUNS"]):
+    os.environ.update(CALLS=f"{name}.calls", BROKEN=broken)
+    run = dag.test(run_conf=form)
+    states = {f"{ti.task_id}[{ti.map_index}]": ti.state for ti in run.get_task_instances()}
+    pathlib.Path(f"{name}.json").write_text(json.dumps({"run": run.state, "tasks": states}))
+"""
+HOSTILE_SHOP = "$(touch owned)'; touch owned; \"`touch owned`"
+
+
+@dataclass(frozen=True)
+class Ran:
+    state: str
+    tasks: dict[str, str]
+    calls: list[dict[str, Any]]
+
+    def call(self, *argv: str) -> dict[str, Any]:
+        return next(call for call in self.calls if call["argv"] == list(argv))
+
+
+@pytest.fixture(scope="module")
+def runs(stand_in_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    forms = [
+        ("deep_fails", "deep_cf", {"ds": "2024-03-10"}),
+        ("baselines_fail", "recent_demand", {"ds": "2024-03-10"}),
+        # Last: in one process, Airflow keeps what a form said for the runs that follow.
+        ("hostile", "", {"ds": "2024-03-10", "shop": HOSTILE_SHOP, "models": ["item_item", "two_tower"], "top_k": 7}),
+    ]
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(stand_in_repository / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": str(stand_in_repository),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "SHOP": "corner",
+        "RUNS": json.dumps(forms),
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN_EACH], cwd=stand_in_repository, env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return {name: _ran(stand_in_repository, name) for name, _, _ in forms}
+
+
+def _ran(folder: Path, name: str) -> Ran:
+    result = json.loads((folder / f"{name}.json").read_text())
+    calls = [json.loads(line) for line in (folder / f"{name}.calls").read_text().splitlines()]
+    return Ran(result["run"], result["tasks"], calls)
+
+
+def test_what_the_form_says_reaches_every_program_unchanged(runs: dict[str, Ran], stand_in_repository: Path) -> None:
+    ran = runs["hostile"]
+    assert ran.state == "success"
+    heard = {(call["DS"], call["SHOP"], call["MODELS"], call["TOP_K"]) for call in ran.calls}
+    assert heard == {("2024-03-10", HOSTILE_SHOP, "item_item,two_tower", "7")}
+    assert not list(stand_in_repository.rglob("owned"))
+
+
+def test_each_model_is_trained_once_for_the_backtest_and_once_for_the_refit(runs: dict[str, Ran]) -> None:
+    trained = [
+        (call["AS_OF"], *call["argv"][2:]) for call in runs["hostile"].calls if call["argv"][0] == "models.train"
+    ]
+    models = (("recent_demand", "item_item"), ("two_tower",), ("deep_cf",))
+    assert sorted(trained) == sorted((as_of, *names) for as_of in ("backtest", "refit") for names in models)
+
+
+def test_an_empty_form_leaves_the_choice_to_the_shop_file(runs: dict[str, Ran]) -> None:
+    gate = runs["deep_fails"].call("models.gate")
+    assert (gate["SHOP"], gate["MODELS"], gate["TOP_K"]) == ("corner", "", "")
+
+
+def test_a_deep_model_that_cannot_be_trained_stays_red_and_the_night_goes_on(runs: dict[str, Ran]) -> None:
+    ran = runs["deep_fails"]
+    assert ran.state == "success"
+    assert {task for task, state in ran.tasks.items() if state != "success"} == {
+        "backtest.train_deep[1]",
+        "refit.train_deep[1]",
+    }
+    assert ran.tasks["publish.publish_tables[-1]"] == "success"
+
+
+def test_without_baselines_nothing_is_published(runs: dict[str, Ran]) -> None:
+    ran = runs["baselines_fail"]
+    assert ran.state == "failed"
+    assert ran.tasks["backtest.train_baselines[-1]"] == "failed"
+    assert ran.tasks["publish.publish_tables[-1]"] == "upstream_failed"

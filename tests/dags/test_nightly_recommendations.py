@@ -1,0 +1,116 @@
+"""The wiring of the nightly DAG."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from airflow.sdk import CronPartitionTimetable
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.exceptions import ParamValidationError
+
+from dags.nightly_recommendations import dag, ds_of
+from dags.operators.night_program import NightProgram
+from tests.dags.conftest import REPOSITORY
+
+HALF = {
+    "preprocess": ["plan_models"],
+    "validate_features": ["{half}.preprocess"],
+    "train_baselines": ["{half}.validate_features", "plan_models"],
+    "train_deep": ["{half}.validate_features", "plan_models"],
+    "deep_models_settled": ["{half}.train_deep"],
+    "build_candidates": ["{half}.deep_models_settled", "{half}.train_baselines"],
+    "score": ["{half}.build_candidates"],
+    "scores_settled": ["{half}.score"],
+}
+UPSTREAM = {
+    "wait_for_drop": [],
+    "ingest.ingest_drops": ["wait_for_drop"],
+    "ingest.validate_inputs": ["ingest.ingest_drops"],
+    "plan_models": ["ingest.validate_inputs"],
+    **{
+        f"{half}.{task}": [upstream.format(half=half) for upstream in upstreams]
+        for half in ("backtest", "refit")
+        for task, upstreams in HALF.items()
+    },
+    "backtest.judge_models": ["backtest.build_candidates", "backtest.scores_settled"],
+    "backtest.gate": ["backtest.judge_models"],
+    "publish.build_tables": ["backtest.gate", "refit.build_candidates", "refit.scores_settled"],
+    "publish.validate_outputs": ["publish.build_tables"],
+    "publish.publish_tables": ["publish.validate_outputs"],
+    "publish.show_night": ["publish.publish_tables"],
+}
+
+
+def test_every_task_runs_after_what_it_needs() -> None:
+    assert {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks} == {
+        task_id: sorted(upstream) for task_id, upstream in UPSTREAM.items()
+    }
+
+
+def test_only_what_the_night_can_do_without_is_forgiven() -> None:
+    forgiving = {task.task_id for task in dag.tasks if task.trigger_rule != "all_success"}
+    assert forgiving == {
+        f"{half}.{task}_settled" for half in ("backtest", "refit") for task in ("deep_models", "scores")
+    }
+
+
+def test_the_partition_is_the_day_that_ended() -> None:
+    timetable = dag.timetable
+    assert isinstance(timetable, CronPartitionTimetable)
+    assert (timetable.run_offset, timetable.key_format) == (-1, "%Y-%m-%d")
+    assert timetable.expression == "0 0 * * *", "with another hour a backfill leaves out its last day"
+
+
+@pytest.mark.parametrize(
+    ("partition_key", "form_ds", "expected"),
+    [
+        ("2024-03-10", None, "2024-03-10"),
+        ("2024-03-10", "2024-01-01", "2024-03-10"),
+        (None, "2024-01-01", "2024-01-01"),
+    ],
+)
+def test_a_partition_key_wins_over_the_form(partition_key: str | None, form_ds: str | None, expected: str) -> None:
+    assert ds_of(SimpleNamespace(partition_key=partition_key), {"ds": form_ds}) == expected
+
+
+def test_a_run_without_any_day_says_so() -> None:
+    with pytest.raises(ValueError, match="no partition key, and its `ds` is empty"):
+        ds_of(SimpleNamespace(partition_key=None), {"ds": None})
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [("ds", "10.03.2024"), ("models", ["x; rm -rf /"]), ("top_k", 0), ("shop", "")],
+)
+def test_the_form_refuses_what_no_night_can_use(field: str, value: object) -> None:
+    dag.params.get_param(field).resolve()
+    with pytest.raises(ParamValidationError):
+        dag.params.get_param(field).resolve(value)
+
+
+def test_pools_and_queues_exist() -> None:
+    pools = json.loads((REPOSITORY / "docker/pools.json").read_text("utf-8"))
+    compose = yaml.safe_load((REPOSITORY / "docker/compose.yaml").read_text("utf-8"))
+    listened_to = " ".join(str(service.get("command")) for service in compose["services"].values())
+    for task in dag.tasks:
+        assert task.pool in {*pools, "default_pool"}, f"{task.task_id}: add {task.pool} to docker/pools.json"
+        assert task.queue in listened_to, f"{task.task_id}: no worker in docker/compose.yaml listens on {task.queue}"
+
+
+def test_deep_training_asks_for_a_gpu_and_publishing_is_one_at_a_time() -> None:
+    train, publish = dag.get_task("refit.train_deep"), dag.get_task("publish.publish_tables")
+    assert (train.queue, train.pool, publish.pool) == ("gpu", "gpu", "publish")
+
+
+def test_form_values_reach_programs_as_environment_only() -> None:
+    for task in dag.tasks:
+        is_mapped = isinstance(task, MappedOperator)
+        arguments = task.partial_kwargs["arguments"] if is_mapped else getattr(task, "arguments", [])
+        pasted = [a for a in arguments if isinstance(a, str) and "{{" in a]
+        # The name of a model comes from the plan, not from the form.
+        assert set(pasted) <= {"{{ params.model }}"}, f"{task.task_id}: pass it in `environment`"
+    assert not any(hasattr(task, "bash_command") for task in dag.tasks), "start programs with NightProgram"
+    assert isinstance(dag.get_task("plan_models"), NightProgram)
