@@ -112,12 +112,11 @@ def night_from(arguments: argparse.Namespace) -> Night:
     if not arguments.ds:
         raise NightError("No day was given. Set --ds (or DS) to the last complete day of data, such as 2011-11-09.")
     shop = _overridden(load_shop(arguments.shop), arguments.models, arguments.top_k)
+    ds = ds_from_text(arguments.ds)
     data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
     lake = Lake(arguments.root)
     lake.claim(shop.name)
-    return Night(
-        lake, data, shop, ds_from_text(arguments.ds), arguments.run_id, code_version(), datetime.now(timezone.utc)
-    )
+    return Night(lake, data, shop, ds, arguments.run_id, code_version(), datetime.now(timezone.utc))
 
 
 def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
@@ -154,6 +153,6 @@ def run_program(main: Callable[[Sequence[str] | None], None]) -> None:
         main(None)
     except NightError as err:
         logger.debug("stopped", exc_info=True)
-        print(f"ERROR {err}", file=sys.stderr, flush=True)
+        print("ERROR", " ".join(str(err).split()), file=sys.stderr, flush=True)
         sys.exit(1)
     logger.info("finished: seconds=%.1f", time.monotonic() - started)
