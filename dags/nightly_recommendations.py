@@ -27,6 +27,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, Context, CronPartitionTimetable, Param, TaskGroup, TriggerRule, XComArg
+from airflow.sdk.exceptions import AirflowFailException
 
 from dags.operators.night_program import NightProgram
 from dags.sensors.raw_drop import RawDropSensor
@@ -66,6 +67,11 @@ class PlanModels(NightProgram):
 
     def execute(self, context: Context) -> list[str]:
         plan = super().execute(context)
+        if not plan["baselines"]:
+            raise AirflowFailException(
+                "A night needs a baseline, to compare with and to fall back on. "
+                f"Received: {', '.join(plan['deep'])}. Add one, such as recent_demand, to `models`."
+            )
         context["ti"].xcom_push(key="baselines", value=plan["baselines"])
         return list(plan["deep"])
 

@@ -102,7 +102,7 @@ class NightProgram(BaseOperator):
     def __init__(
         self,
         *,
-        arguments: Sequence[str | XComArg],
+        arguments: Sequence[str | Sequence[str] | XComArg],
         environment: Mapping[str, str],
         result_from: Callable[[str], Any] | None = None,
         **kwargs: Any,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskDeferred
 
+from dags.nightly_recommendations import PlanModels
 from dags.operators import night_program
 from dags.operators.night_program import NightProgram, ProgramRun
 from dags.sensors.raw_drop import RawDropSensor, RawDropTrigger
@@ -53,6 +55,13 @@ def test_a_crash_is_tried_again(programs: Path) -> None:
     with pytest.raises(AirflowException, match=r"exit code 1.*executor lost") as raised:
         task.execute({})
     assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_night_without_a_baseline_is_refused(programs: Path) -> None:
+    (programs / "plan.py").write_text("""print('{"baselines": [], "deep": ["deep_cf"]}')""")
+    task = PlanModels(task_id="plan", arguments=["jobs.plan"], environment={}, result_from=json.loads)
+    with pytest.raises(AirflowFailException, match="needs a baseline"):
+        task.execute({})
 
 
 def test_ending_a_run_ends_the_children_of_its_program(programs: Path) -> None:

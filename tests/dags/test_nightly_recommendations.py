@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from dags.nightly_recommendations import dag, ds_of
 from dags.operators.night_program import NightProgram
 from tests.dags.conftest import REPOSITORY
+from tests.docker.test_images import SPARK, TRAIN
 
 HALF = {
     "preprocess": ["plan_models"],
@@ -107,10 +108,19 @@ def test_deep_training_asks_for_a_gpu_and_publishing_is_one_at_a_time() -> None:
 
 def test_form_values_reach_programs_as_environment_only() -> None:
     for task in dag.tasks:
-        is_mapped = isinstance(task, MappedOperator)
-        arguments = task.partial_kwargs["arguments"] if is_mapped else getattr(task, "arguments", [])
+        settings = task.partial_kwargs if isinstance(task, MappedOperator) else vars(task)
+        arguments = settings.get("arguments", [])
         pasted = [a for a in arguments if isinstance(a, str) and "{{" in a]
         # The name of a model comes from the plan, not from the form.
         assert set(pasted) <= {"{{ params.model }}"}, f"{task.task_id}: pass it in `environment`"
     assert not any(hasattr(task, "bash_command") for task in dag.tasks), "start programs with NightProgram"
     assert isinstance(dag.get_task("plan_models"), NightProgram)
+
+
+def test_each_program_runs_in_an_image_that_is_tested_with_it() -> None:
+    tested = {"spark": SPARK, "train": TRAIN, "gpu": TRAIN}
+    for task in dag.tasks:
+        settings = task.partial_kwargs if isinstance(task, MappedOperator) else vars(task)
+        if "arguments" in settings:
+            module = settings["arguments"][0]
+            assert module in tested[task.queue], f"add {module} to tests/docker/test_images.py"
