@@ -46,6 +46,6 @@ def test_a_young_shop_has_no_usual_size(shop: Shop) -> None:
 def test_days_of_one_pass_are_compared_with_each_other_and_never_with_later_ones(shop: Shop) -> None:
     shop = replace(shop, drops=replace(Drops(), min_rows_share=0.5))
     counts = {**{day: DropCounts(rows) for day, rows in EIGHT_EARLIER.items()}, DAY: DropCounts(60)}
-    require_usable_drops(shop, counts, {"2024-03-11": 1000})
+    require_usable_drops(shop, counts, {f"2024-03-{day}": 1000 for day in range(11, 25)})
     with pytest.raises(NightError, match=f"drop of {DAY}: 40 rows"):
         require_usable_drops(shop, {**counts, DAY: DropCounts(40)}, {})
