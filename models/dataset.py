@@ -27,6 +27,7 @@ from expectations.tables import (
     VOCABULARIES,
     NightError,
     Table,
+    TableContractError,
 )
 
 DATASET_TABLES: tuple[Table, ...] = (VOCABULARIES, INTERACTIONS, HISTORIES, ITEM_FEATURES, USER_FEATURES)
@@ -117,12 +118,18 @@ def load_dataset(lake: Lake, shop: Shop, as_of: str) -> Dataset:
     """Reads the feature tables of `as_of`.
 
     Raises:
-        TableContractError: one of them was never built for that day.
+        TableContractError: one of them was never built for that day, or speaks of what came after it.
         NightError: nobody met anything yet, so that there is nothing to learn from.
     """
     vocabularies = lake.read(VOCABULARIES, as_of)
     sizes = _vocabulary_sizes(vocabularies)
     end = int(end_of(as_of).timestamp())
+    events = _events(lake.read(HISTORIES, as_of), sizes["user_id"], _event_types(vocabularies), shop)
+    if len(events.time) and int(events.time.max()) >= end:
+        raise TableContractError(
+            f"histories ds={as_of} holds an event after that day ended (latest {int(events.time.max())}, end {end}); "
+            f"a model must not know the future. Was jobs.build_histories run for this ds?"
+        )
     interactions = _interactions(lake.read(INTERACTIONS, as_of), end, "purchase" in shop.target_events)
     if not len(interactions.user_index):
         raise NightError(f"interactions ds={as_of} is empty, and a model needs at least one. Is the day right?")
@@ -134,7 +141,7 @@ def load_dataset(lake: Lake, shop: Shop, as_of: str) -> Dataset:
         vocabulary_hash=vocabularies["vocabulary_hash"][0].as_py(),
         sizes=sizes,
         interactions=interactions,
-        events=_events(lake.read(HISTORIES, as_of), sizes["user_id"], _event_types(vocabularies), shop),
+        events=events,
         item_features=_features(lake.read(ITEM_FEATURES, as_of), "item_index", sizes["item_id"]),
         user_features=_features(lake.read(USER_FEATURES, as_of), "user_index", sizes["user_id"]),
     )

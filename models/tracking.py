@@ -10,10 +10,12 @@ version text); its files are those of `{root}/weights`, without pickle. The alia
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -188,7 +190,8 @@ def _unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -
     try:
         from mlflow import MlflowClient
 
-        return call(MlflowClient(tracking_uri=tracking_uri(night)))
+        with _alone(night):
+            return call(MlflowClient(tracking_uri=tracking_uri(night)))
     except NightError:
         raise
     except (
@@ -204,9 +207,20 @@ def tracking_uri(night: Night) -> str:
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if given:
         return given
+    return f"sqlite:///{_local_folder(night)}/mlflow.db"
+
+
+@contextmanager
+def _alone(night: Night) -> Iterator[None]:
+    """Lets one program at a time write to the file under the root: SQLite has one writer, and one must create it."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        yield
+        return
     folder = _local_folder(night)
     folder.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{folder}/mlflow.db"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _artifacts(night: Night) -> str | None:

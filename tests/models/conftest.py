@@ -1,0 +1,27 @@
+"""Fixtures of the models' tests."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from expectations.lake import Lake
+from expectations.shop import RawFile, Shop
+from models.dataset import Dataset, load_dataset
+from tests.models.communities import DAY, write_world
+
+
+@pytest.fixture(scope="session")
+def world_shop() -> Shop:
+    """The shop of the two communities: it asks for the next 14 days."""
+    columns = {"event_time": "time", "user_id": "customer", "item_id": "article"}
+    raw = RawFile(path="{data}/{ds}.csv", columns=columns, constants={"event_type": "purchase"})
+    return Shop(name="communities", events=raw, horizon_days=14, top_k=3, num_candidates=6)
+
+
+@pytest.fixture
+def dataset_of_equals(lake: Lake, world_shop: Shop) -> Dataset:
+    """Every item was bought once."""
+    write_world(lake, [(2, item, datetime(2024, 3, 1, item, tzinfo=timezone.utc)) for item in range(2, 22)])
+    return load_dataset(lake, world_shop, DAY)

@@ -1,0 +1,133 @@
+"""What every model must keep to. A model's test class inherits `ModelContract` and names the model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from expectations.lake import Lake
+from expectations.settings import SettingsError, settings_from_mapping
+from expectations.shop import Shop
+from models.dataset import Dataset, load_dataset
+from models.model import NO_ITEM, Model, recommend
+from models.registry import MODELS, build_model, config_values, model_class
+from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
+
+UNKNOWN_USER = 1
+
+
+class ModelContract:
+    """The tests. They share one fit."""
+
+    name: ClassVar[str]
+    settings: ClassVar[dict[str, Any]] = {}
+    """In place of the config file's: what makes the world's fit short."""
+    is_personal: ClassVar[bool] = True
+    """Whether different users get different lists."""
+    knows_unknown_users: ClassVar[bool] = True
+    """Whether somebody without history gets items; otherwise none, and the tables fill the list."""
+
+    @pytest.fixture(scope="class")
+    def dataset(self, tmp_path_factory: pytest.TempPathFactory, world_shop: Shop) -> Dataset:
+        lake = Lake(str(tmp_path_factory.mktemp("world")))
+        write_world(lake, community_events())
+        return load_dataset(lake, world_shop, DAY)
+
+    @pytest.fixture(scope="class")
+    def fitted(self, dataset: Dataset) -> Model:
+        model = self.new_model()
+        model.fit(dataset)
+        return model
+
+    def new_model(self) -> Model:
+        config = self.config_from({**config_values(self.name), **self.settings})
+        return model_class(self.name)(config)  # type: ignore[call-arg]
+
+    def config_from(self, values: dict[str, Any]) -> Any:
+        module = import_module(f"models.{self.name}")
+        return settings_from_mapping(getattr(module, f"{MODELS[self.name].class_name}Config"), values, self.name)
+
+    def test_the_registry_and_the_class_agree(self) -> None:
+        entry, model = MODELS[self.name], build_model(self.name)
+        assert (model.name, model.kind, model.role) == (self.name, entry.kind, entry.role)
+
+    def test_a_config_survives_a_round_trip_through_json(self) -> None:
+        config = self.new_model().config  # type: ignore[attr-defined]
+        assert self.config_from(json.loads(json.dumps(asdict(config)))) == config
+
+    def test_a_config_refuses_a_key_it_does_not_know(self) -> None:
+        with pytest.raises(SettingsError, match="learning_rat"):
+            self.config_from({**config_values(self.name), "learning_rat": 0.1})
+
+    def test_a_loaded_model_gives_equal_scores(self, fitted: Model, dataset: Dataset, tmp_path: Path) -> None:
+        fitted.save(tmp_path / "saved")
+        loaded = model_class(self.name).load(tmp_path / "saved")
+        users = np.array([2, 3, SILENT_USER])
+        assert np.array_equal(loaded.scores(dataset, users), fitted.scores(dataset, users))
+
+    def test_the_same_seed_gives_the_same_scores(self, fitted: Model, dataset: Dataset) -> None:
+        again = self.new_model()
+        again.fit(dataset)
+        assert np.array_equal(again.scores(dataset, np.array(USERS)), fitted.scores(dataset, np.array(USERS)))
+
+    def test_seen_items_are_left_out_where_asked(self, fitted: Model, dataset: Dataset) -> None:
+        items, _ = recommend(fitted, dataset, np.array(USERS), k=5, exclude_seen=True)
+        for user, row in zip(USERS, items, strict=True):
+            seen = set(dataset.seen[user].indices.tolist())
+            assert not seen & set(row.tolist())
+
+    def test_more_items_than_the_catalogue_holds_end_in_no_item(self, fitted: Model, dataset: Dataset) -> None:
+        items, scores = recommend(fitted, dataset, np.array([2]), k=100, exclude_seen=False)
+        real = items[0][items[0] != NO_ITEM]
+        assert items.shape == scores.shape == (1, 100)
+        assert len(real) == len(set(real.tolist())) <= dataset.num_items - 2
+        assert (items[0][len(real) :] == NO_ITEM).all()
+        assert (np.diff(scores[0][: len(real)]) <= 0).all()
+
+    @pytest.mark.parametrize("user", [UNKNOWN_USER, SILENT_USER])
+    def test_a_user_without_history_falls_back(self, fitted: Model, dataset: Dataset, user: int) -> None:
+        items, scores = recommend(fitted, dataset, np.array([user]), k=5, exclude_seen=True)
+        if self.knows_unknown_users:
+            assert set(items[0].tolist()) <= set(range(2, dataset.num_items))
+            assert np.isfinite(scores).all()
+        else:
+            assert (items == NO_ITEM).all()
+
+    def test_padding_never_changes_a_score(self, fitted: Model, dataset: Dataset) -> None:
+        padded = replace(
+            dataset, item_features=_padded(dataset.item_features), user_features=_padded(dataset.user_features)
+        )
+        users = np.array([2, 3, SILENT_USER])
+        np.testing.assert_allclose(fitted.scores(padded, users), fitted.scores(dataset, users), rtol=1e-5, atol=1e-5)
+
+    def test_the_future_never_changes_the_past(self, fitted: Model, world_shop: Shop, lake: Lake) -> None:
+        """Asked as of an earlier day, a model says the same before and after it has seen a later one."""
+        events, earlier = community_events(), "2024-02-20"
+        write_world(lake, [event for event in events if event[2].isoformat() < "2024-02-21"], earlier)
+        users = np.array([2, 3])
+        before = fitted.scores(load_dataset(lake, world_shop, earlier), users)
+        write_world(lake, events, DAY)
+        fitted.scores(load_dataset(lake, world_shop, DAY), users)
+        write_world(lake, events, earlier)
+        assert np.array_equal(fitted.scores(load_dataset(lake, world_shop, earlier), users), before)
+
+    def test_the_two_communities_are_learnt(self, fitted: Model, dataset: Dataset) -> None:
+        if not self.is_personal:
+            pytest.skip(f"{self.name} gives everybody the same list")
+        users = np.array(USERS)
+        scores = fitted.scores(dataset, users)[:, list(ITEMS)]
+        scores = np.where(np.isneginf(scores), -1e9, scores)
+        is_own = (users[:, None] % 2) == (np.array(ITEMS)[None, :] % 2)
+        top = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        assert np.take_along_axis(is_own, top, axis=1).mean() > 0.9
+
+
+def _padded(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """List columns with three more zeros."""
+    return {name: np.pad(v, ((0, 0), (0, 3))) if v.ndim == 2 else v for name, v in features.items()}

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from models.dataset import Dataset
+from models.item_item import ItemItem, ItemItemConfig, ease_weights, neighbour_weights
+from models.model import Model, Neighbours, Vectors, recommend
+from tests.models.communities import ITEMS, UNSOLD_ITEM, USERS, community_events
+from tests.models.contract import ModelContract
+
+
+class TestAllTimePopularity(ModelContract):
+    name = "all_time_popularity"
+    is_personal = False
+
+    def test_the_score_is_the_number_of_purchases(self, fitted: Model, dataset: Dataset) -> None:
+        bought = [item for _, item, _ in community_events()]
+        assert fitted.scores(dataset, np.array([2]))[0, 2:].tolist() == [bought.count(i) for i in (*ITEMS, UNSOLD_ITEM)]
+
+
+class TestRecentDemand(ModelContract):
+    name = "recent_demand"
+    settings: ClassVar[dict] = {"window_days": 14, "half_life_days": 1e9}
+    is_personal = False
+
+    def test_the_score_counts_the_window_alone(self, fitted: Model, dataset: Dataset) -> None:
+        recent = [item for _, item, time in community_events() if time.isoformat() >= "2024-02-26"]
+        scores = fitted.scores(dataset, np.array([2]))[0, 2:]
+        np.testing.assert_allclose(scores, [recent.count(i) for i in (*ITEMS, UNSOLD_ITEM)], atol=1e-4)
+
+    def test_vectors_multiply_to_the_scores(self, fitted: Model, dataset: Dataset) -> None:
+        vectors = fitted.retrieval(dataset)
+        assert isinstance(vectors, Vectors)
+        assert np.array_equal((vectors.user @ vectors.item.T)[[5]], fitted.scores(dataset, np.array([5])))
+
+
+class TestItemItem(ModelContract):
+    name = "item_item"
+    settings: ClassVar[dict] = {"shrinkage": 1.0}
+    knows_unknown_users = False
+
+    def test_neighbours_sum_to_the_scores(self, fitted: Model, dataset: Dataset) -> None:
+        found = fitted.retrieval(dataset)
+        assert isinstance(found, Neighbours)
+        user = 2
+        expected = sum(found.weights[item].toarray()[0] for item in dataset.seen[user].indices)
+        scores = fitted.scores(dataset, np.array([user]))[0]
+        np.testing.assert_allclose(np.where(np.isneginf(scores), 0, scores), expected, rtol=1e-5)
+
+    def test_a_bought_item_speaks_for_itself(self, fitted: Model) -> None:
+        assert isinstance(fitted, ItemItem)
+        assert fitted.weights.diagonal()[5] == pytest.approx(0.2)
+
+
+class TestSparseItemItem(TestItemItem):
+    """The form that a catalogue above `max_dense_items` gets."""
+
+    settings: ClassVar[dict] = {"shrinkage": 1.0, "max_dense_items": 1}
+
+
+def test_ease_is_the_ridge_regression_of_an_item_on_the_others() -> None:
+    rng = np.random.default_rng(1)
+    met = (rng.random((30, 4)) < 0.5).astype(np.float64)
+    shrinkage, item, others = 2.0, 1, [0, 2, 3]
+    design = met[:, others]
+    slopes = np.linalg.solve(design.T @ design + shrinkage * np.eye(3), design.T @ met[:, item])
+    weights = ease_weights(sparse.csr_matrix(met.T @ met), shrinkage)
+    np.testing.assert_allclose(weights[others, item], slopes, rtol=1e-5)
+
+
+def test_shrunk_cosine_keeps_the_largest_neighbours() -> None:
+    met = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=np.float32))
+    config = ItemItemConfig(1, half_life_days=1.0, shrinkage=1.0, self_weight=0.0, max_dense_items=0)
+    weights = neighbour_weights(met, config).toarray()
+    expected = [[0, 3 / (np.sqrt(12) + 1), 0], [3 / (np.sqrt(12) + 1), 0, 0], [2 / (np.sqrt(8) + 1), 0, 0]]
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+
+
+def test_equal_scores_come_in_the_order_of_the_index(dataset_of_equals: Dataset) -> None:
+    model = TestAllTimePopularity().new_model()
+    model.fit(dataset_of_equals)
+    items, _ = recommend(model, dataset_of_equals, np.array([USERS[0]]), k=3, exclude_seen=False)
+    assert items.tolist() == [[2, 3, 4]]

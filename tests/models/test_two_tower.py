@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from expectations.tables import NightError
+from models.dataset import Dataset
+from models.model import Model, Vectors
+from models.two_tower import TwoTower, TwoTowerConfig, WindowBatches
+from tests.models.communities import DAY, SILENT_USER
+from tests.models.contract import ModelContract
+
+
+class TestTwoTower(ModelContract):
+    name = "two_tower"
+    settings: ClassVar[dict] = {
+        "embedding_dim": 8,
+        "hidden_dim": 16,
+        "feature_dim": 4,
+        "max_length": 8,
+        "learning_rate": 0.02,
+        "batch_size": 8,
+        "epochs": 15,
+    }
+
+    def test_every_index_gets_a_vector(self, fitted: Model, dataset: Dataset) -> None:
+        vectors = fitted.retrieval(dataset)
+        assert isinstance(vectors, Vectors)
+        assert vectors.user.shape == (dataset.num_users, 8)
+        assert vectors.item.shape == (dataset.num_items, 8)
+        assert np.isfinite(vectors.user[SILENT_USER]).all()
+
+    def test_vectors_multiply_to_the_scores(self, fitted: Model, dataset: Dataset) -> None:
+        vectors = fitted.retrieval(dataset)
+        assert isinstance(vectors, Vectors)
+        product = (vectors.user @ vectors.item.T)[[4, 5]]
+        np.testing.assert_allclose(product, fitted.scores(dataset, np.array([4, 5])), rtol=1e-4, atol=1e-5)
+
+    def test_a_batch_asks_for_what_was_wanted_after_its_cut(self, dataset: Dataset) -> None:
+        config = self.new_model().config  # type: ignore[attr-defined]
+        batches = WindowBatches(dataset, replace(config, max_windows=1))
+        inputs, target = batches[0]
+        window = batches.windows[0]
+        wanted = {user: set(items.tolist()) for user, items in zip(window.users.tolist(), window.wanted, strict=True)}
+        for user, row in zip(inputs["user_index"].tolist(), target, strict=True):
+            assert set(inputs["item_index"][row > 0].tolist()) == wanted[user]
+        np.testing.assert_allclose(target.sum(axis=1), 1.0, rtol=1e-6)
+
+    def test_a_loss_that_runs_away_stops_the_night(self, dataset: Dataset) -> None:
+        config: TwoTowerConfig = self.new_model().config  # type: ignore[attr-defined]
+        broken = {**dataset.item_features, "age_days": np.full(dataset.num_items, 70.0)}
+        broken["age_days"][5] = np.inf
+        with pytest.raises(NightError, match="two_tower: the loss must stay finite"):
+            TwoTower(replace(config, epochs=1)).fit(replace(dataset, item_features=broken))
+
+    def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path) -> None:
+        with pytest.raises(NightError, match="must be fitted"):
+            self.new_model().save(tmp_path / DAY)
