@@ -15,7 +15,7 @@ from expectations.lake import Lake
 from expectations.settings import SettingsError, settings_from_mapping
 from expectations.shop import Shop
 from models.dataset import Dataset, load_dataset
-from models.model import NO_ITEM, Model, recommend
+from models.model import NO_ITEM, Model, TrainingHistory, recommend
 from models.registry import MODELS, build_model, config_values, model_class
 from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
 
@@ -40,10 +40,13 @@ class ModelContract:
         return load_dataset(lake, world_shop, DAY)
 
     @pytest.fixture(scope="class")
-    def fitted(self, dataset: Dataset) -> Model:
+    def fit(self, dataset: Dataset) -> tuple[Model, TrainingHistory]:
         model = self.new_model()
-        model.fit(dataset)
-        return model
+        return model, model.fit(dataset)
+
+    @pytest.fixture(scope="class")
+    def fitted(self, fit: tuple[Model, TrainingHistory]) -> Model:
+        return fit[0]
 
     def new_model(self) -> Model:
         config = self.config_from({**config_values(self.name), **self.settings})

@@ -8,7 +8,7 @@ import pytest
 from expectations.settings import SettingsError
 from models.dataset import Dataset
 from models.deep_cf import DeepCf
-from models.model import Model
+from models.model import Model, TrainingHistory
 from models.registry import config_values
 from tests.models.communities import SILENT_USER
 from tests.models.contract import ModelContract
@@ -23,6 +23,7 @@ def _small() -> dict[str, Any]:
         "max_length": 8,
         "learning_rate": 0.02,
         "batch_size": 8,
+        "jit_compile": False,
         "epochs": 6,
         "sampling": {**values["sampling"], "num_positives": 2, "num_from_catalogue": 6, "num_from_history": 2},
         "neighbours": {**values["neighbours"], "shrinkage": 1.0},
@@ -47,7 +48,7 @@ class TestDeepCf(ModelContract):
         with pytest.raises(SettingsError, match="`loss` must be one of binary_crossentropy, squared_error"):
             self.config_from({**config_values(self.name), "loss": "hinge"})
 
-    def test_epochs_are_chosen_on_the_latest_window(self, dataset: Dataset) -> None:
-        history = self.new_model().fit(dataset)
+    def test_epochs_are_chosen_on_the_latest_window(self, fit: tuple[Model, TrainingHistory]) -> None:
+        history = fit[1]
         held_out = history.curves["held_out_window_loss"]
         assert len(history.curves["loss"]) == int(np.argmin(held_out)) + 1
