@@ -47,7 +47,7 @@ def running_processes() -> dict[str, psutil.Process]:
     for name, (pid, started) in json.loads(_notes().read_text("utf-8")).items():
         try:
             process = psutil.Process(pid)
-            if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
+            if process.create_time() == started and _is_alive(process):
                 found[name] = process
         except psutil.NoSuchProcess:
             continue
@@ -105,9 +105,19 @@ def down() -> None:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 end(process)
-        _, left = psutil.wait_procs(left, timeout=patience_seconds)
+        deadline = time.monotonic() + patience_seconds
+        while (left := [p for p in left if _is_alive(p)]) and time.monotonic() < deadline:
+            time.sleep(0.1)
     _notes().unlink(missing_ok=True)
     print(f"Ended: {', '.join(running)}." if running else "Nothing was running.")
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Whether it still does something: what has ended may stay in the table until somebody asks for its exit code."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def main() -> None:

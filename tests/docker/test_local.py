@@ -1,0 +1,115 @@
+"""What `make` does on one machine, beside running programs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from expectations.lake import Lake
+from expectations.program import REPOSITORY
+from expectations.shop import Shop
+from expectations.tables import NightError
+
+
+@pytest.fixture
+def run_night(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docker" / "local"))
+    return importlib.import_module("run_night")
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docker" / "local"))
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    return importlib.import_module("stack")
+
+
+def checked_machine(**variables: str) -> subprocess.CompletedProcess[str]:
+    command = ["bash", str(REPOSITORY / "docker/local/check_machine.sh")]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **variables})
+
+
+def test_a_machine_that_lacks_nothing_is_told_which_python_is_used() -> None:
+    ended = checked_machine(PYTHON=sys.executable)
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, sys.executable, "")
+
+
+def test_each_missing_thing_is_one_line_with_the_way_to_get_it(tmp_path: Path) -> None:
+    ended = checked_machine(PYTHON="/nowhere/python", JAVA_HOME=str(tmp_path))
+    assert ended.returncode == 1 and ended.stdout == ""
+    python, java = ended.stderr.splitlines()
+    assert python.startswith("ERROR Python 3.11, 3.12 or 3.13 is needed; found: none. Get it:")
+    assert java.startswith("ERROR Java 17 or newer is needed for Spark; found: none")
+
+
+def test_an_older_java_is_not_enough(tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
+    java.chmod(0o755)
+    assert "found: 11 " in checked_machine(PYTHON=sys.executable, JAVA_HOME=str(tmp_path)).stderr
+
+
+def test_the_demo_shop_has_a_day_and_others_must_be_given_one(run_night: ModuleType) -> None:
+    assert run_night.form_from("demo", None, None, None) == {"ds": run_night.DEMO_DS, "shop": "demo"}
+    with pytest.raises(NightError, match="Set DS to a day"):
+        run_night.form_from("online_retail", None, None, None)
+
+
+def test_variables_become_the_trigger_form(run_night: ModuleType) -> None:
+    form = run_night.form_from("corner.toml", "2024-03-10", "item_item, deep_cf", "5")
+    assert form == {"ds": "2024-03-10", "shop": "corner.toml", "models": ["item_item", "deep_cf"], "top_k": 5}
+
+
+def test_a_root_of_another_shop_is_left_alone(
+    run_night: ModuleType, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_night.root_for(shop, "elsewhere") == "elsewhere"
+    assert run_night.root_for(shop, None) == "./data"
+    (tmp_path / "data" / "shop.json").unlink()
+    Lake("./data").claim("another")
+    assert run_night.root_for(shop, None) == "./data-corner"
+
+
+def test_down_ends_what_runs_with_its_children_and_no_stranger(stack: ModuleType, tmp_path: Path) -> None:
+    # The child leads a session of its own, as the programs of tasks do.
+    code = "import subprocess, time; subprocess.Popen(['sleep', '60'], start_new_session=True); time.sleep(60)"
+    ours = psutil.Process(subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid)
+    stranger = psutil.Process(subprocess.Popen(["sleep", "60"]).pid)
+    try:
+        while not ours.children():
+            pass
+        child = ours.children()[0]
+        notes = {"scheduler": (ours.pid, ours.create_time()), "triggerer": (stranger.pid, stranger.create_time() - 99)}
+        (tmp_path / "processes.json").write_text(json.dumps(notes))
+        stack.down()
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert stack.running_processes() == {}
+        assert stranger.is_running()
+    finally:
+        stranger.kill()
+
+
+def test_nothing_of_the_local_stack_listens_beyond_loopback(stack: ModuleType) -> None:
+    commands = stack.commands("8080", "5000", "sqlite:////tmp/mlflow.db")
+    for name, command in commands.items():
+        if "--port" in command:
+            assert command[command.index("--host") + 1] == "127.0.0.1", name
+    # Their log servers listen on every address and cannot be told otherwise.
+    for name in ("scheduler", "triggerer"):
+        assert "--skip-serve-logs" in commands[name]
+
+
+def test_help_lists_every_target() -> None:
+    printed = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    for target in ("nightly", "test", "up", "down", "backfill", "lock", "help"):
+        assert f"make {target} " in printed
