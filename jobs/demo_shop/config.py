@@ -59,7 +59,7 @@ class WorldConfig:
     hobby_share: float = 0.03
     hobby_strength: float = 2.0
 
-    mean_visit_rate: float = 0.07
+    mean_visit_rate: float = 0.058
     visit_rate_spread: float = 0.7
     need_pull: float = 2.5
     need_strength: float = 3.5
@@ -85,7 +85,7 @@ class WorldConfig:
     boredom_relief: float = 0.98
     boredom_brake: float = 0.15
     leave_base: float = 0.004
-    leave_slope: float = 0.012
+    leave_slope: float = 0.03
 
     stock_out: float = 0.01
     restock: float = 0.15

@@ -105,12 +105,15 @@ def drift(config: WorldConfig, rng: np.random.Generator, people: Population) -> 
 
 
 def take_up_hobbies(config: WorldConfig, rng: np.random.Generator, people: Population) -> None:
-    """Once a week, a few people tire of their favourite group and turn to another."""
+    """Once a week, a few people tire of their favourite group and turn to another; those who tell, tell the shop."""
     users = np.flatnonzero(rng.random(len(people)) < config.hobby_share)
     favourite = SHELF_GROUP[people.home_taste[users].argmax(axis=1)]
     hobby = rng.integers(0, len(GROUPS), len(users))
     people.home_taste[users] -= config.hobby_strength * (SHELF_GROUP == favourite[:, None])
     people.home_taste[users] += config.hobby_strength * (SHELF_GROUP == hobby[:, None])
+    tells = people.interests[users].any(axis=1)
+    people.interests[users[tells], favourite[tells]] = False
+    people.interests[users[tells], hobby[tells]] = True
 
 
 def _demographic_taste(config: WorldConfig, age: np.ndarray, gender: np.ndarray, country: np.ndarray) -> np.ndarray:
