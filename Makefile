@@ -39,6 +39,3 @@ check:
 .venv/installed: requirements.lock docker/local/uv.txt | check
 	@bash docker/local/install.sh
 	@touch $@
-
-# What is given on the command line (make nightly DS=…) or in the environment reaches the programs.
-export

@@ -83,6 +83,11 @@ class Progress:
     @hookimpl
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: object) -> None:
         self._ended(task_instance, "FAILED")
+        if isinstance(error, KeyboardInterrupt):
+            # Airflow takes Ctrl-C for a failure of the task and would go on. The program has been ended by now, and
+            # the run is closed by the next `make`.
+            self.output.say("ERROR interrupted. Run the same command again to finish the night.")
+            os._exit(130)
         self.output.say(f"          {error}\n          log: {self.log}")
         self.failures.append(f"{_label(task_instance)}: {str(error).removeprefix('ERROR ')}")
 
