@@ -72,12 +72,10 @@ class Catalogue:
         article = "An" if trait[0] in "aeiou" else "A"
         size = 5 + self.model_number[index] % 26
         measure = f'{size}" wide' if self.model_number[index] % 4 == 0 else f"{size} inches wide"
-        grade = ("Plain and sturdy", "Carefully made", "Made to last")[
-            min(2, max(0, int(self.price_level[index] + 1.5)))
-        ]
-        return (
-            f"{article} {trait} {noun} in {self.colour_name(index)}, {measure}. {grade}; goes with others by {brand}."
-        )
+        grades = ("Plain and sturdy", "Carefully made", "Made to last")
+        grade = grades[int(np.clip(self.price_level[index] + 1.5, 0, 2))]
+        looks = f"{article} {trait} {noun} in {self.colour_name(index)}, {measure}."
+        return f"{looks} {grade}; goes with others by {brand}."
 
     def colour_name(self, index: int) -> str:
         return list(COLOURS)[self.colour[index]]

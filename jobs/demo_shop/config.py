@@ -84,8 +84,8 @@ class WorldConfig:
     boredom_memory: float = 0.6
     boredom_relief: float = 0.98
     boredom_brake: float = 0.15
-    leave_base: float = 0.004
-    leave_slope: float = 0.03
+    leave_base: float = 0.006
+    leave_slope: float = 0.05
 
     stock_out: float = 0.01
     restock: float = 0.15

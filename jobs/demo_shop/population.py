@@ -109,8 +109,8 @@ def take_up_hobbies(config: WorldConfig, rng: np.random.Generator, people: Popul
     users = np.flatnonzero(rng.random(len(people)) < config.hobby_share)
     favourite = SHELF_GROUP[people.home_taste[users].argmax(axis=1)]
     hobby = rng.integers(0, len(GROUPS), len(users))
-    people.home_taste[users] -= config.hobby_strength * (SHELF_GROUP == favourite[:, None])
-    people.home_taste[users] += config.hobby_strength * (SHELF_GROUP == hobby[:, None])
+    people.home_taste[users] -= config.hobby_strength * (favourite[:, None] == SHELF_GROUP)
+    people.home_taste[users] += config.hobby_strength * (hobby[:, None] == SHELF_GROUP)
     tells = people.interests[users].any(axis=1)
     people.interests[users[tells], favourite[tells]] = False
     people.interests[users[tells], hobby[tells]] = True

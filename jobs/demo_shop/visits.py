@@ -125,9 +125,7 @@ def reactions(
     return Visits(user, item, is_viewed, is_clicked, is_carted, is_bought, is_listed)
 
 
-def events_of(
-    config: WorldConfig, rng: np.random.Generator, visits: Visits, shelf: np.ndarray
-) -> dict[str, np.ndarray]:
+def events_of(rng: np.random.Generator, visits: Visits, shelf: np.ndarray) -> dict[str, np.ndarray]:
     """The events of the visits, in the order of time; all arrays of DayOfEvents but price, visitors and left."""
     num_visits, num_slots = visits.item.shape
     gap = np.clip(rng.exponential(45, (num_visits, num_slots)), 20, 240)

@@ -59,7 +59,7 @@ class DemoWorld:
         lists = None if recommendations is None else _lists_of(recommendations, visitors)
         seen = looked_at(config, rng, keys, goods.is_available, lists)
         visits = reactions(config, rng, visitors, seen, wants, goods.shelf)
-        events = events_of(config, rng, visits, goods.shelf)
+        events = events_of(rng, visits, goods.shelf)
         price = goods.price[events["item"]]
         self._remember(rng, visits)
         left = self._leave(rng, visits)

@@ -147,6 +147,7 @@ def _write_pictures(folder: RawFolder, world: DemoWorld, there: set[str]) -> Non
 
 
 def main(argv: Sequence[str] | None) -> None:
+    """Writes what is missing in the world that the flags describe."""
     parser = night_parser(__doc__)
     default = WorldConfig()
     parser.add_argument("--first-day", default=default.first_day.isoformat(), help="the day the shop opens")
