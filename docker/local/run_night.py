@@ -8,6 +8,7 @@ to the same log files that the UI reads.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -67,6 +68,8 @@ class Progress:
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
         if _is_marker(task_instance):
             return
+        # Airflow's own handler would end the program only, and then try the task again.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         key = (task_instance.task_id, task_instance.map_index)
         self.started.setdefault(key, time.monotonic())
         self.log = self.output.to(_log_file(task_instance))
