@@ -48,7 +48,6 @@ class DeepCfConfig:
     learning_rate: float
     batch_size: int
     epochs: int
-    jit_compile: bool
     patience: int
     sampling: SamplingConfig
     neighbours: ItemItemConfig
@@ -112,7 +111,7 @@ class DeepCf:
         network = build_network(dataset.sizes, config)
         training = _corrected_for_drawing(network)
         training.compile(
-            optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=config.jit_compile
+            optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=False
         )
         rows = RankingBatches(windows, config.batch_size, config.max_length, dataset.seed, is_fixed=False)
         checks: dict[str, Any] = {}

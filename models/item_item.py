@@ -105,16 +105,16 @@ def neighbour_weights(met: sparse.csr_matrix, config: ItemItemConfig) -> sparse.
 
 def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
     """Closed form of EASE: B = I - P / diag(P) with P = (G + shrinkage I)^-1. Shape (num_items, num_items)."""
-    regular = gram.toarray().astype(np.float64)
+    regular = gram.toarray().astype(np.float32)  # single precision: `shrinkage` keeps it well conditioned
     regular[np.diag_indices_from(regular)] += shrinkage
-    factor, failed = lapack.dpotrf(regular, lower=True, overwrite_a=True)
-    inverse, failed_too = lapack.dpotri(factor, lower=True, overwrite_c=True)
+    factor, failed = lapack.spotrf(regular, lower=True, overwrite_a=True)
+    inverse, failed_too = lapack.spotri(factor, lower=True, overwrite_c=True)
     if failed or failed_too:
         raise NightError(f"item_item: the Gram matrix is not positive definite. Raise `shrinkage` ({shrinkage}).")
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     weights = -inverse / np.diag(inverse)  # divides column j by P[j, j]
     np.fill_diagonal(weights, 0.0)
-    return weights.astype(np.float32)
+    return weights
 
 
 def _largest_per_row(weights: np.ndarray, count: int) -> sparse.csr_matrix:

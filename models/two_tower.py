@@ -47,7 +47,6 @@ class TwoTowerConfig:
     weight_decay: float
     batch_size: int
     epochs: int
-    jit_compile: bool
 
     def __post_init__(self) -> None:
         for name in ("embedding_dim", "max_length", "max_windows", "batch_size", "epochs"):
@@ -81,7 +80,7 @@ class TwoTower:
                 weight_decay=config.weight_decay,
             ),
             loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-            jit_compile=config.jit_compile,
+            jit_compile=False,
         )
         history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0)
         losses = [float(loss) for loss in history.history["loss"]]

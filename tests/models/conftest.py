@@ -9,7 +9,7 @@ import pytest
 from expectations.lake import Lake
 from expectations.shop import RawFile, Shop
 from models.dataset import Dataset, load_dataset
-from tests.models.communities import DAY, write_world
+from tests.models.communities import DAY, community_events, write_world
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,14 @@ def world_shop() -> Shop:
     columns = {"event_time": "time", "user_id": "customer", "item_id": "article"}
     raw = RawFile(path="{data}/{ds}.csv", columns=columns, constants={"event_type": "purchase"})
     return Shop(name="communities", events=raw, horizon_days=14, top_k=3, num_candidates=6)
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory, world_shop: Shop) -> Dataset:
+    """The two communities as of DAY."""
+    lake = Lake(str(tmp_path_factory.mktemp("world")))
+    write_world(lake, community_events())
+    return load_dataset(lake, world_shop, DAY)
 
 
 @pytest.fixture

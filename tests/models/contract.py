@@ -34,12 +34,6 @@ class ModelContract:
     """Whether somebody without history gets items; otherwise none, and the tables fill the list."""
 
     @pytest.fixture(scope="class")
-    def dataset(self, tmp_path_factory: pytest.TempPathFactory, world_shop: Shop) -> Dataset:
-        lake = Lake(str(tmp_path_factory.mktemp("world")))
-        write_world(lake, community_events())
-        return load_dataset(lake, world_shop, DAY)
-
-    @pytest.fixture(scope="class")
     def fit(self, dataset: Dataset) -> tuple[Model, TrainingHistory]:
         model = self.new_model()
         return model, model.fit(dataset)

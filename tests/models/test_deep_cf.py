@@ -23,7 +23,6 @@ def _small() -> dict[str, Any]:
         "max_length": 8,
         "learning_rate": 0.02,
         "batch_size": 8,
-        "jit_compile": False,
         "epochs": 6,
         "sampling": {**values["sampling"], "num_positives": 2, "num_from_catalogue": 6, "num_from_history": 2},
         "neighbours": {**values["neighbours"], "shrinkage": 1.0},

@@ -23,7 +23,6 @@ class TestTwoTower(ModelContract):
         "max_length": 8,
         "learning_rate": 0.02,
         "batch_size": 8,
-        "jit_compile": False,
         "epochs": 15,
     }
 
