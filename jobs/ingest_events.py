@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.shop import Shop
-from expectations.tables import EVENT_TYPES
+from expectations.tables import EVENT_TYPES, EVENTS
+from jobs.ingest_plan import required_columns
 from jobs.row_rules import (
     DUPLICATE,
     Rule,
@@ -21,6 +22,7 @@ from jobs.row_rules import (
     price_rules,
     raw_text,
     shop_rules,
+    with_texts,
 )
 
 
@@ -35,42 +37,56 @@ def judged_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFr
         `ds`, `reason` (null for accepted rows), `raw`, the columns of `events`, and what the shop file maps in
         `items_from_events` and `users_from_events`, as text, under `item_<column>` and `user_<column>`.
     """
-    rows = raw_rows.select("ds", "raw", first_reason(_rules(shop)).alias("reason"), *_event_columns(shop))
+    texts = with_texts(raw_rows, required_columns(shop)["events"])
+    # In steps, because Spark computes a value that several rules look at only once when it is a column by then.
+    values = texts.select("ds", "raw", "is_malformed", *_values(shop))
+    columns = [
+        name for name in values.columns if name.startswith(("item_", "user_")) and name not in EVENTS.column_names
+    ]
+    rows = values.select("ds", "raw", _reason().alias("reason"), *_event_columns(shop), *columns)
     return _with_duplicates_marked(rows, tasks_per_day)
 
 
-def _rules(shop: Shop) -> list[Rule]:
+def _values(shop: Shop) -> list[Column]:
+    """Every value that a rule or a column needs, read from its text but not yet judged."""
     raw = shop.events
-    time, event_type = mapped_time(raw, "event_time"), _event_type(shop)
-    day_after = F.date_add(F.to_date("ds"), 1).cast("timestamp")
     return [
-        ("malformed", F.col("values").isNull()),
-        *shop_rules(raw.reject),
-        *id_rules(mapped_id(raw, "user_id"), "user_id"),
-        *id_rules(mapped_id(raw, "item_id"), "item_id"),
-        ("unreadable_time", time.isNull()),
-        ("future", time >= day_after),
-        ("unknown_event_type", ~F.coalesce(event_type.isin(*EVENT_TYPES), F.lit(False))),
-        *number_rules(mapped_text(raw, "quantity"), "quantity"),
-        *price_rules(mapped_text(raw, "price")),
-    ]
-
-
-def _event_columns(shop: Shop) -> list[Column]:
-    raw = shop.events
-    quantity, domain = number(mapped_text(raw, "quantity")), mapped_text(raw, "domain")
-    return [
+        first_reason(shop_rules(raw.reject)).alias("shop_reason"),
         mapped_time(raw, "event_time").alias("event_time"),
         mapped_id(raw, "user_id").alias("user_id"),
         mapped_id(raw, "item_id").alias("item_id"),
         _event_type(shop).alias("event_type"),
-        F.coalesce(quantity, F.lit(1.0)).alias("quantity"),
-        number(mapped_text(raw, "price")).alias("price"),
-        mapped_text(raw, "session_id").alias("session_id"),
-        # A shop without departments is one department, named like the shop.
-        F.coalesce(domain, F.lit(shop.name)).alias("domain"),
+        *(mapped_text(raw, name).alias(name) for name in ("quantity", "price", "session_id", "domain")),
         *(raw_text(name).alias(f"item_{column}") for column, name in sorted(shop.items_from_events.items())),
         *(raw_text(name).alias(f"user_{column}") for column, name in sorted(shop.users_from_events.items())),
+    ]
+
+
+def _reason() -> Column:
+    malformed: Rule = ("malformed", F.col("is_malformed"))
+    return F.coalesce(first_reason([malformed]), F.col("shop_reason"), first_reason(_contract_rules()))
+
+
+def _contract_rules() -> list[Rule]:
+    day_after = F.date_add(F.to_date("ds"), 1).cast("timestamp")
+    return [
+        *id_rules(F.col("user_id"), "user_id"),
+        *id_rules(F.col("item_id"), "item_id"),
+        ("unreadable_time", F.col("event_time").isNull()),
+        ("future", F.col("event_time") >= day_after),
+        ("unknown_event_type", ~F.coalesce(F.col("event_type").isin(*EVENT_TYPES), F.lit(False))),
+        *number_rules(F.col("quantity"), "quantity"),
+        *price_rules(F.col("price")),
+    ]
+
+
+def _event_columns(shop: Shop) -> list[Column]:
+    return [
+        *(F.col(name) for name in ("event_time", "user_id", "item_id", "event_type", "session_id")),
+        F.coalesce(number(F.col("quantity")), F.lit(1.0)).alias("quantity"),
+        number(F.col("price")).alias("price"),
+        # A shop without departments is one department, named like the shop.
+        F.coalesce("domain", F.lit(shop.name)).alias("domain"),
     ]
 
 

@@ -51,11 +51,14 @@ def days_to_ingest(spark: SparkSession, night: Night, drops: DropFolder) -> list
 
 def required_columns(shop: Shop) -> dict[str, list[str]]:
     """Kind of file -> every raw column that the shop file names for it."""
-    required = {
-        kind: {*raw.columns.values(), *(rule.column for rule in raw.reject)} for kind, raw in raw_files(shop).items()
-    }
+    required = {kind: set(raw_columns(raw)) for kind, raw in raw_files(shop).items()}
     required["events"] |= {*shop.items_from_events.values(), *shop.users_from_events.values()}
     return {kind: sorted(names) for kind, names in required.items()}
+
+
+def raw_columns(raw: RawFile) -> list[str]:
+    """Every raw column that the shop file names for one kind of file."""
+    return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject)})
 
 
 def day_fingerprint(night: Night, ds: str, files: list[DroppedFile]) -> str:

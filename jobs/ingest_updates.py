@@ -8,6 +8,7 @@ from pyspark.sql.window import Window
 
 from expectations.shop import RawFile, Shop
 from expectations.tables import ITEM_UPDATES, USER_UPDATES
+from jobs.ingest_plan import raw_columns
 from jobs.row_rules import (
     Rule,
     first_reason,
@@ -19,6 +20,7 @@ from jobs.row_rules import (
     number_rules,
     price_rules,
     shop_rules,
+    with_texts,
 )
 
 _MAX_AGE = 120
@@ -134,9 +136,10 @@ def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> Da
 
 def _judged(raw_rows: DataFrame, raw: RawFile, rules: list[Rule], columns: list[Column], key: str) -> DataFrame:
     """Rows of one file about one thing: an exact copy is a `duplicate`, a contradiction a `repeated_<key>`."""
-    malformed: Rule = ("malformed", F.col("values").isNull())
+    malformed: Rule = ("malformed", F.col("is_malformed"))
     reason = first_reason([malformed, *shop_rules(raw.reject), *rules])
-    rows = raw_rows.select("ds", "raw", reason.alias("reason"), *columns)
+    texts = with_texts(raw_rows, raw_columns(raw))
+    rows = texts.select("ds", "raw", reason.alias("reason"), *columns)
     # A file has no order once it is read in parts, so the first in alphabetical order stands.
     is_refused = F.col("reason").isNotNull()
     by_text = Window.partitionBy("ds", key, is_refused).orderBy("raw")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.shop import RawFile, RejectRule
@@ -20,10 +20,28 @@ DUPLICATE = "duplicate"
 Rule = tuple[str, Column]
 
 
+def with_texts(raw_rows: DataFrame, names: Sequence[str]) -> DataFrame:
+    """Raw rows with the raw columns `names` taken out of the line once, for `raw_text` to find.
+
+    Rules look at a column many times, and Spark would otherwise take the line apart as often.
+    """
+    texts = [F.trim(F.try_element_at("values", F.lit(name)), F.lit(" \t\r")) for name in names]
+    return raw_rows.select(
+        "ds",
+        "raw",
+        F.col("values").isNull().alias("is_malformed"),
+        *(F.when(text != "", text).alias(_text_column(name)) for name, text in zip(names, texts, strict=True)),
+    )
+
+
 def raw_text(name: str) -> Column:
-    """A raw column without surrounding blanks; null when nothing is left."""
-    text = F.trim(F.try_element_at(F.col("values"), F.lit(name)), F.lit(" \t\r"))
-    return F.when(text != "", text)
+    """A raw column without surrounding blanks; null when nothing is left. See `with_texts`."""
+    return F.col(_text_column(name))
+
+
+def _text_column(name: str) -> str:
+    # Names of a shop may hold dots and backticks, or differ in case alone.
+    return f"text_{name.encode().hex()}"
 
 
 def mapped_text(raw: RawFile, column: str) -> Column:
@@ -84,7 +102,8 @@ def price_rules(text: Column) -> list[Rule]:
 
 def first_reason(rules: Sequence[Rule]) -> Column:
     """The reason of the first rule that a row breaks; null when it breaks none. Unknown conditions do not hold."""
-    return F.coalesce(*(F.when(condition, F.lit(reason)) for reason, condition in rules))
+    reasons = [F.when(condition, F.lit(reason)) for reason, condition in rules]
+    return F.coalesce(*reasons, F.lit(None).cast("string"))
 
 
 def _condition(rule: RejectRule) -> Column:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ NEXT_MORNING = datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc)
 NEXT_NOON = datetime(2024, 3, 11, 12, 0, tzinfo=timezone.utc)
 
 
-def drops_of(night: Night, **settings: object) -> DropFolder:
+def drops_of(night: Night, **settings: Any) -> DropFolder:
     return DropFolder(replace(night.shop, drops=replace(Drops(), **settings)), night.lake.root, night.data)
 
 

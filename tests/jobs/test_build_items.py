@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ UPDATES = [
 ]
 
 
-def updates(spark: SparkSession, rows: list[tuple[object, ...]]) -> DataFrame:
+def updates(spark: SparkSession, rows: Sequence[tuple[object, ...]]) -> DataFrame:
     return spark.createDataFrame(rows, UPDATE).selectExpr(
         "*", "CAST(NULL AS STRING) description", "CAST(ARRAY() AS ARRAY<STRING>) category",
         "CAST(NULL AS STRING) brand", "CAST(NULL AS STRING) image_path", "'things' domain",
