@@ -5,13 +5,14 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
 
 1. **wait_for_drop** waits, without holding a worker, until the raw drop of `ds` is written to its end.
 2. **ingest** takes in every drop that the lake lacks, then validates events, items and users.
-3. **backtest** fits every model as of `ds - horizon_days`, judges it on the days between and lets the gate decide.
+3. **backtest** fits every model as of `ds - horizon_days` and judges it on the days between.
 4. **refit** fits the same models as of `ds`.
-5. **publish** builds the tables from what the gate allows, validates them, and commits each one in one step.
+5. **publish** lets the gate decide, builds the tables from what it allows, validates them, and commits each one in
+   one step.
 
 Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
-The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained stays red, and the night
-goes on without it; the gate then publishes the best of the rest, marked as a fallback.
+The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, or a backtest that cannot
+be held, stays red, and the night goes on without it; the gate then publishes what it has, marked as a fallback.
 
 `ds` is the run's partition key (scheduled runs, backfills) or the form's field. The form's other fields take the place
 of what the shop file says, for this run only.
@@ -175,10 +176,11 @@ with DAG(
     with TaskGroup("backtest"):
         first_of_backtest, last_of_backtest = fit_as_of("backtest", plan_models)
         judge_models = program("judge_models", "models.backtest", **ON_TRAIN)
-        gate = program("gate", "models.gate", **ON_TRAIN)
+        judged = settled("models_judged")
     with TaskGroup("refit"):
         first_of_refit, last_of_refit = fit_as_of("refit", plan_models)
     with TaskGroup("publish"):
+        gate = program("gate", "models.gate", **ON_TRAIN)
         build_tables = program("build_tables", "jobs.build_tables", **ON_SPARK)
         validate_outputs = program("validate_outputs", "expectations.validate", "--stage", "outputs", **ON_SPARK)
         # One at a time: a backfill and the nightly run may meet on one day.
@@ -186,5 +188,5 @@ with DAG(
         show_night = program("show_night", "jobs.show_night", queue="spark")
 
     wait_for_drop >> ingest_drops >> validate_inputs >> plan_models >> [first_of_backtest, first_of_refit]
-    last_of_backtest >> judge_models >> gate
-    [gate, *last_of_refit] >> build_tables >> validate_outputs >> publish_tables >> show_night
+    last_of_backtest >> judge_models >> judged
+    [judged, *last_of_refit] >> gate >> build_tables >> validate_outputs >> publish_tables >> show_night

@@ -26,7 +26,7 @@ with open(os.environ["CALLS"], "a") as calls:
 if __spec__.name == "models.plan":
     print(json.dumps({"baselines": ["recent_demand", "item_item"], "deep": ["two_tower", "deep_cf"]}))
 print("finished", file=sys.stderr)
-if os.environ.get("BROKEN") in sys.argv:
+if os.environ.get("BROKEN") in call["argv"]:
     sys.exit("ERROR the loss is not a number")
 """
 PROGRAMS = (

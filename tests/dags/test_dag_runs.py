@@ -42,6 +42,7 @@ def runs(stand_in_repository: Path, tmp_path_factory: pytest.TempPathFactory) ->
     forms = [
         ("deep_fails", "deep_cf", {"ds": "2024-03-10"}),
         ("baselines_fail", "recent_demand", {"ds": "2024-03-10"}),
+        ("backtest_fails", "models.backtest", {"ds": "2024-03-10"}),
         # Last: in one process, Airflow keeps what a form said for the runs that follow.
         ("hostile", "", {"ds": "2024-03-10", "shop": HOSTILE_SHOP, "models": ["item_item", "two_tower"], "top_k": 7}),
     ]
@@ -97,6 +98,13 @@ def test_a_deep_model_that_cannot_be_trained_stays_red_and_the_night_goes_on(run
         "refit.train_deep[1]",
     }
     assert ran.tasks["publish.publish_tables[-1]"] == "success"
+
+
+def test_without_a_backtest_the_gate_still_decides(runs: dict[str, Ran]) -> None:
+    ran = runs["backtest_fails"]
+    assert ran.state == "success"
+    assert ran.tasks["backtest.judge_models[-1]"] == "failed"
+    assert ran.tasks["publish.gate[-1]"] == "success"
 
 
 def test_without_baselines_nothing_is_published(runs: dict[str, Ran]) -> None:

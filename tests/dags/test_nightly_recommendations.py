@@ -37,8 +37,9 @@ UPSTREAM = {
         for task, upstreams in HALF.items()
     },
     "backtest.judge_models": ["backtest.build_candidates", "backtest.scores_settled"],
-    "backtest.gate": ["backtest.judge_models"],
-    "publish.build_tables": ["backtest.gate", "refit.build_candidates", "refit.scores_settled"],
+    "backtest.models_judged": ["backtest.judge_models"],
+    "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.scores_settled"],
+    "publish.build_tables": ["publish.gate"],
     "publish.validate_outputs": ["publish.build_tables"],
     "publish.publish_tables": ["publish.validate_outputs"],
     "publish.show_night": ["publish.publish_tables"],
@@ -54,7 +55,8 @@ def test_every_task_runs_after_what_it_needs() -> None:
 def test_only_what_the_night_can_do_without_is_forgiven() -> None:
     forgiving = {task.task_id for task in dag.tasks if task.trigger_rule != "all_success"}
     assert forgiving == {
-        f"{half}.{task}_settled" for half in ("backtest", "refit") for task in ("deep_models", "scores")
+        "backtest.models_judged",
+        *(f"{half}.{task}_settled" for half in ("backtest", "refit") for task in ("deep_models", "scores")),
     }
 
 
