@@ -194,9 +194,8 @@ def _unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -
             return call(MlflowClient(tracking_uri=tracking_uri(night)))
     except NightError:
         raise
-    except (
-        Exception
-    ) as err:  # MLflow, SQLAlchemy, requests and the disk each have their own, and none may stop a night.
+    except Exception as err:
+        # MLflow, SQLAlchemy, requests and the disk each have their own errors, and none of them may stop a night.
         reason = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
         logger.warning("MLflow did not %s, the night goes on without: %s", action, reason)
         return None
