@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from expectations.settings import SettingsError
+from expectations.tables import NightError
 from models.dataset import Dataset
 from models.deep_cf import DeepCf
 from models.model import Model, TrainingHistory
@@ -51,3 +53,8 @@ class TestDeepCf(ModelContract):
         history = fit[1]
         held_out = history.curves["held_out_window_loss"]
         assert len(history.curves["loss"]) == int(np.argmin(held_out)) + 1
+
+    def test_a_world_in_which_nobody_wants_anything_is_refused(self, dataset: Dataset) -> None:
+        events = replace(dataset.events, is_target=np.zeros_like(dataset.events.is_target))
+        with pytest.raises(NightError, match="deep_cf as of 2024-03-10: no user wanted a known item"):
+            self.new_model().fit(replace(dataset, events=events))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -37,7 +38,14 @@ def fit_of(model: str, version: str) -> tracking.Fit:
 def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path) -> None:
     version = f"two_tower-{DAY}-0a0a0a0a"
     run_id = tracking.log_fit(local_night, fit_of("two_tower", version), saved)
-    row = {"model": "two_tower", "kind": "deep", "role": "retrieval", "version": version, "weights_path": None}
+    assert run_id
+    row: dict[str, Any] = {
+        "model": "two_tower",
+        "kind": "deep",
+        "role": "retrieval",
+        "version": version,
+        "weights_path": None,
+    }
     row |= {"tracking_run_id": run_id, "metrics": "{}", "vocabulary_hash": "hash"}
     local_night.lake.write(FITTED_MODELS, DAY, arrow_rows(FITTED_MODELS, DAY, [row]), "f", model="two_tower")
     assert tracking.promote(local_night, "two_tower")
@@ -55,7 +63,9 @@ def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path
     figure = Figure()
     row = {"model": "two_tower", "task": "new_items", "k": 10, "num_users": 5}
     row |= dict.fromkeys(("recall", "ndcg", "map", "mrr", "hit_rate", "coverage"), 0.5)
-    backtest = client.get_run(tracking.log_backtest(local_night, [row], figure))
+    backtest_id = tracking.log_backtest(local_night, [row], figure)
+    assert backtest_id
+    backtest = client.get_run(backtest_id)
     assert backtest.data.metrics["two_tower.new_items.ndcg_at_10"] == 0.5
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from expectations.tables import NightError
 from models.dataset import Dataset
 from models.model import Model, Vectors
-from models.two_tower import TwoTower, TwoTowerConfig, WindowBatches
+from models.retrieval_examples import WindowBatches
+from models.two_tower import TwoTower, TwoTowerConfig
 from tests.models.communities import DAY, SILENT_USER
 from tests.models.contract import ModelContract
 
@@ -40,14 +42,18 @@ class TestTwoTower(ModelContract):
         np.testing.assert_allclose(product, fitted.scores(dataset, np.array([4, 5])), rtol=1e-4, atol=1e-5)
 
     def test_a_batch_asks_for_what_was_wanted_after_its_cut(self, dataset: Dataset) -> None:
-        config = self.new_model().config  # type: ignore[attr-defined]
-        batches = WindowBatches(dataset, replace(config, max_windows=1))
+        batches = WindowBatches(dataset, max_windows=1, batch_size=8, num_candidates=30, max_length=8)
         inputs, target = batches[0]
         window = batches.windows[0]
         wanted = {user: set(items.tolist()) for user, items in zip(window.users.tolist(), window.wanted, strict=True)}
         for user, row in zip(inputs["user_index"].tolist(), target, strict=True):
             assert set(inputs["item_index"][row > 0].tolist()) == wanted[user]
         np.testing.assert_allclose(target.sum(axis=1), 1.0, rtol=1e-6)
+
+    def test_a_world_in_which_nobody_wants_anything_is_refused(self, dataset: Dataset) -> None:
+        events = replace(dataset.events, is_target=np.zeros_like(dataset.events.is_target))
+        with pytest.raises(NightError, match="two_tower as of 2024-03-10: no user wanted a known item"):
+            self.new_model().fit(replace(dataset, events=events))
 
     def test_a_loss_that_runs_away_stops_the_night(self, dataset: Dataset) -> None:
         config: TwoTowerConfig = self.new_model().config  # type: ignore[attr-defined]
@@ -56,6 +62,6 @@ class TestTwoTower(ModelContract):
         with pytest.raises(NightError, match="two_tower: the loss must stay finite"):
             TwoTower(replace(config, epochs=1)).fit(replace(dataset, item_features=broken))
 
-    def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path) -> None:
+    def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path: Path) -> None:
         with pytest.raises(NightError, match="must be fitted"):
             self.new_model().save(tmp_path / DAY)
