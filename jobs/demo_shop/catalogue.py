@@ -71,7 +71,7 @@ class Catalogue:
         trait, noun, brand = self._trait(index), SHELVES[self.shelf[index]].noun, BRANDS[self.brand[index]]
         article = "An" if trait[0] in "aeiou" else "A"
         size = 5 + self.model_number[index] % 26
-        measure = f'{size}" wide' if self.model_number[index] % 4 == 0 else f"{size} inches wide"
+        measure = f'in a {size}" box' if self.model_number[index] % 4 == 0 else f"in a box of {size} inches"
         grades = ("Plain and sturdy", "Carefully made", "Made to last")
         grade = grades[int(np.clip(self.price_level[index] + 1.5, 0, 2))]
         looks = f"{article} {trait} {noun} in {self.colour_name(index)}, {measure}."

@@ -18,17 +18,7 @@ from jobs.demo_shop.visits import DayOfEvents
 Row = tuple[str, ...]
 
 EVENT_COLUMNS: Row = ("time", "customer", "article", "action", "units", "unit_price", "visit", "department")
-ITEM_COLUMNS: Row = (
-    "article",
-    "name",
-    "text",
-    "category",
-    "brand",
-    "price",
-    "picture",
-    "department",
-    "in_stock",
-)
+ITEM_COLUMNS: Row = ("article", "name", "text", "category", "brand", "price", "picture", "department", "in_stock")
 USER_COLUMNS: Row = ("customer", "age", "gender", "country", "interests")
 ACTIONS = ("seen", "opened", "basket", "ordered")
 """The till's words for view, click, cart and purchase."""
@@ -38,13 +28,12 @@ DIRTY_SHARE = 0.005
 
 
 def event_rows(events: DayOfEvents, day: date, goods: Catalogue, people: Population) -> list[Row]:
-    """The day's events, one row each, in the order of time within a visit."""
+    """The day's events, one row each, in the order of time."""
     domains = [GROUP_DOMAIN[shelf.group] for shelf in SHELVES]
-    hours = [str(timedelta(seconds=second)).zfill(8) for second in events.second.tolist()]
-    columns = (hours, events.user, events.item, events.event_type, events.quantity, events.price, events.visit)
+    columns = (events.second, events.user, events.item, events.event_type, events.quantity, events.price, events.visit)
     return [
         (
-            f"{day}T{hour}Z",
+            f"{day}T{str(timedelta(seconds=second)).zfill(8)}Z",
             people.user_id(user),
             goods.item_id(item),
             ACTIONS[event_type],
@@ -53,9 +42,7 @@ def event_rows(events: DayOfEvents, day: date, goods: Catalogue, people: Populat
             f"{day:%y%m%d}-{visit:05d}",
             domains[goods.shelf[item]],
         )
-        for hour, user, item, event_type, quantity, price, visit in zip(
-            *(c if isinstance(c, list) else c.tolist() for c in columns), strict=True
-        )
+        for second, user, item, event_type, quantity, price, visit in zip(*(c.tolist() for c in columns), strict=True)
     ]
 
 
@@ -79,7 +66,7 @@ def item_rows(goods: Catalogue) -> list[Row]:
 
 def user_rows(people: Population) -> list[Row]:
     """Everybody who ever joined, as the shop knows them; an empty text where it was not told."""
-    interests = [[] for _ in range(len(people))]  # type: list[list[str]]
+    interests: list[list[str]] = [[] for _ in range(len(people))]
     for user, group in zip(*np.nonzero(people.interests), strict=True):
         interests[user].append(GROUPS[group])
     return [

@@ -65,6 +65,11 @@ def test_a_drop_has_the_same_bytes_whatever_was_there_before(root: Path, tmp_pat
     assert bytes_under(tmp_path) == bytes_under(root)
 
 
+def test_archives_hold_no_time_of_writing(root: Path) -> None:
+    # Bytes 4 to 7 of a gzip file are the time at which it was written.
+    assert {path.read_bytes()[4:8] for path in root.rglob("*.gz")} == {bytes(4)}
+
+
 def test_a_root_holds_one_world(root: Path) -> None:
     with pytest.raises(NightError, match="another demo world"):
         write_drops(str(root), replace(SMALL, seed=6), LAST)
