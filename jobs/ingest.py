@@ -160,7 +160,9 @@ def _tables(shop: Shop, judged: Judged) -> dict[Table, DataFrame]:
     else:
         items = items_from_events(accepted["events"], shop).limit(0)
     users = user_updates(users_from_events(accepted["events"], shop), accepted.get("users"))
-    return {QUARANTINE: quarantine, ITEM_UPDATES: items, USER_UPDATES: users, EVENTS: accepted["events"]}
+    # A day of these is small: one file each, or every later night opens thousands of them. Events are spread already.
+    small = {QUARANTINE: quarantine, ITEM_UPDATES: items, USER_UPDATES: users}
+    return {**{table: rows.repartition("ds") for table, rows in small.items()}, EVENTS: accepted["events"]}
 
 
 def _facts(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, Any]:
