@@ -1,0 +1,119 @@
+"""One whole night of a tiny demo shop through Airflow: killed half-way, run again, and read as the shop reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+from deltalake import DeltaTable
+
+from expectations.lake import Lake
+from expectations.shop import SHIPPED_SHOPS
+from expectations.tables import FITTED_MODELS, ITEMS, OUTPUT_TABLES
+from jobs.demo_shop.config import WorldConfig
+from jobs.demo_shop.write_drops import write_drops
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DS = "2025-04-05"
+HORIZON_DAYS = 10
+TOP_K = 5
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A night: its root, what was published when it was killed, what its last run printed."""
+
+    root: Path
+    tables_when_killed: list[str]
+    printed: str
+
+    def table(self, name: str) -> pd.DataFrame:
+        return DeltaTable(str(self.root / "tables" / name)).to_pandas(filters=[("ds", "=", DS)])
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("night")
+    root = folder / "root"
+    shop = folder / "tiny.toml"
+    text = (SHIPPED_SHOPS / "demo.toml").read_text("utf-8")
+    for old, new in (
+        ('name = "demo"', 'name = "tiny"'),
+        ("horizon_days = 14", f"horizon_days = {HORIZON_DAYS}"),
+        ("top_k = 10", f"top_k = {TOP_K}"),
+        ("num_candidates = 100", "num_candidates = 20"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    shop.write_text(text, "utf-8")
+    write_drops(str(root), WorldConfig(num_users=150, num_items=60, mean_visit_rate=0.3), DS)
+    command = [sys.executable, "docker/local/run_night.py", "--shop", str(shop), "--ds", DS]
+    environment = {
+        **os.environ,
+        "NIGHTJAR_ROOT": str(root),
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": str(REPOSITORY),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    started = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
+    _kill_when(started, lambda: bool(Lake(str(root)).days(FITTED_MODELS)))
+    tables_when_killed = [name for name in OUTPUT_TABLES if DeltaTable.is_deltatable(str(root / "tables" / name))]
+    ended = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    return Ran(root, tables_when_killed, ended.stdout)
+
+
+def _kill_when(started: subprocess.Popen[bytes], is_time: Callable[[], bool]) -> None:
+    """Ends a night with all of its programs at once, as a machine that loses its power does."""
+    while not is_time():
+        assert started.poll() is None, "the night ended before it could be killed"
+        time.sleep(0.5)
+    process = psutil.Process(started.pid)
+    for victim in [process, *process.children(recursive=True)]:
+        victim.kill()
+    started.wait()
+
+
+def test_a_killed_night_has_published_nothing(night: Ran) -> None:
+    assert night.tables_when_killed == []
+
+
+def test_every_user_has_k_distinct_available_items(night: Ran) -> None:
+    rows = night.table("user_recommendations")
+    items = Lake(str(night.root)).read(ITEMS, DS).to_pandas()
+    available = set(items[items.is_available].item_id)
+    by_user = rows.groupby("user_id")
+    assert len(by_user) > 100
+    assert (by_user["item_id"].nunique() == TOP_K).all()
+    assert (by_user.size() == TOP_K).all()
+    assert by_user["rank"].agg(set).map(lambda ranks: ranks == set(range(1, TOP_K + 1))).all()
+    assert set(rows.item_id) <= available
+
+
+def test_the_manifest_shows_every_model_over_the_full_catalogue(night: Ran) -> None:
+    manifest = night.table("run_manifest").set_index("table_name")
+    assert sorted(manifest.index) == sorted(OUTPUT_TABLES)
+    metrics = json.loads(str(manifest.loc["user_recommendations", "metrics"]))
+    judged = {(row["model"], row["task"]) for row in metrics["backtest"]}
+    models = ("all_time_popularity", "recent_demand", "item_item", "two_tower", "deep_cf")
+    assert judged == {(model, task) for model in models for task in ("new_items", "with_repeats")}
+    assert all(row["num_users"] > 0 and row["num_items"] >= 60 for row in metrics["backtest"])
+    assert metrics["gate"]["published_model"] in models
+
+
+def test_the_night_is_shown_to_whoever_ran_it(night: Ran) -> None:
+    for said in ("publish_tables", "user_recommendations", "Backtest", "Gate", "recommended"):
+        assert said in night.printed
