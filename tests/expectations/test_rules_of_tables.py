@@ -128,7 +128,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
     "user_recommendations": (
         [
             (0, {"item_id": "old", "because_item_ids": ["a", "c"]}),
-            (1, {"score": 2.0, "expires_at": at(11)}),
+            (1, {"score": 2.0, "expires_at": at(11, 0)}),
             (3, {"item_id": "ghost", "model_version": ""}),
             (4, {"item_id": "c"}),
             (5, {"rank": 4}),
