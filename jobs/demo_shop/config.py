@@ -40,7 +40,7 @@ class WorldConfig:
 
     seed: int = 20240101
     first_day: date = date(2025, 3, 1)
-    num_users: int = 3000
+    num_users: int = 2000
     num_items: int = 1000
     weekly_new_users_share: float = 0.01
     weekly_new_items_share: float = 0.01
