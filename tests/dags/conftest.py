@@ -44,6 +44,7 @@ def stand_in_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for program in PROGRAMS:
         path = root / f"{program.replace('.', '/')}.py"
         path.parent.mkdir(exist_ok=True)
+        (path.parent / "__init__.py").touch()
         path.write_text(PROGRAM)
     return root
 

@@ -24,6 +24,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty repository, for programs that a test writes."""
     monkeypatch.setattr(night_program, "REPOSITORY", tmp_path)
     (tmp_path / "jobs").mkdir()
+    # A whole package: one without __init__.py would lose to the real `jobs` where PYTHONPATH names it.
+    (tmp_path / "jobs" / "__init__.py").touch()
     return tmp_path / "jobs"
 
 
