@@ -184,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = Output(os.fdopen(os.dup(1), "w"), Path(os.environ["AIRFLOW_HOME"]) / "logs")
     output.say(f"The night of {form['ds']} for the shop {shop.name!r}, written to {root}. Logs: {output.folder}")
     if shop.name == "demo":
-        run_program("jobs.demo_shop.write_drops", "--ds", form["ds"])
+        run_program("jobs.demo_shop.write_drops", "--ds", form["ds"], "--shop", form["shop"])
     started = time.monotonic()
     succeeded, failures = run_dag(form, output)
     os.dup2(output.terminal.fileno(), 1)
@@ -194,7 +194,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise NightError(f"The night failed after {seconds:.0f} s. {'; '.join(failures)}")
     went_on = f" It went on without: {'; '.join(failures)}." if failures else ""
     output.say(f"The night took {seconds:.0f} s.{went_on}\n")
-    run_program("jobs.show_night", "--ds", form["ds"])
+    run_program("jobs.show_night", "--ds", form["ds"], "--shop", form["shop"])
 
 
 if __name__ == "__main__":
