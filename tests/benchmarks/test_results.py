@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.readme import README, with_results
 from tests.benchmarks.report import RESULTS, Benchmark
 
 FILES = sorted(RESULTS.glob("*.json"))
@@ -32,3 +33,8 @@ def test_the_table_marks_ours_and_leaves_open_what_is_not_known() -> None:
     ours, peers = text.splitlines()[-2:]
     assert ours.split() == ["*", "deep_cf", "0.2500", "12.3", "this", "repository"]
     assert peers.split() == ["EASE", "0.2000", "–", "measured", "once"]
+
+
+def test_readme_shows_the_committed_results() -> None:
+    text = README.read_text("utf-8")
+    assert with_results(text, RESULTS) == text
