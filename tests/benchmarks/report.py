@@ -33,6 +33,7 @@ class Benchmark:
 
     def write(self) -> Path:
         """Replaces the committed file of this benchmark."""
+        RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{self.name}.json"
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
