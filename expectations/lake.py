@@ -31,7 +31,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from expectations.tables import NightError, Table, TableContractError
+from expectations.tables import VOCABULARIES, NightError, Table, TableContractError
 
 _POINTER = "current.json"
 
@@ -109,13 +109,14 @@ class Lake:
 
     def days(self, table: Table, until: str | None = None, since: str | None = None) -> list[str]:
         """The days that have a version in force, in order, `since` and `until` included."""
-        found = []
-        for name in self._folder_names(self.table_path(table)):
-            match = re.fullmatch(r"ds=(\d{4}-\d{2}-\d{2})", name)
-            if match and (until is None or match[1] <= until) and (since is None or match[1] >= since):
-                found.append(match[1])
         # A writer that died before its first commit leaves a folder, which is no partition.
-        return sorted(ds for ds in found if self.current(table, ds) or self.models(table, ds))
+        days = self._day_folders(table, until, since)
+        return [ds for ds in days if self.current(table, ds) or self.models(table, ds)]
+
+    def versions(self, table: Table, until: str | None = None, since: str | None = None) -> dict[str, Version]:
+        """Day -> the version in force, in order, of a table without models; each pointer is read once."""
+        found = {ds: self.current(table, ds) for ds in self._day_folders(table, until, since)}
+        return {ds: version for ds, version in found.items() if version is not None}
 
     def models(self, table: Table, ds: str) -> list[str]:
         """Which models have a partition in force for `ds`, in alphabetical order."""
@@ -160,9 +161,7 @@ class Lake:
         filter: pads.Expression | None = None,
     ) -> pa.Table:
         """A partition as an Arrow table, for programs without Spark."""
-        version = self.require(table, ds, model)
-        filesystem, path = fs.FileSystem.from_uri(version.path)
-        dataset = pads.dataset(path, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
+        dataset = parquet_dataset(self.require(table, ds, model).path)
         return dataset.to_table(columns=list(columns) if columns else None, filter=filter)
 
     def write(
@@ -187,6 +186,11 @@ class Lake:
 
     def _validated_path(self, table: Table, ds: str) -> str:
         return f"{self.root}/validated/{table.name}/{_partition(ds, None)}.json"
+
+    def _day_folders(self, table: Table, until: str | None, since: str | None) -> list[str]:
+        names = self._folder_names(self.table_path(table))
+        days = sorted(match[1] for match in (re.fullmatch(r"ds=(\d{4}-\d{2}-\d{2})", name) for name in names) if match)
+        return [ds for ds in days if (until is None or ds <= until) and (since is None or ds >= since)]
 
     def _folder_names(self, path: str) -> list[str]:
         filesystem, local = fs.FileSystem.from_uri(path)
@@ -215,6 +219,18 @@ class Lake:
 
 def _partition(ds: str, model: str | None) -> str:
     return f"ds={ds}/model={model}" if model else f"ds={ds}"
+
+
+def parquet_dataset(path: str) -> pads.Dataset:
+    """The files of a version, to be read batch by batch or by column."""
+    filesystem, local = fs.FileSystem.from_uri(path)
+    return pads.dataset(local, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
+
+
+def vocabulary_hash(lake: Lake, as_of: str) -> str:
+    """The hash that stands in every row of the vocabularies of `as_of`."""
+    vocabularies = parquet_dataset(lake.require(VOCABULARIES, as_of).path)
+    return str(vocabularies.head(1, columns=["vocabulary_hash"])["vocabulary_hash"][0].as_py())
 
 
 def require_columns(table: Table, ds: str, found: Iterable[str]) -> None:

@@ -103,6 +103,15 @@ def as_of_from(arguments: argparse.Namespace, night: Night) -> str:
     return as_of
 
 
+def night_and_as_of(module_doc: str | None, argv: Sequence[str] | None) -> tuple[Night, str]:
+    """What a program that takes only the common flags and `--as-of` was asked for."""
+    parser = night_parser(module_doc)
+    add_as_of(parser)
+    arguments = parser.parse_args(argv)
+    night = night_from(arguments)
+    return night, as_of_from(arguments, night)
+
+
 def night_from(arguments: argparse.Namespace) -> Night:
     """Checks the common flags at the door.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession
@@ -13,23 +11,6 @@ from expectations.lake import Lake, Version
 from expectations.tables import Table
 
 ROWS_PER_SHUFFLE_PARTITION = 250_000
-
-
-def spark_session(master: str, driver_memory: str) -> SparkSession:
-    """Starts Spark as the jobs do: UTC, nothing that listens beyond loopback."""
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = (
-        SparkSession.builder.appName("nightjar validate")
-        .master(master)
-        .config("spark.driver.memory", driver_memory)
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .config("spark.log.level", "ERROR")
-    )
-    if master.startswith("local"):
-        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-    return builder.getOrCreate()
 
 
 @dataclass

@@ -8,7 +8,6 @@ it checks again and adds another page.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
@@ -25,7 +24,8 @@ from expectations.input_checks import event_checks, events_day, item_checks, min
 from expectations.output_checks import min_listed_rows, similar_item_checks, user_recommendation_checks
 from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
 from expectations.rules import Check
-from expectations.spark_partitions import Partitions, shuffle_partitions, spark_session
+from expectations.spark_partitions import Partitions, shuffle_partitions
+from expectations.spark_session import session_from_environment
 from expectations.suites import contract_expectations, contract_rules, shape_expectations
 from expectations.table_runs import TableExpectations, quiet_context, run_table
 from expectations.tables import EVENTS, FEATURE_TABLES, INPUT_TABLES, OUTPUT_TABLES, TABLES, Table, TableContractError
@@ -62,8 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     night = night_from(arguments)
     as_of = as_of_from(arguments, night)
-    spark = spark_session(os.environ.get("SPARK_MASTER", "local[*]"), os.environ.get("SPARK_DRIVER_MEMORY", "3g"))
-    validate_stage(night, spark, arguments.stage, as_of)
+    validate_stage(night, session_from_environment("validate"), arguments.stage, as_of)
 
 
 def validate_stage(night: Night, spark: SparkSession, stage: str, as_of: str) -> None:

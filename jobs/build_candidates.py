@@ -19,7 +19,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Lake, Version
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import (
     CANDIDATES,
     INTERACTIONS,
@@ -32,7 +33,6 @@ from expectations.tables import (
 )
 from jobs.partitions import build_partition, read_partition
 from jobs.score_blocks import LISTS_DDL, lists_from_neighbours, lists_from_vectors
-from jobs.session import session_from_environment
 from jobs.user_blocks import BLOCK, Blocks
 
 logger = logging.getLogger(__name__)
@@ -40,11 +40,7 @@ logger = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds the candidates of one as-of day."""
-    parser = night_parser(__doc__)
-    add_as_of(parser)
-    arguments = parser.parse_args(argv)
-    night = night_from(arguments)
-    as_of = as_of_from(arguments, night)
+    night, as_of = night_and_as_of(__doc__, argv)
     build_candidates(session_from_environment("build_candidates"), night, as_of)
 
 

@@ -13,11 +13,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.lake import Version
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, HISTORIES, VOCABULARIES
 from jobs.partitions import build_partition, log_versions, read_log, read_partition
 from jobs.returned_purchases import without_returns
-from jobs.session import session_from_environment
 from jobs.vocabulary_index import with_index
 
 
@@ -78,11 +78,8 @@ def gap_buckets(seconds: Column) -> Column:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `histories` of `--as-of`."""
-    parser = night_parser(__doc__)
-    add_as_of(parser)
-    arguments = parser.parse_args(argv)
-    night = night_from(arguments)
-    build_histories(session_from_environment("build_histories"), night, as_of_from(arguments, night))
+    night, as_of = night_and_as_of(__doc__, argv)
+    build_histories(session_from_environment("build_histories"), night, as_of)
 
 
 if __name__ == "__main__":

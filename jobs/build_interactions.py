@@ -12,11 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, INTERACTIONS, VOCABULARIES
 from jobs.partitions import build_partition, log_versions, read_log, read_partition
 from jobs.returned_purchases import without_returns
-from jobs.session import session_from_environment
 from jobs.vocabulary_index import with_index
 
 
@@ -66,11 +66,8 @@ def interactions_from_events(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `interactions` of `--as-of`."""
-    parser = night_parser(__doc__)
-    add_as_of(parser)
-    arguments = parser.parse_args(argv)
-    night = night_from(arguments)
-    build_interactions(session_from_environment("build_interactions"), night, as_of_from(arguments, night))
+    night, as_of = night_and_as_of(__doc__, argv)
+    build_interactions(session_from_environment("build_interactions"), night, as_of)
 
 
 if __name__ == "__main__":

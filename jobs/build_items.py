@@ -18,9 +18,9 @@ from pyspark.sql import functions as F
 from expectations.lake import Version
 from expectations.program import Night, days_before, night_from, night_parser, run_program
 from expectations.shop import Shop
+from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
 from jobs.partitions import build_partition, log_versions, read_log
-from jobs.session import session_from_environment
 
 SOLD_WITHIN_DAYS = 365
 """A year: goods of a season come back, and a catalogue that nobody keeps should rather hold too much."""

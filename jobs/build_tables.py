@@ -17,13 +17,13 @@ from pyspark.sql import functions as F
 
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, end_of, night_from, night_parser, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import GATE_DECISIONS, ITEMS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, USERS, NightError, Table
 from jobs.build_similar_items import similar_inputs, similar_items
 from jobs.build_user_recommendations import recommendation_inputs, user_recommendations
 from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
 from jobs.gate_decision import GateDecision, gate_decision
 from jobs.partitions import contract_columns, write_parquet
-from jobs.session import session_from_environment
 
 logger = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
 from jobs.feature_values import age_bucket
 from jobs.partitions import build_partition, read_partition
-from jobs.session import session_from_environment
 from jobs.vocabulary_index import index_lists, with_index
 
 
@@ -52,11 +52,8 @@ def user_features_from(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `user_features` of `--as-of`."""
-    parser = night_parser(__doc__)
-    add_as_of(parser)
-    arguments = parser.parse_args(argv)
-    night = night_from(arguments)
-    build_user_features(session_from_environment("build_user_features"), night, as_of_from(arguments, night))
+    night, as_of = night_and_as_of(__doc__, argv)
+    build_user_features(session_from_environment("build_user_features"), night, as_of)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 
 from expectations.lake import Version
 from expectations.program import Night, night_from, night_parser, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, USER_UPDATES, USERS
 from jobs.partitions import build_partition, log_versions, read_log
-from jobs.session import session_from_environment
 
 
 def build_users(spark: SparkSession, night: Night, as_of: str) -> Version:

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.lake import Version, fingerprint_of
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import (
     EVENT_TYPES,
     FIRST_VALUE_INDEX,
@@ -26,7 +27,6 @@ from expectations.tables import (
 )
 from jobs.feature_values import AGE_BUCKETS, category_levels, title_words
 from jobs.partitions import build_partition, log_versions, read_log, read_partition
-from jobs.session import session_from_environment
 
 MIN_ITEMS_PER_TOKEN = 2
 MAX_TOKENS = 5_000
@@ -129,11 +129,8 @@ def _fixed_values(items: DataFrame, field: str, values: Sequence[str]) -> DataFr
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `vocabularies` of `--as-of`."""
-    parser = night_parser(__doc__)
-    add_as_of(parser)
-    arguments = parser.parse_args(argv)
-    night = night_from(arguments)
-    build_vocabularies(session_from_environment("build_vocabularies"), night, as_of_from(arguments, night))
+    night, as_of = night_and_as_of(__doc__, argv)
+    build_vocabularies(session_from_environment("build_vocabularies"), night, as_of)
 
 
 if __name__ == "__main__":

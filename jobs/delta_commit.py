@@ -20,6 +20,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import fs
 
+from expectations.arrow_types import arrow_schema
 from expectations.lake import Lake, Version
 from expectations.tables import NightError, Table
 
@@ -31,21 +32,6 @@ MAX_STATS_LENGTH = 4_000
 FINGERPRINT_KEY = "nightjar.fingerprint"
 RUN_ID_KEY = "nightjar.run_id"
 DS_KEY = "nightjar.ds"
-
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "array<string>": pa.list_(pa.string()),
-}
-
-
-def arrow_schema(table: Table) -> pa.Schema:
-    """The contract of a published table as Arrow knows it."""
-    return pa.schema([pa.field(c.name, _ARROW_TYPES[c.type], nullable=c.nullable) for c in table.columns])
 
 
 def commit_partition(lake: Lake, table: Table, ds: str, version: Version, run_id: str) -> bool:

@@ -21,6 +21,7 @@ from expectations.drops import DropFolder
 from expectations.lake import fingerprint_of
 from expectations.program import Night, night_from, night_parser, run_program
 from expectations.shop import Shop
+from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, Table
 from jobs.await_drop import require_drop
 from jobs.build_items import build_items
@@ -38,7 +39,6 @@ from jobs.ingest_updates import (
     users_from_events,
 )
 from jobs.raw_rows import read_raw_rows
-from jobs.session import session_from_environment
 
 logger = logging.getLogger(__name__)
 
@@ -115,8 +115,8 @@ def _check(night: Night, plans: Sequence[DayToIngest], counts: Mapping[str, Mapp
         logger.info("judged rows: source=%s rows=%d accepted=%d rejected=%s", kind, rows, accepted, reasons)
     # A file whose lines are all blank reaches Spark without a row.
     events = {plan.ds: counts["events"].get(plan.ds, DropCounts()) for plan in plans}
-    before = [ds for ds in night.lake.days(EVENTS, plans[-1].ds) if ds not in events]
-    earlier = {ds: int(night.lake.require(EVENTS, ds).facts["rows_read"]) for ds in before}
+    in_force = night.lake.versions(EVENTS, plans[-1].ds)
+    earlier = {ds: int(version.facts["rows_read"]) for ds, version in in_force.items() if ds not in events}
     require_usable_drops(night.shop, events, earlier)
 
 

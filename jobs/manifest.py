@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from expectations.lake import Lake, Version, fingerprint_of
+from expectations.arrow_types import arrow_schema
+from expectations.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
 from expectations.program import Night, end_of
 from expectations.tables import (
     BACKTESTS,
@@ -20,11 +20,9 @@ from expectations.tables import (
     ITEMS,
     RUN_MANIFEST,
     USERS,
-    VOCABULARIES,
     Table,
 )
 from jobs.build_tables import SHELF_LIFE
-from jobs.delta_commit import arrow_schema
 from jobs.gate_decision import GateDecision, gate_decision
 
 
@@ -66,7 +64,7 @@ def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
 def input_fingerprint(night: Night) -> str:
     """One hash over every drop up to `ds`, the catalogue and the users of `ds`, and every setting of the shop."""
     lake, ds = night.lake, night.ds
-    drops = [lake.require(EVENTS, day).fingerprint for day in lake.days(EVENTS, until=ds)]
+    drops = [version.fingerprint for version in lake.versions(EVENTS, until=ds).values()]
     snapshots = [lake.require(table, ds).fingerprint for table in (ITEMS, USERS)]
     return fingerprint_of(drops, snapshots, night.shop.as_dict())
 
@@ -85,7 +83,7 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version) -> di
         "metrics": json.dumps(metrics, sort_keys=True),
         "model_versions": json.dumps(gate.model_versions, sort_keys=True),
         "input_fingerprint": input_fingerprint(night),
-        "vocabulary_hash": _vocabulary_hash(lake, ds),
+        "vocabulary_hash": vocabulary_hash(lake, ds),
         "code_version": night.code,
     }
 
@@ -135,15 +133,8 @@ def _gate(gate: GateDecision) -> dict[str, Any]:
     }
 
 
-def _vocabulary_hash(lake: Lake, ds: str) -> str:
-    version = lake.require(VOCABULARIES, ds)
-    return str(next(iter(_batches(version, ["vocabulary_hash"])))["vocabulary_hash"][0])
-
-
 def _batches(version: Version, columns: list[str]) -> Any:
-    filesystem, local = fs.FileSystem.from_uri(version.path)
-    dataset = pads.dataset(local, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
-    return (batch for batch in dataset.to_batches(columns=columns) if batch.num_rows)
+    return (batch for batch in parquet_dataset(version.path).to_batches(columns=columns) if batch.num_rows)
 
 
 def _count(counts: dict[str, int], column: pa.Array) -> None:

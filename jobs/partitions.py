@@ -31,7 +31,7 @@ def read_log(spark: SparkSession, lake: Lake, table: Table, until: str, since: s
 
 def log_versions(lake: Lake, table: Table, until: str, since: str | None = None) -> list[Version]:
     """The versions in force of all daily partitions from `since` to `until`: what `read_log` reads."""
-    return [lake.require(table, ds) for ds in lake.days(table, until, since)]
+    return list(lake.versions(table, until, since).values())
 
 
 def build_partition(

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
+from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, NightError
 from jobs.build_histories import build_histories
 from jobs.build_interactions import build_interactions
@@ -21,7 +22,6 @@ from jobs.build_items import build_items
 from jobs.build_user_features import build_user_features
 from jobs.build_users import build_users
 from jobs.build_vocabularies import build_vocabularies
-from jobs.session import session_from_environment
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +56,8 @@ def preprocess(spark: SparkSession, night: Night, as_of: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds the feature tables of `--as-of`."""
-    parser = night_parser(__doc__)
-    add_as_of(parser)
-    arguments = parser.parse_args(argv)
-    night = night_from(arguments)
-    preprocess(session_from_environment("preprocess"), night, as_of_from(arguments, night))
+    night, as_of = night_and_as_of(__doc__, argv)
+    preprocess(session_from_environment("preprocess"), night, as_of)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as pads
-from pyarrow import fs
 from scipy.sparse import csr_matrix
 
+from expectations.lake import parquet_dataset
 from jobs.top_k import top_lists
 
 LISTS_DDL = "user_index int, item_index int, score float, is_seen boolean"
@@ -101,5 +100,4 @@ def _as_table(user_indices: np.ndarray, scores: np.ndarray, seen: csr_matrix, nu
 
 
 def _read(path: str, columns: list[str]) -> pa.Table:
-    filesystem, local = fs.FileSystem.from_uri(path)
-    return pads.dataset(local, filesystem=filesystem, format="parquet").to_table(columns=columns)
+    return parquet_dataset(path).to_table(columns=columns)

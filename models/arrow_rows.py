@@ -7,19 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from expectations.arrow_types import arrow_schema
 from expectations.tables import Table
-
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-}
 
 
 def arrow_rows(table: Table, ds: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """The rows of partition `ds`; the column `ds` is added. Only for tables without nested columns or times."""
-    schema = pa.schema([(column.name, _ARROW_TYPES[column.type], column.nullable) for column in table.columns])
-    return pa.Table.from_pylist([{**row, "ds": ds} for row in rows], schema=schema)
+    """The rows of partition `ds`; the column `ds` is added."""
+    return pa.Table.from_pylist([{**row, "ds": ds} for row in rows], schema=arrow_schema(table))

@@ -81,7 +81,7 @@ def judged_night(night: Night, lists: dict[str, Version]) -> list[dict[str, Any]
 
 def _fingerprint(night: Night, lists: dict[str, Version]) -> str:
     lake, shop, as_of = night.lake, night.shop, night.backtest_as_of
-    days = [lake.require(EVENTS, day) for day in lake.days(EVENTS, until=night.ds, since=as_of)]
+    days = list(lake.versions(EVENTS, until=night.ds, since=as_of).values())
     features = [lake.require(table, as_of) for table in (VOCABULARIES, INTERACTIONS)]
     fitted = [lake.require(FITTED_MODELS, as_of, model) for model in lists]
     versions = [version.fingerprint for version in (*days, *features, *fitted, *lists.values())]

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-from pyarrow import fs
 
-from expectations.lake import Lake, Version
-from expectations.tables import CANDIDATES, FITTED_MODELS, SCORES, VOCABULARIES
+from expectations.lake import Lake, Version, parquet_dataset, vocabulary_hash
+from expectations.tables import CANDIDATES, FITTED_MODELS, SCORES
 from models.model import NO_ITEM
 
 _COLUMNS = ["user_index", "item_index", "score", "is_seen"]
@@ -46,17 +45,11 @@ def fitted_model(lake: Lake, as_of: str, model: str) -> dict[str, str | None]:
     return row
 
 
-def vocabulary_hash(lake: Lake, as_of: str) -> str:
-    """The hash that stands in every row of the vocabularies of `as_of`."""
-    hashes = list_batches(lake.require(VOCABULARIES, as_of), ["vocabulary_hash"])
-    return str(next(batch for batch in hashes.to_batches() if batch.num_rows).column(0)[0].as_py())
-
-
 def list_batches(version: Version, columns: list[str], filter: pads.Expression | None = None) -> pads.Scanner:
     """A scanner over a version, for `to_batches()`: one batch in memory at a time, not the partition."""
-    filesystem, path = fs.FileSystem.from_uri(version.path)
-    dataset = pads.dataset(path, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
-    return dataset.scanner(columns=columns, filter=filter, batch_readahead=1, fragment_readahead=1)
+    return parquet_dataset(version.path).scanner(
+        columns=columns, filter=filter, batch_readahead=1, fragment_readahead=1
+    )
 
 
 def read_list_rows(version: Version, user_indices: np.ndarray) -> ListRows:

@@ -20,7 +20,8 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from expectations.lake import Version, fingerprint_of
+from expectations.arrow_types import arrow_schema
+from expectations.lake import Version, fingerprint_of, parquet_dataset
 from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
 from expectations.tables import CANDIDATES, FIRST_VALUE_INDEX, FITTED_MODELS, SCORES, NightError, TableContractError
 from models.dataset import Dataset, dataset_versions, load_dataset
@@ -121,7 +122,7 @@ def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard) -> None:
     filesystem, folder = fs.FileSystem.from_uri(path)
     filesystem.create_dir(folder, recursive=True)
     partial = f"{folder}/_{_shard_file(shard)}"
-    with pq.ParquetWriter(partial, SCORES_SCHEMA, filesystem=filesystem) as writer:
+    with pq.ParquetWriter(partial, arrow_schema(SCORES), filesystem=filesystem) as writer:
         for block in blocks:
             writer.write_table(block)
     filesystem.move(partial, f"{folder}/{_shard_file(shard)}")
@@ -144,27 +145,13 @@ def commit_if_complete(
     return version
 
 
-SCORES_SCHEMA = pa.schema(
-    [
-        ("ds", pa.string()),
-        ("model", pa.string()),
-        ("user_index", pa.int32()),
-        ("item_index", pa.int32()),
-        ("score", pa.float32()),
-        ("is_seen", pa.bool_()),
-    ]
-)
-
-
 def _candidate_pairs(dataset: Dataset, candidates: Sequence[Version], users: np.ndarray) -> np.ndarray:
     """What the retrieval models propose to the users, and what these met lately. Ascending keys, each once."""
     first, last = int(users[0]), int(users[-1])
     of_block = (pads.field("user_index") >= first) & (pads.field("user_index") <= last)
     keys = []
     for version in candidates:
-        filesystem, path = fs.FileSystem.from_uri(version.path)
-        files = pads.dataset(path, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
-        rows = files.to_table(columns=["user_index", "item_index"], filter=of_block)
+        rows = parquet_dataset(version.path).to_table(columns=["user_index", "item_index"], filter=of_block)
         keys.append(rows["user_index"].to_numpy().astype(np.int64) * dataset.num_items + rows["item_index"].to_numpy())
     recent, *_ = Snapshot(dataset, dataset.end).histories(users, NUM_RECENT_ITEMS)
     is_item = recent >= FIRST_VALUE_INDEX
@@ -191,7 +178,7 @@ def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray
             "score": scores,
             "is_seen": seen,
         },
-        schema=SCORES_SCHEMA,
+        schema=arrow_schema(SCORES),
     )
 
 

@@ -19,7 +19,7 @@ from expectations.shop import RawFile, Shop
 @pytest.fixture(scope="session")
 def spark() -> Iterator[object]:
     """One local Spark for the whole run: two threads, UTC, little memory."""
-    from jobs.session import spark_session
+    from expectations.spark_session import spark_session
 
     session = spark_session("tests", "local[2]", "2g")
     session.conf.set("spark.sql.shuffle.partitions", "2")

@@ -9,28 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from expectations.arrow_types import arrow_type
 from expectations.lake import Lake, Version
 from expectations.tables import TABLES, Table
 
 DS = "2024-03-10"
 Rows = list[dict[str, Any]]
-
-_ARROW_TYPES = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
-
-
-def arrow_type(ddl: str) -> pa.DataType:
-    """`array<int>` as Arrow knows it."""
-    if ddl.startswith("array<"):
-        return pa.list_(arrow_type(ddl.removeprefix("array<").removesuffix(">")))
-    return _ARROW_TYPES[ddl]
 
 
 def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any) -> Version:

@@ -116,9 +116,18 @@ def test_days_are_listed_in_order_and_within_bounds(lake: Lake) -> None:
     assert lake.days(USERS) == []
 
 
+def test_versions_are_those_in_force_day_by_day(lake: Lake) -> None:
+    for ds in ("2024-03-10", "2024-02-29"):
+        lake.write(QUARANTINE, ds, quarantine("a"), "f")
+    latest = lake.write(QUARANTINE, "2024-03-10", quarantine("b"), "g")
+    assert list(lake.versions(QUARANTINE)) == lake.days(QUARANTINE)
+    assert lake.versions(QUARANTINE, since="2024-03-01") == {"2024-03-10": latest}
+
+
 def test_a_day_without_a_version_in_force_is_not_listed(lake: Lake) -> None:
     Path(lake.new_version_path(QUARANTINE, DS, "f1")).mkdir(parents=True)
     assert lake.days(QUARANTINE) == []
+    assert lake.versions(QUARANTINE) == {}
 
 
 def test_models_have_partitions_of_their_own(lake: Lake) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from expectations.arrow_types import arrow_type
 from expectations.lake import Lake, Version, fingerprint_of
 from expectations.program import Night
 from expectations.shop import RawFile, Shop
@@ -30,19 +31,6 @@ from expectations.tables import (
     Table,
 )
 
-ARROW_TYPES = {
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "array<int>": pa.list_(pa.int32()),
-    "array<bigint>": pa.list_(pa.int64()),
-    "array<float>": pa.list_(pa.float32()),
-    "array<string>": pa.list_(pa.string()),
-}
 _BLANKS: dict[str, Any] = {
     "string": "x",
     "int": 0,
@@ -84,7 +72,7 @@ def write_rows(
         | ({"model": model} if model else {})
         for row in rows
     ]
-    schema = pa.schema([pa.field(c.name, ARROW_TYPES[c.type]) for c in table.columns])
+    schema = pa.schema([pa.field(c.name, arrow_type(c.type)) for c in table.columns])
     arrow = pa.Table.from_pylist(full, schema=schema)
     return night.lake.write(table, ds, arrow, fingerprint_of(table.name, ds, model, full), model)
 

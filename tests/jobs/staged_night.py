@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pyarrow import fs
 
+from expectations.arrow_types import arrow_schema
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, end_of
 from expectations.tables import SIMILAR_ITEMS, USER_RECOMMENDATIONS, Table
-from jobs.delta_commit import arrow_schema
 from tests.jobs.small_night import write_small_night
 
 
