@@ -57,6 +57,8 @@ class RawFile:
         time_format: how times are written, in Spark's datetime pattern.
         timezone: the zone that raw times are in.
         separator: between the parts of a category path or a list of interests.
+        duplicate_key: contract columns of the events file; two rows of a day that agree in all of them are one event.
+        image_folder: where relative picture paths of the items file start; may hold `{data}`, `{root}` and `{ds}`.
     """
 
     path: str
@@ -67,6 +69,8 @@ class RawFile:
     time_format: str = "yyyy-MM-dd HH:mm:ss"
     timezone: str = "UTC"
     separator: str = ">"
+    duplicate_key: tuple[str, ...] = ()
+    image_folder: str = "{root}"
     reject: tuple[RejectRule, ...] = ()
 
     def __post_init__(self) -> None:
@@ -96,6 +100,8 @@ class Drops:
         complete_marker: path of a file that appears when the drop is complete; then `settle_seconds` is not used.
         max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
         min_rows_share: a day with fewer rows than this share of the median of the last 28 drops fails.
+        max_user_events: whoever has more events than this on one day is a robot or a reseller: that day's rows of
+            theirs go to `quarantine`. 0 sets no bound.
     """
 
     missing_day: str = "error"
@@ -104,6 +110,7 @@ class Drops:
     complete_marker: str | None = None
     max_reject_share: float = 0.05
     min_rows_share: float = 0.05
+    max_user_events: int = 0
 
     def __post_init__(self) -> None:
         if self.missing_day not in ("error", "closed"):
@@ -125,6 +132,9 @@ class Shop:
         repeats: may an item be recommended to somebody who bought it? `allowed` or `never`.
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
         max_history: events per user that `histories` keeps.
+        max_values: how many values of a category, brand, country or interest get an index of their own.
+        min_value_count: how many items (or users) must have a value for that; rarer ones share the unknown index.
+        image_size: height and width of the pictures that models see, in pixels.
         num_candidates: items per user that each retrieval model proposes.
         models: which models run, by the names in models/configs.
         primary_metric: what the gate compares, at `top_k`.
@@ -151,6 +161,9 @@ class Shop:
     repeats: str = "allowed"
     active_days: int = 0
     max_history: int = 200
+    max_values: int = 20_000
+    min_value_count: int = 1
+    image_size: int = 64
     num_candidates: int = 100
     models: tuple[str, ...] = ("all_time_popularity", "recent_demand", "item_item", "two_tower", "deep_cf")
     primary_metric: str = "ndcg"
@@ -164,7 +177,15 @@ class Shop:
             raise ValueError(f"`items_file` must be full or changes. Received: {self.items_file!r}")
         if self.repeats not in ("allowed", "never"):
             raise ValueError(f"`repeats` must be allowed or never. Received: {self.repeats!r}")
-        for name in ("horizon_days", "top_k", "max_history", "num_candidates"):
+        for name in (
+            "horizon_days",
+            "top_k",
+            "max_history",
+            "max_values",
+            "min_value_count",
+            "image_size",
+            "num_candidates",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
         if self.num_candidates < 2 * self.top_k:

@@ -157,6 +157,7 @@ ITEMS = _lake(
         *_ITEM_ATTRIBUTES,
         Column("is_available", "boolean", comment="may be recommended on the day after `ds`"),
         Column("first_seen", "string", comment="the first ds that spoke of the item"),
+        Column("last_seen", "string", comment="the latest ds that did"),
     ),
     "jobs.build_items",
     "The catalogue as it stood when `ds` ended.",
@@ -188,6 +189,13 @@ VOCABULARY_FIELDS = (
     "country",
     "interest",
 )
+TOKENIZERS = _lake(
+    "tokenizers",
+    "",
+    (Column("model", "binary", comment="a SentencePiece model; its piece ids are the indices of the field `token`"),),
+    "jobs.build_tokenizers",
+    "One row: the subword pieces that texts are cut into, learnt from the catalogue of an anchor day.",
+)
 VOCABULARIES = _lake(
     "vocabularies",
     "field value",
@@ -199,6 +207,37 @@ VOCABULARIES = _lake(
     ),
     "jobs.build_vocabularies",
     "Which integer stands for which value. 0 is padding, 1 is unknown.",
+)
+PAIR_TOTALS = _lake(
+    "pair_totals",
+    "user_index item_index",
+    (
+        Column("user_index", "int"),
+        Column("item_index", "int"),
+        *(Column(f"num_{event_type}s", "bigint", comment="events; lines that take back count for none")
+          for event_type in EVENT_TYPES),
+        Column("units_kept", "decimal(28,6)", comment="units bought less units that came back"),
+        Column("first_other_time", "timestamp", nullable=True, comment="UTC, of all events but purchases"),
+        Column("last_other_time", "timestamp", nullable=True, comment="UTC"),
+        Column("first_purchase_time", "timestamp", nullable=True, comment="UTC"),
+        Column("last_purchase_time", "timestamp", nullable=True, comment="UTC"),
+    ),
+    "jobs.build_pair_totals",
+    "Sums over the whole log up to an anchor day, so that a night reads only what came after it.",
+)  # fmt: skip
+RECENT_EVENTS = _lake(
+    "recent_events",
+    "user_index",
+    (
+        Column("user_index", "int"),
+        Column(
+            "entries",
+            "array<struct<seconds: bigint, item_index: int, event_type_index: int, session: bigint>>",
+            comment="in time order, returned purchases included; `session` is a hash of the session's id, null without",
+        ),
+    ),
+    "jobs.build_recent_events",
+    "Each user's latest events up to an anchor day, at most `max_history`: where `histories` go on from.",
 )
 INTERACTIONS = _lake(
     "interactions",
@@ -224,9 +263,11 @@ HISTORIES = _lake(
         Column("event_type_indices", "array<int>"),
         Column("gap_buckets", "array<int>", comment="log2 of the minutes since the event before, plus 1; 0 first"),
         Column("event_times", "array<bigint>", comment="seconds since 1970 UTC"),
+        Column("session_starts", "array<int>", comment="1 where a session begins, otherwise 0"),
+        Column("weekdays", "array<int>", comment="1 is Monday, 7 is Sunday, in UTC"),
     ),
     "jobs.build_histories",
-    "Each user's latest events, at most `max_history` of the shop file.",
+    "Each user's latest events, at most `max_history` of the shop file; packed, without padding.",
 )
 ITEM_FEATURES = _lake(
     "item_features",
@@ -236,12 +277,25 @@ ITEM_FEATURES = _lake(
         Column("category_indices", "array<int>", comment="multi-hot: the ones' places, one per level of the path"),
         Column("brand_index", "int", comment="one-hot: the place of the one"),
         Column("domain_index", "int", comment="one-hot: the place of the one"),
-        Column("price_bucket", "int", comment="decile of the catalogue's prices, 1 to 10; 0 without a price"),
-        Column("token_indices", "array<int>", comment="words of the title, in order, at most 16"),
+        Column("price_bucket", "int", comment="decile of the prices of its category, 1 to 10; 0 without a price"),
+        Column("token_indices", "array<int>", comment="subword pieces of the title, in order"),
+        Column("description_token_indices", "array<int>", comment="likewise, of the description without its markup"),
         Column("is_available", "boolean"),
         Column("age_days", "int", comment="days since first_seen, as of ds"),
     ),
     "jobs.build_item_features",
+)
+ITEM_IMAGES = _lake(
+    "item_images",
+    "item_index",
+    (
+        Column("item_index", "int"),
+        Column("status", "string", comment="decoded; absent: no file at that path; unreadable: no whole picture"),
+        Column("pixels", "binary", nullable=True, comment="image_size x image_size x 3 bytes: rows from the top, RGB"),
+        Column("source", "string", comment="path, size and time of the file, so that the same file is decoded once"),
+    ),
+    "jobs.build_item_images",
+    "One row per item that names a picture.",
 )
 USER_FEATURES = _lake(
     "user_features",
@@ -254,6 +308,20 @@ USER_FEATURES = _lake(
         Column("interest_indices", "array<int>", comment="multi-hot: the ones' places"),
     ),
     "jobs.build_user_features",
+)
+
+GRAPH_EDGE_KINDS = ("user_item", "session", "window", "cross_domain")
+GRAPH_EDGES = _lake(
+    "graph_edges",
+    "kind source_index target_index",
+    (
+        Column("kind", "string", comment="one of GRAPH_EDGE_KINDS"),
+        Column("source_index", "int", comment="a user for `user_item`, otherwise an item"),
+        Column("target_index", "int", comment="an item"),
+        Column("weight", "float", comment="time-decayed taste for `user_item`, otherwise a shrunk cosine"),
+    ),
+    "jobs.build_graph_edges",
+    "Who met what, and which items go together: within a session, within days of each other, across departments.",
 )
 
 # --- What the models answer, as of ds --------------------------------------------------------------------
@@ -308,6 +376,34 @@ CANDIDATES = _lake(
     _CANDIDATE,
     "jobs.build_candidates",
     "Per retrieval model and user, over all items: the best `num_candidates`, and the best `num_candidates` unseen.",
+)
+RANKING_FEATURES = _lake(
+    "ranking_features",
+    "user_index item_index",
+    (
+        Column("user_index", "int"),
+        Column("item_index", "int"),
+        Column("demand_7", "float", comment="target events of the item in the last 7 days"),
+        Column("demand_30", "float"),
+        Column("demand_90", "float"),
+        Column("demand_trend", "float", comment="log of the daily demand of 7 days over that of 30; 0 is steady"),
+        Column("item_age_days", "int"),
+        Column("price_to_category", "float", nullable=True, comment="log of price over its category's median price"),
+        Column("price_to_user", "float", nullable=True, comment="log of price over the median price the user met"),
+        Column("user_events_30", "int", comment="the user's events in the last 30 days"),
+        Column("user_days_since_last", "float", nullable=True),
+        Column("pair_days_since_last", "float", nullable=True, comment="null: the user never met the item"),
+        Column("pair_events", "int"),
+        Column("pair_purchases", "int"),
+        Column("pair_usual_gap_days", "float", nullable=True, comment="mean gap of the pair's events; null under two"),
+        Column("co_occurrence", "float", comment="sum of `window` edges from the user's last items to this one"),
+        Column(
+            "retriever_scores", "array<float>", comment="in the order of the version's fact `models`; null: not its"
+        ),
+        Column("retriever_ranks", "array<int>", comment="likewise, from 1"),
+    ),
+    "jobs.build_ranking_features",
+    "One row per user and item that any retrieval model proposed, as the ranking models see it.",
 )
 SCORES = _lake(
     "scores",
@@ -423,12 +519,21 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         EVENTS, QUARANTINE, ITEM_UPDATES, USER_UPDATES, ITEMS, USERS,
-        VOCABULARIES, INTERACTIONS, HISTORIES, ITEM_FEATURES, USER_FEATURES,
-        FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, SCORES,
+        TOKENIZERS, VOCABULARIES, PAIR_TOTALS, RECENT_EVENTS, INTERACTIONS, HISTORIES,
+        ITEM_FEATURES, ITEM_IMAGES, USER_FEATURES, GRAPH_EDGES,
+        FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, RANKING_FEATURES, SCORES,
         BACKTESTS, GATE_DECISIONS,
         USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST,
     )
 }  # fmt: skip
 INPUT_TABLES = ("events", "items", "users")
-FEATURE_TABLES = ("vocabularies", "interactions", "histories", "item_features", "user_features")
+FEATURE_TABLES = (
+    "vocabularies",
+    "interactions",
+    "histories",
+    "item_features",
+    "item_images",
+    "user_features",
+    "graph_edges",
+)
 OUTPUT_TABLES = ("user_recommendations", "similar_items")
