@@ -18,6 +18,9 @@ SHIPPED_SHOPS = Path(__file__).resolve().parents[1] / "jobs" / "shops"
 
 FileFormat = Literal["csv", "json", "parquet"]
 
+UNIX_TIMES = {"unix_seconds": 1_000_000, "unix_milliseconds": 1_000}
+"""`time_format` of times that count from 1970 in UTC -> microseconds in one of them."""
+
 
 @dataclass(frozen=True)
 class RejectRule:
@@ -54,10 +57,11 @@ class RawFile:
         columns: contract column -> raw column.
         constants: contract column -> the same text in every row.
         event_types: raw word -> one of EVENT_TYPES; empty when the raw column already holds these.
-        time_format: how times are written, in Spark's datetime pattern.
+        time_format: how times are written, in Spark's datetime pattern; or one of UNIX_TIMES.
         timezone: the zone that raw times are in.
         separator: between the parts of a category path or a list of interests.
         duplicate_key: contract columns of the events file; two rows of a day that agree in all of them are one event.
+            Empty means every column of the contract that the shop maps.
         image_folder: where relative picture paths of the items file start; may hold `{data}`, `{root}` and `{ds}`.
     """
 
@@ -115,6 +119,8 @@ class Drops:
     def __post_init__(self) -> None:
         if self.missing_day not in ("error", "closed"):
             raise ValueError(f"`missing_day` must be error or closed. Received: {self.missing_day!r}")
+        if self.max_user_events < 0:
+            raise ValueError(f"`max_user_events` must be 0 (no bound) or more. Received: {self.max_user_events}")
 
 
 @dataclass(frozen=True)
@@ -203,6 +209,7 @@ class Shop:
                 raise ValueError(f"`events.columns` must map {required!r}")
         if "event_type" not in {**self.events.columns, **self.events.constants}:
             raise ValueError("`event_type` must stand in `events.columns` or `events.constants`")
+        _require_duplicate_key(self)
         allowed_items = set(ITEM_UPDATES.column_names) - {"ds", "last_seen"}
         allowed_users = set(USER_UPDATES.column_names) - {"ds", "last_seen"}
         for raw, key, allowed in ((self.items, "item_id", allowed_items), (self.users, "user_id", allowed_users)):
@@ -217,6 +224,11 @@ class Shop:
             foreign = set(mapping) - allowed
             if foreign:
                 raise ValueError(f"`{name}` maps {sorted(foreign)}; it may map {sorted(allowed)}")
+
+    @property
+    def duplicate_key(self) -> tuple[str, ...]:
+        """The contract's columns in which two rows of a day must agree to be one event."""
+        return self.events.duplicate_key or tuple(c for c in EVENTS.column_names if c in self.events.columns)
 
     def as_dict(self) -> dict[str, Any]:
         """All settings but where the file lies: what a fingerprint is taken of."""
@@ -248,6 +260,23 @@ def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
     foreign = (set(raw.columns) | set(raw.constants)) - allowed
     if foreign:
         raise ValueError(f"`{where}` maps {sorted(foreign)}; the contract has {sorted(allowed)}")
+
+
+def _require_duplicate_key(shop: Shop) -> None:
+    unmapped = sorted(set(shop.events.duplicate_key) - set(shop.events.columns))
+    if unmapped:
+        raise ValueError(
+            f"`events.duplicate_key` names {unmapped}, which `events.columns` does not map; "
+            f"it maps {sorted(shop.events.columns)}"
+        )
+    if "user_id" not in shop.duplicate_key:
+        raise ValueError(
+            f"`events.duplicate_key` must hold 'user_id': an event is one user's. "
+            f"Received: {list(shop.events.duplicate_key)}"
+        )
+    for name, raw in (("items", shop.items), ("users", shop.users)):
+        if raw is not None and raw.duplicate_key:
+            raise ValueError(f"`{name}.duplicate_key` means nothing: the key of {name} is {name[:-1]}_id. Take it out")
 
 
 def _require_event_types(where: str, words: set[str]) -> None:

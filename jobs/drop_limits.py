@@ -8,7 +8,7 @@ from statistics import median
 
 from expectations.shop import Shop
 from expectations.tables import NightError
-from jobs.row_rules import DUPLICATE
+from jobs.row_rules import DUPLICATE, TOO_MANY_EVENTS
 
 MIN_EARLIER_DROPS = 7
 """With fewer earlier drops there is no usual size to compare with."""
@@ -50,8 +50,8 @@ def _require_clean(shop: Shop, where: str, count: DropCounts) -> None:
         raise NightError(
             f"{where}: none of its {count.rows} rows was accepted ({reasons}). Check [events] in the shop file."
         )
-    # What the shop turns away itself is its usual business, and a line sent twice does no harm.
-    usual = {rule.reason for rule in shop.events.reject} | {DUPLICATE}
+    # What the shop turns away itself is its usual business, robots included, and a line sent twice does no harm.
+    usual = {rule.reason for rule in shop.events.reject} | {DUPLICATE, TOO_MANY_EVENTS}
     bad = sum(n for reason, n in count.rejected.items() if reason not in usual)
     if bad > shop.drops.max_reject_share * count.rows:
         raise NightError(

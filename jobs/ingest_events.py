@@ -11,6 +11,7 @@ from expectations.tables import EVENT_TYPES, EVENTS
 from jobs.ingest_plan import required_columns
 from jobs.row_rules import (
     DUPLICATE,
+    TOO_MANY_EVENTS,
     Rule,
     first_reason,
     id_rules,
@@ -44,7 +45,7 @@ def judged_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFr
         name for name in values.columns if name.startswith(("item_", "user_")) and name not in EVENTS.column_names
     ]
     rows = values.select("ds", "raw", _reason().alias("reason"), *_event_columns(shop), *columns)
-    return _with_duplicates_marked(rows, tasks_per_day)
+    return _with_repeats_marked(rows, shop, tasks_per_day)
 
 
 def _values(shop: Shop) -> list[Column]:
@@ -98,11 +99,25 @@ def _event_type(shop: Shop) -> Column:
     return F.try_element_at(F.create_map(*pairs), word)
 
 
-def _with_duplicates_marked(rows: DataFrame, tasks_per_day: int) -> DataFrame:
-    """The second and further copies of a line get the reason `duplicate`, unless they already have another."""
-    # A day may be one of hundreds or the only one; the parts make use of all cores in both cases.
-    part = F.pmod(F.xxhash64("raw"), F.lit(tasks_per_day))
-    identical = Window.partitionBy("ds", "part", "raw").orderBy("raw")
-    copy = F.row_number().over(identical)
-    reason = F.coalesce("reason", F.when(copy > 1, F.lit(DUPLICATE)))
-    return rows.withColumn("part", part).repartition("ds", "part").withColumn("reason", reason).drop("part")
+def _with_repeats_marked(rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFrame:
+    """Accepted rows that repeat an event get the reason `duplicate`, and those of robots `too_many_events`.
+
+    Of rows that agree in the shop's key, the first in the order of their other columns, then of the raw text, is kept.
+    """
+    owner = F.when(F.col("reason").isNull(), F.col("user_id"))
+    # A day may be one of hundreds or the only one; the parts make use of all cores in both cases. Every key holds the
+    # user, so that one shuffle serves both questions; refused rows, which may lack one, are spread by their text.
+    part = F.pmod(F.xxhash64(F.coalesce(owner, "raw")), F.lit(tasks_per_day))
+    spread = rows.withColumn("owner", owner).withColumn("part", part).repartition("ds", "part")
+    of_user = Window.partitionBy("ds", "part", "owner")
+    key = [name for name in shop.duplicate_key if name != "user_id"]
+    others = [name for name in EVENTS.column_names if name not in ("ds", "user_id", *key)]
+    of_event = Window.partitionBy("ds", "part", "owner", *key).orderBy(*others, "raw")
+    copy = F.row_number().over(of_event)
+    marked = spread.withColumn("reason", F.coalesce("reason", F.when(copy > 1, F.lit(DUPLICATE))))
+    if shop.drops.max_user_events:
+        whole_day = of_user.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+        num_events = F.count(F.when(F.col("reason").isNull(), 1)).over(whole_day)
+        is_robot = num_events > shop.drops.max_user_events
+        marked = marked.withColumn("reason", F.coalesce("reason", F.when(is_robot, F.lit(TOO_MANY_EVENTS))))
+    return marked.drop("owner", "part")

@@ -66,9 +66,8 @@ def day_fingerprint(night: Night, ds: str, files: list[DroppedFile]) -> str:
     shop = night.shop
     mappings = {kind: {k: v for k, v in asdict(raw).items() if k != "path"} for kind, raw in raw_files(shop).items()}
     hashes = sorted([file.kind, file.sha256] for file in files)
-    return fingerprint_of(
-        "drop", ds, night.code, shop.name, mappings, shop.items_from_events, shop.users_from_events, hashes
-    )
+    derived = [shop.items_from_events, shop.users_from_events]
+    return fingerprint_of("drop", ds, night.code, shop.name, mappings, derived, shop.drops.max_user_events, hashes)
 
 
 def _found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:

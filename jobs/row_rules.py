@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.shop import RawFile, RejectRule
+from expectations.shop import UNIX_TIMES, RawFile, RejectRule
 
 MAX_ID_LENGTH = 256
 DUPLICATE = "duplicate"
+TOO_MANY_EVENTS = "too_many_events"
 
 Rule = tuple[str, Column]
 
@@ -58,7 +59,11 @@ def mapped_id(raw: RawFile, column: str) -> Column:
 
 def mapped_time(raw: RawFile, column: str) -> Column:
     """UTC. A pattern that holds a zone is read with the zone of the text, any other with the file's `timezone`."""
-    time = F.try_to_timestamp(mapped_text(raw, column), F.lit(raw.time_format))
+    text = mapped_text(raw, column)
+    if raw.time_format in UNIX_TIMES:
+        # Seconds may come with a fraction, or as 1.4332225E9 from a table of floats.
+        return F.timestamp_micros((number(text) * UNIX_TIMES[raw.time_format]).try_cast("bigint"))
+    time = F.try_to_timestamp(text, F.lit(raw.time_format))
     holds_zone = re.search(r"[XxZzVO]", re.sub(r"'[^']*'", "", raw.time_format))
     return time if holds_zone else F.to_utc_timestamp(time, raw.timezone)
 
