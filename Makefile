@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help nightly up down backfill test lock check
+.PHONY: help nightly up down backfill stale test lock check
 
 with_environment := . docker/local/environment.sh &&
 
@@ -24,6 +24,9 @@ down: ## end everything that `make up` started
 backfill: .venv/installed ## with `make up` running: FROM=2011-11-05 TO=2011-11-07 builds these days (SHOP=…)
 	@: "$${FROM:?Set FROM to the first day, such as FROM=2011-11-05}" "$${TO:?Set TO to the last day}"
 	@$(with_environment) exec python docker/local/backfill.py
+
+stale: .venv/installed ## list the published days that rest on older drops or settings, with the backfill line (SHOP=…)
+	@$(with_environment) exec python -m jobs.list_stale
 
 test: .venv/installed ## all checks: style, types, import rules, tests
 	@$(with_environment) \

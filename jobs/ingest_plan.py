@@ -39,7 +39,7 @@ def days_to_ingest(spark: SparkSession, night: Night, drops: DropFolder) -> list
     if not days:
         where = drops.path(night.shop.events, night.ds)
         raise NightError(f"{night.shop.name} has no drop up to {night.ds}; none lies at {where}. Set NIGHTJAR_DATA.")
-    found = {ds: _found_files(night.shop, drops, ds) for ds in days}
+    found = {ds: found_files(night.shop, drops, ds) for ds in days}
     changed = [ds for ds in days if not _is_in_force(night, ds, found[ds])]
     inspected = inspect_files(spark, [file for ds in changed for file in found[ds]], required_columns(night.shop))
     by_day: dict[str, list[DroppedFile]] = {}
@@ -70,22 +70,27 @@ def day_fingerprint(night: Night, ds: str, files: list[DroppedFile]) -> str:
     return fingerprint_of("drop", ds, night.code, shop.name, mappings, derived, shop.drops.max_user_events, hashes)
 
 
-def _found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:
+def found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:
+    """The files of the drop of `ds` that are there, not yet opened."""
     files = [found_file(kind, ds, drops.path(raw, ds), raw.format) for kind, raw in raw_files(shop).items()]
     return [file for file in files if file is not None]
+
+
+def known_hash(version: Version | None, file: DroppedFile) -> str | None:
+    """The hash of a file that a version of `events` came from, as far as size and time tell; None for any other."""
+    for noted in version.facts["files"] if version else ():
+        if (noted["path"], noted["size"], noted["mtime"]) == (file.path, file.size, file.mtime):
+            return str(noted["sha256"])
+    return None
 
 
 def _is_in_force(night: Night, ds: str, found: list[DroppedFile]) -> bool:
     """Whether the lake's version came from these very files, as far as size and time tell."""
     version = night.lake.current(EVENTS, ds)
-    if version is None:
+    if version is None or len(found) != len(version.facts["files"]):
         return False
-    noted = {(file["path"], file["size"], file["mtime"]): file["sha256"] for file in version.facts["files"]}
-    hashes = [noted.get((file.path, file.size, file.mtime)) for file in found]
-    if None in hashes or len(hashes) != len(noted):
-        return False
-    known = [replace(file, sha256=str(sha256)) for file, sha256 in zip(found, hashes, strict=True)]
-    return _has_fingerprint(version, day_fingerprint(night, ds, known))
+    known = [replace(file, sha256=known_hash(version, file) or "") for file in found]
+    return all(file.sha256 for file in known) and _has_fingerprint(version, day_fingerprint(night, ds, known))
 
 
 def _has_fingerprint(version: Version | None, fingerprint: str) -> bool:

@@ -99,7 +99,7 @@ def inspected(file: DroppedFile, required: Sequence[str]) -> DroppedFile:
     if columns is None:
         return _with(file, problem="is empty: a drop must have at least one row. Drop it again, or take it away.")
     problem = _column_problem(file, columns, required)
-    return _with(file, sha256=_sha256(file.path), columns=columns, problem=problem)
+    return _with(file, sha256=sha256_of(file.path), columns=columns, problem=problem)
 
 
 def _column_problem(file: DroppedFile, columns: tuple[str, ...], required: Sequence[str]) -> str:
@@ -119,7 +119,8 @@ def _with(file: DroppedFile, **changes: Any) -> DroppedFile:
     return DroppedFile(**{**asdict(file), **changes})
 
 
-def _sha256(path: str) -> str:
+def sha256_of(path: str) -> str:
+    """The hash of a file's bytes, as they lie there."""
     filesystem, local = fs.FileSystem.from_uri(path)
     digest = hashlib.sha256()
     with filesystem.open_input_stream(local, compression=None) as stream:

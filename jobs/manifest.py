@@ -16,14 +16,13 @@ from expectations.lake import Lake, Version, fingerprint_of, parquet_dataset, vo
 from expectations.program import Night, end_of
 from expectations.tables import (
     BACKTESTS,
-    EVENTS,
     ITEMS,
     RUN_MANIFEST,
-    USERS,
     Table,
 )
 from jobs.build_tables import SHELF_LIFE
 from jobs.gate_decision import GateDecision, gate_decision
+from jobs.input_fingerprint import input_fingerprint
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,6 @@ def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
     # Delta keeps the partition in its log, not in the files.
     pq.write_table(table.drop_columns(["ds"]), f"{local}/part-00000.parquet", filesystem=filesystem)
     return lake.commit(RUN_MANIFEST, ds, path, fingerprint, table.num_rows)
-
-
-def input_fingerprint(night: Night) -> str:
-    """One hash over every drop up to `ds`, the catalogue and the users of `ds`, and every setting of the shop."""
-    lake, ds = night.lake, night.ds
-    drops = [version.fingerprint for version in lake.versions(EVENTS, until=ds).values()]
-    snapshots = [lake.require(table, ds).fingerprint for table in (ITEMS, USERS)]
-    return fingerprint_of(drops, snapshots, night.shop.as_dict())
 
 
 def _row(night: Night, gate: GateDecision, table: Table, version: Version) -> dict[str, Any]:

@@ -1,0 +1,140 @@
+"""Lists the published days that rest on other inputs than there are now, with the line that builds them again.
+
+A drop may come late, or be corrected after it was read. Compares what `run_manifest` noted of each published day with
+what the drops and the shop file say today; a drop that waits to be ingested counts. Reads names, sizes and times of
+files, and the bytes only of those that may have changed. Writes nothing, and needs no Spark. Takes no `--ds`, or the
+last day to look at.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from deltalake import DeltaTable
+
+from expectations.drops import DropFolder
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.tables import EVENTS, RUN_MANIFEST
+from jobs.ingest_plan import found_files, known_hash
+from jobs.input_fingerprint import (
+    FileHashes,
+    drops_fingerprints,
+    hashes_of,
+    ingested_hashes,
+    settings_fingerprint,
+    version_hashes,
+)
+from jobs.inspect_drops import DroppedFile, sha256_of
+
+DAG_ID = "nightly_recommendations"
+_END_OF_TIME = "9999-12-31"
+
+
+@dataclass(frozen=True)
+class StaleDay:
+    """A published day, and why it is stale: `drops` changed, or the shop's `settings` did, or both."""
+
+    ds: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """The published days that are stale, and the days whose drops the lake does not hold as they are now."""
+
+    num_published: int
+    stale: tuple[StaleDay, ...]
+    waiting: tuple[str, ...]
+
+
+def staleness(night: Night) -> Staleness:
+    """How the days up to `night.ds` stand."""
+    ingested = ingested_hashes(night.lake, night.ds)
+    hashes = ingested | _dropped_hashes(night)
+    drops, settings = drops_fingerprints(hashes), settings_fingerprint(night.shop)
+    days, published = list(drops), _published(night)
+    stale = []
+    for ds, noted in sorted(published.items()):
+        place = bisect_right(days, ds)
+        now = {"drops": drops[days[place - 1]] if place else "", "settings": settings}
+        reasons = tuple(name for name, part in now.items() if part != _parts(noted)[name])
+        if reasons:
+            stale.append(StaleDay(ds, reasons))
+    waiting = tuple(ds for ds in days if hashes[ds] != ingested.get(ds))
+    return Staleness(len(published), tuple(stale), waiting)
+
+
+def staleness_text(found: Staleness, shop: str) -> str:
+    """What to tell, and what to paste.
+
+    Args:
+        shop: as `SHOP` names it.
+    """
+    lines = [f"waiting to be ingested: the drop of {ds} is new or has changed" for ds in found.waiting]
+    if not found.stale:
+        return "\n".join([*lines, f"{found.num_published} published days, none is stale"])
+    lines.append(f"{len(found.stale)} of {found.num_published} published days are stale")
+    for days in _runs(found.stale):
+        first, last = days[0].ds, days[-1].ds
+        reasons = " and ".join(sorted({reason for day in days for reason in day.reasons}))
+        conf = shlex.quote(json.dumps({"shop": shop}))
+        lines += [
+            f"\n{first if first == last else f'{first} … {last}'}: other {reasons}",
+            f"  make backfill FROM={first} TO={last} SHOP={shlex.quote(shop)}",
+            f"  airflow backfill create --dag-id {DAG_ID} --from-date {first} --to-date {last} "
+            f"--reprocess-behavior completed --dag-run-conf {conf}",
+        ]
+    return "\n".join(lines)
+
+
+def _runs(stale: Sequence[StaleDay]) -> list[list[StaleDay]]:
+    """Days that follow each other without a gap, together."""
+    places = groupby(enumerate(stale), key=lambda pair: date.fromisoformat(pair[1].ds).toordinal() - pair[0])
+    return [[day for _, day in run] for _, run in places]
+
+
+def _parts(fingerprint: str) -> dict[str, str]:
+    return dict(zip(("drops", "settings"), fingerprint.partition("-")[::2], strict=True))
+
+
+def _published(night: Night) -> dict[str, str]:
+    """Day -> the input fingerprint that the night noted, the same for all its tables."""
+    path = night.lake.table_path(RUN_MANIFEST)
+    if not DeltaTable.is_deltatable(path):
+        return {}
+    rows = DeltaTable(path).to_pyarrow_table(columns=["ds", "input_fingerprint"]).to_pylist()
+    return {row["ds"]: row["input_fingerprint"] for row in rows if row["ds"] <= night.ds}
+
+
+def _dropped_hashes(night: Night) -> dict[str, FileHashes]:
+    """Day -> the files of its drop as they lie there now."""
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    days = drops.days(night.shop.events, night.ds)
+    return {ds: hashes_of(_hashed(night, ds, found_files(night.shop, drops, ds))) for ds in days}
+
+
+def _hashed(night: Night, ds: str, found: Iterable[DroppedFile]) -> Iterable[tuple[str, str]]:
+    version = night.lake.current(EVENTS, ds)
+    noted = dict(version_hashes(version)) if version else {}
+    for file in found:
+        # What the lake never held is new whatever its bytes are.
+        yield file.kind, (known_hash(version, file) or (sha256_of(file.path) if file.kind in noted else "new"))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints the stale days."""
+    parser = night_parser(__doc__)
+    arguments = parser.parse_args(argv)
+    arguments.ds = arguments.ds or _END_OF_TIME
+    night = night_from(arguments)
+    print(staleness_text(staleness(night), arguments.shop))
+
+
+if __name__ == "__main__":
+    run_program(main)
