@@ -25,7 +25,7 @@ from expectations.tables import (
 )
 
 MAX_PRICE_BUCKET = 10
-MAX_TITLE_TOKENS = 16
+MAX_TOKENS = {"token_indices": 32, "description_token_indices": 128}
 
 _FIELD_OF_COLUMN = {
     "user_index": "user_id",
@@ -36,6 +36,7 @@ _FIELD_OF_COLUMN = {
     "brand_index": "brand",
     "domain_index": "domain",
     "token_indices": "token",
+    "description_token_indices": "token",
     "age_bucket_index": "age_bucket",
     "gender_index": "gender",
     "country_index": "country",
@@ -114,18 +115,21 @@ def history_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]
 
 def item_feature_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Indices that the vocabularies have, price deciles, ages that are not negative."""
-    too_many = Rule(
-        "title_is_not_too_long",
-        f"No title has more than {MAX_TITLE_TOKENS} tokens.",
-        F.size("token_indices") > MAX_TITLE_TOKENS,
-        ("item_index", "token_indices"),
-    )
+    too_many = [
+        Rule(
+            f"{column}_are_not_too_many",
+            f"No text has more than {most} tokens in {column}.",
+            F.size(column) > most,
+            ("item_index", column),
+        )
+        for column, most in MAX_TOKENS.items()
+    ]
     expectations = [
         gxe.ExpectColumnValuesToBeBetween(column="price_bucket", min_value=0, max_value=MAX_PRICE_BUCKET),
         gxe.ExpectColumnValuesToBeBetween(column="age_days", min_value=0),
         gxe.ExpectColumnValuesToBeBetween(column="item_index", min_value=FIRST_VALUE_INDEX),
     ]
-    rules = [*_index_rules(partitions, ITEM_FEATURES, ds, lowest=PADDING_INDEX), too_many]
+    rules = [*_index_rules(partitions, ITEM_FEATURES, ds, lowest=PADDING_INDEX), *too_many]
     return [Check(partitions.rows(ITEM_FEATURES, ds), expectations, rules)]
 
 

@@ -122,6 +122,7 @@ def _features() -> dict[str, Rows]:
             "domain_index": 2,
             "price_bucket": 5,
             "token_indices": [2],
+            "description_token_indices": [2],
             "is_available": item_index != 6,
             "age_days": 9,
         }

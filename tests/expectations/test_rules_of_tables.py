@@ -106,7 +106,9 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
     "item_features": (
         [
             (0, {"item_index": 3, "price_bucket": 11, "category_indices": [2, 3]}),
-            (2, {"brand_index": 2, "age_days": -1, "token_indices": [2] * 17}),
+            (2, {"brand_index": 2, "age_days": -1, "token_indices": [2] * 33}),
+            (3, {"description_token_indices": [2] * 129}),
+            (4, {"description_token_indices": [3]}),
         ],
         [
             ("expect_column_values_to_be_unique(item_index)", "3"),
@@ -114,7 +116,9 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("category_indices_is_known", "category_indices=[2, 3]"),
             ("brand_index_is_known", "brand_index=2"),
             ("expect_column_values_to_be_between(age_days)", "-1"),
-            ("title_is_not_too_long", "item_index=4"),
+            ("token_indices_are_not_too_many", "item_index=4"),
+            ("description_token_indices_are_not_too_many", "item_index=5"),
+            ("description_token_indices_is_known", "description_token_indices=[3]"),
         ],
     ),
     "user_features": (

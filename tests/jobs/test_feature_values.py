@@ -1,4 +1,4 @@
-"""How ages, prices, gaps and titles become the values that features are made of."""
+"""How ages, gaps and titles become the values that features are made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.build_histories import gap_buckets
-from jobs.build_item_features import price_bucket
 from jobs.feature_values import age_bucket, category_levels, title_words
 from jobs.vocabulary_index import index_lists, with_index
 
@@ -21,12 +20,6 @@ def test_ages_fall_into_their_buckets(spark: SparkSession) -> None:
         "<18", "<18", "18-24", "18-24", "25-34", "25-34", "35-44", "35-44", "45-54", "45-54", "55-64", "55-64",
         "65+", "65+", None,
     ]  # fmt: skip
-
-
-def test_prices_fall_into_tenths_of_the_catalogue(spark: SparkSession) -> None:
-    deciles = F.array(*(F.lit(float(place)) for place in range(1, 10)))
-    rows = spark.createDataFrame([(price,) for price in (0.5, 1.0, 1.1, 9.0, 99.0, None)], "price double")
-    assert [row[0] for row in rows.select(price_bucket(F.col("price"), deciles)).collect()] == [1, 1, 2, 9, 10, 0]
 
 
 def test_gaps_double_from_bucket_to_bucket(spark: SparkSession) -> None:

@@ -27,6 +27,7 @@ from jobs.build_vocabularies import vocabularies_from, with_hash
 from jobs.ingest_events import judged_events
 from jobs.ingest_updates import items_from_events, users_from_events
 from jobs.partitions import contract_columns
+from jobs.subwords import trained_model
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 AS_OF = "2024-03-03"
@@ -41,6 +42,8 @@ SHOP = Shop(
     max_history=4,
 )
 """Everybody's shop of the golden folders; its raw rows stand in `raw.jsonl` as they are after reading a file."""
+LEARNT_TEXTS = ("desk lamp", "red lamp", "red desk")
+"""What the tokenizer of `item_features` was learnt from: 2 to 257 are bytes, then come the pieces of these words."""
 
 Read = Callable[[str], DataFrame]
 
@@ -65,7 +68,9 @@ BUILDS: dict[str, Callable[[Read], DataFrame]] = {
     ),
     "interactions": lambda read: interactions_from_events(read("events"), read("vocabularies"), SHOP.event_weights),
     "histories": lambda read: histories_from_events(read("events"), read("vocabularies"), SHOP.max_history),
-    "item_features": lambda read: item_features_from(read("items"), read("vocabularies"), AS_OF),
+    "item_features": lambda read: item_features_from(
+        read("items"), read("vocabularies"), trained_model(LEARNT_TEXTS), AS_OF
+    ),
     "user_features": lambda read: user_features_from(read("users"), read("vocabularies")),
 }
 
