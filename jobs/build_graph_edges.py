@@ -24,7 +24,9 @@ from jobs.partitions import build_partition, read_partition
 HALF_LIFE_DAYS = 30
 """An event of a month ago says half of what one of today does."""
 SHRINKAGE = 5
-"""Items that met this often get half of their cosine: two items that met once met by chance."""
+"""Items that met this often get half of their cosine."""
+MIN_MEETINGS = 2
+"""Two items that met once met by chance; and these are most pairs."""
 NEIGHBOURS_PER_ITEM = 50
 """Edges of a kind that leave an item; the weakest of more would add bytes and no taste."""
 _PARTS_OF_WEIGHT = 1_000_000_000
@@ -90,8 +92,9 @@ def item_item_edges(histories: DataFrame, item_features_path: str) -> DataFrame:
     histories = histories.select("item_indices", "event_times", "session_starts")
     items = _by_kind(_summed(histories.mapInArrow(items_of, ITEM_DDL), "item_index"))
     pairs = _by_kind(_summed(histories.mapInArrow(pairs_of, PAIR_DDL), "item_index", "other_index"))
+    pairs = pairs.where(F.col("num_meetings") >= MIN_MEETINGS)
     for index, total in (("item_index", "num_item"), ("other_index", "num_other")):
-        totals = items.select("kind", F.col("item_index").alias(index), F.col("num_together").alias(total))
+        totals = items.select("kind", F.col("item_index").alias(index), F.col("num_meetings").alias(total))
         pairs = pairs.join(F.broadcast(totals), on=["kind", index], how="inner")
     both_ways = F.array(
         *(F.struct(F.col(source).alias("source_index"), F.col(target).alias("target_index"))
@@ -107,10 +110,10 @@ def item_item_edges(histories: DataFrame, item_features_path: str) -> DataFrame:
 
 
 def shrunk_cosine() -> Column:
-    """n_ij / sqrt(n_i n_j) x n_ij / (n_ij + shrinkage), of num_together, num_item and num_other: in (0, 1)."""
-    together = F.col("num_together")
-    cosine = together / F.sqrt(F.col("num_item") * F.col("num_other"))
-    return cosine * together / (together + SHRINKAGE)
+    """n_ij / sqrt(n_i n_j) x n_ij / (n_ij + shrinkage), of num_meetings, num_item and num_other: in (0, 1)."""
+    meetings = F.col("num_meetings")
+    cosine = meetings / F.sqrt(F.col("num_item") * F.col("num_other"))
+    return cosine * meetings / (meetings + SHRINKAGE)
 
 
 def _summed(counts: DataFrame, *key: str) -> DataFrame:
@@ -118,10 +121,10 @@ def _summed(counts: DataFrame, *key: str) -> DataFrame:
 
 
 def _by_kind(counts: DataFrame) -> DataFrame:
-    """A row per kind in place of a column; counts of 0 are left out."""
+    """A row per kind in place of a column."""
     names = [name for name in counts.columns if name not in KINDS]
-    of_kinds = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(kind).alias("num_together")) for kind in KINDS))
-    return counts.select(*names, F.inline(of_kinds)).where(F.col("num_together") > 0)
+    of_kinds = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(kind).alias("num_meetings")) for kind in KINDS))
+    return counts.select(*names, F.inline(of_kinds))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -21,8 +21,8 @@ from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX
 
 WINDOW_DAYS = 7
 """A week: what belongs to one errand, also when it takes two trips."""
-MAX_VISITS = 50
-"""Beyond it, more pairs say more of a reseller than of taste: 50 are 1,225 pairs already."""
+MAX_VISITS = 30
+"""They make 435 pairs, which is most of what a night pays for; more say more of a reseller than of a taste."""
 USERS_AT_ONCE = 1024
 """Bounds the pairs that a Python worker holds."""
 
@@ -34,7 +34,11 @@ _SECONDS_PER_DAY = 86_400
 
 
 class Visits(NamedTuple):
-    """Items that a group met: a session, or a user. Groups stand together, in order of time. Shape (num_visits,)."""
+    """Items that groups met, which are sessions or users. A group's stand together, in order of time.
+
+    Attributes:
+        items: places among the items at hand. Each of shape (num_visits,).
+    """
 
     groups: np.ndarray
     items: np.ndarray
@@ -52,29 +56,36 @@ def counted(
 
 def item_counts(histories: pa.RecordBatch) -> pa.RecordBatch:
     """How many sessions and how many users hold each item, among the visits that take part in pairs."""
-    sessions, users = _visits(histories)
-    items, of_sessions = np.unique(sessions.items, return_counts=True)
-    # A session takes part with at least what its user does, so that its items are all there are.
-    of_users = _counts_at(items, np.unique(np.stack([users.groups, users.items]), axis=1)[1])
-    return _record_batch({"item_index": items}, [of_sessions, of_users, of_users])
+    items, sessions, users = _visits(histories)
+    of_sessions = np.bincount(sessions.items, minlength=len(items))
+    of_users = np.bincount(np.unique(users.groups * len(items) + users.items) % len(items), minlength=len(items))
+    # A session takes part with at least what its user does, so that no item has users and no sessions.
+    held = np.flatnonzero(of_sessions)
+    return _record_batch({"item_index": items[held]}, [of_sessions[held], of_users[held], of_users[held]])
 
 
 def pair_counts(histories: pa.RecordBatch, item_features_path: str) -> pa.RecordBatch:
     """How often two items meet, `item_index` below `other_index`. Those that never do are left out."""
-    sessions, users = _visits(histories)
-    domains = item_domains(item_features_path)
-    size = 1 + max(sessions.items.max(initial=0), users.items.max(initial=0), len(domains) - 1)
-    domains = np.pad(domains, (0, size - len(domains)), constant_values=PADDING_INDEX)
-    earlier, later = _pairs(sessions)
-    in_sessions = _pair_keys(sessions, earlier, later, size)
+    items, sessions, users = _visits(histories)
+    domains = domains_of(items, item_features_path)
+    in_sessions = _pair_keys(sessions, *_pairs(sessions), len(items))
     earlier, later = _pairs(users)
     is_near = users.seconds[later] - users.seconds[earlier] <= WINDOW_DAYS * _SECONDS_PER_DAY
     of_earlier, of_later = domains[users.items[earlier]], domains[users.items[later]]
     is_across = (of_earlier != of_later) & (np.minimum(of_earlier, of_later) >= FIRST_VALUE_INDEX)
-    near, across = (_pair_keys(users, earlier[chosen], later[chosen], size) for chosen in (is_near, is_across))
-    pairs = np.unique(np.concatenate([in_sessions, near, across]))
-    columns = {"item_index": pairs // size, "other_index": pairs % size}
-    return _record_batch(columns, [_counts_at(pairs, keys) for keys in (in_sessions, near, across)])
+    near, across = (_pair_keys(users, earlier[chosen], later[chosen], len(items)) for chosen in (is_near, is_across))
+    pairs, places = np.unique(np.concatenate([in_sessions, near, across]), return_inverse=True)
+    of_kinds = np.split(places, np.cumsum([len(in_sessions), len(near)]))
+    low, high = np.divmod(pairs, max(1, len(items)))
+    columns = {"item_index": items[low], "other_index": items[high]}
+    return _record_batch(columns, [np.bincount(places, minlength=len(pairs)) for places in of_kinds])
+
+
+def domains_of(items: np.ndarray, item_features_path: str) -> np.ndarray:
+    """The domain_index of items, PADDING_INDEX for those without features."""
+    domains = item_domains(item_features_path)
+    is_inside = items < len(domains)
+    return np.where(is_inside, domains[np.where(is_inside, items, PADDING_INDEX)], PADDING_INDEX)
 
 
 @lru_cache(maxsize=2)
@@ -87,28 +98,28 @@ def item_domains(item_features_path: str) -> np.ndarray:
     return domains
 
 
-def _visits(histories: pa.RecordBatch) -> tuple[Visits, Visits]:
-    """By session, with each item once; by user, with each item once a day. The latest MAX_VISITS of each."""
+def _visits(histories: pa.RecordBatch) -> tuple[np.ndarray, Visits, Visits]:
+    """The indices of the items that are met; visits by session, with an item once; by user, with an item once a day."""
     lengths = pc.list_value_length(histories["item_indices"]).to_numpy()
-    items, seconds, starts = (
+    indices, seconds, starts = (
         histories[name].flatten().to_numpy().astype(np.int64)
         for name in ("item_indices", "event_times", "session_starts")
     )
     users = np.repeat(np.arange(len(lengths)), lengths)
     starts[np.diff(users, prepend=-1) > 0] = 1
-    is_known = items >= FIRST_VALUE_INDEX
-    by_session = Visits(*(column[is_known] for column in (np.cumsum(starts), items, seconds)))
-    by_user = Visits(users[is_known], by_session.items, by_session.seconds)
-    once_a_session = np.zeros_like(by_session.seconds)
-    return _latest_once(by_session, once_a_session), _latest_once(by_user, by_user.seconds // _SECONDS_PER_DAY)
+    is_known = indices >= FIRST_VALUE_INDEX
+    sessions, users, seconds = (column[is_known] for column in (np.cumsum(starts), users, seconds))
+    # Places among the items at hand are small numbers, so that a pair and its group fit into one of 64 bits.
+    items, places = np.unique(indices[is_known], return_inverse=True)
+    days = seconds // _SECONDS_PER_DAY
+    by_session = _latest_once(Visits(sessions, places, seconds), len(items), np.zeros_like(days))
+    return items, by_session, _latest_once(Visits(users, places, seconds), len(items), days)
 
 
-def _latest_once(visits: Visits, days: np.ndarray) -> Visits:
+def _latest_once(visits: Visits, num_items: int, days: np.ndarray) -> Visits:
     """Of each group, item and day the last visit, and of these each group's latest MAX_VISITS."""
-    order = np.lexsort((np.arange(len(days)), days, visits.items, visits.groups))
-    keys = np.stack([visits.groups, visits.items, days])[:, order]
-    is_last = np.append((keys[:, 1:] != keys[:, :-1]).any(axis=0), True)[: len(order)]
-    kept = np.sort(order[is_last])
+    keys = (visits.groups * num_items + visits.items) * (days.max(initial=0) + 1) + days
+    kept = np.sort(len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1])
     groups = visits.groups[kept]
     num_later = np.searchsorted(groups, groups, side="right") - 1 - np.arange(len(groups))
     return Visits(*(column[kept[num_later < MAX_VISITS]] for column in visits))
@@ -126,17 +137,12 @@ def _pairs(visits: Visits) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(earlier), np.concatenate(later)
 
 
-def _pair_keys(visits: Visits, earlier: np.ndarray, later: np.ndarray, size: int) -> np.ndarray:
-    """One number per pair of items and group that holds it: the lower item x `size` + the higher."""
+def _pair_keys(visits: Visits, earlier: np.ndarray, later: np.ndarray, num_items: int) -> np.ndarray:
+    """One number per pair of items and group that holds it: the lower item x `num_items` + the higher."""
     low = np.minimum(visits.items[earlier], visits.items[later])
     high = np.maximum(visits.items[earlier], visits.items[later])
-    of_groups = np.unique(np.stack([visits.groups[earlier], low * size + high]), axis=1)
-    return np.asarray(of_groups[1])
-
-
-def _counts_at(places: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """How often each of `places`, which are sorted, stands among `values`, which are all of them."""
-    return np.bincount(np.searchsorted(places, values), minlength=len(places))
+    once = np.unique((visits.groups[earlier] * num_items + low) * num_items + high)
+    return np.asarray(once % max(1, num_items**2))
 
 
 def _record_batch(columns: dict[str, np.ndarray], counts: list[np.ndarray]) -> pa.RecordBatch:

@@ -127,15 +127,20 @@ def test_a_window_reaches_across_sessions_and_no_farther(spark: SparkSession, fe
 
 
 def test_departments_meet_through_users_at_any_time(spark: SparkSession, features_path: str) -> None:
-    histories = histories_of(spark, [Event(LAMP, 300), Event(MUG, 200), Event(BOOK, 2)], [Event(BOOK, 3)])
+    events = [Event(LAMP, 300), Event(MUG, 200), Event(BOOK, 2)]
+    histories = histories_of(spark, events, events, [Event(BOOK, 3)])
     found = edges_of(graph.item_item_edges(histories, features_path), "cross_domain")
-    assert_weights(found, both_ways({(LAMP, BOOK): weight(1, 1, 2), (MUG, BOOK): weight(1, 1, 2)}))
+    assert_weights(found, both_ways({(LAMP, BOOK): weight(2, 2, 3), (MUG, BOOK): weight(2, 2, 3)}))
+
+
+def test_items_that_met_once_met_by_chance(spark: SparkSession, features_path: str) -> None:
+    assert graph.item_item_edges(histories_of(spark, [Event(LAMP, 1), Event(BOOK, 1, 0)]), features_path).count() == 0
 
 
 def test_a_shrunk_cosine_is_over_0_and_under_1(spark: SparkSession) -> None:
     counts = (1, 2, 3, 1_000, 2_000_000_000)
     rows = [(t, i, o) for t in counts for i in counts for o in counts if t <= min(i, o)]
-    frame = spark.createDataFrame(rows, "num_together bigint, num_item bigint, num_other bigint")
+    frame = spark.createDataFrame(rows, "num_meetings bigint, num_item bigint, num_other bigint")
     found = [(tuple(row)[:3], row["weight"]) for row in frame.withColumn("weight", graph.shrunk_cosine()).collect()]
     assert all(0 < value < 1 and isclose(value, weight(*row)) for row, value in found), found
 
@@ -144,7 +149,8 @@ def test_equal_edges_are_kept_by_item_index(
     spark: SparkSession, features_path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(graph, "NEIGHBOURS_PER_ITEM", 2)
-    histories = histories_of(spark, [Event(BOOK, 1), Event(RUG, 1, 0), Event(MUG, 1, 0), Event(LAMP, 1, 0)])
+    events = [Event(BOOK, 1), Event(RUG, 1, 0), Event(MUG, 1, 0), Event(LAMP, 1, 0)]
+    histories = histories_of(spark, events, events)
     found = edges_of(graph.item_item_edges(histories, features_path), "session")
     assert set(found) == {
         (LAMP, MUG),
@@ -161,7 +167,8 @@ def test_equal_edges_are_kept_by_item_index(
 def test_only_the_latest_visits_take_part(spark: SparkSession, features_path: str) -> None:
     old = [Event(LAMP, 3, 0), Event(MUG, 3, 0)]
     many = [Event(10 + place, 2, 0) for place in range(item_pairs.MAX_VISITS - 1)]
-    found = edges_of(graph.item_item_edges(histories_of(spark, [*old, *many]), features_path), "window")
+    histories = histories_of(spark, [*old, *many], [*old, *many])
+    found = edges_of(graph.item_item_edges(histories, features_path), "window")
     assert not any(LAMP in pair for pair in found)
     assert (MUG, 10) in found
 
@@ -185,15 +192,15 @@ def test_a_partition_is_built_from_the_tables_of_its_day(spark: SparkSession, ni
         "event_times": [NIGHT_END - 86_400, NIGHT_END - 60],
         "session_starts": [1, 0],
     }
-    write_rows(night, HISTORIES, [history])
+    write_rows(night, HISTORIES, [history, {**history, "user_index": 3}])
     write_rows(night, VOCABULARIES, [{"field": f, "value": v, "index": i} for f, v, i in TYPES])
     graph.build_graph_edges(spark, night, AS_OF)
     rows = night.lake.read(GRAPH_EDGES, AS_OF).to_pylist()
     pairs = {
         kind: {(r["source_index"], r["target_index"]) for r in rows if r["kind"] == kind} for kind in GRAPH_EDGE_KINDS
     }
-    items = set(permutations((LAMP, BOOK)))
-    assert pairs == {"user_item": {(2, LAMP), (2, BOOK)}, "session": items, "window": items, "cross_domain": items}
+    items, tastes = set(permutations((LAMP, BOOK))), {(2, LAMP), (2, BOOK), (3, LAMP), (3, BOOK)}
+    assert pairs == {"user_item": tastes, "session": items, "window": items, "cross_domain": items}
 
 
 def test_without_histories_of_the_day_there_is_no_graph(spark: SparkSession, night: Night) -> None:
