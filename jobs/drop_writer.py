@@ -1,0 +1,66 @@
+"""Writes rows as daily drops of JSON lines, in executors, one day at a time and never half a file."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import fs
+from pyspark.sql import DataFrame
+
+from expectations.drops import DropFolder
+from expectations.shop import RawFile
+from jobs.inspect_drops import sha256_of
+
+
+def write_drops(rows: DataFrame, drops: DropFolder, raw: RawFile) -> int:
+    """Writes each day's rows to the place of that day's drop. Returns how many drops were not there already.
+
+    Args:
+        rows: `ds`, and `raw`, a JSON object. The lines of a drop stand in the order of their text.
+    """
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for ds, lines in groupby(_rows(batches), key=lambda row: row[0]):
+            is_new = _write_drop(drops.path(raw, ds), (line for _, line in lines))
+            yield pa.RecordBatch.from_pydict({"ds": [ds], "is_new": [is_new]})
+
+    days = rows.select("ds", "raw").repartition("ds").sortWithinPartitions("ds", "raw")
+    return days.mapInArrow(write, "ds string, is_new boolean").where("is_new").count()
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str]]:
+    for batch in batches:
+        yield from zip(batch["ds"].to_pylist(), batch["raw"].to_pylist(), strict=True)
+
+
+def _write_drop(path: str, lines: Iterable[str]) -> bool:
+    filesystem, target = fs.FileSystem.from_uri(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        whole = Path(scratch) / "drop"
+        with whole.open("wb") as file:
+            # Without the time of writing and the name, the same lines are the same bytes.
+            text = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.endswith(".gz") else file
+            text.writelines(f"{line}\n".encode() for line in lines)
+            text.close()
+        is_there = filesystem.get_file_info(target).type == fs.FileType.File
+        if is_there and sha256_of(path) == sha256_of(str(whole)):
+            return False
+        _put(whole, filesystem, target)
+    return True
+
+
+def _put(whole: Path, filesystem: fs.FileSystem, target: str) -> None:
+    filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+    # A local file is written beside its place and renamed; an object store's put is atomic by itself.
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    place = f"{target}.tmp" if is_local else target
+    with whole.open("rb") as source, filesystem.open_output_stream(place, compression=None) as stream:
+        shutil.copyfileobj(source, stream)
+    if is_local:
+        filesystem.move(place, target)

@@ -1,0 +1,163 @@
+"""Splits a downloaded log into the daily drops that a shop file describes.
+
+    python -m jobs.split_days --shop retailrocket --log ../shared/data/retailrocket/events.parquet
+
+Public data sets come as one file, while a night reads one drop a day. Reads the log (CSV, JSON lines or Parquet, by its
+name) with the shop file's columns, time format and zone, and writes each day's rows, as JSON lines, to where `[events]`
+looks for them: under `{root}/raw` for the shops that ship. Rows without a readable time go with the first day, so that
+`jobs.ingest` counts them in `quarantine`. `--items` is a catalogue that knows no days; it is told with the first one.
+
+A log that has each user's order but no times (`--order-column`, `--last-day`) gets days: every user's last event falls
+on the last day, the one before it a day earlier, and so on. The days are made, their order is not; with
+`horizon_days = 1` the backtest then judges each user's last event. The made days are written in the column that the
+shop maps to `event_time`.
+
+Safe to run again: a drop's bytes depend on the log alone, and a drop that is there with these bytes is left alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from expectations.drops import DropFolder
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.shop import RawFile, Shop
+from expectations.spark_session import session_from_environment
+from expectations.tables import NightError, ds_from_text
+from jobs.drop_writer import write_drops
+from jobs.ingest_plan import raw_files, required_columns
+from jobs.inspect_drops import found_file, inspect_files
+from jobs.raw_rows import read_raw_rows
+from jobs.row_rules import mapped_time, with_texts
+
+_FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MadeDays:
+    """How days are made for a log that only has an order.
+
+    Attributes:
+        order_column: a number that grows from each user's first event to the last.
+        last_day: of every user's last event.
+    """
+
+    order_column: str
+    last_day: str
+
+
+def split_days(
+    spark: SparkSession, night: Night, log: Path, items: Path | None = None, made_days: MadeDays | None = None
+) -> int:
+    """Writes the drops. Returns how many were written; the others were there already.
+
+    Raises:
+        NightError: the log cannot be read, has not the columns that the shop maps, or no row has a readable time.
+    """
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = _dated(_rows(spark, night.shop, "events", log, Path(scratch), made_days), night.shop.events)
+        span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
+        first, last, num_rows, num_undated = span
+        if first is None:
+            raise NightError(
+                f"{log}: none of its {num_rows} rows has a time that reads as {night.shop.events.time_format!r}. "
+                "Correct `time_format` or `event_time` under [events]."
+            )
+        logger.info("log: path=%s rows=%d from=%s to=%s without_time=%d", log, num_rows, first, last, num_undated)
+        written = write_drops(rows.fillna({"ds": first}), drops, night.shop.events)
+        if items is not None:
+            catalogue = _rows(spark, night.shop, "items", items, Path(scratch))
+            written += write_drops(catalogue.withColumn("ds", F.lit(first)), drops, raw_files(night.shop)["items"])
+    logger.info("split: shop=%s from=%s to=%s drops_written=%d", night.shop.name, first, last, written)
+    return written
+
+
+def _rows(
+    spark: SparkSession, shop: Shop, kind: str, log: Path, scratch: Path, made_days: MadeDays | None = None
+) -> DataFrame:
+    """`values` and `raw` of every row."""
+    raw = raw_files(shop).get(kind)
+    if raw is None or raw.format != "json":
+        said = f"has no [{kind}]" if raw is None else f"says format = {raw.format!r} under [{kind}]"
+        raise NightError(f'shop {shop.name} {said}; drops are written for a [{kind}] with format = "json".')
+    suffix = next((s for s in log.suffixes if s in _FORMATS), None)
+    if suffix is None:
+        raise NightError(f"{log}: the name must hold one of {', '.join(_FORMATS)}, so that it is clear how to read it.")
+    if not log.is_file():
+        raise NightError(f"There is no file {log}. Download it first; the shop file names its source.")
+    file = found_file(kind, "", str(_without_nanoseconds(log, scratch)), _FORMATS[suffix])
+    assert file is not None, log
+    required = set(required_columns(shop)[kind])
+    if made_days:
+        required = required - {raw.columns["event_time"]} | {made_days.order_column}
+    found = inspect_files(spark, [file], {kind: sorted(required)})
+    rows = read_raw_rows(spark, replace(raw, format=file.format), found)
+    return _with_made_days(rows, raw, made_days) if made_days else rows
+
+
+def _without_nanoseconds(log: Path, scratch: Path) -> Path:
+    """The log, or a copy whose times count microseconds: pandas writes nanoseconds, which Spark cannot read."""
+    if log.suffix != ".parquet":
+        return log
+    schema = pq.read_schema(log)
+    kinds = [pa.timestamp("us", f.type.tz) if pa.types.is_timestamp(f.type) else f.type for f in schema]
+    if kinds == schema.types:
+        return log
+    readable = pa.schema([field.with_type(kind) for field, kind in zip(schema, kinds, strict=True)])
+    copy = scratch / log.name
+    with pq.ParquetWriter(copy, readable) as writer:
+        for batch in pads.dataset(log).to_batches():
+            writer.write_table(pa.Table.from_batches([batch]).cast(readable, safe=False))
+    return copy
+
+
+def _dated(rows: DataFrame, raw: RawFile) -> DataFrame:
+    """`ds`, null when the time cannot be read, and `raw`."""
+    texts = with_texts(rows, [raw.columns["event_time"]])
+    return texts.select(F.to_date(mapped_time(raw, "event_time")).cast("string").alias("ds"), "raw")
+
+
+def _with_made_days(rows: DataFrame, raw: RawFile, made: MadeDays) -> DataFrame:
+    user = F.try_element_at("values", F.lit(raw.columns["user_id"]))
+    order = F.try_element_at("values", F.lit(made.order_column)).try_cast("double")
+    from_last = F.row_number().over(Window.partitionBy("user").orderBy(F.desc("order"), "raw")) - 1
+    ranked = rows.withColumn("user", user).withColumn("order", order).withColumn("from_last", from_last)
+    day = F.date_format(F.date_sub(F.lit(made.last_day).cast("date"), F.col("from_last")), raw.time_format)
+    made_column = raw.columns["event_time"]
+    others = F.map_filter("values", lambda name, _: name != made_column)
+    values = F.map_concat(others, F.create_map(F.lit(made_column), day))
+    return ranked.select("ds", values.alias("values"), F.coalesce(F.to_json(values), "raw").alias("raw"))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Splits `--log` for `--shop`."""
+    parser = night_parser(__doc__)
+    parser.add_argument("--log", required=True, type=Path, help="the downloaded events: .csv, .json or .parquet")
+    parser.add_argument("--items", type=Path, help="a catalogue without days; it is told with the first one")
+    parser.add_argument("--order-column", help="for a log without times: grows from a user's first event to the last")
+    parser.add_argument("--last-day", help="with --order-column: the day of every user's last event")
+    arguments = parser.parse_args(argv)
+    if (arguments.order_column is None) != (arguments.last_day is None):
+        raise NightError("--order-column and --last-day go together: an order needs a day to end on.")
+    made_days = MadeDays(arguments.order_column, ds_from_text(arguments.last_day)) if arguments.last_day else None
+    # The log says which days there are, whatever DS may hold.
+    arguments.ds = "9999-12-31"
+    split_days(session_from_environment("split_days"), night_from(arguments), arguments.log, arguments.items, made_days)
+
+
+if __name__ == "__main__":
+    run_program(main)
