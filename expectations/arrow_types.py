@@ -8,6 +8,7 @@ from expectations.tables import Table
 
 _ARROW_TYPES = {
     "string": pa.string(),
+    "binary": pa.binary(),
     "int": pa.int32(),
     "bigint": pa.int64(),
     "float": pa.float32(),

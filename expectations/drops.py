@@ -30,6 +30,10 @@ class DropFolder:
         """Where the file of `ds` lies or would lie; absolute."""
         return self._filled(raw.path, ds)
 
+    def image_folder(self, raw: RawFile, ds: str) -> str:
+        """Where the picture paths of the items file of `ds` start; absolute."""
+        return self._filled(raw.image_folder, ds)
+
     def exists(self, raw: RawFile, ds: str) -> bool:
         """Whether the file of `ds` is there, written to its end or not."""
         return _info(self.path(raw, ds)).type == fs.FileType.File

@@ -285,12 +285,13 @@ ITEM_FEATURES = _lake(
     ),
     "jobs.build_item_features",
 )
+IMAGE_STATUSES = ("decoded", "absent", "unreadable")
 ITEM_IMAGES = _lake(
     "item_images",
     "item_index",
     (
         Column("item_index", "int"),
-        Column("status", "string", comment="decoded; absent: no file at that path; unreadable: no whole picture"),
+        Column("status", "string", comment="of IMAGE_STATUSES; absent: no file there; unreadable: no whole picture"),
         Column("pixels", "binary", nullable=True, comment="image_size x image_size x 3 bytes: rows from the top, RGB"),
         Column("source", "string", comment="path, size and time of the file, so that the same file is decoded once"),
     ),

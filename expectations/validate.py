@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
+from expectations.content_checks import item_image_checks, min_images
 from expectations.data_docs import publish_data_docs
 from expectations.feature_checks import (
     history_checks,
@@ -43,12 +44,14 @@ CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
     "interactions": interaction_checks,
     "histories": history_checks,
     "item_features": item_feature_checks,
+    "item_images": item_image_checks,
     "user_features": user_feature_checks,
     "user_recommendations": user_recommendation_checks,
     "similar_items": similar_item_checks,
 }
 MIN_ROWS: dict[str, Callable[[Night, Table, str], int]] = {
     "events": min_events,
+    "item_images": min_images,
     "user_recommendations": min_listed_rows,
     "similar_items": min_listed_rows,
 }

@@ -62,7 +62,8 @@ def tokenizers_from(items: DataFrame, num_items: int) -> DataFrame:
     sample = items.where(is_sampled).select(F.struct("item_id", *texts).alias("item"))
     # An aggregate of everything is one row, of nothing as well.
     whole = sample.agg(F.array_sort(F.collect_list("item")).alias("items"))
-    return whole.select(F.arrow_udf(_trained, "binary", F.ArrowUDFType.SCALAR)("items").alias("model"))
+    train = F.arrow_udf(_trained, "binary")  # type: ignore[call-overload]  # stubs want what the code warns about
+    return whole.select(train("items").alias("model"))
 
 
 def _plain(name: str) -> Column:
@@ -71,7 +72,8 @@ def _plain(name: str) -> Column:
     def cut(raw: pa.Array) -> pa.Array:
         return pa.array([plain_text(text, limit) for text in raw.to_pylist()], pa.string())
 
-    return F.arrow_udf(cut, "string", F.ArrowUDFType.SCALAR)(F.substring(name, 1, MAX_RAW_CHARACTERS)).alias(name)
+    plain = F.arrow_udf(cut, "string")  # type: ignore[call-overload]  # stubs want what the code warns about
+    return plain(F.substring(name, 1, MAX_RAW_CHARACTERS)).alias(name)
 
 
 def _trained(samples: pa.Array) -> pa.Array:

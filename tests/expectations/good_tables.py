@@ -127,6 +127,9 @@ def _features() -> dict[str, Rows]:
             "age_days": 9,
         }
 
+    def image(item_index: int, status: str, pixels: bytes | None) -> dict[str, Any]:
+        return {"item_index": item_index, "status": status, "pixels": pixels, "source": f"{item_index}.png 9 1"}
+
     def user(user_index: int) -> dict[str, Any]:
         unknown = {"age_bucket_index": 1, "gender_index": 1, "country_index": 1, "interest_indices": []}
         return {"user_index": user_index, **unknown}
@@ -136,6 +139,12 @@ def _features() -> dict[str, Rows]:
         "interactions": [met(2, 2), met(2, 3), met(3, 4)],
         "histories": [history(2, [2, 3]), history(3, [4])],
         "item_features": [item(index) for index in range(2, 7)],
+        "item_images": [
+            image(2, "decoded", bytes(64 * 64 * 3)),
+            image(3, "absent", None),
+            image(4, "unreadable", None),
+            image(5, "decoded", bytes(64 * 64 * 3)),
+        ],
         "user_features": [user(index) for index in range(2, 5)],
     }
 

@@ -121,6 +121,21 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("description_token_indices_is_known", "description_token_indices=[3]"),
         ],
     ),
+    "item_images": (
+        [
+            (0, {"pixels": bytes(64 * 64)}),
+            (1, {"pixels": b"", "source": " "}),
+            (2, {"item_index": 1}),
+            (3, {"pixels": None, "status": "lost"}),
+        ],
+        [
+            ("pixels_are_whole", "item_index=2 status=decoded"),
+            ("pixels_are_whole", "item_index=3 status=absent"),
+            ("source_is_not_empty", "item_index=3"),
+            ("expect_column_values_to_be_between(item_index)", "1"),
+            ("expect_column_values_to_be_in_set(status)", "lost"),
+        ],
+    ),
     "user_features": (
         [(0, {"user_index": 1}), (1, {"gender_index": 2}), (2, {"interest_indices": [2]})],
         [
