@@ -101,7 +101,7 @@ EVENTS = _lake(
         Column("domain", "string", comment="the shop's department: one catalogue may hold several"),
     ),
     "jobs.ingest",
-    "One row per accepted line of the drop of `ds`. Identical lines count once.",
+    "One row per accepted line of the drop of `ds`. Lines that agree in the shop's `duplicate_key` count once.",
 )
 QUARANTINE = _lake(
     "quarantine",
@@ -168,6 +168,7 @@ USERS = _lake(
     (
         Column("user_id", "string"),
         *_USER_ATTRIBUTES,
+        Column("first_seen", "string", comment="the first ds that spoke of the user"),
         Column("last_active", "string", nullable=True, comment="ds of the user's last event; null without any"),
     ),
     "jobs.build_users",

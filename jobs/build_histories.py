@@ -1,7 +1,7 @@
 """Builds `histories`: each user's latest events up to a day, in time order, as indices.
 
-Reads `events` up to the day and its `vocabularies`. Purchases that came back whole are left out. Safe to re-run: the
-partition is replaced, or left alone when nothing changed.
+Reads the `recent_events` of the day's anchor, and the `events` since. Purchases that came back whole are left out. Safe
+to re-run: the partition is replaced, or left alone when nothing changed.
 """
 
 from __future__ import annotations
@@ -10,57 +10,93 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.window import Window
 
 from expectations.lake import Version
 from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
-from expectations.tables import EVENTS, HISTORIES, VOCABULARIES
-from jobs.partitions import build_partition, log_versions, read_log, read_partition
-from jobs.returned_purchases import without_returns
-from jobs.vocabulary_index import with_index
+from expectations.tables import (
+    EVENT_TYPES,
+    EVENTS,
+    FIRST_VALUE_INDEX,
+    HISTORIES,
+    PAIR_TOTALS,
+    RECENT_EVENTS,
+    VOCABULARIES,
+)
+from jobs.build_pair_totals import PAIR, added_up, came_back, indexed, may_come_back, totals_of_events
+from jobs.build_recent_events import recent_events_up_to
+from jobs.partitions import read_partition
+from jobs.past import Past, build_of_past
+
+SESSION_PAUSE_MINUTES = 30
+"""Where a shop names no sessions: a longer pause ends one, as web analytics has it."""
+_PURCHASE_INDEX = FIRST_VALUE_INDEX + EVENT_TYPES.index("purchase")
 
 
-def build_histories(spark: SparkSession, night: Night, as_of: str) -> Version:
-    """Builds the partition `as_of`."""
-    lake = night.lake
-    return build_partition(
-        night,
-        HISTORIES,
-        as_of,
-        [lake.require(VOCABULARIES, as_of), *log_versions(lake, EVENTS, as_of)],
-        [night.shop.max_history],
-        lambda: histories_from_events(
-            read_log(spark, lake, EVENTS, as_of),
-            read_partition(spark, lake, VOCABULARIES, as_of),
-            night.shop.max_history,
-        ),
+def build_histories(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        is_anchor = past.until == past.anchor
+        recent = (
+            read_partition(spark, night.lake, RECENT_EVENTS, past.until)
+            if is_anchor
+            else recent_events_up_to(spark, night, past)
+        )
+        return histories_from(recent, returned_pairs(spark, night, past))
+
+    return build_of_past(night, past, HISTORIES, rows)
+
+
+def returned_pairs(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+    """`user_index`, `item_index` of the purchases that came back whole, all of them."""
+    anchor_totals = read_partition(spark, night.lake, PAIR_TOTALS, past.anchor)
+    if past.until == past.anchor:
+        return anchor_totals.where(came_back()).select(*PAIR)
+    # Only a pair that was doubtful at the anchor, or of which something came back since, can be one: these are few.
+    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
+    events = indexed(past.read(spark, EVENTS, after=past.anchor), vocabularies)
+    since, took_back = totals_of_events(events), events.where(F.col("quantity") <= 0)
+    doubtful = anchor_totals.where(may_come_back()).select(*PAIR).unionByName(took_back.select(*PAIR))
+    doubtful = doubtful.distinct()
+    parts = [part.join(doubtful, on=list(PAIR), how="left_semi") for part in (anchor_totals, since)]
+    totals = added_up(*parts)
+    return totals.where(came_back()).select(*PAIR)
+
+
+def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
+    """One row per user of `recent` with an event that counts.
+
+    Args:
+        recent: `user_index` and `entries`, in order.
+        returned: `user_index`, `item_index` of pairs whose purchases do not count.
+    """
+    by_user = returned.groupBy("user_index").agg(F.collect_set("item_index").alias("returned"))
+    kept = recent.join(by_user, on="user_index", how="left").select(
+        "user_index", _without_returned(F.col("entries"), F.col("returned")).alias("entries")
+    )
+    entries = F.col("entries")
+    return (
+        kept.where(F.size(entries) > 0)
+        .select(
+            "user_index",
+            F.col("entries.item_index").alias("item_indices"),
+            F.col("entries.event_type_index").alias("event_type_indices"),
+            gap_buckets(F.col("entries.seconds")).alias("gap_buckets"),
+            F.col("entries.seconds").alias("event_times"),
+            session_starts(F.col("entries.seconds"), F.col("entries.session")).alias("session_starts"),
+            F.transform("entries.seconds", weekday).alias("weekdays"),
+        )
+        .sortWithinPartitions("user_index")
     )
 
 
-def histories_from_events(events: DataFrame, vocabularies: DataFrame, max_history: int) -> DataFrame:
-    """One row per user with an event that counts. Ties of time go by item_id, then by event type."""
-    latest_first = Window.partitionBy("user_id").orderBy(
-        F.desc("event_time"), F.desc("item_id"), F.desc("event_type"), F.desc("quantity")
-    )
-    latest = (
-        without_returns(events)
-        .withColumn("recency_rank", F.row_number().over(latest_first))
-        .where(F.col("recency_rank") <= max_history)
-        .withColumn("seconds", F.unix_timestamp("event_time"))
-    )
-    latest = with_index(latest, vocabularies, "item_id", "item_id", "item_index")
-    latest = with_index(latest, vocabularies, "event_type", "event_type", "event_type_index")
-    entry = F.struct((-F.col("recency_rank")).alias("place"), "item_index", "event_type_index", "seconds")
-    histories = latest.groupBy("user_id").agg(F.array_sort(F.collect_list(entry)).alias("entries"))
-    histories = with_index(histories, vocabularies, "user_id", "user_id", "user_index")
-    return histories.select(
-        "user_index",
-        F.col("entries.item_index").alias("item_indices"),
-        F.col("entries.event_type_index").alias("event_type_indices"),
-        gap_buckets(F.col("entries.seconds")).alias("gap_buckets"),
-        F.col("entries.seconds").alias("event_times"),
-    ).sortWithinPartitions("user_index")
+def _without_returned(entries: Column, returned: Column) -> Column:
+    def counts(entry: Column) -> Column:
+        is_purchase = entry["event_type_index"] == _PURCHASE_INDEX
+        return ~(is_purchase & F.array_contains(returned, entry["item_index"]))
+
+    return F.when(returned.isNull(), entries).otherwise(F.filter(entries, counts))
 
 
 def gap_buckets(seconds: Column) -> Column:
@@ -76,10 +112,27 @@ def gap_buckets(seconds: Column) -> Column:
     return F.transform(seconds, bucket)
 
 
+def session_starts(seconds: Column, sessions: Column) -> Column:
+    """1 where an entry opens a session: it names another than the one before, or follows it after a long pause."""
+
+    def starts(second: Column, place: Column) -> Column:
+        here, before = F.get(sessions, place), F.get(sessions, place - 1)
+        is_pause = second - F.get(seconds, place - 1) > 60 * SESSION_PAUSE_MINUTES
+        is_other = F.coalesce(here != before, is_pause)
+        return F.when((place == 0) | is_other, F.lit(1)).otherwise(F.lit(0))
+
+    return F.transform(seconds, starts)
+
+
+def weekday(seconds: Column) -> Column:
+    """1 for Monday to 7 for Sunday, in UTC; the first of January 1970 was a Thursday."""
+    return F.pmod(F.floor(seconds / 86_400) + 3, F.lit(7)) + 1
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `histories` of `--as-of`."""
     night, as_of = night_and_as_of(__doc__, argv)
-    build_histories(session_from_environment("build_histories"), night, as_of)
+    build_histories(session_from_environment("build_histories"), night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

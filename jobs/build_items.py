@@ -1,7 +1,8 @@
 """Builds `items`: the catalogue as it stood when a day ended.
 
-Reads `item_updates` and `events` up to the day, so a catalogue of the past never knows what came later. Each
-attribute is the last one that was told. Safe to re-run: the partition is replaced, or left alone when nothing changed.
+Reads the catalogue of the day that this one goes on from, and the `item_updates` and `events` since, so a catalogue of
+the past never knows what came later. Each attribute is the last one that was told. Safe to re-run: the partition is
+replaced, or left alone when nothing changed.
 
 Whether an item is for sale: with a `full` items file, when it is in the latest one, and its flag says so; with
 `changes`, by its last flag; without a file, when an event or update of the last `SOLD_WITHIN_DAYS` days spoke of it.
@@ -16,50 +17,58 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, days_before, night_from, night_parser, run_program
+from expectations.program import Night, days_before, night_and_as_of, run_program
 from expectations.shop import Shop
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
-from jobs.partitions import build_partition, log_versions, read_log
+from jobs.past import Past, base_day, build_of_past, read_base
 
 SOLD_WITHIN_DAYS = 365
 """A year: goods of a season come back, and a catalogue that nobody keeps should rather hold too much."""
 
-
-def build_items(spark: SparkSession, night: Night, as_of: str) -> Version:
-    """Builds the partition `as_of`."""
-    lake = night.lake
-    inputs = [*log_versions(lake, ITEM_UPDATES, as_of), *log_versions(lake, EVENTS, as_of)]
-    return build_partition(
-        night,
-        ITEMS,
-        as_of,
-        inputs,
-        [night.shop.items is not None, night.shop.items_file],
-        lambda: items_from_updates(
-            read_log(spark, lake, ITEM_UPDATES, as_of), read_log(spark, lake, EVENTS, as_of), night.shop, as_of
-        ),
-    )
+_ATTRIBUTES = ("title", "description", "category", "brand", "price", "image_path", "domain", "is_available")
 
 
-def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str) -> DataFrame:
-    """One row per item that any update or event up to `as_of` names."""
-    told = updates.groupBy("item_id").agg(
-        *(_last_known(name).alias(name) for name in ("title", "description", "brand", "price", "image_path", "domain")),
+def build_items(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        base = base_day(night, past, ITEMS)
+        return items_from_updates(
+            past.read(spark, ITEM_UPDATES, after=base),
+            past.read(spark, EVENTS, after=base),
+            night.shop,
+            past.until,
+            read_base(spark, night, ITEMS, base),
+        )
+
+    return build_of_past(night, past, ITEMS, rows)
+
+
+def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str, base: DataFrame) -> DataFrame:
+    """One row per item of `base`, the catalogue of an earlier day, or that an update or event since names."""
+    # What an earlier day knew of an item is as good as an update of that day.
+    told_on = updates.select("item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen"))
+    told_on = told_on.unionByName(base.select(*told_on.columns[:-1], F.col("last_seen").alias("seen")))
+    told = told_on.groupBy("item_id").agg(
+        *(_last_known(name).alias(name) for name in _ATTRIBUTES if name != "category"),
         _last_known("category", F.size("category") > 0).alias("category"),
-        _last_known("is_available").alias("flag"),
-        F.min("ds").alias("first_told"),
-        F.max("ds").alias("last_told"),
+        F.min("first_seen").alias("first_told"),
+        F.max("seen").alias("last_told"),
+        F.max("ds").alias("told_in"),
     )
     met = events.groupBy("item_id").agg(
         F.min("ds").alias("first_met"),
         F.max("ds").alias("last_met"),
-        F.max_by("domain", F.struct("ds", "domain")).alias("met_domain"),
+        F.min_by("domain", F.struct("ds", "domain")).alias("met_domain"),
     )
+    latest_file = F.broadcast(told_on.agg(F.max("ds").alias("latest_file")))
     return (
         told.join(met, on="item_id", how="full")
-        .withColumn("is_available", F.coalesce(_is_available(updates, shop, as_of), F.lit(False)))
+        .crossJoin(latest_file)
         .withColumn("first_seen", F.least("first_told", "first_met"))
+        .withColumn("last_seen", F.greatest("last_told", "last_met"))
+        .withColumn("is_available", F.coalesce(_is_available(shop, as_of), F.lit(False)))
         .withColumn("domain", F.coalesce("domain", "met_domain"))
         .withColumn("category", F.coalesce("category", F.array().cast("array<string>")))
         .select(*(name for name in ITEMS.column_names if name != "ds"))
@@ -67,13 +76,12 @@ def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of:
     )
 
 
-def _is_available(updates: DataFrame, shop: Shop, as_of: str) -> Column:
+def _is_available(shop: Shop, as_of: str) -> Column:
     if shop.items is None:
-        return F.greatest("last_told", "last_met") > days_before(as_of, SOLD_WITHIN_DAYS)
+        return F.col("last_seen") > days_before(as_of, SOLD_WITHIN_DAYS)
     if shop.items_file == "changes":
-        return F.col("flag")
-    latest_file = updates.agg(F.max("ds")).collect()[0][0]
-    return F.col("flag") & (F.col("last_told") == F.lit(latest_file))
+        return F.col("is_available")
+    return F.col("is_available") & (F.col("told_in") == F.col("latest_file"))
 
 
 def _last_known(name: str, is_known: Column | None = None) -> Column:
@@ -83,9 +91,9 @@ def _last_known(name: str, is_known: Column | None = None) -> Column:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `items` of `--ds`."""
-    night = night_from(night_parser(__doc__).parse_args(argv))
-    build_items(session_from_environment("build_items"), night, night.ds)
+    """Builds `items` of `--as-of`, from those of its anchor."""
+    night, as_of = night_and_as_of(__doc__, argv)
+    build_items(session_from_environment("build_items"), night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Builds `users`: everybody the shop knew when a day ended.
 
-Reads `user_updates` and `events` up to the day. Each attribute is the last one that was told. Safe to re-run: the
-partition is replaced, or left alone when nothing changed.
+Reads the users of the day that this one goes on from, and the `user_updates` and `events` since. Each attribute is the
+last one that was told. Safe to re-run: the partition is replaced, or left alone when nothing changed.
 """
 
 from __future__ import annotations
@@ -12,34 +12,47 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, USER_UPDATES, USERS
-from jobs.partitions import build_partition, log_versions, read_log
+from jobs.past import Past, base_day, build_of_past, read_base
+
+_ATTRIBUTES = ("age", "gender", "country", "interests")
 
 
-def build_users(spark: SparkSession, night: Night, as_of: str) -> Version:
-    """Builds the partition `as_of`."""
-    lake = night.lake
-    return build_partition(
-        night,
-        USERS,
-        as_of,
-        [*log_versions(lake, USER_UPDATES, as_of), *log_versions(lake, EVENTS, as_of)],
-        [],
-        lambda: users_from_updates(read_log(spark, lake, USER_UPDATES, as_of), read_log(spark, lake, EVENTS, as_of)),
-    )
+def build_users(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        base = base_day(night, past, USERS)
+        return users_from_updates(
+            past.read(spark, USER_UPDATES, after=base),
+            past.read(spark, EVENTS, after=base),
+            read_base(spark, night, USERS, base),
+        )
+
+    return build_of_past(night, past, USERS, rows)
 
 
-def users_from_updates(updates: DataFrame, events: DataFrame) -> DataFrame:
-    """One row per user that any update names; whoever has an event has an update of the same day."""
-    told = updates.groupBy("user_id").agg(
-        *(_last_known(name, F.col(name).isNotNull()).alias(name) for name in ("age", "gender", "country")),
+def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -> DataFrame:
+    """One row per user of `base`, the users of an earlier day, or that an update since names.
+
+    Whoever has an event has an update of the same day.
+    """
+    # What an earlier day knew of a user is as good as an update of that day.
+    nobody_active = F.lit(None).cast("string").alias("last_active")
+    told_on = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
+    told_on = told_on.unionByName(base.select(*told_on.columns))
+    told = told_on.groupBy("user_id").agg(
+        *(_last_known(name, F.col(name).isNotNull()).alias(name) for name in _ATTRIBUTES if name != "interests"),
         _last_known("interests", F.size("interests") > 0).alias("interests"),
+        F.min("first_seen").alias("first_seen"),
+        F.max("last_active").alias("active_before"),
     )
-    active = events.groupBy("user_id").agg(F.max("ds").alias("last_active"))
+    active = events.groupBy("user_id").agg(F.max("ds").alias("active_since"))
     return (
         told.join(active, on="user_id", how="left")
+        .withColumn("last_active", F.coalesce("active_since", "active_before"))
         .withColumn("interests", F.coalesce("interests", F.array().cast("array<string>")))
         .select(*(name for name in USERS.column_names if name != "ds"))
         .sortWithinPartitions("user_id")
@@ -52,9 +65,9 @@ def _last_known(name: str, is_known: Column) -> Column:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `users` of `--ds`."""
-    night = night_from(night_parser(__doc__).parse_args(argv))
-    build_users(session_from_environment("build_users"), night, night.ds)
+    """Builds `users` of `--as-of`, from those of its anchor."""
+    night, as_of = night_and_as_of(__doc__, argv)
+    build_users(session_from_environment("build_users"), night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 Reads every drop up to `ds` that the lake lacks, or whose bytes, mapping or code have changed, in one Spark pass.
 Writes `events`, `quarantine`, `item_updates` and `user_updates`, one partition a drop day, then `items` and `users`
-of `ds`. Nothing is put in force before all days are read, checked and written; `events` of a day comes last, so that
-a night that was killed finds the day unfinished and does it again. A day that is in force is not read again.
+of `ds` and of the anchor that they go on from. Nothing is put in force before all days are read, checked and written;
+`events` of a day comes last, so that a night that was killed finds the day unfinished and does it again. A day that is
+in force is not read again.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ from jobs.ingest_events import judged_events
 from jobs.ingest_plan import DayToIngest, days_to_ingest, raw_files
 from jobs.ingest_updates import (
     item_updates,
-    items_from_events,
     judged_items,
     judged_users,
     user_updates,
     users_from_events,
 )
+from jobs.past import Past
+from jobs.picture_files import stored_pictures
 from jobs.raw_rows import read_raw_rows
 
 logger = logging.getLogger(__name__)
@@ -59,15 +61,18 @@ def ingest(spark: SparkSession, night: Night) -> None:
         ingest_days(spark, night, plans)
     else:
         logger.info("all drops are in the lake: ds=%s", night.ds)
-    build_items(spark, night, night.ds)
-    build_users(spark, night, night.ds)
+    past = Past.of(night.lake, night.ds)
+    # The catalogue of a day goes on from that of its anchor.
+    for day in (past.at(past.anchor), past):
+        build_items(spark, night, day)
+        build_users(spark, night, day)
 
 
 def ingest_days(spark: SparkSession, night: Night, plans: Sequence[DayToIngest]) -> None:
     """Reads, checks, writes and commits the drops of several days together."""
     num_files = sum(len(plan.files) for plan in plans)
     logger.info("reading drops: days=%d files=%d from=%s to=%s", len(plans), num_files, plans[0].ds, plans[-1].ds)
-    judged = _judged(spark, night.shop, plans)
+    judged = _judged(spark, night, plans)
     for rows in judged.values():
         rows.persist(StorageLevel.MEMORY_AND_DISK)
     try:
@@ -79,14 +84,15 @@ def ingest_days(spark: SparkSession, night: Night, plans: Sequence[DayToIngest])
             rows.unpersist()
 
 
-def _judged(spark: SparkSession, shop: Shop, plans: Sequence[DayToIngest]) -> Judged:
+def _judged(spark: SparkSession, night: Night, plans: Sequence[DayToIngest]) -> Judged:
+    shop = night.shop
     tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
     judged = {}
     for kind, raw in raw_files(shop).items():
         files = [file for plan in plans for file in plan.files if file.kind == kind]
         if not files:
             continue
-        rows = read_raw_rows(spark, raw, files)
+        rows = read_raw_rows(spark, raw, files, stored_pictures(night.lake))
         if kind == "events":
             judged[kind] = judged_events(rows, shop, tasks_per_day)
         else:
@@ -153,12 +159,7 @@ def _tables(shop: Shop, judged: Judged) -> dict[Table, DataFrame]:
     quarantine = rejected[0]
     for rows in rejected[1:]:
         quarantine = quarantine.unionByName(rows)
-    if shop.items is None:
-        items = items_from_events(accepted["events"], shop)
-    elif "items" in accepted:
-        items = item_updates(accepted["items"])
-    else:
-        items = items_from_events(accepted["events"], shop).limit(0)
+    items = item_updates(accepted["events"], accepted.get("items"), shop)
     users = user_updates(users_from_events(accepted["events"], shop), accepted.get("users"))
     # A day of these is small: one file each, or every later night opens thousands of them. Events are spread already.
     small = {QUARANTINE: quarantine, ITEM_UPDATES: items, USER_UPDATES: users}

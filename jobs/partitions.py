@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,15 +24,8 @@ def read_partition(spark: SparkSession, lake: Lake, table: Table, ds: str, model
 
 def read_log(spark: SparkSession, lake: Lake, table: Table, until: str, since: str | None = None) -> DataFrame:
     """All daily partitions from `since` to `until`, both included: nothing that was dropped later is looked at."""
-    versions = log_versions(lake, table, until, since)
-    if not versions:
-        return spark.createDataFrame([], table.ddl)
-    return spark.read.schema(table.ddl).parquet(*(version.path for version in versions))
-
-
-def log_versions(lake: Lake, table: Table, until: str, since: str | None = None) -> list[Version]:
-    """The versions in force of all daily partitions from `since` to `until`: what `read_log` reads."""
-    return list(lake.versions(table, until, since).values())
+    paths = [version.path for version in lake.versions(table, until, since).values()]
+    return spark.read.schema(table.ddl).parquet(*paths) if paths else spark.createDataFrame([], table.ddl)
 
 
 def build_partition(
@@ -54,15 +48,30 @@ def build_partition(
         facts: noted with the version.
     """
     fingerprint = fingerprint_of(table.name, ds, model, night.code, [v.fingerprint for v in inputs], list(settings))
+    return put_partition(night, table, ds, fingerprint, rows, model, **facts)
+
+
+def put_partition(
+    night: Night,
+    table: Table,
+    ds: str,
+    fingerprint: str,
+    rows: Callable[[], DataFrame],
+    model: str | None = None,
+    **facts: Any,
+) -> Version:
+    """Like `build_partition`, for a caller that knows the fingerprint of all that `rows` depends on."""
     of_model = f" model={model}" if model else ""
     current = night.lake.current(table, ds, model)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, current.rows)
         return current
+    started = time.monotonic()
     path = night.lake.new_version_path(table, ds, fingerprint, model)
     num_rows = write_parquet(contract_columns(rows(), table, ds), path)
     version = night.lake.commit(table, ds, path, fingerprint, num_rows, model, **facts)
-    logger.info("built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, num_rows)
+    seconds = time.monotonic() - started
+    logger.info("built: table=%s ds=%s%s rows=%d seconds=%.1f", table.name, ds, of_model, num_rows, seconds)
     return version
 
 
