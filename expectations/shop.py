@@ -130,6 +130,8 @@ class Shop:
     Attributes:
         events, items, users: the raw files. Without `items` or `users` they are derived from the events:
             `items_from_events` and `users_from_events` map contract columns to raw columns of the events file.
+            Beside an `items` file of `changes`, `items_from_events` tells of the items that no file knows: an event
+            puts its item up for sale.
         items_file: `full` (an item that is not in the day's file is no longer sold) or `changes`.
         event_weights: event type -> what one such event says of a taste; types that are absent weigh nothing.
         target_events: the event types that a good recommendation leads to; the backtest's truth.
@@ -210,6 +212,10 @@ class Shop:
         if "event_type" not in {**self.events.columns, **self.events.constants}:
             raise ValueError("`event_type` must stand in `events.columns` or `events.constants`")
         _require_duplicate_key(self)
+        if self.items is not None and self.items_from_events and self.items_file == "full":
+            raise ValueError(
+                '`items_from_events` beside [items] needs items_file = "changes": a full file alone says what is sold'
+            )
         allowed_items = set(ITEM_UPDATES.column_names) - {"ds", "last_seen"}
         allowed_users = set(USER_UPDATES.column_names) - {"ds", "last_seen"}
         for raw, key, allowed in ((self.items, "item_id", allowed_items), (self.users, "user_id", allowed_users)):

@@ -110,9 +110,17 @@ def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
     )
 
 
-def item_updates(accepted_items: DataFrame) -> DataFrame:
-    """Accepted rows of items files as `item_updates`."""
-    return accepted_items.withColumn("last_seen", _start_of_day()).select(*ITEM_UPDATES.column_names)
+def item_updates(accepted_events: DataFrame, accepted_items: DataFrame | None, shop: Shop) -> DataFrame:
+    """What the items file of a day tells; what it does not tell, events do, where the shop wants that."""
+    from_events = items_from_events(accepted_events, shop).select(*ITEM_UPDATES.column_names)
+    if shop.items is None:
+        return from_events
+    if accepted_items is None:
+        return from_events if shop.items_from_events else from_events.limit(0)
+    filed = accepted_items.withColumn("last_seen", _start_of_day()).select(*ITEM_UPDATES.column_names)
+    if not shop.items_from_events:
+        return filed
+    return filed.unionByName(from_events.join(filed.select("ds", "item_id"), on=["ds", "item_id"], how="left_anti"))
 
 
 def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> DataFrame:
