@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import pyarrow as pa
 from pyarrow import fs
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from expectations.lake import Lake
 from jobs.pictures import MAX_FILE_BYTES
@@ -23,6 +26,17 @@ _IMPOSSIBLE_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EINVAL
 def stored_pictures(lake: Lake) -> str:
     """Where pictures are kept that came as bytes."""
     return f"{lake.root}/pictures"
+
+
+def kept_picture(content: Column, folder: str) -> Column:
+    """Writes pictures that came as bytes, in executors, and gives the path of each: what `PictureFiles.store` does."""
+    files = PictureFiles(dropped=folder, stored=folder)
+
+    def keep(contents: pa.Array) -> pa.Array:
+        return pa.array([files.store(c.as_buffer()) if c.is_valid else None for c in contents], pa.string())
+
+    store = F.arrow_udf(keep, "string")  # type: ignore[call-overload]  # stubs want what the code warns about
+    return store(content)
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class PictureFiles:
                     return None
         return None
 
-    def store(self, content: bytes) -> str:
+    def store(self, content: bytes | pa.Buffer) -> str:
         """Keeps a picture that came as bytes. Returns its `image_path`; the same bytes are kept once."""
         digest = hashlib.sha256(content).hexdigest()
         filesystem, base = _filesystem(self.stored)

@@ -1,13 +1,14 @@
 """Reads raw files of a shop, as they come: every row as text, with the day of the drop it lies in.
 
 CSV has a header, commas, double quotes and one row a line, in UTF-8; a byte order mark is no part of it. JSON is one
-object a line. Parquet keeps its types, and is turned into text here so that one set of rules reads all three.
+object a line. Parquet keeps its types, and is turned into text here so that one set of rules reads all three; a picture
+that it holds as bytes becomes a file, and the text its path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import reduce
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from urllib.parse import quote
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -16,12 +17,18 @@ from pyspark.sql import types as T
 
 from expectations.shop import RawFile
 from jobs.inspect_drops import DroppedFile
+from jobs.picture_files import kept_picture
 
 _MALFORMED = "malformed_line"
 
 
-def read_raw_rows(spark: SparkSession, raw: RawFile, files: Sequence[DroppedFile]) -> DataFrame:
+def read_raw_rows(
+    spark: SparkSession, raw: RawFile, files: Sequence[DroppedFile], pictures: str | None = None
+) -> DataFrame:
     """All rows of inspected files of one kind.
+
+    Args:
+        pictures: the folder that keeps pictures which come as bytes; without one they are no text, and left out.
 
     Returns:
         `ds`; `values`, a map from raw column to text, null when the line could not be taken apart; `raw`, the row
@@ -31,7 +38,12 @@ def read_raw_rows(spark: SparkSession, raw: RawFile, files: Sequence[DroppedFile
     for file in files:
         # Spark matches the columns of CSV files by place, so files whose headers differ are read apart.
         by_columns.setdefault(() if raw.format == "json" else file.columns, []).append(file.path)
-    read = {"csv": _read_csv, "json": _read_json, "parquet": _read_parquet}[raw.format]
+    readers: dict[str, Callable[..., DataFrame]] = {
+        "csv": _read_csv,
+        "json": _read_json,
+        "parquet": partial(_read_parquet, pictures=pictures),
+    }
+    read = readers[raw.format]
     parts = [read(spark, raw, columns, paths) for columns, paths in sorted(by_columns.items())]
     return reduce(DataFrame.unionByName, parts)
 
@@ -66,10 +78,20 @@ def _read_json(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], path
     )
 
 
-def _read_parquet(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
+def _read_parquet(
+    spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str], pictures: str | None
+) -> DataFrame:
     rows = spark.read.parquet(*paths)
     types = {field.name: field.dataType for field in rows.schema}
-    texts = [_as_text(F.col(f"`{name.replace('`', '``')}`"), types[name], raw) for name in columns]
+    picture = raw.columns.get("image_path")
+    texts = []
+    for name in columns:
+        column = F.col(f"`{name.replace('`', '``')}`")
+        # Older writers hold texts as bytes too: only what the shop calls a picture is one.
+        if name == picture and isinstance(types[name], T.BinaryType):
+            texts.append(kept_picture(column, pictures) if pictures else F.lit(None).cast("string"))
+        else:
+            texts.append(_as_text(column, types[name], raw))
     rows = rows.select(_day_of_file(raw).alias("ds"), _named(columns, texts).alias("values"))
     return rows.withColumn("raw", F.to_json("values"))
 
