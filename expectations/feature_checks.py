@@ -72,7 +72,7 @@ def vocabulary_checks(night: Night, partitions: Partitions, ds: str) -> list[Che
 def interaction_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Pairs of known users and items, in order of time, nothing after `ds`."""
     rules = [
-        *_index_rules(partitions, INTERACTIONS, ds, lowest=FIRST_VALUE_INDEX),
+        *index_rules(partitions, INTERACTIONS, ds, lowest=FIRST_VALUE_INDEX),
         Rule(
             "times_are_in_order",
             f"No pair met last before it met first, nor after {ds} ended.",
@@ -89,7 +89,7 @@ def history_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]
     """Arrays of one length, in order of time, no longer than the shop says, nothing after `ds`."""
     lengths = [F.size(name) for name in ("item_indices", "event_type_indices", "gap_buckets", "event_times")]
     rules = [
-        *_index_rules(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
+        *index_rules(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
         Rule(
             "lengths_are_equal",
             "The arrays of a history have one length, which is not 0.",
@@ -129,26 +129,26 @@ def item_feature_checks(night: Night, partitions: Partitions, ds: str) -> list[C
         gxe.ExpectColumnValuesToBeBetween(column="age_days", min_value=0),
         gxe.ExpectColumnValuesToBeBetween(column="item_index", min_value=FIRST_VALUE_INDEX),
     ]
-    rules = [*_index_rules(partitions, ITEM_FEATURES, ds, lowest=PADDING_INDEX), *too_many]
+    rules = [*index_rules(partitions, ITEM_FEATURES, ds, lowest=PADDING_INDEX), *too_many]
     return [Check(partitions.rows(ITEM_FEATURES, ds), expectations, rules)]
 
 
 def user_feature_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Indices that the vocabularies have."""
     known = gxe.ExpectColumnValuesToBeBetween(column="user_index", min_value=FIRST_VALUE_INDEX)
-    rules = _index_rules(partitions, USER_FEATURES, ds, lowest=PADDING_INDEX)
+    rules = index_rules(partitions, USER_FEATURES, ds, lowest=PADDING_INDEX)
     return [Check(partitions.rows(USER_FEATURES, ds), [known], rules)]
 
 
-def _index_rules(partitions: Partitions, table: Table, ds: str, lowest: int) -> list[Rule]:
+def index_rules(partitions: Partitions, table: Table, ds: str, lowest: int) -> list[Rule]:
     """Every index column of a table holds `lowest` up to the last index of its field."""
-    last_indices = _last_indices(partitions.rows(VOCABULARIES, ds))
+    last_of_field = last_indices(partitions.rows(VOCABULARIES, ds))
     rules = []
     for column in table.columns:
         if column.name in _FIELD_OF_COLUMN:
             field = _FIELD_OF_COLUMN[column.name]
             # A field without values knows only padding and unknown.
-            last = last_indices.get(field, FIRST_VALUE_INDEX - 1)
+            last = last_of_field.get(field, FIRST_VALUE_INDEX - 1)
             is_broken = _is_outside(column.name, column.type.startswith("array"), lowest, last)
             statement = f"{column.name} is from {lowest} to {last}, the last index of the vocabulary {field}."
             rules.append(Rule(f"{column.name}_is_known", statement, is_broken, (table.key[1], column.name)))
@@ -161,7 +161,8 @@ def _is_outside(name: str, is_array: bool, lowest: int, last: int) -> Column:
     return (F.col(name) < lowest) | (F.col(name) > last)
 
 
-def _last_indices(vocabularies: DataFrame) -> dict[str, int]:
+def last_indices(vocabularies: DataFrame) -> dict[str, int]:
+    """Field -> the last index of its vocabulary; fields without values are left out."""
     known_fields = vocabularies.where(F.col("field").isin(list(VOCABULARY_FIELDS)))
     return {
         row["field"]: row["last"] for row in known_fields.groupBy("field").agg(F.max("index").alias("last")).collect()

@@ -1,8 +1,8 @@
 """Checks the tables of one stage of the night; a failure stops the night before anything is learnt or published.
 
-Reads the partitions in force of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stage
-`features`) or the staged lists of `ds` (stage `outputs`). Writes Data Docs, and notes which versions passed; run again,
-it checks again and adds another page.
+Reads the partitions in force of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stages
+`features` and, for what needs candidates, `ranking`) or the staged lists of `ds` (stage `outputs`). Writes Data Docs,
+and notes which versions passed; run again, it checks again and adds another page.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from expectations.feature_checks import (
     user_feature_checks,
     vocabulary_checks,
 )
+from expectations.graph_checks import graph_edge_checks, ranking_feature_checks
 from expectations.input_checks import event_checks, events_day, item_checks, min_events, user_checks
 from expectations.output_checks import min_listed_rows, similar_item_checks, user_recommendation_checks
 from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
@@ -33,7 +34,13 @@ from expectations.tables import EVENTS, FEATURE_TABLES, INPUT_TABLES, OUTPUT_TAB
 
 logger = logging.getLogger(__name__)
 
-STAGES = {"inputs": INPUT_TABLES, "features": FEATURE_TABLES, "outputs": OUTPUT_TABLES}
+STAGES = {
+    "inputs": INPUT_TABLES,
+    "features": FEATURE_TABLES,
+    "ranking": ("ranking_features",),
+    "outputs": OUTPUT_TABLES,
+}
+AS_OF_STAGES = ("features", "ranking")
 
 # The first check of each is of the table's own rows, perhaps with more columns.
 CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
@@ -46,6 +53,8 @@ CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
     "item_features": item_feature_checks,
     "item_images": item_image_checks,
     "user_features": user_feature_checks,
+    "graph_edges": graph_edge_checks,
+    "ranking_features": ranking_feature_checks,
     "user_recommendations": user_recommendation_checks,
     "similar_items": similar_item_checks,
 }
@@ -83,7 +92,7 @@ def validate_stage(night: Night, spark: SparkSession, stage: str, as_of: str) ->
     spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions(num_rows)))
     context = quiet_context()
     runs = [run_table(context, expectations_of(night, partitions, TABLES[name], ds)) for name, ds in days.items()]
-    docs = publish_data_docs(context, night, f"{stage}_{as_of}" if stage == "features" else stage, runs)
+    docs = publish_data_docs(context, night, f"{stage}_{as_of}" if stage in AS_OF_STAGES else stage, runs)
     failures = [f"{run.table.name} ds={run.ds}: {failure}" for run in runs for failure in run.failures]
     if failures:
         more = f" (and {len(failures) - 1} more expectations)" if len(failures) > 1 else ""
@@ -114,7 +123,7 @@ def _partition_day(night: Night, stage: str, table: Table, as_of: str) -> str:
         if day != night.ds:
             logger.info("the shop was closed; its latest drop is checked: ds=%s events=%s", night.ds, day)
         return day
-    return as_of if stage == "features" else night.ds
+    return as_of if stage in AS_OF_STAGES else night.ds
 
 
 if __name__ == "__main__":

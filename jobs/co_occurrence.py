@@ -26,7 +26,8 @@ def co_occurrence(item_index: Column, last_items: Column, graph_edges_path: str)
     def summed(targets: pa.Array, sources: pa.Array) -> pa.Array:
         return summed_edges(targets, sources, graph_edges_path)
 
-    return F.arrow_udf(summed, "float")(item_index, last_items)
+    # The stubs know the kinds of function by numbers alone; the hints of `summed` say which kind it is.
+    return F.arrow_udf(summed, "float")(item_index, last_items)  # type: ignore[call-overload, no-any-return]
 
 
 def summed_edges(targets: pa.Array, sources: pa.Array, graph_edges_path: str) -> pa.Array:

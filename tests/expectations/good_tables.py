@@ -15,6 +15,8 @@ from expectations.tables import TABLES, Table
 
 DS = "2024-03-10"
 Rows = list[dict[str, Any]]
+FACTS: dict[str, dict[str, Any]] = {"ranking_features": {"models": ["item_item", "two_tower"]}}
+"""What programs note with a version and checks read."""
 
 
 def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any) -> Version:
@@ -26,7 +28,7 @@ def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any)
     filesystem.create_dir(local, recursive=True)
     content = pa.Table.from_pylist([{"ds": ds, **row} for row in rows], schema=schema)
     pq.write_table(content, f"{local}/part-00000.parquet", filesystem=filesystem)
-    return lake.commit(table, ds, path, "fingerprint", len(rows), **facts)
+    return lake.commit(table, ds, path, "fingerprint", len(rows), **{**FACTS.get(table.name, {}), **facts})
 
 
 def write_good_night(lake: Lake) -> None:
@@ -134,6 +136,13 @@ def _features() -> dict[str, Rows]:
         unknown = {"age_bucket_index": 1, "gender_index": 1, "country_index": 1, "interest_indices": []}
         return {"user_index": user_index, **unknown}
 
+    def proposed(user_index: int, item_index: int, ranks: list[int | None]) -> dict[str, Any]:
+        counts = ("item_age_days", "user_events_30", "pair_events", "pair_purchases")
+        zeros: dict[str, Any] = {**dict.fromkeys(counts, 0), "demand_trend": 0.0, "co_occurrence": 0.0}
+        demand = {"demand_7": 1.0, "demand_30": 2.0, "demand_90": 2.0}
+        lists = {"retriever_scores": [None if rank is None else 1.0 / rank for rank in ranks], "retriever_ranks": ranks}
+        return {"user_index": user_index, "item_index": item_index, **zeros, **demand, **lists}
+
     return {
         "vocabularies": vocabularies,
         "interactions": [met(2, 2), met(2, 3), met(3, 4)],
@@ -146,6 +155,17 @@ def _features() -> dict[str, Rows]:
             image(5, "decoded", bytes(64 * 64 * 3)),
         ],
         "user_features": [user(index) for index in range(2, 5)],
+        "graph_edges": [
+            {"kind": kind, "source_index": source, "target_index": target, "weight": weight}
+            for kind, source, target, weight in (
+                ("user_item", 2, 2, 5.0),
+                ("user_item", 4, 3, 5.0),
+                ("session", 2, 3, 0.5),
+                ("session", 3, 2, 0.5),
+                ("window", 6, 2, 1.0),
+            )
+        ],
+        "ranking_features": [proposed(2, 4, [1, None]), proposed(3, 2, [1, 2]), proposed(3, 3, [None, 1])],
     }
 
 
