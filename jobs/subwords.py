@@ -12,19 +12,15 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import sentencepiece
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX, UNKNOWN_INDEX
 from jobs.plain_text import plain_text
-
-# Loaded where a text is cut, which is in executors: the programs that plan it do without.
-if TYPE_CHECKING:
-    import sentencepiece
 
 MAX_PIECES = 8_000
 """Of a vocabulary, the 256 bytes included; a small catalogue has fewer."""
@@ -39,8 +35,6 @@ def trained_model(texts: Sequence[str]) -> bytes:
 
     Without any text, the pieces are little more than the bytes, into which everything can be cut.
     """
-    import sentencepiece
-
     buffer = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         # The trainer refuses texts of which its normalisation leaves nothing.
@@ -88,8 +82,6 @@ def piece_indices(model: bytes, text: Column, max_pieces: int) -> Column:
 @lru_cache(maxsize=2)
 def _processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
     """Loaded once per process."""
-    import sentencepiece
-
     return sentencepiece.SentencePieceProcessor(model_proto=model)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jobs.picture_files import PictureFiles
-from jobs.pictures import MAX_FILE_BYTES, decoded
+from jobs.pictures import MAX_FILE_BYTES, MAX_PIXELS, decoded
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
@@ -75,9 +75,14 @@ def test_what_is_no_whole_picture_has_no_pixels() -> None:
     assert decoded(whole[: len(whole) // 2], 8) is None
     assert decoded(b"", 8) is None
     assert decoded(b"<svg></svg>", 8) is None
-    assert decoded(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", 8) is None
     assert decoded(bomb(), 8) is None
+    assert decoded(saved(Image.new("1", (MAX_PIXELS // 5_000 + 1, 5_000))), 8) is None
     assert decoded(saved(Image.new("RGB", (4, 4))) + bytes(MAX_FILE_BYTES), 8) is None
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PPM", "PDF"])
+def test_formats_that_no_shop_shows_are_not_opened(kind: str) -> None:
+    assert decoded(saved(Image.new("RGB", (8, 8)), kind), 8) is None
 
 
 @given(st.binary(max_size=200), st.integers(0, 199))
