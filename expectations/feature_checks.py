@@ -87,14 +87,15 @@ def interaction_checks(night: Night, partitions: Partitions, ds: str) -> list[Ch
 
 def history_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Arrays of one length, in order of time, no longer than the shop says, nothing after `ds`."""
-    lengths = [F.size(name) for name in ("item_indices", "event_type_indices", "gap_buckets", "event_times")]
+    arrays = tuple(column.name for column in HISTORIES.columns if column.type.startswith("array"))
+    lengths = [F.size(name) for name in arrays]
     rules = [
         *index_rules(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
         Rule(
             "lengths_are_equal",
             "The arrays of a history have one length, which is not 0.",
             reduce(or_, (length != lengths[0] for length in lengths[1:])) | (lengths[0] < 1),
-            ("user_index", "item_indices", "event_type_indices", "gap_buckets", "event_times"),
+            ("user_index", *arrays),
         ),
         Rule(
             "history_is_not_too_long",
@@ -108,6 +109,12 @@ def history_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]
             (F.sort_array("event_times") != F.col("event_times"))
             | (F.array_max("event_times") >= int(end_of(ds).timestamp())),
             ("user_index", "event_times"),
+        ),
+        Rule(
+            "weekday_is_one_of_seven",
+            "Weekdays are from 1, Monday, to 7.",
+            F.exists("weekdays", lambda weekday: ~weekday.between(1, 7)),
+            ("user_index", "weekdays"),
         ),
     ]
     return [Check(partitions.rows(HISTORIES, ds), [], rules)]

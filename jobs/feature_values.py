@@ -23,9 +23,3 @@ def category_levels(category: Column) -> Column:
         category,
         lambda _, place: F.array_join(F.slice(category, F.lit(1), place + 1), " > "),
     )
-
-
-def title_words(title: Column) -> Column:
-    """Lower-cased words, in order: runs of letters and digits of any script; empty without a title."""
-    words = F.split(F.lower(title), r"[^\p{L}\p{M}\p{N}]+")
-    return F.coalesce(F.filter(words, lambda word: word != ""), F.array().cast("array<string>"))

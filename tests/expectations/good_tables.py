@@ -69,10 +69,11 @@ def _inputs() -> dict[str, Rows]:
             "domain": "things",
             "is_available": is_available,
             "first_seen": "2024-03-01",
+            "last_seen": "2024-03-09",
         }
 
     def user(user_id: str, last_active: str | None) -> dict[str, Any]:
-        return {"user_id": user_id, "age": 40, "interests": [], "last_active": last_active}
+        return {"user_id": user_id, "age": 40, "interests": [], "first_seen": "2024-03-01", "last_active": last_active}
 
     return {
         "events": [event("ann", "a", 9), event("ann", "b", 10), event("bob", "c", 11)],
@@ -113,6 +114,8 @@ def _features() -> dict[str, Rows]:
             "item_indices": item_indices,
             "event_type_indices": [2] * len(item_indices),
             "gap_buckets": [0] * len(item_indices),
+            "session_starts": [1] * len(item_indices),
+            "weekdays": [7] * len(item_indices),
             "event_times": [int(at(10).timestamp())] * len(item_indices),
         }
 

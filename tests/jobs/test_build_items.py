@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from expectations.shop import RawFile, Shop
+from expectations.tables import ITEMS
 from jobs.build_items import items_from_updates
 
 AS_OF = "2024-03-03"
@@ -35,6 +36,11 @@ def events(spark: SparkSession, *days_and_items: tuple[str, str]) -> DataFrame:
     return spark.createDataFrame(rows, "ds string, item_id string, domain string")
 
 
+def built(told: DataFrame, met: DataFrame, shop: Shop) -> DataFrame:
+    """The catalogue of AS_OF of a log that begins with `told` and `met`."""
+    return items_from_updates(told, met, shop, AS_OF, told.sparkSession.createDataFrame([], ITEMS.ddl))
+
+
 def available(items: DataFrame) -> dict[str, bool]:
     return {row["item_id"]: row["is_available"] for row in items.collect()}
 
@@ -45,18 +51,18 @@ def catalogue_shop(shop: Shop) -> Shop:
 
 
 def test_an_item_that_left_the_full_file_is_no_longer_for_sale(spark: SparkSession, catalogue_shop: Shop) -> None:
-    items = items_from_updates(updates(spark, UPDATES), events(spark, (AS_OF, "gone")), catalogue_shop, AS_OF)
+    items = built(updates(spark, UPDATES), events(spark, (AS_OF, "gone")), catalogue_shop)
     assert available(items) == {"kept": True, "gone": False, "paused": False}
 
 
 def test_a_file_of_changes_leaves_the_others_as_they_were(spark: SparkSession, catalogue_shop: Shop) -> None:
     shop = replace(catalogue_shop, items_file="changes")
-    items = items_from_updates(updates(spark, UPDATES), events(spark), shop, AS_OF)
+    items = built(updates(spark, UPDATES), events(spark), shop)
     assert available(items) == {"kept": True, "gone": True, "paused": False}
 
 
 def test_an_item_that_only_events_name_is_known_but_not_for_sale(spark: SparkSession, catalogue_shop: Shop) -> None:
-    items = items_from_updates(updates(spark, UPDATES), events(spark, (AS_OF, "secret")), catalogue_shop, AS_OF)
+    items = built(updates(spark, UPDATES), events(spark, (AS_OF, "secret")), catalogue_shop)
     assert available(items)["secret"] is False
 
 
@@ -66,14 +72,10 @@ def test_without_a_file_what_was_met_within_a_year_is_for_sale(spark: SparkSessi
         ("2023-03-05", "met", None, None, True),
         (AS_OF, "new", None, None, True),
     ]
-    items = items_from_updates(updates(spark, old), events(spark, ("2023-03-05", "met")), shop, AS_OF)
+    items = built(updates(spark, old), events(spark, ("2023-03-05", "met")), shop)
     assert available(items) == {"old": False, "met": True, "new": True}
 
 
 def test_each_attribute_is_the_last_one_that_was_told(spark: SparkSession, catalogue_shop: Shop) -> None:
-    (kept,) = (
-        items_from_updates(updates(spark, UPDATES), events(spark), catalogue_shop, AS_OF)
-        .where("item_id = 'kept'")
-        .collect()
-    )
+    (kept,) = built(updates(spark, UPDATES), events(spark), catalogue_shop).where("item_id = 'kept'").collect()
     assert (kept["title"], kept["price"], kept["first_seen"]) == ("New name", 1.0, "2024-03-01")

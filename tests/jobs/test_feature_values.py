@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.build_histories import gap_buckets
-from jobs.feature_values import age_bucket, category_levels, title_words
+from jobs.build_histories import gap_buckets, session_starts, weekday
+from jobs.feature_values import age_bucket, category_levels
 from jobs.vocabulary_index import index_lists, with_index
 
 VOCABULARY = [("token", "lamp", 2), ("token", "desk", 3), ("brand", "lamp", 9)]
@@ -31,10 +31,20 @@ def test_gaps_double_from_bucket_to_bucket(spark: SparkSession) -> None:
     assert rows.collect()[0][0] == [0, 1, 1, 2, 2, 3, 21]
 
 
-def test_titles_are_split_into_lower_case_words_of_any_script(spark: SparkSession) -> None:
-    titles = ["Über-Lampe 3000!", "红 灯", " 🧶 ", None]
-    rows = spark.createDataFrame([(title,) for title in titles], "title string").select(title_words(F.col("title")))
-    assert [row[0] for row in rows.collect()] == [["über", "lampe", "3000"], ["红", "灯"], [], []]
+def test_a_session_begins_where_its_name_changes_or_after_a_long_pause(spark: SparkSession) -> None:
+    half_hour = 30 * 60
+    times = [0, 10, 10 + half_hour, 11 + 2 * half_hour, 12 + 2 * half_hour, 9 * half_hour]
+    names = [7, 7, None, None, 8, 8]
+    rows = spark.createDataFrame([(times, names)], "times array<bigint>, names array<bigint>")
+    assert rows.select(session_starts(F.col("times"), F.col("names"))).collect()[0][0] == [1, 0, 0, 1, 0, 0]
+
+
+def test_weekdays_count_from_monday(spark: SparkSession) -> None:
+    days = ["2024-03-03 23:59:59", "2024-03-04 00:00:00", "1970-01-01 00:00:00", "1969-12-31 23:59:59"]
+    rows = spark.createDataFrame([(day,) for day in days], "day string").select(
+        weekday(F.unix_timestamp(F.to_timestamp("day")))
+    )
+    assert [row[0] for row in rows.collect()] == [7, 1, 4, 3]
 
 
 def test_a_category_level_carries_its_path(spark: SparkSession) -> None:

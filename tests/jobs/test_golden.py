@@ -17,13 +17,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.shop import RawFile, Shop
 from expectations.tables import TABLES
-from jobs.build_histories import histories_from_events
-from jobs.build_interactions import interactions_from_events
+from jobs.build_histories import histories_from
+from jobs.build_interactions import interactions_from_totals
 from jobs.build_item_features import item_features_from
 from jobs.build_items import items_from_updates
+from jobs.build_pair_totals import came_back, indexed, totals_of_events
+from jobs.build_recent_events import recent_events_of
 from jobs.build_user_features import user_features_from
 from jobs.build_users import users_from_updates
-from jobs.build_vocabularies import vocabularies_from, with_hash
+from jobs.build_vocabularies import fitted_vocabularies, with_hash
 from jobs.ingest_events import judged_events
 from jobs.ingest_updates import items_from_events, users_from_events
 from jobs.partitions import contract_columns
@@ -40,10 +42,13 @@ SHOP = Shop(
     items_from_events={"title": "name", "price": "price"},
     users_from_events={"country": "land"},
     max_history=4,
+    max_values=2,
 )
 """Everybody's shop of the golden folders; its raw rows stand in `raw.jsonl` as they are after reading a file."""
 LEARNT_TEXTS = ("desk lamp", "red lamp", "red desk")
 """What the tokenizer of `item_features` was learnt from: 2 to 257 are bytes, then come the pieces of these words."""
+PIECES = ("▁lamp", "▁desk")
+"""The pieces of the tokenizer of `vocabularies`."""
 
 Read = Callable[[str], DataFrame]
 
@@ -61,13 +66,15 @@ BUILDS: dict[str, Callable[[Read], DataFrame]] = {
     "quarantine": lambda read: judged(read).where("reason IS NOT NULL").selectExpr("'events' source", "*"),
     "item_updates": lambda read: items_from_events(accepted(read), SHOP),
     "user_updates": lambda read: users_from_events(accepted(read), SHOP),
-    "items": lambda read: items_from_updates(read("item_updates"), read("events"), SHOP, AS_OF),
-    "users": lambda read: users_from_updates(read("user_updates"), read("events")),
+    "items": lambda read: items_from_updates(read("item_updates"), read("events"), SHOP, AS_OF, read("items")),
+    "users": lambda read: users_from_updates(read("user_updates"), read("events"), read("users")),
     "vocabularies": lambda read: with_hash(
-        vocabularies_from(read("items"), read("item_updates"), read("user_updates"))
+        fitted_vocabularies(read("items"), read("users"), PIECES, SHOP, read("vocabularies"))
     ),
-    "interactions": lambda read: interactions_from_events(read("events"), read("vocabularies"), SHOP.event_weights),
-    "histories": lambda read: histories_from_events(read("events"), read("vocabularies"), SHOP.max_history),
+    "pair_totals": lambda read: totals_of_events(indexed(read("events"), read("vocabularies"))),
+    "recent_events": lambda read: recent_events_of(read("events"), read("vocabularies"), SHOP.max_history),
+    "interactions": lambda read: interactions_from_totals(read("pair_totals"), SHOP.event_weights),
+    "histories": lambda read: histories_from(read("recent_events"), read("pair_totals").where(came_back())),
     "item_features": lambda read: item_features_from(
         read("items"), read("vocabularies"), trained_model(LEARNT_TEXTS), AS_OF
     ),

@@ -46,12 +46,28 @@ FUTURE = {
 }
 CATALOGUE = {
     "2024-03-08": [
-        {"id": "lamp", "name": "A lamp", "path": "Home > Light", "brand": "lumen", "cost": 9, "sold": "yes"},
+        {
+            "id": "lamp",
+            "name": "A lamp",
+            "path": "Home > Light",
+            "brand": "lumen",
+            "cost": 9,
+            "sold": "yes",
+            "photo": "1.png",
+        },
         {"id": "rug", "name": "A rug", "path": "Home", "brand": "weave", "cost": 50, "sold": "yes"},
         {"id": "tea", "name": "緑茶 green tea", "path": "Food > Tea", "brand": "leaf", "cost": 3, "sold": "yes"},
     ],
     "2024-03-14": [
-        {"id": "lamp", "name": "Another lamp", "path": "Sale", "brand": "other", "cost": 1, "sold": "no"},
+        {
+            "id": "lamp",
+            "name": "Another lamp",
+            "path": "Sale",
+            "brand": "other",
+            "cost": 1,
+            "sold": "no",
+            "photo": "2.png",
+        },
         {"id": "vase", "name": "A vase", "path": "Garden", "brand": "clay", "cost": 70, "sold": "yes"},
     ],
 }
@@ -62,7 +78,7 @@ USERS = {
 
 
 def new_night(folder: Path, ds: str) -> Night:
-    columns = {"item_id": "id", "title": "name", "category": "path", "brand": "brand"}
+    columns = {"item_id": "id", "title": "name", "category": "path", "brand": "brand", "image_path": "photo"}
     items = RawFile("{data}/items-{ds}.json", "json", {**columns, "price": "cost", "is_available": "sold"})
     people = {"user_id": "id", "age": "years", "country": "land", "interests": "likes"}
     shop = Shop(
@@ -131,7 +147,7 @@ def test_rows_dated_after_the_day_change_no_table_of_it(
     found = tables_of(with_a_future)
     assert [name for name in as_it_was if found[name] != as_it_was[name]] == []
     assert found.keys() == as_it_was.keys()
-    assert {len(rows) > 0 for rows in found.values()} == {True}
+    assert [name for name, rows in found.items() if not rows] == []
 
 
 def test_an_event_of_tomorrow_in_the_file_of_today_is_refused(with_a_future: Night) -> None:
