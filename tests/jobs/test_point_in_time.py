@@ -97,7 +97,7 @@ def write_drops(
     night: Night, events: Mapping[str, Sequence[str]], *filed: tuple[str, Mapping[str, list[dict[str, Any]]]]
 ) -> None:
     for ds, lines in events.items():
-        text = "".join(f"{line}\n" if line.startswith("2") else f"{ds} {line}\n" for line in lines)
+        text = "".join(f"{line}\n" if line.startswith("2024") else f"{ds} {line}\n" for line in lines)
         write_drop(night.data, f"{ds}.csv", f"{','.join(EVENT_COLUMNS.values())}\n{text}")
     for kind, by_day in filed:
         for ds, rows in by_day.items():
