@@ -68,6 +68,8 @@ def put_partition(
         return current
     started = time.monotonic()
     path = night.lake.new_version_path(table, ds, fingerprint, model)
+    # In Spark's UI and event log, every job says which table it is for.
+    SparkSession.active().sparkContext.setJobDescription(table.name)
     num_rows = write_parquet(contract_columns(rows(), table, ds), path)
     version = night.lake.commit(table, ds, path, fingerprint, num_rows, model, **facts)
     seconds = time.monotonic() - started

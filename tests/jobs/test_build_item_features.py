@@ -52,7 +52,7 @@ def test_texts_are_cut_to_their_first_pieces(spark: SparkSession) -> None:
         "domain string, is_available boolean, first_seen string"
     )
     words = " ".join(f"lamp{place}" for place in range(20_000))
-    row = ("a", words, f"<p>{words}</p>", [], None, None, "things", True, "2024-03-01")
+    row: tuple[object, ...] = ("a", words, f"<p>{words}</p>", [], None, None, "things", True, "2024-03-01")
     vocabularies = spark.createDataFrame([("item_id", "a", 2)], "field string, value string, index int")
     items = spark.createDataFrame([row], columns)
     (built,) = item_features_from(items, vocabularies, trained_model(["lamp"]), "2024-03-02").collect()

@@ -66,7 +66,7 @@ def day_of_events(ds: str, rng: np.random.Generator) -> list[dict[str, Any]]:
                 "item_id": f"item-{rng.integers(15)}",
                 "event_type": event_type,
                 "quantity": float(rng.choice([-1, 1, 0.1, 0.2])) if event_type == "purchase" else 1.0,
-                "session_id": rng.choice(["a", "b", None]),
+                "session_id": ["a", "b", None][int(rng.integers(3))],
                 "domain": str(rng.choice(["home", "garden"])),
             }
         )

@@ -1,0 +1,39 @@
+"""No job brings to the driver what grows with users or events: every call that could is named here, with its bound."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from expectations.program import REPOSITORY
+
+BRINGS_ROWS = {"collect", "toPandas", "toLocalIterator", "toArrow", "toJSON", "first", "head", "take", "tail"}
+BOUNDED = {
+    "jobs/build_user_recommendations.py": "one number per item that is for sale",
+    "jobs/build_vocabularies.py": "one row of sums",
+    "jobs/daily_partitions.py": "one row per day of one pass",
+    "jobs/ingest.py": "one row per day and reason",
+    "jobs/inspect_drops.py": "one row per raw file",
+    "jobs/night_sample.py": "a page to look at, by pyarrow's head()",
+    "jobs/split_days.py": "one row of counts",
+    "expectations/feature_checks.py": "one row per field of the vocabularies",
+    "expectations/lake.py": "one value, by pyarrow's head()",
+}
+
+
+def callers() -> set[str]:
+    return {
+        path.relative_to(REPOSITORY).as_posix()
+        for folder in ("jobs", "expectations")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        if "demo_shop" not in path.parts and _brings_rows(path)
+    }
+
+
+def _brings_rows(path: Path) -> bool:
+    calls = (node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
+    return any(isinstance(call, ast.Attribute) and call.attr in BRINGS_ROWS for call in calls)
+
+
+def test_every_caller_that_brings_rows_to_the_driver_is_bounded() -> None:
+    assert callers() == set(BOUNDED)
