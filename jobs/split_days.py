@@ -32,7 +32,7 @@ from pyspark.sql.window import Window
 
 from expectations.drops import DropFolder
 from expectations.program import Night, night_from, night_parser, run_program
-from expectations.shop import RawFile, Shop
+from expectations.shop import UNIX_TIMES, RawFile, Shop
 from expectations.spark_session import session_from_environment
 from expectations.tables import NightError, ds_from_text
 from jobs.drop_writer import write_drops
@@ -103,6 +103,11 @@ def _rows(
     assert file is not None, log
     required = set(required_columns(shop)[kind])
     if made_days:
+        if raw.timezone != "UTC" or raw.time_format in UNIX_TIMES:
+            raise NightError(
+                f"Made days are days in UTC, written by a pattern. Received: time_format={raw.time_format!r}, "
+                f'timezone={raw.timezone!r}. Say time_format = "yyyy-MM-dd" and timezone = "UTC" under [{kind}].'
+            )
         required = required - {raw.columns["event_time"]} | {made_days.order_column}
     found = inspect_files(spark, [file], {kind: sorted(required)})
     rows = read_raw_rows(spark, replace(raw, format=file.format), found)

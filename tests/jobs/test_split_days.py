@@ -99,7 +99,11 @@ def test_an_order_becomes_days_that_end_together(spark: SparkSession, night: Nig
     rows = [("ann", "a", 0), ("ann", "b", 1), ("ann", "c", 10), ("bob", "z", 0)]
     text = "\n".join(json.dumps({"customer": u, "article": i, "pos": p, "units": 1, "price": 1}) for u, i, p in rows)
     log = write_drop(str(tmp_path), "log.jsonl", text + "\n")
-    split_days(spark, night, log, made_days=MadeDays("pos", "2024-03-10"))
+    made_days = MadeDays("pos", "2024-03-10")
+    with pytest.raises(NightError, match=r"Made days are days in UTC.*timezone='Europe/Berlin'"):
+        split_days(spark, night, log, made_days=made_days)
+    in_utc = replace(night, shop=replace(night.shop, events=replace(night.shop.events, timezone="UTC")))
+    split_days(spark, in_utc, log, made_days=made_days)
     assert {name[:10]: [(r["article"], r["time"]) for r in rows] for name, rows in drops(night).items()} == {
         "2024-03-08": [("a", "2024-03-08 00:00:00")],
         "2024-03-09": [("b", "2024-03-09 00:00:00")],
