@@ -99,7 +99,7 @@ def _rows(
         raise NightError(f"{log}: the name must hold one of {', '.join(_FORMATS)}, so that it is clear how to read it.")
     if not log.is_file():
         raise NightError(f"There is no file {log}. Download it first; the shop file names its source.")
-    file = found_file(kind, "", str(_without_nanoseconds(log, scratch)), _FORMATS[suffix])
+    file = found_file(kind, "", str(_without_nanoseconds(log, scratch).resolve()), _FORMATS[suffix])
     assert file is not None, log
     required = set(required_columns(shop)[kind])
     if made_days:
