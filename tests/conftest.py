@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -14,6 +15,9 @@ import pytest
 from expectations.lake import Lake
 from expectations.program import Night
 from expectations.shop import RawFile, Shop
+
+# The main module of a pytest-xdist worker has no file; PySpark would take that for its own doctests, and exit.
+sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,90 @@
+"""The same program on a real Spark cluster, a master and two workers on loopback, by configuration alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyspark
+import pytest
+
+from expectations.lake import Lake
+from expectations.program import REPOSITORY
+from tests.jobs.test_increments import BUILT, LAST, new_shop_night
+
+SHOP = """\
+name = "corner"
+items_file = "full"
+max_history = 7
+min_value_count = 2
+max_values = 6
+[events]
+path = "{data}/{ds}.csv"
+columns = {event_time = "time", user_id = "user", item_id = "item"}
+constants = {event_type = "purchase"}
+[items]
+path = "{data}/items-{ds}.csv"
+columns = {item_id = "id"}
+"""
+LOCAL = {"SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(REPOSITORY)}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Starts a master and two workers of one core each. Yields the master's URL."""
+    folder = tmp_path_factory.mktemp("cluster")
+    processes = [_started(folder / "master.log", "master.Master", "--port", "0", "--webui-port", "0")]
+    try:
+        url = _found(folder / "master.log", r"Starting Spark master at (spark://127\.0\.0\.1:\d+)")
+        for name in ("one", "two"):
+            flags = ("--cores", "1", "--memory", "1g", "--webui-port", "0", "--work-dir", str(folder / name), url)
+            processes.append(_started(folder / f"{name}.log", "worker.Worker", *flags))
+            _found(folder / f"{name}.log", r"(Successfully registered)")
+        yield url
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+
+
+def _started(log: Path, program: str, *flags: str) -> subprocess.Popen[bytes]:
+    spark_class = Path(pyspark.__file__).parent / "bin" / "spark-class"
+    command = [str(spark_class), f"org.apache.spark.deploy.{program}", "--host", "127.0.0.1", *flags]
+    with log.open("wb") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **LOCAL})
+
+
+def _found(log: Path, pattern: str) -> str:
+    """Waits until the log has the pattern."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        match = re.search(pattern, log.read_text("utf-8", "replace"))
+        if match:
+            return match[1]
+        time.sleep(0.2)
+    raise AssertionError(f"no {pattern!r} in:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+
+
+def test_a_cluster_gives_the_rows_of_one_machine(cluster: str, tmp_path: Path) -> None:
+    shop = tmp_path / "corner.toml"
+    shop.write_text(SHOP, "utf-8")
+    new_shop_night(str(tmp_path / "local"))
+    shutil.copytree(tmp_path / "local", tmp_path / "cluster")
+    rows = {}
+    for name, master in (("local", "local[2]"), ("cluster", cluster)):
+        command = [sys.executable, "-m", "jobs.preprocess", "--ds", LAST, "--shop", str(shop), "--root", name]
+        subprocess.run(
+            command, check=True, cwd=tmp_path, env={**os.environ, **LOCAL, "SPARK_MASTER": master}, timeout=300
+        )
+        lake = Lake(str(tmp_path / name))
+        rows[name] = {table.name: sorted(map(str, lake.read(table, LAST).to_pylist())) for table in BUILT}
+    assert rows["local"]["histories"]
+    assert rows["cluster"] == rows["local"]
