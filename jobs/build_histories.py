@@ -84,7 +84,7 @@ def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
             F.col("entries.event_type_index").alias("event_type_indices"),
             gap_buckets(F.col("entries.seconds")).alias("gap_buckets"),
             F.col("entries.seconds").alias("event_times"),
-            session_starts(F.col("entries.seconds"), F.col("entries.session")).alias("session_starts"),
+            session_starts(entries).alias("session_starts"),
             F.transform("entries.seconds", weekday).alias("weekdays"),
         )
         .sortWithinPartitions("user_index")
@@ -105,23 +105,31 @@ def gap_buckets(seconds: Column) -> Column:
     With m whole minutes it is floor(log2(m + 1)) + 1: the number of binary digits of m + 1, which is exact.
     """
 
-    def bucket(second: Column, place: Column) -> Column:
-        minutes = F.floor((second - F.get(seconds, place - 1)) / 60)
-        return F.when(place == 0, F.lit(0)).otherwise(F.length(F.bin(minutes + 1)))
+    def bucket(second: Column, before: Column) -> Column:
+        minutes = F.floor((second - before) / 60)
+        return F.when(before.isNull(), F.lit(0)).otherwise(F.length(F.bin(minutes + 1)))
 
-    return F.transform(seconds, bucket)
+    return F.zip_with(seconds, _one_before(seconds), bucket)
 
 
-def session_starts(seconds: Column, sessions: Column) -> Column:
-    """1 where an entry opens a session: it names another than the one before, or follows it after a long pause."""
+def session_starts(entries: Column) -> Column:
+    """1 where an entry opens a session: it names another than the one before, or follows it after a long pause.
 
-    def starts(second: Column, place: Column) -> Column:
-        here, before = F.get(sessions, place), F.get(sessions, place - 1)
-        is_pause = second - F.get(seconds, place - 1) > 60 * SESSION_PAUSE_MINUTES
-        is_other = F.coalesce(here != before, is_pause)
-        return F.when((place == 0) | is_other, F.lit(1)).otherwise(F.lit(0))
+    Args:
+        entries: in order, with `seconds` and `session`.
+    """
 
-    return F.transform(seconds, starts)
+    def starts(entry: Column, before: Column) -> Column:
+        is_pause = entry["seconds"] - before["seconds"] > 60 * SESSION_PAUSE_MINUTES
+        is_other = F.coalesce(entry["session"] != before["session"], is_pause)
+        return F.when(before.isNull() | is_other, F.lit(1)).otherwise(F.lit(0))
+
+    return F.zip_with(entries, _one_before(entries), starts)
+
+
+def _one_before(values: Column) -> Column:
+    """Each value's predecessor; null for the first. To look one up by its place would read the array anew each time."""
+    return F.slice(F.concat(F.array(F.lit(None)), values), 1, F.size(values))
 
 
 def weekday(seconds: Column) -> Column:

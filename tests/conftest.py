@@ -33,8 +33,9 @@ def spark() -> Iterator[object]:
 
     session = spark_session("tests", "local[2]", "2g")
     session.conf.set("spark.sql.shuffle.partitions", "2")
-    # Compiling a query takes longer than running it on a few rows.
+    # On a few rows, compiling a query and planning it anew after each stage take longer than running it.
     session.conf.set("spark.sql.codegen.wholeStage", "false")
+    session.conf.set("spark.sql.adaptive.enabled", "false")
     yield session
     session.stop()
 

@@ -7,11 +7,12 @@ read what differs before it goes into `expect.jsonl`.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from expectations.program import Night
-from expectations.tables import TABLES
+from expectations.tables import TABLES, Table
 from tests.jobs.small_night import write_rows
 
 FOLDER = Path(__file__).parent
@@ -21,12 +22,18 @@ def write_inputs(night: Night, table: str) -> None:
     """Commits every input of a golden table as a partition of the night."""
     for path in sorted((FOLDER / table / "inputs").glob("*.jsonl")):
         name, _, model = path.stem.partition(".")
-        write_rows(night, TABLES[name], _rows(path), model=model or None)
+        write_rows(night, TABLES[name], [_typed(TABLES[name], row) for row in _rows(path)], model=model or None)
 
 
 def expected_rows(table: str) -> list[dict[str, Any]]:
     """The rows that must come out, in order."""
     return _rows(FOLDER / table / "expect.jsonl")
+
+
+def _typed(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """Times are written as text, in UTC."""
+    times = {column.name for column in table.columns if column.type == "timestamp"}
+    return {k: datetime.fromisoformat(f"{v}+00:00") if k in times else v for k, v in row.items()}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

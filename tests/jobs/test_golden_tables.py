@@ -1,13 +1,21 @@
-"""The two published tables against their golden folders: a shop that never repeats what somebody bought."""
+"""Tables that are built from a whole night, against their golden folders.
+
+The published ones are those of a shop that never repeats what somebody bought.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from expectations.lake import Version
 from expectations.program import Night
+from expectations.tables import GRAPH_EDGES, RANKING_FEATURES, Table
+from jobs.build_graph_edges import build_graph_edges
+from jobs.build_ranking_features import build_ranking_features
 from jobs.build_similar_items import similar_items
 from jobs.build_user_recommendations import user_recommendations
 from jobs.gate_decision import gate_decision
@@ -33,3 +41,15 @@ def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "similar_items")
     rows = similar_items(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
     assert rows_of(rows, "item_id") == expected_rows("similar_items")
+
+
+@pytest.mark.parametrize(
+    ("table", "build"), [(GRAPH_EDGES, build_graph_edges), (RANKING_FEATURES, build_ranking_features)]
+)
+def test_what_models_eat(
+    spark: SparkSession, night: Night, table: Table, build: Callable[[SparkSession, Night, str], Version]
+) -> None:
+    write_inputs(night, table.name)
+    build(spark, night, night.ds)
+    rows = night.lake.read(table, night.ds).drop_columns(["ds"]).to_pylist()
+    assert sorted(rows, key=str) == sorted(expected_rows(table.name), key=str)
