@@ -28,7 +28,7 @@ from expectations.tables import NightError, ds_from_text
 
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
 hookimpl = HookimplMarker("airflow")
-DEMO_DS = "2025-06-28"
+DEMO_DS = "2025-05-31"
 
 
 @dataclass

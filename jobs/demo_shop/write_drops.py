@@ -1,6 +1,6 @@
 """Writes the demo shop's raw drops, one a day, up to a day; those that are there stay as they are.
 
-    python -m jobs.demo_shop.write_drops --ds 2025-06-28 --root ./data
+    python -m jobs.demo_shop.write_drops --ds 2025-05-31 --root ./data
 
 Writes, under `{root}/raw`:
 
