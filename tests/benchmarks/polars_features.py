@@ -68,8 +68,10 @@ def pair_totals(events: pl.DataFrame) -> pl.DataFrame:
 
 def interactions(pairs: pl.DataFrame) -> pl.DataFrame:
     """Pairs with an event that counts."""
-    is_kept = (pl.col("units_kept") > 0) | (pl.col("num_purchases") == 0)
-    counted = pairs.with_columns(pl.when(is_kept).then("num_purchases").otherwise(0).alias("num_purchases"))
+    is_kept = pl.col("is_kept")
+    counted = pairs.with_columns(
+        ((pl.col("units_kept") > 0) | (pl.col("num_purchases") == 0)).alias("is_kept"),
+    ).with_columns(pl.when(is_kept).then("num_purchases").otherwise(0).alias("num_purchases"))
     counts = [pl.col(f"num_{name}s") for name in EVENT_TYPES]
     return (
         counted.with_columns(
