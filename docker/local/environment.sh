@@ -26,3 +26,7 @@ export AIRFLOW__API__BASE_URL="http://127.0.0.1:$AIRFLOW_PORT"
 export AIRFLOW__CORE__EXECUTION_API_SERVER_URL="http://127.0.0.1:$AIRFLOW_PORT/execution/"
 export AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL=60
 export AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1
+
+# What a shop trains is nobody else's business; and nothing here uses the server's own background jobs.
+export MLFLOW_DISABLE_TELEMETRY=true
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false

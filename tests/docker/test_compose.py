@@ -134,3 +134,10 @@ def test_docker_is_no_package() -> None:
     assert not list((REPOSITORY / "docker").rglob("__init__.py")), "it would shadow the docker package"
     with open(REPOSITORY / "pyproject.toml", "rb") as file:
         assert "build-system" in tomllib.load(file)
+
+
+def test_no_service_sends_usage_statistics(compose: dict[str, Any]) -> None:
+    environments = {name: service.get("environment", {}) for name, service in compose["services"].items()}
+    using_mlflow = {name for name, service in compose["services"].items() if "train" in str(service.get("image"))}
+    assert using_mlflow
+    assert {environments[name].get("MLFLOW_DISABLE_TELEMETRY") for name in using_mlflow} == {"true"}
