@@ -37,7 +37,7 @@ from dags.sensors.raw_drop import RawDropSensor
 # backfill leave out its last day: partition dates carry the hour of the expression.
 NIGHTLY = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
 # Before the first day of any shop that ships, so that every partition can be backfilled.
-FIRST_DAY = datetime(2009, 1, 1, tzinfo=timezone.utc)
+FIRST_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 KNOWN_MODELS = sorted(path.stem for path in (Path(__file__).parents[1] / "models" / "configs").glob("*.toml"))
 
 
