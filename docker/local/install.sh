@@ -10,3 +10,5 @@ quiet=(--quiet --disable-pip-version-check)
 echo "Installing requirements.lock into .venv …"
 # Without uv's own line in the list, sync would remove the uv that runs.
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip sync --quiet --require-hashes requirements.lock docker/local/uv.txt
+echo "Sharing Spark's classes …"
+PYTHONPATH="$PWD" .venv/bin/python docker/local/share_classes.py > /dev/null 2>&1 || echo "Not shared: Spark will start more slowly."

@@ -113,3 +113,17 @@ def test_help_lists_every_target() -> None:
     printed = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     for target in ("nightly", "test", "up", "down", "backfill", "lock", "help"):
         assert f"make {target} " in printed
+
+
+def test_spark_starts_from_the_classes_that_were_shared(tmp_path: Path) -> None:
+    archive, log = Path(sys.prefix) / "spark.jsa", tmp_path / "classes"
+    if not archive.is_file():
+        pytest.skip(f"no {archive}; docker/local/install.sh writes it")
+    options = f"-XX:SharedArchiveFile={archive} -Xshare:auto -Xlog:class+load:file={log}"
+    program = (
+        "from expectations.spark_session import spark_session; spark_session('x', 'local[1]', '512m').range(3).count()"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, check=True, env={**os.environ, "SPARK_SUBMIT_OPTS": options}
+    )
+    assert log.read_text("utf-8").count("shared objects file (top)") > 5_000
