@@ -92,6 +92,8 @@ def history_rows(ds: str, events: list[Event]) -> pa.Table:
                 "item_indices": [item for _, item, _ in of_user[user]],
                 "event_type_indices": [2] * len(of_user[user]),
                 "gap_buckets": [0] * len(of_user[user]),
+                "session_starts": [1] * len(of_user[user]),
+                "weekdays": [time.isoweekday() for _, _, time in of_user[user]],
                 "event_times": [int(time.timestamp()) for _, _, time in of_user[user]],
             }
             for user in users
@@ -110,6 +112,7 @@ def item_feature_rows(ds: str) -> pa.Table:
                 "domain_index": 1,
                 "price_bucket": 1 + item % 10,
                 "token_indices": [2 + item % 2, 4],
+                "description_token_indices": [4],
                 "is_available": True,
                 "age_days": NUM_DAYS,
             }
