@@ -17,6 +17,8 @@ from expectations.tables import (
     HISTORIES,
     INTERACTIONS,
     ITEM_FEATURES,
+    MAX_DESCRIPTION_TOKENS,
+    MAX_TITLE_TOKENS,
     PADDING_INDEX,
     USER_FEATURES,
     VOCABULARIES,
@@ -25,7 +27,7 @@ from expectations.tables import (
 )
 
 MAX_PRICE_BUCKET = 10
-MAX_TOKENS = {"token_indices": 32, "description_token_indices": 128}
+MAX_TOKENS = {"token_indices": MAX_TITLE_TOKENS, "description_token_indices": MAX_DESCRIPTION_TOKENS}
 
 _FIELD_OF_COLUMN = {
     "user_index": "user_id",

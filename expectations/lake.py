@@ -21,7 +21,8 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -207,18 +208,25 @@ class Lake:
 
     def _write_json(self, path: str, content: dict[str, Any]) -> None:
         filesystem, local = fs.FileSystem.from_uri(path)
-        filesystem.create_dir(local.rsplit("/", 1)[0], recursive=True)
-        # A local file is written beside its place and renamed; an object store's put is atomic by itself.
-        is_local = isinstance(filesystem, fs.LocalFileSystem)
-        target = f"{local}.{fingerprint_of(content)}.tmp" if is_local else local
-        with filesystem.open_output_stream(target) as stream:
+        with whole_file(filesystem, local) as stream:
             stream.write(json.dumps(content, sort_keys=True, indent=1).encode())
-        if is_local:
-            filesystem.move(target, local)
 
 
 def _partition(ds: str, model: str | None) -> str:
     return f"ds={ds}/model={model}" if model else f"ds={ds}"
+
+
+@contextmanager
+def whole_file(filesystem: fs.FileSystem, place: str) -> Iterator[pa.NativeFile]:
+    """A stream to a file that readers see when it is complete, or not at all; bytes are written as they are."""
+    filesystem.create_dir(place.rpartition("/")[0], recursive=True)
+    # A local file is written beside its place and renamed; an object store's put is atomic by itself.
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    target = f"{place}.{uuid.uuid4().hex[:8]}.tmp" if is_local else place
+    with filesystem.open_output_stream(target, compression=None) as stream:
+        yield stream
+    if is_local:
+        filesystem.move(target, place)
 
 
 def parquet_dataset(path: str) -> pads.Dataset:

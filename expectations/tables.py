@@ -270,6 +270,8 @@ HISTORIES = _lake(
     "jobs.build_histories",
     "Each user's latest events, at most `max_history` of the shop file; packed, without padding.",
 )
+MAX_TITLE_TOKENS = 32
+MAX_DESCRIPTION_TOKENS = 128
 ITEM_FEATURES = _lake(
     "item_features",
     "item_index",
@@ -279,7 +281,9 @@ ITEM_FEATURES = _lake(
         Column("brand_index", "int", comment="one-hot: the place of the one"),
         Column("domain_index", "int", comment="one-hot: the place of the one"),
         Column("price_bucket", "int", comment="decile of the prices of its category, 1 to 10; 0 without a price"),
-        Column("token_indices", "array<int>", comment="subword pieces of the title, in order"),
+        Column(
+            "token_indices", "array<int>", comment="subword pieces of the title, in order, at most MAX_TITLE_TOKENS"
+        ),
         Column("description_token_indices", "array<int>", comment="likewise, of the description without its markup"),
         Column("is_available", "boolean"),
         Column("age_days", "int", comment="days since first_seen, as of ds"),

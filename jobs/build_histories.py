@@ -26,7 +26,7 @@ from expectations.tables import (
 from jobs.build_pair_totals import PAIR, added_up, came_back, indexed, may_come_back, totals_of_events
 from jobs.build_recent_events import recent_events_up_to
 from jobs.partitions import read_partition
-from jobs.past import Past, build_of_past
+from jobs.past import Past, build_of_past, sums_up_to
 
 SESSION_PAUSE_MINUTES = 30
 """Where a shop names no sessions: a longer pause ends one, as web analytics has it."""
@@ -37,12 +37,7 @@ def build_histories(spark: SparkSession, night: Night, past: Past) -> Version:
     """Builds the partition of `past.until`."""
 
     def rows() -> DataFrame:
-        is_anchor = past.until == past.anchor
-        recent = (
-            read_partition(spark, night.lake, RECENT_EVENTS, past.until)
-            if is_anchor
-            else recent_events_up_to(spark, night, past)
-        )
+        recent = sums_up_to(spark, night, past, RECENT_EVENTS, recent_events_up_to)
         return histories_from(recent, returned_pairs(spark, night, past))
 
     return build_of_past(night, past, HISTORIES, rows)

@@ -16,20 +16,14 @@ from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENT_TYPES, INTERACTIONS, PAIR_TOTALS
 from jobs.build_pair_totals import came_back, totals_up_to
-from jobs.partitions import read_partition
-from jobs.past import Past, build_of_past
+from jobs.past import Past, build_of_past, sums_up_to
 
 
 def build_interactions(spark: SparkSession, night: Night, past: Past) -> Version:
     """Builds the partition of `past.until`."""
 
     def rows() -> DataFrame:
-        is_anchor = past.until == past.anchor
-        totals = (
-            read_partition(spark, night.lake, PAIR_TOTALS, past.until)
-            if is_anchor
-            else totals_up_to(spark, night, past)
-        )
+        totals = sums_up_to(spark, night, past, PAIR_TOTALS, totals_up_to)
         return interactions_from_totals(totals, night.shop.event_weights)
 
     return build_of_past(night, past, INTERACTIONS, rows)

@@ -14,36 +14,40 @@ from pyspark.sql import functions as F
 from expectations.lake import Version
 from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
-from expectations.tables import ITEM_FEATURES, ITEMS, TOKENIZERS, VOCABULARIES
-from jobs.anchors import anchor
+from expectations.tables import (
+    ITEM_FEATURES,
+    ITEMS,
+    MAX_DESCRIPTION_TOKENS,
+    MAX_TITLE_TOKENS,
+    TOKENIZERS,
+    VOCABULARIES,
+)
 from jobs.build_tokenizers import tokenizer_model
 from jobs.feature_values import category_levels
 from jobs.partitions import build_partition, read_partition
+from jobs.past import Past
 from jobs.plain_text import MAX_RAW_CHARACTERS
 from jobs.subwords import piece_indices
 from jobs.vocabulary_index import index_lists, with_index
 
-MAX_TITLE_TOKENS = 32
-MAX_DESCRIPTION_TOKENS = 128
 MIN_PRICED_ITEMS = 20
 """Of a department, for deciles of its own."""
 _DECILES = [place / 10 for place in range(1, 10)]
 
 
-def build_item_features(spark: SparkSession, night: Night, as_of: str) -> Version:
-    """Builds the partition `as_of`."""
-    lake = night.lake
-    fitted_on = anchor(lake, as_of)
+def build_item_features(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+    lake, as_of = night.lake, past.until
     return build_partition(
         night,
         ITEM_FEATURES,
         as_of,
-        [lake.require(ITEMS, as_of), lake.require(VOCABULARIES, as_of), lake.require(TOKENIZERS, fitted_on)],
+        [lake.require(ITEMS, as_of), lake.require(VOCABULARIES, as_of), lake.require(TOKENIZERS, past.anchor)],
         [],
         lambda: item_features_from(
             read_partition(spark, lake, ITEMS, as_of),
             read_partition(spark, lake, VOCABULARIES, as_of),
-            tokenizer_model(lake, fitted_on),
+            tokenizer_model(lake, past.anchor),
             as_of,
         ),
     )
@@ -118,7 +122,7 @@ def _description_pieces(model: bytes) -> Column:
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `item_features` of `--as-of`."""
     night, as_of = night_and_as_of(__doc__, argv)
-    build_item_features(session_from_environment("build_item_features"), night, as_of)
+    build_item_features(session_from_environment("build_item_features"), night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

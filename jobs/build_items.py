@@ -21,7 +21,7 @@ from expectations.program import Night, days_before, night_and_as_of, run_progra
 from expectations.shop import Shop
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
-from jobs.past import Past, base_day, build_of_past, read_base
+from jobs.past import Past, base_day, build_of_past, last_told, read_base
 
 SOLD_WITHIN_DAYS = 365
 """A year: goods of a season come back, and a catalogue that nobody keeps should rather hold too much."""
@@ -51,8 +51,8 @@ def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of:
     told_on = updates.select("item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen"))
     told_on = told_on.unionByName(base.select(*told_on.columns[:-1], F.col("last_seen").alias("seen")))
     told = told_on.groupBy("item_id").agg(
-        *(_last_known(name).alias(name) for name in _ATTRIBUTES if name != "category"),
-        _last_known("category", F.size("category") > 0).alias("category"),
+        *(last_told(name).alias(name) for name in _ATTRIBUTES if name != "category"),
+        last_told("category", F.size("category") > 0).alias("category"),
         F.min("first_seen").alias("first_told"),
         F.max("seen").alias("last_told"),
         F.max("ds").alias("told_in"),
@@ -82,12 +82,6 @@ def _is_available(shop: Shop, as_of: str) -> Column:
     if shop.items_file == "changes":
         return F.col("is_available")
     return F.col("is_available") & (F.col("told_in") == F.col("latest_file"))
-
-
-def _last_known(name: str, is_known: Column | None = None) -> Column:
-    """The value of the latest day that told one; an item has one update a day, so that days do not tie."""
-    is_known = F.col(name).isNotNull() if is_known is None else is_known
-    return F.max_by(name, F.when(is_known, F.col("ds")))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -31,7 +31,7 @@ from expectations.tables import (
 )
 from jobs.co_occurrence import co_occurrence
 from jobs.item_signals import DEMAND_DAYS, item_signals, log_ratio
-from jobs.partitions import build_partition, read_log, read_partition
+from jobs.partitions import build_partition, read_partition, read_versions
 
 ACTIVITY_DAYS = 30
 NUM_LAST_ITEMS = 10
@@ -52,11 +52,13 @@ def build_ranking_features(spark: SparkSession, night: Night, as_of: str) -> Ver
             f"{CANDIDATES.name} ds={as_of}: no model has any. Was {CANDIDATES.built_by} run with --as-of {as_of}?"
         )
 
+    log = list(lake.versions(EVENTS, as_of, since).values())
+
     def rows() -> DataFrame:
         items, vocabularies, interactions, histories = (
             read_partition(spark, lake, table, as_of) for table in (ITEMS, VOCABULARIES, INTERACTIONS, HISTORIES)
         )
-        events = read_log(spark, lake, EVENTS, as_of, since)
+        events = read_versions(spark, EVENTS, log)
         return ranking_features_from(
             [read_partition(spark, lake, CANDIDATES, as_of, model) for model in models],
             interactions,
@@ -66,7 +68,7 @@ def build_ranking_features(spark: SparkSession, night: Night, as_of: str) -> Ver
             as_of,
         )
 
-    inputs = [*_inputs(lake, as_of, models), *lake.versions(EVENTS, as_of, since).values()]
+    inputs = [*_inputs(lake, as_of, models), *log]
     return build_partition(night, RANKING_FEATURES, as_of, inputs, [night.shop.target_events], rows, models=models)
 
 

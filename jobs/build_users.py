@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
 from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, USER_UPDATES, USERS
-from jobs.past import Past, base_day, build_of_past, read_base
+from jobs.past import Past, base_day, build_of_past, last_told, read_base
 
 _ATTRIBUTES = ("age", "gender", "country", "interests")
 
@@ -44,8 +44,8 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
     told_on = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
     told_on = told_on.unionByName(base.select(*told_on.columns))
     told = told_on.groupBy("user_id").agg(
-        *(_last_known(name, F.col(name).isNotNull()).alias(name) for name in _ATTRIBUTES if name != "interests"),
-        _last_known("interests", F.size("interests") > 0).alias("interests"),
+        *(last_told(name).alias(name) for name in _ATTRIBUTES if name != "interests"),
+        last_told("interests", F.size("interests") > 0).alias("interests"),
         F.min("first_seen").alias("first_seen"),
         F.max("last_active").alias("active_before"),
     )
@@ -57,11 +57,6 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
         .select(*(name for name in USERS.column_names if name != "ds"))
         .sortWithinPartitions("user_id")
     )
-
-
-def _last_known(name: str, is_known: Column) -> Column:
-    """The value of the latest day that told one; a user has one update a day, so that days do not tie."""
-    return F.max_by(name, F.when(is_known, F.col("ds")))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from pyarrow import fs
 from pyspark.sql import DataFrame
 
 from expectations.drops import DropFolder
+from expectations.lake import whole_file
 from expectations.shop import RawFile
 from jobs.inspect_drops import sha256_of
 
@@ -51,16 +52,6 @@ def _write_drop(path: str, lines: Iterable[str]) -> bool:
         is_there = filesystem.get_file_info(target).type == fs.FileType.File
         if is_there and sha256_of(path) == sha256_of(str(whole)):
             return False
-        _put(whole, filesystem, target)
+        with whole.open("rb") as source, whole_file(filesystem, target) as stream:
+            shutil.copyfileobj(source, stream)
     return True
-
-
-def _put(whole: Path, filesystem: fs.FileSystem, target: str) -> None:
-    filesystem.create_dir(target.rpartition("/")[0], recursive=True)
-    # A local file is written beside its place and renamed; an object store's put is atomic by itself.
-    is_local = isinstance(filesystem, fs.LocalFileSystem)
-    place = f"{target}.tmp" if is_local else target
-    with whole.open("rb") as source, filesystem.open_output_stream(place, compression=None) as stream:
-        shutil.copyfileobj(source, stream)
-    if is_local:
-        filesystem.move(place, target)

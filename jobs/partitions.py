@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -22,10 +22,11 @@ def read_partition(spark: SparkSession, lake: Lake, table: Table, ds: str, model
     return spark.read.schema(table.ddl).parquet(lake.require(table, ds, model).path)
 
 
-def read_log(spark: SparkSession, lake: Lake, table: Table, until: str, since: str | None = None) -> DataFrame:
-    """All daily partitions from `since` to `until`, both included: nothing that was dropped later is looked at."""
-    paths = [version.path for version in lake.versions(table, until, since).values()]
-    return spark.read.schema(table.ddl).parquet(*paths) if paths else spark.createDataFrame([], table.ddl)
+def read_versions(spark: SparkSession, table: Table, versions: Collection[Version]) -> DataFrame:
+    """The rows of several partitions together; none of none."""
+    if not versions:
+        return spark.createDataFrame([], table.ddl)
+    return spark.read.schema(table.ddl).parquet(*(version.path for version in versions))
 
 
 def build_partition(

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from expectations.lake import Lake, Version, fingerprint_of
 from expectations.program import Night
 from expectations.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, USER_UPDATES, Table
 from jobs.anchors import anchor_of, previous_anchor
-from jobs.partitions import put_partition, read_partition
+from jobs.partitions import put_partition, read_partition, read_versions
 
 LOG_TABLES = (EVENTS, ITEM_UPDATES, USER_UPDATES)
 
@@ -65,8 +66,8 @@ class Past:
 
     def read(self, spark: SparkSession, table: Table, after: str | None = None) -> DataFrame:
         """The days of a log table after `after`, or all of them."""
-        paths = [version.path for ds, version in self.versions[table.name].items() if after is None or ds > after]
-        return spark.read.schema(table.ddl).parquet(*paths) if paths else spark.createDataFrame([], table.ddl)
+        days = self.versions[table.name].items()
+        return read_versions(spark, table, [version for ds, version in days if after is None or ds > after])
 
 
 def build_of_past(night: Night, past: Past, table: Table, rows: Callable[[], DataFrame]) -> Version:
@@ -84,7 +85,30 @@ def base_day(night: Night, past: Past, table: Table) -> str | None:
 
 def read_base(spark: SparkSession, night: Night, table: Table, base: str | None) -> DataFrame:
     """The rows to go on from: none without a base."""
-    return read_partition(spark, night.lake, table, base) if base else spark.createDataFrame([], table.ddl)
+    return read_versions(spark, table, [night.lake.require(table, base)] if base else [])
+
+
+def last_told(name: str, is_known: Column | None = None) -> Column:
+    """An aggregate: the value of the latest day that told one. One update a day, so that days do not tie.
+
+    Args:
+        is_known: whether a row tells it; without, where it is not null.
+    """
+    is_known = F.col(name).isNotNull() if is_known is None else is_known
+    return F.max_by(name, F.when(is_known, F.col("ds")))
+
+
+def sums_up_to(
+    spark: SparkSession,
+    night: Night,
+    past: Past,
+    table: Table,
+    add_up: Callable[[SparkSession, Night, Past], DataFrame],
+) -> DataFrame:
+    """What `table`, which anchors have, would hold on any day: an anchor has it already, other days add it up."""
+    if past.until == past.anchor:
+        return read_partition(spark, night.lake, table, past.until)
+    return add_up(spark, night, past)
 
 
 def _is_built(night: Night, past: Past, table: Table) -> bool:

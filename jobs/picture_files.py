@@ -6,7 +6,6 @@ import errno
 import hashlib
 import posixpath
 import re
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,7 @@ from pyarrow import fs
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from expectations.lake import Lake
+from expectations.lake import Lake, whole_file
 from jobs.pictures import MAX_FILE_BYTES
 
 _STORED_PATH = re.compile(r"sha256:([0-9a-f]{64})")
@@ -84,14 +83,8 @@ class PictureFiles:
         filesystem, base = _filesystem(self.stored)
         place = f"{base}/{digest}"
         if filesystem.get_file_info(place).type != fs.FileType.File:
-            filesystem.create_dir(base, recursive=True)
-            # An object store's put is whole or nothing; a local file is written beside its place and renamed.
-            is_local = isinstance(filesystem, fs.LocalFileSystem)
-            target = f"{place}.{uuid.uuid4().hex[:8]}.tmp" if is_local else place
-            with filesystem.open_output_stream(target) as stream:
+            with whole_file(filesystem, place) as stream:
                 stream.write(content)
-            if is_local:
-                filesystem.move(target, place)
         return f"sha256:{digest}"
 
     def _name(self, folder: str, path: str) -> str | None:

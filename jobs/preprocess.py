@@ -71,7 +71,7 @@ def build_day(spark: SparkSession, night: Night, past: Past) -> None:
     build_vocabularies(spark, night, past)
     build_interactions(spark, night, past)
     build_histories(spark, night, past)
-    build_item_features(spark, night, past.until)
+    build_item_features(spark, night, past)
     build_item_images(spark, night, past.until)
     build_user_features(spark, night, past.until)
     build_graph_edges(spark, night, past.until)

@@ -139,13 +139,6 @@ def _features() -> dict[str, Rows]:
         unknown = {"age_bucket_index": 1, "gender_index": 1, "country_index": 1, "interest_indices": []}
         return {"user_index": user_index, **unknown}
 
-    def proposed(user_index: int, item_index: int, ranks: list[int | None]) -> dict[str, Any]:
-        counts = ("item_age_days", "user_events_30", "pair_events", "pair_purchases")
-        zeros: dict[str, Any] = {**dict.fromkeys(counts, 0), "demand_trend": 0.0, "co_occurrence": 0.0}
-        demand = {"demand_7": 1.0, "demand_30": 2.0, "demand_90": 2.0}
-        lists = {"retriever_scores": [None if rank is None else 1.0 / rank for rank in ranks], "retriever_ranks": ranks}
-        return {"user_index": user_index, "item_index": item_index, **zeros, **demand, **lists}
-
     return {
         "vocabularies": vocabularies,
         "interactions": [met(2, 2), met(2, 3), met(3, 4)],
@@ -158,6 +151,19 @@ def _features() -> dict[str, Rows]:
             image(5, "decoded", bytes(64 * 64 * 3)),
         ],
         "user_features": [user(index) for index in range(2, 5)],
+        **_graph(),
+    }
+
+
+def _graph() -> dict[str, Rows]:
+    def proposed(user_index: int, item_index: int, ranks: list[int | None]) -> dict[str, Any]:
+        counts = ("item_age_days", "user_events_30", "pair_events", "pair_purchases")
+        zeros: dict[str, Any] = {**dict.fromkeys(counts, 0), "demand_trend": 0.0, "co_occurrence": 0.0}
+        demand = {"demand_7": 1.0, "demand_30": 2.0, "demand_90": 2.0}
+        lists = {"retriever_scores": [None if rank is None else 1.0 / rank for rank in ranks], "retriever_ranks": ranks}
+        return {"user_index": user_index, "item_index": item_index, **zeros, **demand, **lists}
+
+    return {
         "graph_edges": [
             {"kind": kind, "source_index": source, "target_index": target, "weight": weight}
             for kind, source, target, weight in (

@@ -7,10 +7,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from expectations.program import Night
-from expectations.tables import ITEMS
+from expectations.tables import ITEMS, MAX_DESCRIPTION_TOKENS, MAX_TITLE_TOKENS
 from jobs.build_item_features import (
-    MAX_DESCRIPTION_TOKENS,
-    MAX_TITLE_TOKENS,
     MIN_PRICED_ITEMS,
     item_features_from,
     with_price_bucket,

@@ -15,7 +15,7 @@ from expectations.program import Night
 from expectations.shop import Drops, RawFile, RejectRule
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, USERS, NightError, Table
 from jobs.ingest import ingest
-from jobs.partitions import read_log
+from jobs.partitions import read_versions
 from tests.jobs.raw_drops import write_drop
 
 HEADER = "time,customer,article,units,price\n"
@@ -58,7 +58,8 @@ def test_the_first_night_takes_in_all_days_and_later_ones_only_what_changed(
     }
     facts = lake.require(EVENTS, "2024-03-10").facts
     assert (facts["rows_read"], facts["rejected"]) == (3, {"events": {"duplicate": 1}})
-    assert read_log(spark, lake, EVENTS, "2024-03-10").columns == list(EVENTS.column_names)
+    log = read_versions(spark, EVENTS, lake.versions(EVENTS, "2024-03-10").values())
+    assert log.columns == list(EVENTS.column_names)
 
     before = {day: lake.require(EVENTS, day) for day in lake.days(EVENTS)}
     ingest(spark, two_days)

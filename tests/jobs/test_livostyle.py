@@ -27,6 +27,7 @@ from jobs.ingest_plan import required_columns
 from jobs.ingest_updates import judged_items
 from jobs.inspect_drops import found_file, inspect_files
 from jobs.partitions import build_partition
+from jobs.past import Past
 from jobs.picture_files import stored_pictures
 from jobs.preprocess import preprocess
 from jobs.raw_rows import read_raw_rows
@@ -72,7 +73,7 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
         for index, value in enumerate(listed, start=2)
     ]
     write_rows(night, VOCABULARIES, numbered)
-    build_item_features(spark, night, DS)
+    build_item_features(spark, night, Past.of(night.lake, DS))
     build_item_images(spark, night, DS)
     return night
 
