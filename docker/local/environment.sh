@@ -31,7 +31,7 @@ export AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1
 export MLFLOW_DISABLE_TELEMETRY=true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
-# Halves the start of every Spark program; see docker/local/share_classes.py.
+# A third less time to start a Spark program; see docker/local/share_classes.py.
 if [ -f "$nightjar/.venv/spark.jsa" ]; then
     export SPARK_SUBMIT_OPTS="-XX:SharedArchiveFile=$nightjar/.venv/spark.jsa -Xshare:auto -Xlog:cds*=off ${SPARK_SUBMIT_OPTS:-}"
 fi
