@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 
@@ -37,6 +38,21 @@ def spark_session(program: str, master: str, driver_memory: str) -> SparkSession
 
 def session_from_environment(program: str) -> SparkSession:
     """The session that `SPARK_MASTER` and `SPARK_DRIVER_MEMORY` ask for. Only `main()` calls this."""
-    return spark_session(
-        program, os.environ.get("SPARK_MASTER", "local[*]"), os.environ.get("SPARK_DRIVER_MEMORY", "3g")
-    )
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        _end_session_before()
+    return spark_session(program, os.environ.get("SPARK_MASTER", "local[*]"), driver_memory_from_environment())
+
+
+def driver_memory_from_environment() -> str:
+    """What `SPARK_DRIVER_MEMORY` says, or enough for a small shop."""
+    return os.environ.get("SPARK_DRIVER_MEMORY", "3g")
+
+
+def _end_session_before() -> None:
+    """In a JVM that programs share one after another, ends what the one before left: it may have been killed."""
+    SparkContext._ensure_initialized()
+    jvm = SparkContext._jvm
+    assert jvm is not None, "it has just been initialized"
+    left = jvm.org.apache.spark.sql.classic.SparkSession.getDefaultSession()
+    if left.isDefined():
+        left.get().stop()

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from pluggy import HookimplMarker
 from prepare import prepare_airflow
+from shared_jvm import start_shared_jvm
 from stack import running_processes
 
 from expectations.lake import Lake
@@ -163,6 +164,7 @@ def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
     from dags.nightly_recommendations import dag
 
     prepare_airflow()
+    start_shared_jvm()
     progress = Progress(output)
     get_listener_manager().add_listener(progress)
     run = dag.test(run_conf=form)
