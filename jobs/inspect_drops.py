@@ -34,6 +34,7 @@ class DroppedFile:
         kind: events, items or users.
         sha256: of its bytes; empty until it was inspected.
         columns: names in the order of the file; for JSON, of the columns that were asked for.
+        nanosecond_times: the columns of a Parquet file that hold such times, and whether these are moments in UTC.
         problem: why it cannot be read, with the remedy; empty when it can.
     """
 
@@ -45,6 +46,7 @@ class DroppedFile:
     mtime: str
     sha256: str = ""
     columns: tuple[str, ...] = ()
+    nanosecond_times: tuple[tuple[str, bool], ...] = ()
     problem: str = ""
 
     @property
@@ -79,7 +81,7 @@ def inspect_files(
     slices = min(len(files), 4 * spark.sparkContext.defaultParallelism)
     tasks = spark.sparkContext.parallelize([asdict(file) for file in files], slices)
     found = tasks.map(lambda file: asdict(inspected(DroppedFile(**file), columns[file["kind"]]))).collect()
-    inspected_files = [DroppedFile(**{**file, "columns": tuple(file["columns"])}) for file in found]
+    inspected_files = [DroppedFile(**file) for file in found]
     broken = [file for file in inspected_files if file.problem]
     if broken:
         more = f" (and {len(broken) - 1} more files)" if len(broken) > 1 else ""
@@ -91,6 +93,7 @@ def inspected(file: DroppedFile, required: Sequence[str]) -> DroppedFile:
     """Reads the file to its end. Returns it with its hash and columns, or with its problem."""
     try:
         columns = _parquet_columns(file) if file.format == "parquet" else _text_columns(file, required)
+        nanoseconds = _nanosecond_times(file) if file.format == "parquet" else ()
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return _with(file, problem="is a torn gzip file (it ends early or is damaged). Drop it again, whole.")
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as err:
@@ -99,7 +102,8 @@ def inspected(file: DroppedFile, required: Sequence[str]) -> DroppedFile:
     if columns is None:
         return _with(file, problem="is empty: a drop must have at least one row. Drop it again, or take it away.")
     problem = _column_problem(file, columns, required)
-    return _with(file, sha256=sha256_of(file.path), columns=columns, problem=problem)
+    sha256 = sha256_of(file.path)
+    return _with(file, sha256=sha256, columns=columns, nanosecond_times=nanoseconds, problem=problem)
 
 
 def _column_problem(file: DroppedFile, columns: tuple[str, ...], required: Sequence[str]) -> str:
@@ -134,6 +138,13 @@ def _parquet_columns(file: DroppedFile) -> tuple[str, ...] | None:
     with filesystem.open_input_file(local) as stream:
         parquet = pq.ParquetFile(stream)
         return tuple(parquet.schema_arrow.names) if parquet.metadata.num_rows else None
+
+
+def _nanosecond_times(file: DroppedFile) -> tuple[tuple[str, bool], ...]:
+    filesystem, local = fs.FileSystem.from_uri(file.path)
+    schema = pq.read_schema(local, filesystem=filesystem)
+    times = [column for column in schema if pa.types.is_timestamp(column.type) and column.type.unit == "ns"]
+    return tuple((column.name, column.type.tz is not None) for column in times)
 
 
 def _text_columns(file: DroppedFile, required: Sequence[str]) -> tuple[str, ...] | None:

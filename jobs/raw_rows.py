@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from typing import Any
 from urllib.parse import quote
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,6 +19,7 @@ from pyspark.sql import types as T
 from expectations.shop import RawFile
 from jobs.inspect_drops import DroppedFile
 from jobs.picture_files import kept_picture
+from jobs.raw_times import text_of_time, time_of_nanoseconds
 
 _MALFORMED = "malformed_line"
 
@@ -34,23 +36,23 @@ def read_raw_rows(
         `ds`; `values`, a map from raw column to text, null when the line could not be taken apart; `raw`, the row
         as JSON.
     """
-    by_columns: dict[tuple[str, ...], list[str]] = {}
+    alike: dict[tuple[Any, ...], list[DroppedFile]] = {}
     for file in files:
-        # Spark matches the columns of CSV files by place, so files whose headers differ are read apart.
-        by_columns.setdefault(() if raw.format == "json" else file.columns, []).append(file.path)
+        # Spark matches the columns of CSV files by place, and takes the types of one Parquet file for those of all.
+        alike.setdefault(() if raw.format == "json" else (file.columns, file.nanosecond_times), []).append(file)
     readers: dict[str, Callable[..., DataFrame]] = {
         "csv": _read_csv,
         "json": _read_json,
         "parquet": partial(_read_parquet, pictures=pictures),
     }
     read = readers[raw.format]
-    parts = [read(spark, raw, columns, paths) for columns, paths in sorted(by_columns.items())]
+    parts = [read(spark, raw, group[0], [file.path for file in group]) for _, group in sorted(alike.items())]
     return reduce(DataFrame.unionByName, parts)
 
 
-def _read_csv(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
+def _read_csv(spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list[str]) -> DataFrame:
     # Names of a shop may hold dots or differ in case alone; places cannot be misread.
-    places = [f"c{place}" for place in range(len(columns))]
+    places = [f"c{place}" for place in range(len(like.columns))]
     schema = T.StructType([T.StructField(name, T.StringType()) for name in (*places, _MALFORMED)])
     rows = spark.read.csv(
         paths,
@@ -62,13 +64,13 @@ def _read_csv(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths
         maxCharsPerColumn=-1,
     )
     line = F.to_json(F.create_map(F.lit("line"), F.col(_MALFORMED)))
-    values = F.when(F.col(_MALFORMED).isNull(), _named(columns, [F.col(place) for place in places]))
+    values = F.when(F.col(_MALFORMED).isNull(), _named(like.columns, [F.col(place) for place in places]))
     return rows.select(
         _day_of_file(raw).alias("ds"), values.alias("values"), F.coalesce(F.to_json(values), line).alias("raw")
     )
 
 
-def _read_json(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str]) -> DataFrame:
+def _read_json(spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list[str]) -> DataFrame:
     lines = spark.read.text(paths).select(_day_of_file(raw).alias("ds"), "value").where(F.trim("value") != "")
     values = F.from_json("value", "map<string,string>")
     is_object = F.size(values) > 0
@@ -79,21 +81,29 @@ def _read_json(spark: SparkSession, raw: RawFile, columns: tuple[str, ...], path
 
 
 def _read_parquet(
-    spark: SparkSession, raw: RawFile, columns: tuple[str, ...], paths: list[str], pictures: str | None
+    spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list[str], pictures: str | None
 ) -> DataFrame:
+    # Without this it refuses a file that holds nanoseconds, which is what pandas writes.
+    spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     rows = spark.read.parquet(*paths)
+    for name, has_zone in like.nanosecond_times:
+        rows = rows.withColumn(name, time_of_nanoseconds(_column(name), has_zone))
     types = {field.name: field.dataType for field in rows.schema}
     picture = raw.columns.get("image_path")
     texts = []
-    for name in columns:
-        column = F.col(f"`{name.replace('`', '``')}`")
+    for name in like.columns:
+        column = _column(name)
         # Older writers hold texts as bytes too: only what the shop calls a picture is one.
         if name == picture and isinstance(types[name], T.BinaryType):
             texts.append(kept_picture(column, pictures) if pictures else F.lit(None).cast("string"))
         else:
             texts.append(_as_text(column, types[name], raw))
-    rows = rows.select(_day_of_file(raw).alias("ds"), _named(columns, texts).alias("values"))
+    rows = rows.select(_day_of_file(raw).alias("ds"), _named(like.columns, texts).alias("values"))
     return rows.withColumn("raw", F.to_json("values"))
+
+
+def _column(name: str) -> Column:
+    return F.col(f"`{name.replace('`', '``')}`")
 
 
 def _named(columns: Sequence[str], texts: Sequence[Column]) -> Column:
@@ -103,8 +113,8 @@ def _named(columns: Sequence[str], texts: Sequence[Column]) -> Column:
 def _as_text(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
     if isinstance(data_type, T.ArrayType | T.StructType | T.MapType):
         return F.to_json(column)
-    if isinstance(data_type, T.TimestampType):
-        return F.date_format(F.from_utc_timestamp(column, raw.timezone), raw.time_format)
+    if isinstance(data_type, T.TimestampType | T.TimestampNTZType | T.DateType):
+        return text_of_time(column, data_type, raw)
     return column.cast("string")
 
 

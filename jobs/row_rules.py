@@ -6,13 +6,13 @@ Nothing here raises over a bad row: a reason in `quarantine` is the answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.shop import UNIX_TIMES, RawFile, RejectRule
+from expectations.shop import RawFile, RejectRule
+from jobs.raw_times import time_of_text
 
 MAX_ID_LENGTH = 256
 DUPLICATE = "duplicate"
@@ -58,14 +58,8 @@ def mapped_id(raw: RawFile, column: str) -> Column:
 
 
 def mapped_time(raw: RawFile, column: str) -> Column:
-    """UTC. A pattern that holds a zone is read with the zone of the text, any other with the file's `timezone`."""
-    text = mapped_text(raw, column)
-    if raw.time_format in UNIX_TIMES:
-        # Seconds may come with a fraction, or as 1.4332225E9 from a table of floats.
-        return F.timestamp_micros((number(text) * UNIX_TIMES[raw.time_format]).try_cast("bigint"))
-    time = F.try_to_timestamp(text, F.lit(raw.time_format))
-    holds_zone = re.search(r"[XxZzVO]", re.sub(r"'[^']*'", "", raw.time_format))
-    return time if holds_zone else F.to_utc_timestamp(time, raw.timezone)
+    """UTC; null when the text is no time."""
+    return time_of_text(mapped_text(raw, column), raw)
 
 
 def number(text: Column) -> Column:

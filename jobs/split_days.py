@@ -18,14 +18,10 @@ Safe to run again: a drop's bytes depend on the log alone, and a drop that is th
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -68,27 +64,24 @@ def split_days(
         NightError: the log cannot be read, has not the columns that the shop maps, or no row has a readable time.
     """
     drops = DropFolder(night.shop, night.lake.root, night.data)
-    with tempfile.TemporaryDirectory() as scratch:
-        rows = _dated(_rows(spark, night.shop, "events", log, Path(scratch), made_days), night.shop.events)
-        span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
-        first, last, num_rows, num_undated = span
-        if first is None:
-            raise NightError(
-                f"{log}: none of its {num_rows} rows has a time that reads as {night.shop.events.time_format!r}. "
-                "Correct `time_format` or `event_time` under [events]."
-            )
-        logger.info("log: path=%s rows=%d from=%s to=%s without_time=%d", log, num_rows, first, last, num_undated)
-        written = write_drops(rows.fillna({"ds": first}), drops, night.shop.events)
-        if items is not None:
-            catalogue = _rows(spark, night.shop, "items", items, Path(scratch))
-            written += write_drops(catalogue.withColumn("ds", F.lit(first)), drops, raw_files(night.shop)["items"])
+    rows = _dated(_rows(spark, night.shop, "events", log, made_days), night.shop.events)
+    span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
+    first, last, num_rows, num_undated = span
+    if first is None:
+        raise NightError(
+            f"{log}: none of its {num_rows} rows has a time that reads as {night.shop.events.time_format!r}. "
+            "Correct `time_format` or `event_time` under [events]."
+        )
+    logger.info("log: path=%s rows=%d from=%s to=%s without_time=%d", log, num_rows, first, last, num_undated)
+    written = write_drops(rows.fillna({"ds": first}), drops, night.shop.events)
+    if items is not None:
+        catalogue = _rows(spark, night.shop, "items", items)
+        written += write_drops(catalogue.withColumn("ds", F.lit(first)), drops, raw_files(night.shop)["items"])
     logger.info("split: shop=%s from=%s to=%s drops_written=%d", night.shop.name, first, last, written)
     return written
 
 
-def _rows(
-    spark: SparkSession, shop: Shop, kind: str, log: Path, scratch: Path, made_days: MadeDays | None = None
-) -> DataFrame:
+def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: MadeDays | None = None) -> DataFrame:
     """`values` and `raw` of every row."""
     raw = raw_files(shop).get(kind)
     if raw is None or raw.format != "json":
@@ -99,7 +92,7 @@ def _rows(
         raise NightError(f"{log}: the name must hold one of {', '.join(_FORMATS)}, so that it is clear how to read it.")
     if not log.is_file():
         raise NightError(f"There is no file {log}. Download it first; the shop file names its source.")
-    file = found_file(kind, "", str(_without_nanoseconds(log, scratch).resolve()), _FORMATS[suffix])
+    file = found_file(kind, "", str(log.resolve()), _FORMATS[suffix])
     assert file is not None, log
     required = set(required_columns(shop)[kind])
     if made_days:
@@ -112,22 +105,6 @@ def _rows(
     found = inspect_files(spark, [file], {kind: sorted(required)})
     rows = read_raw_rows(spark, replace(raw, format=file.format), found)
     return _with_made_days(rows, raw, made_days) if made_days else rows
-
-
-def _without_nanoseconds(log: Path, scratch: Path) -> Path:
-    """The log, or a copy whose times count microseconds: pandas writes nanoseconds, which Spark cannot read."""
-    if log.suffix != ".parquet":
-        return log
-    schema = pq.read_schema(log)
-    kinds = [pa.timestamp("us", f.type.tz) if pa.types.is_timestamp(f.type) else f.type for f in schema]
-    if kinds == schema.types:
-        return log
-    readable = pa.schema([field.with_type(kind) for field, kind in zip(schema, kinds, strict=True)])
-    copy = scratch / log.name
-    with pq.ParquetWriter(copy, readable) as writer:
-        for batch in pads.dataset(log).to_batches():
-            writer.write_table(pa.Table.from_batches([batch]).cast(readable, safe=False))
-    return copy
 
 
 def _dated(rows: DataFrame, raw: RawFile) -> DataFrame:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from expectations.shop import RawFile, RejectRule, Shop
@@ -197,3 +199,49 @@ def test_json_and_parquet_files_give_the_same_events(spark: SparkSession, shop: 
     pq.write_table(pa.table(columns), tmp_path / "2024-03-10.parquet")
     parquet_shop = replace(shop, events=replace(shop.events, path="{data}/{ds}.parquet", format="parquet"))
     assert only_event(spark, parquet_shop, tmp_path / "2024-03-10.parquet") == csv_event
+
+
+IN_BERLIN = "2024-03-10 11:00:00.000000123"
+
+
+@pytest.mark.parametrize(
+    ("time", "time_format"),
+    [
+        (pd.Timestamp(IN_BERLIN), "yyyy-MM-dd HH:mm:ss"),
+        (pd.Timestamp(IN_BERLIN, tz="Europe/Berlin"), "yyyy-MM-dd HH:mm:ss"),
+        (pd.Timestamp(IN_BERLIN).as_unit("us"), "yyyy-MM-dd HH:mm:ss"),
+        (pd.Timestamp(IN_BERLIN, tz="Europe/Berlin"), "yyyy-MM-dd'T'HH:mm:ssXXX"),
+        (pd.Timestamp(IN_BERLIN), "unix_seconds"),
+        (pd.Timestamp(IN_BERLIN, tz="Europe/Berlin").as_unit("ms"), "unix_milliseconds"),
+    ],
+)
+def test_a_parquet_file_may_hold_times_of_any_kind(
+    spark: SparkSession, shop: Shop, tmp_path: Path, time: pd.Timestamp, time_format: str
+) -> None:
+    path = tmp_path / "2024-03-10.parquet"
+    row = {"time": time, "customer": "ann", "article": "lamp", "units": 2, "price": 9.5}
+    pd.DataFrame([row]).to_parquet(path, index=False)
+    raw = replace(shop.events, path="{data}/{ds}.parquet", format="parquet")
+    raw = replace(raw, time_format=time_format, timezone="Europe/Berlin")
+    assert only_event(spark, replace(shop, events=raw), path)["event_time"] == datetime(2024, 3, 10, 10)
+
+
+def test_a_parquet_file_may_hold_days(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
+    path = tmp_path / "2024-03-10.parquet"
+    row = {"time": date(2024, 3, 10), "customer": "ann", "article": "lamp", "units": 2, "price": 9.5}
+    pd.DataFrame([row]).to_parquet(path, index=False)
+    raw = replace(shop.events, path="{data}/{ds}.parquet", format="parquet", time_format="yyyy-MM-dd")
+    assert only_event(spark, replace(shop, events=raw), path)["event_time"] == datetime(2024, 3, 10)
+
+
+def test_parquet_files_whose_times_differ_in_kind_are_read_apart(
+    spark: SparkSession, shop: Shop, tmp_path: Path
+) -> None:
+    raw = replace(shop.events, path="{data}/{ds}.parquet", format="parquet")
+    paths = []
+    for day, unit in (("2024-03-10", "ns"), ("2024-03-11", "us"), ("2024-03-12", "ns")):
+        paths.append(tmp_path / f"{day}.parquet")
+        row = {"time": pd.Timestamp(f"{day} 10:00").as_unit(unit), "customer": "ann", "article": "lamp"}
+        pd.DataFrame([{**row, "units": 2, "price": 9.5}]).to_parquet(paths[-1], index=False)
+    rows = judged(spark, replace(shop, events=raw), *paths).orderBy("ds").collect()
+    assert [row["event_time"].isoformat() for row in rows] == [f"2024-03-{day}T10:00:00" for day in (10, 11, 12)]
