@@ -238,10 +238,11 @@ def test_parquet_files_whose_times_differ_in_kind_are_read_apart(
     spark: SparkSession, shop: Shop, tmp_path: Path
 ) -> None:
     raw = replace(shop.events, path="{data}/{ds}.parquet", format="parquet")
+    ten = pd.Timestamp("2024-03-10 10:00").as_unit("ns")
     paths = []
-    for day, unit in (("2024-03-10", "ns"), ("2024-03-11", "us"), ("2024-03-12", "ns")):
-        paths.append(tmp_path / f"{day}.parquet")
-        row = {"time": pd.Timestamp(f"{day} 10:00").as_unit(unit), "customer": "ann", "article": "lamp"}
-        pd.DataFrame([{**row, "units": 2, "price": 9.5}]).to_parquet(paths[-1], index=False)
+    for time in (ten, ten.as_unit("us") + pd.Timedelta(days=1), ten + pd.Timedelta(days=2)):
+        paths.append(tmp_path / f"{time:%Y-%m-%d}.parquet")
+        row = {"time": time, "customer": "ann", "article": "lamp", "units": 2, "price": 9.5}
+        pd.DataFrame([row]).to_parquet(paths[-1], index=False)
     rows = judged(spark, replace(shop, events=raw), *paths).orderBy("ds").collect()
     assert [row["event_time"].isoformat() for row in rows] == [f"2024-03-{day}T10:00:00" for day in (10, 11, 12)]

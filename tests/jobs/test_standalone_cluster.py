@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pyspark
 import pytest
+from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.program import REPOSITORY
+from jobs.preprocess import preprocess
 from tests.jobs.test_increments import BUILT, LAST, new_shop_night
 
 SHOP = """\
@@ -73,18 +75,22 @@ def _found(log: Path, pattern: str) -> str:
     raise AssertionError(f"no {pattern!r} in:\n{log.read_text('utf-8', 'replace')[-2000:]}")
 
 
-def test_a_cluster_gives_the_rows_of_one_machine(cluster: str, tmp_path: Path) -> None:
+def test_a_cluster_gives_the_rows_of_one_machine(spark: SparkSession, cluster: str, tmp_path: Path) -> None:
     shop = tmp_path / "corner.toml"
     shop.write_text(SHOP, "utf-8")
-    new_shop_night(str(tmp_path / "local"))
+    night = new_shop_night(str(tmp_path / "local"))
     shutil.copytree(tmp_path / "local", tmp_path / "cluster")
-    rows = {}
-    for name, master in (("local", "local[2]"), ("cluster", cluster)):
-        command = [sys.executable, "-m", "jobs.preprocess", "--ds", LAST, "--shop", str(shop), "--root", name]
-        subprocess.run(
-            command, check=True, cwd=tmp_path, env={**os.environ, **LOCAL, "SPARK_MASTER": master}, timeout=300
-        )
-        lake = Lake(str(tmp_path / name))
-        rows[name] = {table.name: sorted(map(str, lake.read(table, LAST).to_pylist())) for table in BUILT}
+    preprocess(spark, night, LAST)
+    subprocess.run(
+        [sys.executable, "-m", "jobs.preprocess", "--ds", LAST, "--shop", str(shop), "--root", "cluster"],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, **LOCAL, "SPARK_MASTER": cluster},
+        timeout=300,
+    )
+    rows = {
+        name: {table.name: sorted(map(str, lake.read(table, LAST).to_pylist())) for table in BUILT}
+        for name, lake in (("local", night.lake), ("cluster", Lake(str(tmp_path / "cluster"))))
+    }
     assert rows["local"]["histories"]
     assert rows["cluster"] == rows["local"]
