@@ -40,7 +40,7 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
     deadline = f"{drops.deadline(ds):%Y-%m-%d %H:%M} UTC"
     is_late = now > drops.deadline(ds)
     if state == "being_written" and (not is_late or _will_settle(drops, ds)):
-        raise DropNotReadyError(f"the drop of {ds} is still being written: {path}")
+        raise DropNotReadyError(f"the drop of {ds} is still being written: {path} ({_awaited(drops, ds)})")
     if state == "being_written":
         raise NightError(
             f"{shop.name} drop of {ds} is not whole, and its time passed at {deadline}: "
@@ -59,6 +59,13 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
 def _will_settle(drops: DropFolder, ds: str) -> bool:
     """Whether time alone makes the drop complete: all is there but quiet."""
     return drops.shop.drops.complete_marker is None and drops.exists(drops.shop.events, ds)
+
+
+def _awaited(drops: DropFolder, ds: str) -> str:
+    """What makes the drop complete, in words."""
+    if _will_settle(drops, ds):
+        return f"read when its files have not changed for settle_seconds = {drops.shop.drops.settle_seconds}"
+    return f"waiting for {_what_is_missing(drops, ds)}"
 
 
 def _what_is_missing(drops: DropFolder, ds: str) -> str:

@@ -24,7 +24,15 @@ from jobs.build_tokenizers import tokenizer_model
 from jobs.partitions import read_partition
 from jobs.past import Past, base_day, build_of_past, read_base
 from jobs.subwords import pieces
-from jobs.vocabulary_values import ID_FIELDS, fixed_values, frequent_values, ids, snapshot_values, values_told
+from jobs.vocabulary_values import (
+    BOUNDED_FIELDS,
+    ID_FIELDS,
+    fixed_values,
+    frequent_values,
+    ids,
+    snapshot_values,
+    values_told,
+)
 
 _ENTRY = ("field", "value", "index")
 
@@ -80,7 +88,7 @@ def appended(known: DataFrame, values: DataFrame, max_values: int) -> DataFrame:
     last = F.broadcast(known.groupBy("field").agg(F.max("index").alias("last")))
     place = F.row_number().over(Window.partitionBy("field").orderBy("day", "value"))
     index = F.coalesce("last", F.lit(FIRST_VALUE_INDEX - 1)) + place
-    is_bounded = F.col("field").isin("brand", "category", "country", "interest")
+    is_bounded = F.col("field").isin(*BOUNDED_FIELDS)
     numbered = (
         new.join(last, on="field", how="left")
         .withColumn("index", index)

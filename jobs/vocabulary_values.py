@@ -13,6 +13,8 @@ from expectations.tables import EVENT_TYPES
 from jobs.feature_values import AGE_BUCKETS, category_levels
 
 ID_FIELDS = ("user_id", "item_id")
+BOUNDED_FIELDS = ("brand", "category", "gender", "country", "interest")
+"""Of which a shop may hold any number: what is rare, and what exceeds `max_values`, shares the unknown index."""
 
 VALUE_DDL = "field string, value string, day string"
 """One value to be numbered, within its field by `day` and then by itself."""
@@ -43,7 +45,9 @@ def frequent_values(items: DataFrame, users: DataFrame, max_values: int, min_val
     counts = _values(items, users).groupBy("field", "value").agg(F.count(F.lit(1)).alias("num"))
     place = F.row_number().over(Window.partitionBy("field").orderBy(F.desc("num"), "value"))
     is_frequent = (place <= max_values) & (F.col("num") >= min_value_count)
-    chosen = counts.withColumn("is_chosen", is_frequent).where(F.col("is_chosen") | (F.col("field") == "domain"))
+    chosen = counts.withColumn("is_chosen", is_frequent).where(
+        F.col("is_chosen") | ~F.col("field").isin(*BOUNDED_FIELDS)
+    )
     return chosen.select("field", "value", F.lit("").alias("day"))
 
 

@@ -36,7 +36,7 @@ def test_a_file_that_just_changed_is_waited_for_even_after_the_deadline(night: N
     path = write_drop(night.data, "2024-03-10.csv", "time\n")
     just_now = (NEXT_NOON - timedelta(seconds=5)).timestamp()
     os.utime(path, (just_now, just_now))
-    with pytest.raises(DropNotReadyError, match=r"still being written.*2024-03-10\.csv"):
+    with pytest.raises(DropNotReadyError, match=r"being written.*2024-03-10\.csv.*settle_seconds = 60"):
         require_drop(drops_of(night), "2024-03-10", NEXT_NOON)
 
 
@@ -58,6 +58,13 @@ def test_a_day_without_a_drop_may_mean_that_the_shop_was_closed(night: Night) ->
 def test_a_later_drop_shows_that_none_will_come(night: Night) -> None:
     write_drop(night.data, "2024-03-11.csv", "time\n")
     assert require_drop(drops_of(night, missing_day="closed"), "2024-03-10", NEXT_MORNING) == "closed"
+
+
+def test_files_without_their_marker_are_waited_for(night: Night) -> None:
+    write_drop(night.data, "2024-03-10.csv", "time\n")
+    drops = drops_of(night, complete_marker="{data}/{ds}.done")
+    with pytest.raises(DropNotReadyError, match=r"waiting for \S*2024-03-10\.done"):
+        require_drop(drops, "2024-03-10", NEXT_MORNING)
 
 
 def test_files_without_their_marker_are_an_error_after_the_deadline(night: Night) -> None:

@@ -42,12 +42,15 @@ def test_new_values_come_after_the_known_ones_by_their_first_day_up_to_the_bound
         ("item_id", "c", "2024-03-18"),
         ("item_id", "b", "2024-03-18"),
         ("country", "DE", "2024-03-18"),
+        *(("gender", value, "2024-03-18") for value in "fmx"),
     ]
     entries = appended(known, spark.createDataFrame(told, VALUE_DDL), max_values=2)
     assert sorted(tuple(row) for row in entries.collect()) == [
         ("brand", "Lux", 2),
         ("brand", "Zoo", 3),
         ("country", "DE", 2),
+        ("gender", "f", 2),
+        ("gender", "m", 3),
         ("item_id", "a", 2),
         ("item_id", "b", 3),
         ("item_id", "c", 4),
