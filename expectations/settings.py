@@ -10,7 +10,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from expectations.tables import NightError
 
@@ -64,6 +64,9 @@ def _converted(hint: Any, value: Any, where: str) -> Any:
     if origin is dict:
         _require(isinstance(value, Mapping), "a table", value, where)
         return {key: _converted(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if origin is Literal:
+        _require(value in arguments, f"one of {', '.join(map(repr, arguments))}", value, where)
+        return value
     if hint is float:
         _require(isinstance(value, int | float) and not isinstance(value, bool), "a number", value, where)
         return float(value)

@@ -59,6 +59,8 @@ class Events:
         user_index, item_index, time: one entry per event; time in seconds since 1970 UTC.
         is_target: the event is one that a good recommendation leads to.
         weight: what the shop says that such an event tells of a taste.
+        event_type: index in the vocabulary.
+        gap_bucket: log2 of the minutes since the user's event before, plus 1; 0 for the first.
     """
 
     offsets: np.ndarray
@@ -67,6 +69,8 @@ class Events:
     time: np.ndarray
     is_target: np.ndarray
     weight: np.ndarray
+    event_type: np.ndarray
+    gap_bucket: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,8 @@ def _events(rows: pa.Table, num_users: int, event_types: dict[str, int], shop: S
             types, [index for event_type, index in event_types.items() if event_type in shop.target_events]
         ),
         weight=weight_of[types],
+        event_type=types,
+        gap_bucket=pa.compute.list_flatten(rows["gap_buckets"]).to_numpy(),
     )
 
 

@@ -34,3 +34,23 @@ class MeanEmbedding(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"input_dim": self.embedding.input_dim, "output_dim": self.embedding.output_dim}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class PositionEmbedding(keras.layers.Layer):
+    """Adds to each place of a sequence what is learnt of it, counted from the first. Shape (batch, length, dim)."""
+
+    def __init__(self, max_length: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_length = max_length
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.places = self.add_weight(
+            shape=(self.max_length, input_shape[-1]), initializer=keras.initializers.RandomNormal(stddev=0.02)
+        )
+
+    def call(self, sequence: Any) -> Any:
+        return sequence + self.places[: ops.shape(sequence)[1]]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "max_length": self.max_length}

@@ -33,6 +33,7 @@ MODELS: dict[str, ModelEntry] = {
     "recent_demand": ModelEntry("RecentDemand", "baseline", "retrieval"),
     "item_item": ModelEntry("ItemItem", "baseline", "retrieval"),
     "two_tower": ModelEntry("TwoTower", "deep", "retrieval"),
+    "sequence": ModelEntry("Sequence", "deep", "retrieval"),
     "deep_cf": ModelEntry("DeepCf", "deep", "ranking"),
 }
 

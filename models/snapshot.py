@@ -101,6 +101,14 @@ class Snapshot:
         """What each past event tells of a taste."""
         return self.dataset.events.weight[self._is_past]
 
+    @cached_property
+    def event_type(self) -> np.ndarray:
+        return self.dataset.events.event_type[self._is_past]
+
+    @cached_property
+    def gap_bucket(self) -> np.ndarray:
+        return self.dataset.events.gap_bucket[self._is_past]
+
     def histories(self, user_indices: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The latest past events of each user, padded with 0 on the left.
 

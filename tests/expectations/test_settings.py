@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -23,6 +23,7 @@ class Network:
     is_deep: bool = True
     weights: dict[str, float] = field(default_factory=dict)
     note: str | None = None
+    cell: Literal["gru", "lstm"] = "gru"
 
     def __post_init__(self) -> None:
         if self.name == "":
@@ -39,8 +40,9 @@ def test_nested_tables_lists_and_whole_numbers_for_floats_are_taken() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"name": "n", "cell": "rnn"}, "net.toml cell must be one of 'gru', 'lstm'. Received: 'rnn'"),
         ({"nam": "n"}, "net.toml: unknown key 'nam'. Did you mean 'name'?"),
-        ({"name": "n", "zzz": 1}, "net.toml: unknown key 'zzz'. Known keys: name, layers, is_deep, weights, note."),
+        ({"name": "n", "zzz": 1}, "net.toml: unknown key 'zzz'. Known keys: name, layers, is_deep, weights, note, cell."),
         ({}, "net.toml: the key 'name' is missing."),
         ({"name": 3}, "net.toml name must be text. Received: 3"),
         ({"name": "n", "is_deep": 1}, "net.toml is_deep must be true or false. Received: 1"),

@@ -1,0 +1,162 @@
+"""What a sequence model reads: stretches of histories as arrays, and batches that ask for the event after each place.
+
+A sequence has a start, which is the unknown item, then events in their order, then padding. All of a batch's items,
+those that are read and those that are candidates, stand once in one list; sequences and targets are places in it, so
+that a step computes each item's vector once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from expectations.tables import FIRST_VALUE_INDEX, UNKNOWN_INDEX
+from models.dataset import Dataset
+from models.inputs import item_arrays
+from models.negative_sampling import NEVER, shared_candidates
+from models.snapshot import Snapshot
+
+_WIDTH_STEP = 8
+_SIZE_STEP = 256
+"""Arrays grow in such steps, so that few shapes have to be compiled."""
+
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+"""The inputs; the column of each asked place's item; that place's weight."""
+
+
+def latest_sequences(
+    snapshot: Snapshot, user_indices: np.ndarray, max_length: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The latest events of users as the encoder's inputs, `items` as item indices, and the place of the last one."""
+    ends = snapshot.offsets[user_indices + 1]
+    lengths = np.minimum(ends - snapshot.offsets[user_indices], max_length - 1)
+    return sequences(snapshot, ends - lengths, lengths, int(lengths.max(initial=0)) + 1), lengths
+
+
+def sequences(snapshot: Snapshot, starts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, np.ndarray]:
+    """The start, then the events from `starts` on, `lengths` of them. Each array of shape (num_sequences, width)."""
+    steps = np.arange(width - 1)
+    is_event = steps < lengths[:, None]
+    places = np.where(is_event, starts[:, None] + steps, 0)
+    columns = {
+        "items": (snapshot.item_index, UNKNOWN_INDEX),
+        "event_types": (snapshot.event_type, 0),
+        "gaps": (snapshot.gap_bucket, 0),
+    }
+    read = {}
+    for name, (values, start) in columns.items():
+        of_events = values[places] * is_event if len(values) else np.zeros(places.shape)
+        read[name] = np.pad(of_events, ((0, 0), (1, 0)), constant_values=start).astype(np.int32)
+    return read
+
+
+class NextItemBatches:
+    """All histories as training batches.
+
+    Attributes:
+        num_targets: events that are asked for in an epoch.
+        known_items: the catalogue, as item indices.
+    """
+
+    def __init__(
+        self, dataset: Dataset, max_length: int, batch_size: int, loss: str, num_candidates: int, item_dropout: float
+    ) -> None:
+        self.dataset, self.max_length, self.batch_size = dataset, max_length, batch_size
+        self.loss, self.num_candidates, self.item_dropout = loss, num_candidates, item_dropout
+        self.rng = np.random.default_rng(dataset.seed)
+        self.snapshot = Snapshot(dataset, dataset.end)
+        self.known_items = self.snapshot.known_items
+        events = dataset.events
+        self.is_wanted = events.is_target & (events.item_index >= FIRST_VALUE_INDEX)
+        self.starts, self.lengths, self.is_first = _stretches(events.offsets, max_length)
+        self._keep_those_with_targets()
+        counts = np.bincount(events.item_index[self.is_wanted], minlength=dataset.num_items)
+        self.frequency = counts / max(1, counts.sum())
+
+    def __len__(self) -> int:
+        return -(-len(self.starts) // self.batch_size)
+
+    def epoch(self) -> Iterator[Batch]:
+        """Stretches of about one length share a batch; batches come in any order."""
+        by_length = np.lexsort((self.rng.random(len(self.starts)), self.lengths))
+        groups = np.array_split(by_length, len(self))
+        for n in self.rng.permutation(len(groups)):
+            yield self._batch(groups[n])
+
+    def _keep_those_with_targets(self) -> None:
+        wanted_before = np.concatenate([[0], np.cumsum(self.is_wanted)])
+        # Only the first stretch of a history asks for its first event: the others have no past to tell it from.
+        first_asked = self.starts + ~self.is_first
+        num_wanted = wanted_before[self.starts + self.lengths] - wanted_before[first_asked]
+        kept = num_wanted > 0
+        self.starts, self.lengths, self.is_first = self.starts[kept], self.lengths[kept], self.is_first[kept]
+        self.num_targets = int(num_wanted.sum())
+
+    def _batch(self, chosen: np.ndarray) -> Batch:
+        starts, lengths = self.starts[chosen], self.lengths[chosen]
+        width = min(self.max_length, _rounded_up(int(lengths.max()), _WIDTH_STEP))
+        read = sequences(self.snapshot, starts, lengths - 1, width)
+        steps = np.arange(width)
+        events = np.where(steps < lengths[:, None], starts[:, None] + steps, 0)
+        is_asked = (steps < lengths[:, None]) & self.is_wanted[events]
+        is_asked[:, 0] &= self.is_first[chosen]
+        places = np.flatnonzero(is_asked)
+        targets = self.dataset.events.item_index[events.ravel()[places]]
+
+        candidates, log_inclusion = self._candidates(targets)
+        others = np.setdiff1d(read["items"], candidates)
+        listed = np.concatenate([candidates, _padded(others)])
+        column = np.zeros(self.dataset.num_items, dtype=np.int32)
+        column[listed[::-1]] = np.arange(len(listed))[::-1]
+        read["items"] = column[read["items"]]
+        inputs: dict[str, Any] = item_arrays(self.snapshot, listed)
+        is_dropped = self.rng.random(len(listed)) < self.item_dropout
+        inputs["item_index"] = np.where(
+            is_dropped, np.minimum(inputs["item_index"], UNKNOWN_INDEX), inputs["item_index"]
+        )
+        inputs |= read | {"places": _padded(places.astype(np.int32)), "log_inclusion": log_inclusion}
+        del inputs["item_state"]
+        weight = _padded(np.ones(len(places), dtype=np.float32))
+        return inputs, _padded(column[targets]), weight
+
+    def _candidates(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Items that the asked places are scored against, and what their logits are corrected by."""
+        if self.loss == "softmax":
+            items = np.arange(self.dataset.num_items)
+            return items, np.where(np.isin(items, self.known_items), np.float32(0), NEVER)
+        if self.loss == "sampled_softmax":
+            # Every target is a candidate, however many a batch has.
+            size = max(self.num_candidates, _rounded_up(len(np.unique(targets)), _SIZE_STEP))
+            drawn = shared_candidates(targets, self.frequency, self.known_items, size, self.rng)
+            return drawn.items, drawn.log_inclusion
+        size = min(self.num_candidates, len(self.known_items))
+        negatives = self.rng.choice(self.known_items, size, replace=False)
+        items = np.concatenate([negatives, _padded(np.setdiff1d(targets, negatives))])
+        return items, np.zeros(len(items), dtype=np.float32)
+
+
+def _stretches(offsets: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the stretches of all histories begin, how many events each has, and whether it is a history's first.
+
+    They are cut from the end of a history, `max_length` events each; one begins with the event that ended the one
+    before it.
+    """
+    num_events = np.diff(offsets)
+    num_stretches = 1 + -(-np.maximum(0, num_events - max_length) // (max_length - 1))
+    num_stretches[num_events == 0] = 0
+    user = np.repeat(np.arange(len(num_events)), num_stretches)
+    nth_from_last = np.arange(len(user)) - np.repeat(np.cumsum(num_stretches) - num_stretches, num_stretches)
+    ends = num_events[user] - nth_from_last * (max_length - 1)
+    begins = np.maximum(0, ends - max_length)
+    return offsets[user] + begins, ends - begins, begins == 0
+
+
+def _padded(values: np.ndarray) -> np.ndarray:
+    """The values, and zeros up to the next step of sizes."""
+    return np.pad(values, (0, _rounded_up(len(values), _SIZE_STEP) - len(values)))
+
+
+def _rounded_up(number: int, step: int) -> int:
+    return -(-number // step) * step

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from keras import ops
+
+from expectations.tables import NightError
+from models.dataset import Dataset
+from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
+from models.model import Model, Vectors
+from models.sequence import Encoder, Loss, Sequence, SequenceConfig, build_encoder
+from models.sequence_batches import NextItemBatches, latest_sequences
+from models.snapshot import Snapshot
+from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS
+from tests.models.contract import ModelContract
+
+SETTINGS: dict = {
+    "embedding_dim": 8,
+    "feature_dim": 4,
+    "num_blocks": 1,
+    "num_heads": 1,
+    "max_length": 8,
+    "dropout": 0.1,
+    "learning_rate": 0.02,
+    "batch_size": 8,
+    "epochs": 20,
+}
+
+
+class TestSequence(ModelContract):
+    name = "sequence"
+    settings: ClassVar[dict] = SETTINGS
+
+    def test_vectors_multiply_to_the_scores(self, fitted: Model, dataset: Dataset) -> None:
+        vectors = fitted.retrieval(dataset)
+        assert isinstance(vectors, Vectors)
+        product = (vectors.user @ vectors.item.T)[[4, 5, SILENT_USER]]
+        np.testing.assert_allclose(product, fitted.scores(dataset, np.array([4, 5, SILENT_USER])), rtol=1e-4, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("encoder", "loss"), [("gru", "sampled_softmax"), ("lstm", "bce"), ("transformer", "gbce")]
+    )
+    def test_every_encoder_and_loss_learns_the_communities(
+        self, dataset: Dataset, encoder: Encoder, loss: Loss
+    ) -> None:
+        # Fewer candidates than items, so that the sampled losses do sample.
+        config = replace(_config(), encoder=encoder, loss=loss, num_candidates=12, epochs=100)
+        model = Sequence(config)
+        history = model.fit(dataset)
+        assert history.curves["loss"][-1] < history.curves["loss"][0]
+        users = np.array(USERS)
+        scores = model.scores(dataset, users)[:, list(ITEMS)]
+        is_own = (users[:, None] % 2) == (np.array(ITEMS)[None, :] % 2)
+        top = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+        assert np.take_along_axis(is_own, top, axis=1).mean() > 0.9
+
+    def test_a_world_in_which_nobody_wants_anything_is_refused(self, dataset: Dataset) -> None:
+        events = replace(dataset.events, is_target=np.zeros_like(dataset.events.is_target))
+        with pytest.raises(
+            NightError, match="sequence as of 2024-03-10: no history holds an event that the shop wants"
+        ):
+            self.new_model().fit(replace(dataset, events=events))
+
+    def test_a_loss_that_runs_away_stops_the_night(self, dataset: Dataset) -> None:
+        config: SequenceConfig = self.new_model().config  # type: ignore[attr-defined]
+        with pytest.raises(NightError, match="sequence: the loss must stay finite"):
+            Sequence(replace(config, learning_rate=float("nan"))).fit(dataset)
+
+    def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path: Path) -> None:
+        with pytest.raises(NightError, match="must be fitted"):
+            self.new_model().save(tmp_path / DAY)
+
+
+@pytest.mark.parametrize("encoder", ["transformer", "gru", "lstm"])
+def test_no_place_looks_at_later_ones_nor_at_padding(encoder: Encoder) -> None:
+    config = replace(_config(), encoder=encoder)
+    network = build_encoder({"event_type": 4}, config)
+    rng = np.random.default_rng(1)
+    one: dict[str, np.ndarray] = {
+        "history": rng.normal(size=(2, 6, 8)).astype(np.float32),
+        "event_types": rng.integers(2, 4, (2, 6)),
+        "gaps": rng.integers(0, 9, (2, 6)),
+    }
+    other = {name: values.copy() for name, values in one.items()}
+    for values in other.values():
+        values[:, 4:] = 0
+    seen, alike = (ops.convert_to_numpy(network(inputs, training=False)) for inputs in (one, other))
+    np.testing.assert_allclose(alike[:, :4], seen[:, :4], rtol=1e-5, atol=1e-6)
+    assert not np.allclose(alike[:, 4:], seen[:, 4:])
+    shorter = ops.convert_to_numpy(network({name: values[:, :4] for name, values in one.items()}, training=False))
+    np.testing.assert_allclose(shorter, seen[:, :4], rtol=1e-5, atol=1e-6)
+
+
+def test_a_sequence_begins_with_its_start_and_ends_in_padding(dataset: Dataset) -> None:
+    snapshot = Snapshot(dataset, dataset.end)
+    inputs, lengths = latest_sequences(snapshot, np.array([2, SILENT_USER]), max_length=6)
+    events = dataset.events
+    latest = events.item_index[events.offsets[3] - 5 : events.offsets[3]]
+    assert inputs["items"].tolist() == [[1, *latest], [1, 0, 0, 0, 0, 0]]
+    assert lengths.tolist() == [5, 0]
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bce"])
+@pytest.mark.parametrize("max_length", [3, 8, 50])
+def test_every_wanted_event_is_asked_for_once_after_what_came_before_it(
+    dataset: Dataset, loss: str, max_length: int
+) -> None:
+    batches = NextItemBatches(dataset, max_length, 5, loss, num_candidates=6, item_dropout=0.0)
+    asked = []
+    for inputs, columns, weight in batches.epoch():
+        width = inputs["items"].shape[1]
+        listed = inputs["item_index"]
+        for place, column, counts in zip(inputs["places"], columns, weight, strict=True):
+            if counts:
+                row, step = divmod(int(place), width)
+                assert step < max_length
+                assert column < len(inputs["log_inclusion"])
+                before = tuple(listed[inputs["items"][row, 1 : step + 1]].tolist())
+                asked.append((before, int(listed[column])))
+    events = dataset.events
+    histories = [events.item_index[events.offsets[u] : events.offsets[u + 1]].tolist() for u in USERS]
+    assert sorted(target for _, target in asked) == sorted(item for history in histories for item in history)
+    for before, target in asked:
+        stretch = [*before, target]
+        assert any(stretch == h[n : n + len(stretch)] for h in histories for n in range(len(h))), stretch
+
+
+def test_a_new_item_is_known_by_its_features_alone(dataset: Dataset) -> None:
+    batches = NextItemBatches(dataset, 8, 8, "softmax", num_candidates=6, item_dropout=0.5)
+    inputs, *_ = next(batches.epoch())
+    share = (inputs["item_index"][2:22] == 1).mean()
+    assert 0.1 < share < 0.9
+    assert set(inputs["item_index"][2:22]) <= {1, *ITEMS}
+
+
+def test_generalized_binary_cross_entropy_by_hand() -> None:
+    logits = np.array([[0.5, -1.0, 2.0, 9.0]], dtype=np.float32)
+    sigmoid = 1 / (1 + np.exp(-logits[0]))
+    # The item that came stands among the three negatives, and is none for this row.
+    expected = -0.3 * np.log(sigmoid[2]) - np.log(1 - sigmoid[0]) - np.log(1 - sigmoid[1])
+    loss = GeneralizedBinaryCrossentropy(num_negatives=3, power=0.3)
+    np.testing.assert_allclose(float(loss(np.array([2]), logits)), expected, rtol=1e-5)
+
+
+def test_the_power_is_one_without_calibration_and_the_sampled_share_with_all_of_it() -> None:
+    assert calibrated_power(0.01, 0.0) == pytest.approx(1.0)
+    assert calibrated_power(0.01, 1.0) == pytest.approx(0.01)
+
+
+def _config() -> SequenceConfig:
+    config: SequenceConfig = TestSequence().new_model().config  # type: ignore[attr-defined]
+    return config
