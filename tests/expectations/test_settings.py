@@ -42,7 +42,10 @@ def test_nested_tables_lists_and_whole_numbers_for_floats_are_taken() -> None:
     [
         ({"name": "n", "cell": "rnn"}, "net.toml cell must be one of 'gru', 'lstm'. Received: 'rnn'"),
         ({"nam": "n"}, "net.toml: unknown key 'nam'. Did you mean 'name'?"),
-        ({"name": "n", "zzz": 1}, "net.toml: unknown key 'zzz'. Known keys: name, layers, is_deep, weights, note, cell."),
+        (
+            {"name": "n", "zzz": 1},
+            "net.toml: unknown key 'zzz'. Known keys: name, layers, is_deep, weights, note, cell.",
+        ),
         ({}, "net.toml: the key 'name' is missing."),
         ({"name": 3}, "net.toml name must be text. Received: 3"),
         ({"name": "n", "is_deep": 1}, "net.toml is_deep must be true or false. Received: 1"),
