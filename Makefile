@@ -31,7 +31,7 @@ stale: .venv/installed ## list the published days that rest on older drops or se
 test: .venv/installed ## all checks: style, types, import rules, tests
 	@$(with_environment) \
 	  ruff check . && ruff format --check . && mypy dags docker/local expectations jobs models tests && lint-imports && \
-	  exec python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	  exec python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 lock: .venv/installed ## resolve setup.cfg anew into requirements.lock and docker/*/requirements.lock
 	@$(with_environment) exec bash docker/local/lock.sh

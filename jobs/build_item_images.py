@@ -43,12 +43,8 @@ def build_item_images(spark: SparkSession, night: Night, as_of: str) -> Version:
     files = picture_files(night, as_of)
     folder = (night.shop.items or night.shop.events).image_folder
     decoder = fingerprint_of(night.code, DECODER, size)
-    found = found_pictures(
-        read_partition(spark, lake, ITEMS, as_of),
-        read_partition(spark, lake, VOCABULARIES, as_of),
-        files,
-        num_tasks=1 + items.rows // ROWS_PER_TASK,
-    ).persist()
+    named = read_partition(spark, lake, ITEMS, as_of).where(F.col("image_path").isNotNull())
+    found = found_pictures(named, read_partition(spark, lake, VOCABULARIES, as_of), files, named.count()).persist()
     try:
         return build_partition(
             night,
@@ -70,17 +66,17 @@ def picture_files(night: Night, ds: str) -> PictureFiles:
     return PictureFiles(folder, stored_pictures(night.lake))
 
 
-def found_pictures(items: DataFrame, vocabularies: DataFrame, files: PictureFiles, num_tasks: int) -> DataFrame:
-    """`item_index`, `image_path` and `source` of the items that name a picture; no `source` where no file is."""
+def found_pictures(named: DataFrame, vocabularies: DataFrame, files: PictureFiles, num_named: int) -> DataFrame:
+    """`item_index`, `image_path` and `source` of the `num_named` items that name one; no `source` where no file is."""
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             paths = batch["image_path"].to_pylist()
             yield batch.append_column("source", pa.array(files.sources(paths), pa.string()))
 
-    named = items.where(F.col("image_path").isNotNull()).select("item_id", "image_path")
-    indexed = with_index(named, vocabularies, "item_id", "item_id", "item_index")
+    indexed = with_index(named.select("item_id", "image_path"), vocabularies, "item_id", "item_id", "item_index")
     # Paths are small and pictures are not, so that Spark would leave all of the work to one task.
+    num_tasks = 1 + num_named // ROWS_PER_TASK
     return indexed.select("item_index", "image_path").repartition(num_tasks, "item_index").mapInArrow(look, _FOUND)
 
 

@@ -89,8 +89,10 @@ def _watch(process: subprocess.Popen[bytes], result: Measured) -> None:
         jvm = python = 0
         try:
             for child in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-                memory = child.memory_info().rss
-                jvm, python = (jvm + memory, python) if child.name() == "java" else (jvm, python + memory)
+                # What the JVM is about to start has its memory, and the name of one of its threads, for a moment.
+                name, memory = child.name(), child.memory_info().rss
+                jvm = max(jvm, memory) if name == "java" else jvm
+                python += memory if name.startswith("python") else 0
         except psutil.NoSuchProcess:
             continue
         result.jvm_gib, result.python_gib = max(result.jvm_gib, jvm / 2**30), max(result.python_gib, python / 2**30)
