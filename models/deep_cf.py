@@ -27,6 +27,7 @@ from models.item_item import ItemItemConfig
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, load_saved_config, require_finite_loss, save_config
 from models.pair_features import PAIR_DIM, PairFeatures
+from models.progress import EpochLog
 from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
 from models.reproducible import seed_everything
 from models.snapshot import Snapshot, training_windows
@@ -114,12 +115,12 @@ class DeepCf:
             optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=False
         )
         rows = RankingBatches(windows, config.batch_size, config.max_length, dataset.seed, is_fixed=False)
-        checks: dict[str, Any] = {}
+        checks: dict[str, Any] = {"callbacks": [EpochLog(self.name, epochs)]}
         if held_out is not None:
             checks["validation_data"] = RankingBatches(
                 [held_out], rows.batch_size, config.max_length, dataset.seed, is_fixed=True
             )
-            checks["callbacks"] = [keras.callbacks.EarlyStopping("val_loss", patience=config.patience)]
+            checks["callbacks"].append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
         history = training.fit(rows, epochs=epochs, shuffle=False, verbose=0, **checks).history
         return network, {name: [float(value) for value in values] for name, values in history.items()}
 

@@ -30,6 +30,7 @@ from models.inputs import item_arrays, item_inputs
 from models.layers import MeanEmbedding, PositionEmbedding
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss, save_config
+from models.progress import EpochLog
 from models.reproducible import seed_everything
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
@@ -112,11 +113,14 @@ class Sequence:
             jit_compile=False,
         )
         losses = []
-        for _ in range(config.epochs):
+        progress = EpochLog(self.name, config.epochs)
+        for epoch in range(config.epochs):
+            progress.begin()
             network.reset_metrics()
             for inputs, target, weight in batches.epoch():
                 loss = network.train_on_batch(inputs, target, sample_weight=weight)
             losses.append(float(loss))
+            progress.end(epoch, {"loss": losses[-1]})
             require_finite_loss(self.name, losses)
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_targets)})
 

@@ -27,6 +27,7 @@ from models.dataset import Dataset
 from models.inputs import item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss, save_config
+from models.progress import EpochLog
 from models.reproducible import seed_everything
 from models.retrieval_examples import WindowBatches
 from models.snapshot import Snapshot
@@ -89,7 +90,8 @@ class TwoTower:
             loss=keras.losses.CategoricalCrossentropy(from_logits=True),
             jit_compile=False,
         )
-        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0)
+        progress = EpochLog(self.name, config.epochs)
+        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[progress])
         losses = [float(loss) for loss in history.history["loss"]]
         require_finite_loss(self.name, losses)
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})

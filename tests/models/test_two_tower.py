@@ -65,3 +65,13 @@ class TestTwoTower(ModelContract):
     def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path: Path) -> None:
         with pytest.raises(NightError, match="must be fitted"):
             self.new_model().save(tmp_path / DAY)
+
+    def test_every_epoch_is_told(self, dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
+        config: TwoTowerConfig = self.new_model().config  # type: ignore[attr-defined]
+        with caplog.at_level("INFO"):
+            TwoTower(replace(config, epochs=2)).fit(dataset)
+        told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch: ")]
+        assert [line.partition(" loss=")[0] for line in told] == [
+            "epoch: model=two_tower epoch=1/2",
+            "epoch: model=two_tower epoch=2/2",
+        ]
