@@ -116,10 +116,7 @@ class Sequence:
         progress = EpochLog(self.name, config.epochs)
         for epoch in range(config.epochs):
             progress.begin()
-            network.reset_metrics()
-            for inputs, target, weight in batches.epoch():
-                loss = network.train_on_batch(inputs, target, sample_weight=weight)
-            losses.append(float(loss))
+            losses.append(_trained_epoch(network, batches))
             progress.end(epoch, {"loss": losses[-1]})
             require_finite_loss(self.name, losses)
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_targets)})
@@ -232,6 +229,15 @@ def _cell(hidden: Any, config: SequenceConfig) -> Any:
     cells = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
     read = cells[config.encoder](config.embedding_dim, return_sequences=True)(hidden)
     return hidden + keras.layers.Dropout(config.dropout)(read)
+
+
+def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:
+    """Goes through all batches once. Returns the mean loss of an asked place."""
+    total = 0.0
+    for inputs, target, weight in batches.epoch():
+        # Keras tells the mean of this batch alone.
+        total += float(network.train_on_batch(inputs, target, sample_weight=weight)) * float(weight.sum())
+    return total / batches.num_targets
 
 
 def _loss(config: SequenceConfig, num_items: int) -> keras.losses.Loss:
