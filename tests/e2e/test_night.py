@@ -69,7 +69,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     started = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
-    # The program that writes these has five more tables to write.
+    # The program that writes these has four more to write.
     _kill_when(started, lambda: bool(Lake(str(root)).days(HISTORIES)))
     tables_when_killed = [name for name in OUTPUT_TABLES if DeltaTable.is_deltatable(str(root / "tables" / name))]
     ended = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
