@@ -15,7 +15,6 @@ import html
 import json
 import shutil
 import tempfile
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from great_expectations.data_context.types.resource_identifiers import (
 from great_expectations.render.renderer.site_builder import SiteBuilder
 from pyarrow import fs
 
+from expectations.lake import whole_file
 from expectations.program import Night
 from expectations.table_runs import TableRun, expectation_of
 
@@ -167,12 +167,6 @@ def _exists(path: str) -> bool:
 
 
 def _write(path: str, text: str) -> None:
-    """Writes a file that readers see as it was or as it is; an object store's put is atomic by itself."""
     filesystem, local = fs.FileSystem.from_uri(path)
-    filesystem.create_dir(local.rsplit("/", 1)[0], recursive=True)
-    is_local = isinstance(filesystem, fs.LocalFileSystem)
-    target = f"{local}.{uuid.uuid4().hex[:8]}.tmp" if is_local else local
-    with filesystem.open_output_stream(target) as stream:
+    with whole_file(filesystem, local) as stream:
         stream.write(text.encode())
-    if is_local:
-        filesystem.move(target, local)

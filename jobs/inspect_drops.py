@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -91,9 +91,14 @@ def inspect_files(
 
 def inspected(file: DroppedFile, required: Sequence[str]) -> DroppedFile:
     """Reads the file to its end. Returns it with its hash and columns, or with its problem."""
+    nanosecond_times: tuple[tuple[str, bool], ...] = ()
     try:
-        columns = _parquet_columns(file) if file.format == "parquet" else _text_columns(file, required)
-        nanoseconds = _nanosecond_times(file) if file.format == "parquet" else ()
+        if file.format == "parquet":
+            schema = _parquet_schema(file)
+            columns = tuple(schema.names) if schema else None
+            nanosecond_times = _nanosecond_times(schema or [])
+        else:
+            columns = _text_columns(file, required)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return _with(file, problem="is a torn gzip file (it ends early or is damaged). Drop it again, whole.")
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error) as err:
@@ -103,7 +108,7 @@ def inspected(file: DroppedFile, required: Sequence[str]) -> DroppedFile:
         return _with(file, problem="is empty: a drop must have at least one row. Drop it again, or take it away.")
     problem = _column_problem(file, columns, required)
     sha256 = sha256_of(file.path)
-    return _with(file, sha256=sha256, columns=columns, nanosecond_times=nanoseconds, problem=problem)
+    return _with(file, sha256=sha256, columns=columns, nanosecond_times=nanosecond_times, problem=problem)
 
 
 def _column_problem(file: DroppedFile, columns: tuple[str, ...], required: Sequence[str]) -> str:
@@ -133,16 +138,15 @@ def sha256_of(path: str) -> str:
     return digest.hexdigest()
 
 
-def _parquet_columns(file: DroppedFile) -> tuple[str, ...] | None:
+def _parquet_schema(file: DroppedFile) -> pa.Schema | None:
+    """None when the file has no row."""
     filesystem, local = fs.FileSystem.from_uri(file.path)
     with filesystem.open_input_file(local) as stream:
         parquet = pq.ParquetFile(stream)
-        return tuple(parquet.schema_arrow.names) if parquet.metadata.num_rows else None
+        return parquet.schema_arrow if parquet.metadata.num_rows else None
 
 
-def _nanosecond_times(file: DroppedFile) -> tuple[tuple[str, bool], ...]:
-    filesystem, local = fs.FileSystem.from_uri(file.path)
-    schema = pq.read_schema(local, filesystem=filesystem)
+def _nanosecond_times(schema: Iterable[pa.Field]) -> tuple[tuple[str, bool], ...]:
     times = [column for column in schema if pa.types.is_timestamp(column.type) and column.type.unit == "ns"]
     return tuple((column.name, column.type.tz is not None) for column in times)
 

@@ -83,8 +83,6 @@ def _read_json(spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list
 def _read_parquet(
     spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list[str], pictures: str | None
 ) -> DataFrame:
-    # Without this it refuses a file that holds nanoseconds, which is what pandas writes.
-    spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     rows = spark.read.parquet(*paths)
     for name, has_zone in like.nanosecond_times:
         rows = rows.withColumn(name, time_of_nanoseconds(_column(name), has_zone))

@@ -13,7 +13,7 @@ class GeneralizedBinaryCrossentropy(keras.losses.Loss):
 
     A row's loss is -power x log sigmoid(s+) - sum of log(1 - sigmoid(s-)). Power 1 is binary cross-entropy.
 
-    Source: Petrov, Macdonald, "gSASRec", RecSys 2023, eq. 9.
+    Source: Petrov, Macdonald, "gSASRec", RecSys 2023.
     """
 
     def __init__(self, num_negatives: int, power: float) -> None:
@@ -36,6 +36,6 @@ def calibrated_power(sampled_share: float, calibration: float) -> float:
     Args:
         calibration: 0 leaves binary cross-entropy, 1 calibrates in full.
 
-    Source: Petrov, Macdonald, "gSASRec", RecSys 2023, eq. 12.
+    Source: Petrov, Macdonald, "gSASRec", RecSys 2023.
     """
     return sampled_share * (calibration * (1 - 1 / sampled_share) + 1 / sampled_share)

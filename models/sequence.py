@@ -9,7 +9,7 @@ Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (p
 attention); Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (the recurrent
 forms); Klenitskiy, Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the
 softmax over all items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
-Negative Sampling", RecSys 2023, eq. 10 (gbce).
+Negative Sampling", RecSys 2023 (gbce).
 What differs: places count from the start of a sequence, not from its end, which would tell training how much is still
 to come; only events that the shop wants are predicted, while all are read; time gaps and event types are read too.
 """
@@ -115,26 +115,28 @@ class Sequence:
         losses = []
         progress = EpochLog(self.name, config.epochs)
         for epoch in range(config.epochs):
-            progress.begin()
+            progress.on_epoch_begin(epoch)
             losses.append(_trained_epoch(network, batches))
-            progress.end(epoch, {"loss": losses[-1]})
+            progress.on_epoch_end(epoch, {"loss": losses[-1]})
             require_finite_loss(self.name, losses)
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_targets)})
 
     def retrieval(self, dataset: Dataset) -> Vectors:
-        return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users)), self._item_vectors(dataset))
+        items = self._item_vectors(dataset)
+        return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users), items), items)
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
-        return self._user_vectors(dataset, user_indices) @ self._item_vectors(dataset).T
+        items = self._item_vectors(dataset)
+        return self._user_vectors(dataset, user_indices, items) @ items.T
 
     def _item_vectors(self, dataset: Dataset) -> np.ndarray:
         tower = _fitted(self.item_tower)
         arrays = item_arrays(Snapshot(dataset, dataset.end), np.arange(dataset.num_items))
         return _as_numpy(tower({x.name: arrays[x.name] for x in tower.inputs}, training=False))
 
-    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray) -> np.ndarray:
         """What the encoder says at the end of each user's sequence. Shape (len(user_indices), embedding_dim)."""
-        encoder, items = _fitted(self.encoder), self._item_vectors(dataset)
+        encoder = _fitted(self.encoder)
         snapshot = Snapshot(dataset, dataset.end)
         vectors = []
         for block in np.array_split(user_indices, max(1, -(-len(user_indices) // USERS_AT_ONCE))):

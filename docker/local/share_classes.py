@@ -1,8 +1,9 @@
 """Writes `.venv/spark.jsa`: Spark's classes as the JVM holds them once they are loaded.
 
-A night starts Spark a dozen times, and the JVM would read, check and link the same ten thousand classes every time. It
-maps this file into memory instead (class data sharing): a third less time to a first result, 7.8 s in place of 11.8 on
-two cores. A file that does not fit the JVM or the jars any more is passed over, so nothing depends on it.
+A night under `make up` starts Spark a dozen times, and so do the tests; each JVM would read, check and link the same
+ten thousand classes. It maps this file into memory instead (class data sharing): a third less time to a first result,
+7.8 s in place of 11.8 on two cores. A file that does not fit the JVM or the jars any more is passed over, so nothing
+depends on it.
 """
 
 from __future__ import annotations

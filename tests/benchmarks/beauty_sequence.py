@@ -47,7 +47,7 @@ K = 10
 USERS_AT_ONCE = 1024
 VARIANTS: dict[str, dict[str, Any]] = {"transformer": {}, "gru": {"encoder": "gru"}}
 """What each says in place of models/configs/sequence.toml; chosen on the validation day."""
-SOURCE = "as published, collected in blondered/transformer_benchmark"
+SOURCE = "S3-Rec repository; transformer_benchmark (eSASRec)"
 PEERS = (
     ("GRU4Rec, as published", 0.0283, 0.0137),
     ("BERT4Rec", 0.0347, 0.0170),

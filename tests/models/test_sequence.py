@@ -66,9 +66,8 @@ class TestSequence(ModelContract):
             self.new_model().fit(replace(dataset, events=events))
 
     def test_a_loss_that_runs_away_stops_the_night(self, dataset: Dataset) -> None:
-        config: SequenceConfig = self.new_model().config  # type: ignore[attr-defined]
         with pytest.raises(NightError, match="sequence: the loss must stay finite"):
-            Sequence(replace(config, learning_rate=float("nan"))).fit(dataset)
+            Sequence(replace(_config(), learning_rate=float("nan"))).fit(dataset)
 
     def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path: Path) -> None:
         with pytest.raises(NightError, match="must be fitted"):
