@@ -25,7 +25,8 @@ from models.dataset import Dataset
 from models.inputs import item_inputs, user_inputs
 from models.item_item import ItemItemConfig
 from models.layers import MeanEmbedding
-from models.model import TrainingHistory, load_saved_config, require_finite_loss, save_config
+from models.model import TrainingHistory, load_saved_config, require_finite_loss
+from models.networks import answered, fitted, load_network, save_networks
 from models.pair_features import PAIR_DIM, PairFeatures
 from models.progress import EpochLog
 from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
@@ -137,37 +138,33 @@ class DeepCf:
         Args:
             item_indices: shape (len(user_indices), any length).
         """
-        if self.network is None:
-            raise NightError(f"{self.name} must be fitted or loaded before it answers.")
+        network = fitted(self.name, self.network)
         if self._asked is None or self._asked[0] is not dataset:
             self._asked = dataset, PairFeatures(Snapshot(dataset, dataset.end), self.config.neighbours)
         features = self._asked[1]
         rows_at_once = max(1, 65_536 // item_indices.shape[1])
         blocks = range(0, len(user_indices), rows_at_once)
         scores = [
-            self.network(
+            answered(
+                network,
                 ranking_arrays(
                     features,
                     user_indices[start : start + rows_at_once],
                     item_indices[start : start + rows_at_once],
                     self.config.max_length,
                 ),
-                training=False,
-            )
+            )[..., 0]
             for start in blocks
         ]
-        return np.concatenate([keras.ops.convert_to_numpy(block)[..., 0] for block in scores]).astype(np.float32)
+        return np.concatenate(scores)
 
     def save(self, path: Path) -> None:
-        if self.network is None:
-            raise NightError(f"{self.name} must be fitted before it is saved.")
-        save_config(path, self.config)
-        self.network.save(path / "network.keras")
+        save_networks(path, self.name, self.config, {"network": self.network})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         model = cls(load_saved_config(DeepCfConfig, path))
-        model.network = keras.saving.load_model(path / "network.keras", compile=False)
+        model.network = load_network(path, "network")
         return model
 
 

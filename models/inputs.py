@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 
+from models.dataset import Dataset
 from models.snapshot import Snapshot
 
 ITEM_STATE_DIM = 4
 USER_STATE_DIM = 2
+CONTENT_COLUMNS = {
+    "categories": "category_indices",
+    "brand": "brand_index",
+    "domain": "domain_index",
+    "price_bucket": "price_bucket",
+    "tokens": "token_indices",
+    "description_tokens": "description_token_indices",
+}
+"""Input of an item tower -> column of item_features."""
+ITEM_CONTENT = ("categories", "brand", "domain", "price_bucket", "tokens")
+"""What every item tower reads, but for the models of content, which choose."""
 HISTORY_HALF_LIVES = (1e9, 60.0, 15.0)
 """Half-lives in days of the weights under which a history is pooled: all of it alike, and mostly the latest."""
 
@@ -34,18 +48,24 @@ def user_arrays(snapshot: Snapshot, user_indices: np.ndarray, max_length: int) -
     }
 
 
-def item_arrays(snapshot: Snapshot, item_indices: np.ndarray) -> dict[str, np.ndarray]:
-    """Inputs of an item tower, for an index array of any shape. An item that nobody met yet has the unknown index."""
-    features = snapshot.dataset.item_features
+def item_arrays(
+    snapshot: Snapshot, item_indices: np.ndarray, reads: Iterable[str] = ITEM_CONTENT
+) -> dict[str, np.ndarray]:
+    """Inputs of an item tower, for an index array of any shape. An item that nobody met yet has the unknown index.
+
+    Args:
+        reads: what of the item's content; see `item_content`.
+    """
     return {
         "item_index": snapshot.known_item_index[item_indices],
-        "categories": features["category_indices"][item_indices],
-        "brand": features["brand_index"][item_indices],
-        "domain": features["domain_index"][item_indices],
-        "price_bucket": features["price_bucket"][item_indices],
-        "tokens": features["token_indices"][item_indices],
+        **item_content(snapshot.dataset, item_indices, reads),
         "item_state": snapshot.item_state[item_indices],
     }
+
+
+def item_content(dataset: Dataset, item_indices: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """What the catalogue says of items, under the names of CONTENT_COLUMNS."""
+    return {name: dataset.item_features[CONTENT_COLUMNS[name]][item_indices] for name in names}
 
 
 def user_inputs(max_length: int) -> dict[str, keras.KerasTensor]:

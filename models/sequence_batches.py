@@ -7,7 +7,7 @@ that a step computes each item's vector once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,9 +61,18 @@ class NextItemBatches:
     """
 
     def __init__(
-        self, dataset: Dataset, max_length: int, batch_size: int, loss: str, num_candidates: int, item_dropout: float
+        self,
+        dataset: Dataset,
+        reads: Sequence[str],
+        *,
+        max_length: int,
+        batch_size: int,
+        loss: str,
+        num_candidates: int,
+        item_dropout: float,
     ) -> None:
-        self.dataset, self.max_length, self.batch_size = dataset, max_length, batch_size
+        """Args: `reads` is what of an item's content is told; see `models.inputs.item_content`."""
+        self.dataset, self.reads, self.max_length, self.batch_size = dataset, reads, max_length, batch_size
         self.loss, self.num_candidates, self.item_dropout = loss, num_candidates, item_dropout
         self.rng = np.random.default_rng(dataset.seed)
         self.snapshot = Snapshot(dataset, dataset.end)
@@ -111,7 +120,7 @@ class NextItemBatches:
         column = np.zeros(self.dataset.num_items, dtype=np.int32)
         column[listed[::-1]] = np.arange(len(listed))[::-1]
         read["items"] = column[read["items"]]
-        inputs: dict[str, Any] = item_arrays(self.snapshot, listed)
+        inputs: dict[str, Any] = item_arrays(self.snapshot, listed, self.reads)
         is_dropped = self.rng.random(len(listed)) < self.item_dropout
         inputs["item_index"] = np.where(
             is_dropped, np.minimum(inputs["item_index"], UNKNOWN_INDEX), inputs["item_index"]

@@ -26,7 +26,8 @@ from expectations.tables import NightError
 from models.dataset import Dataset
 from models.inputs import item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
-from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss, save_config
+from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
+from models.networks import answered, fitted, load_network, picked, save_networks
 from models.progress import EpochLog
 from models.reproducible import seed_everything
 from models.retrieval_examples import WindowBatches
@@ -104,27 +105,23 @@ class TwoTower:
         return self._user_vectors(dataset, user_indices) @ self._item_vectors(dataset, np.arange(dataset.num_items)).T
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
-        snapshot = Snapshot(dataset, dataset.end)
+        tower, snapshot = fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
         blocks = np.array_split(user_indices, max(1, len(user_indices) // 4096))
         return np.concatenate(
-            [_predict(self.user_tower, user_arrays(snapshot, block, self.config.max_length)) for block in blocks]
+            [answered(tower, user_arrays(snapshot, block, self.config.max_length)) for block in blocks]
         )
 
     def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:
-        return _predict(self.item_tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
+        tower = fitted(self.name, self.item_tower)
+        return answered(tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
 
     def save(self, path: Path) -> None:
-        save_config(path, self.config)
-        for name, tower in (("user_tower", self.user_tower), ("item_tower", self.item_tower)):
-            if tower is None:
-                raise NightError(f"{self.name} must be fitted before it is saved.")
-            tower.save(path / f"{name}.keras")
+        save_networks(path, self.name, self.config, {"user_tower": self.user_tower, "item_tower": self.item_tower})
 
     @classmethod
     def load(cls, path: Path) -> Self:
         model = cls(load_saved_config(TwoTowerConfig, path))
-        model.user_tower = keras.saving.load_model(path / "user_tower.keras", compile=False)
-        model.item_tower = keras.saving.load_model(path / "item_tower.keras", compile=False)
+        model.user_tower, model.item_tower = load_network(path, "user_tower"), load_network(path, "item_tower")
         return model
 
 
@@ -195,12 +192,6 @@ class SharedSoftmax(keras.Model):
         self.user_tower, self.item_tower = user_tower, item_tower
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        users = self.user_tower({x.name: inputs[x.name] for x in self.user_tower.inputs}, training=training)
-        items = self.item_tower({x.name: inputs[x.name] for x in self.item_tower.inputs}, training=training)
+        users = self.user_tower(picked(self.user_tower, inputs), training=training)
+        items = self.item_tower(picked(self.item_tower, inputs), training=training)
         return ops.matmul(users, ops.transpose(items)) - inputs["log_inclusion"][None, :]  # (batch, candidates)
-
-
-def _predict(tower: keras.Model | None, arrays: dict[str, np.ndarray]) -> np.ndarray:
-    if tower is None:
-        raise NightError("two_tower must be fitted or loaded before it answers.")
-    return ops.convert_to_numpy(tower(arrays, training=False)).astype(np.float32)

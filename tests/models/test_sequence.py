@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -10,9 +10,11 @@ from keras import ops
 
 from expectations.tables import NightError
 from models.dataset import Dataset
+from models.inputs import ITEM_CONTENT
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import Model, Vectors
-from models.sequence import Encoder, Loss, Sequence, SequenceConfig, build_encoder
+from models.next_item import Encoder, Loss, build_encoder
+from models.sequence import Sequence, SequenceConfig
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
 from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS
@@ -108,7 +110,7 @@ def test_a_sequence_begins_with_its_start_and_ends_in_padding(dataset: Dataset) 
 def test_every_wanted_event_is_asked_for_once_after_what_came_before_it(
     dataset: Dataset, loss: str, max_length: int
 ) -> None:
-    batches = NextItemBatches(dataset, max_length, 5, loss, num_candidates=6, item_dropout=0.0)
+    batches = _batches(dataset, max_length=max_length, loss=loss, batch_size=5)
     asked = []
     for inputs, columns, weight in batches.epoch():
         width = inputs["items"].shape[1]
@@ -129,7 +131,7 @@ def test_every_wanted_event_is_asked_for_once_after_what_came_before_it(
 
 
 def test_a_new_item_is_known_by_its_features_alone(dataset: Dataset) -> None:
-    batches = NextItemBatches(dataset, 8, 8, "softmax", num_candidates=6, item_dropout=0.5)
+    batches = _batches(dataset, item_dropout=0.5)
     inputs, *_ = next(batches.epoch())
     share = (inputs["item_index"][2:22] == 1).mean()
     assert 0.1 < share < 0.9
@@ -153,3 +155,14 @@ def test_the_power_is_one_without_calibration_and_the_sampled_share_with_all_of_
 def _config() -> SequenceConfig:
     config: SequenceConfig = TestSequence().new_model().config  # type: ignore[attr-defined]
     return config
+
+
+def _batches(dataset: Dataset, **settings: Any) -> NextItemBatches:
+    few: dict[str, Any] = {
+        "max_length": 8,
+        "batch_size": 8,
+        "loss": "softmax",
+        "num_candidates": 6,
+        "item_dropout": 0.0,
+    }
+    return NextItemBatches(dataset, ITEM_CONTENT, **{**few, **settings})

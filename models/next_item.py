@@ -1,0 +1,268 @@
+"""What the models that tell the next event have in common: how they are trained, asked and kept.
+
+An item tower makes each item's vector, the same for what is read and for what is predicted; an encoder reads the
+vectors of what a user met, in order, and at every place says what follows. A family brings the item tower: see
+`models.sequence` (an item's own embedding and its features) and `models.content` (what the catalogue says alone).
+
+Every place of a sequence predicts the event after it, from the events up to it alone. A sequence begins with a start of
+its own, from which somebody without a history gets an answer. Padding stands at the end, where no place before it
+looks.
+
+Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (places predict what follows, causal
+attention); Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (the recurrent
+forms); Klenitskiy, Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the
+softmax over all items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
+Negative Sampling", RecSys 2023 (gbce).
+What differs: places count from the start of a sequence, not from its end, which would tell training how much is still
+to come; only events that the shop wants are predicted, while all are read; time gaps and event types are read too.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from expectations.tables import NightError
+from models.dataset import Dataset
+from models.inputs import ITEM_CONTENT, item_arrays
+from models.layers import PositionEmbedding
+from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
+from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
+from models.networks import answered, fitted, load_network, picked, save_networks
+from models.progress import EpochLog
+from models.reproducible import seed_everything
+from models.sequence_batches import NextItemBatches, latest_sequences
+from models.snapshot import Snapshot
+
+Encoder = Literal["transformer", "gru", "lstm"]
+Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
+
+NUM_GAP_BUCKETS = 32
+"""Minutes of a gap up to 2^30, more than a thousand years."""
+USERS_AT_ONCE = 1024
+ITEMS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class NextItemConfig:
+    """See models/configs/sequence.toml.
+
+    Attributes: `max_length` places of a sequence are read, its start among them.
+    """
+
+    encoder: Encoder
+    embedding_dim: int
+    feature_dim: int
+    num_blocks: int
+    num_heads: int
+    max_length: int
+    dropout: float
+    loss: Loss
+    num_candidates: int
+    calibration: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        if self.max_length < 2:
+            raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
+        require_share("dropout", self.dropout)
+        if not 0 <= self.calibration <= 1:
+            raise ValueError(f"`calibration` must lie in [0, 1]. Received: {self.calibration}")
+        if self.embedding_dim % self.num_heads:
+            raise ValueError(
+                f"`num_heads` must divide `embedding_dim`. Received: {self.num_heads} and {self.embedding_dim}"
+            )
+
+
+C = TypeVar("C", bound=NextItemConfig)
+
+
+class NextItemModel(ABC, Generic[C]):
+    """See the module's docstring.
+
+    Attributes:
+        reads: what the item tower reads beside the item's own index; names of `models.inputs.item_content`.
+        item_dropout: share of items that a step knows by their features alone, as if they were new.
+    """
+
+    name: ClassVar[str]
+    config_class: ClassVar[type[NextItemConfig]]
+    kind = "deep"
+    role = "retrieval"
+
+    def __init__(self, config: C) -> None:
+        self.config = config
+        self.item_tower: keras.Model | None = None
+        self.encoder: keras.Model | None = None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return ITEM_CONTENT
+
+    @property
+    def item_dropout(self) -> float:
+        return 0.0
+
+    @abstractmethod
+    def build_item_tower(self, sizes: dict[str, int]) -> keras.Model:
+        """From what is known of an item, whatever the day, to its vector.
+
+        Args:
+            sizes: vocabulary field -> number of indices.
+        """
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        config = self.config
+        seed_everything(dataset.seed)
+        batches = NextItemBatches(
+            dataset,
+            self.reads,
+            max_length=config.max_length,
+            batch_size=config.batch_size,
+            loss=config.loss,
+            num_candidates=config.num_candidates,
+            item_dropout=self.item_dropout,
+        )
+        if not batches.num_targets:
+            raise NightError(
+                f"{self.name} as of {dataset.as_of}: no history holds an event that the shop wants, so that there is "
+                f"nothing to learn from. Leave it out of `models`."
+            )
+        self.item_tower = self.build_item_tower(dataset.sizes)
+        self.encoder = build_encoder(dataset.sizes, config)
+        network = NextItem(self.item_tower, self.encoder)
+        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches))
+        network.compile(
+            optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
+            loss=_loss(config, len(batches.known_items)),
+            jit_compile=False,
+        )
+        losses = []
+        progress = EpochLog(self.name, config.epochs)
+        for epoch in range(config.epochs):
+            progress.on_epoch_begin(epoch)
+            losses.append(_trained_epoch(network, batches))
+            progress.on_epoch_end(epoch, {"loss": losses[-1]})
+            require_finite_loss(self.name, losses)
+        return TrainingHistory({"loss": losses}, {"examples": float(batches.num_targets)})
+
+    def retrieval(self, dataset: Dataset) -> Vectors:
+        items = self._item_vectors(dataset)
+        return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users), items), items)
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        items = self._item_vectors(dataset)
+        return self._user_vectors(dataset, user_indices, items) @ items.T
+
+    def _item_vectors(self, dataset: Dataset) -> np.ndarray:
+        tower, snapshot = fitted(self.name, self.item_tower), Snapshot(dataset, dataset.end)
+        items = np.arange(dataset.num_items)
+        blocks = [items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE)]
+        return np.concatenate([answered(tower, item_arrays(snapshot, block, self.reads)) for block in blocks])
+
+    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """What the encoder says at the end of each user's sequence. Shape (len(user_indices), embedding_dim)."""
+        encoder, snapshot = fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
+        vectors = []
+        for block in np.array_split(user_indices, max(1, -(-len(user_indices) // USERS_AT_ONCE))):
+            inputs, lengths = latest_sequences(snapshot, block, self.config.max_length)
+            hidden = answered(encoder, {"history": items[inputs["items"]], **inputs})
+            vectors.append(hidden[np.arange(len(block)), lengths])
+        return np.concatenate(vectors)
+
+    def save(self, path: Path) -> None:
+        save_networks(path, self.name, self.config, {"item_tower": self.item_tower, "encoder": self.encoder})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(cls.config_class, path))  # type: ignore[arg-type]
+        model.item_tower, model.encoder = load_network(path, "item_tower"), load_network(path, "encoder")
+        return model
+
+
+class NextItem(keras.Model):
+    """Logits of the asked places over the candidates of a batch, corrected by logQ. Used in training only."""
+
+    def __init__(self, item_tower: keras.Model, encoder: keras.Model) -> None:
+        super().__init__()
+        self.item_tower, self.encoder = item_tower, encoder
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        vectors = self.item_tower(picked(self.item_tower, inputs), training=training)
+        history = ops.take(vectors, inputs["items"], axis=0)  # (batch, length, dim)
+        hidden = self.encoder(picked(self.encoder, {"history": history, **inputs}), training=training)
+        asked = ops.take(ops.reshape(hidden, (-1, hidden.shape[-1])), inputs["places"], axis=0)  # (places, dim)
+        candidates = vectors[: ops.shape(inputs["log_inclusion"])[0]]
+        return ops.matmul(asked, ops.transpose(candidates)) - inputs["log_inclusion"][None, :]
+
+
+def build_encoder(sizes: dict[str, int], config: NextItemConfig) -> keras.Model:
+    """From the vectors of the items that a user met, with event types and time gaps, to what follows each of them."""
+    dim = config.embedding_dim
+    inputs = {
+        "history": keras.Input((None, dim), name="history"),
+        "event_types": keras.Input((None,), dtype="int32", name="event_types"),
+        "gaps": keras.Input((None,), dtype="int32", name="gaps"),
+    }
+    initial = keras.initializers.RandomNormal(stddev=0.02)
+    read = inputs["history"] + keras.layers.Embedding(sizes.get("event_type", 2), dim, initial)(inputs["event_types"])
+    read = read + keras.layers.Embedding(NUM_GAP_BUCKETS, dim, initial)(inputs["gaps"])
+    hidden = PositionEmbedding(config.max_length)(read)
+    hidden = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(hidden))
+    for _ in range(config.num_blocks):
+        hidden = _transformer_block(hidden, config) if config.encoder == "transformer" else _cell(hidden, config)
+    return keras.Model(inputs, keras.layers.LayerNormalization(epsilon=1e-6)(hidden), name="encoder")
+
+
+def _transformer_block(hidden: Any, config: NextItemConfig) -> Any:
+    dim = config.embedding_dim
+    normal = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
+    attention = keras.layers.MultiHeadAttention(config.num_heads, dim // config.num_heads, dropout=config.dropout)
+    hidden = hidden + keras.layers.Dropout(config.dropout)(attention(normal, normal, use_causal_mask=True))
+    wide = keras.layers.Dense(4 * dim, activation="gelu")(keras.layers.LayerNormalization(epsilon=1e-6)(hidden))
+    return hidden + keras.layers.Dropout(config.dropout)(keras.layers.Dense(dim)(wide))
+
+
+def _cell(hidden: Any, config: NextItemConfig) -> Any:
+    cells = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+    read = cells[config.encoder](config.embedding_dim, return_sequences=True)(hidden)
+    return hidden + keras.layers.Dropout(config.dropout)(read)
+
+
+def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:
+    """Goes through all batches once. Returns the mean loss of an asked place."""
+    total = 0.0
+    for inputs, target, weight in batches.epoch():
+        # Keras tells the mean of this batch alone.
+        total += float(network.train_on_batch(inputs, target, sample_weight=weight)) * float(weight.sum())
+    return total / batches.num_targets
+
+
+def _loss(config: NextItemConfig, num_items: int) -> keras.losses.Loss:
+    if config.loss in ("softmax", "sampled_softmax"):
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+    num_negatives = min(config.num_candidates, num_items)
+    calibration = config.calibration if config.loss == "gbce" else 0.0
+    return GeneralizedBinaryCrossentropy(num_negatives, calibrated_power(num_negatives / num_items, calibration))
+
+
+def require_share(name: str, value: float) -> None:
+    """Refuses a dropout that would leave nothing.
+
+    Raises:
+        ValueError: names the setting and what it says.
+    """
+    if not 0 <= value < 1:
+        raise ValueError(f"`{name}` must lie in [0, 1). Received: {value}")
