@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -20,6 +21,8 @@ from expectations.program import REPOSITORY
 
 _BUILT = re.compile(r"built: table=(\w+) ds=(\S+) rows=(\d+) seconds=([\d.]+)")
 _DESCRIPTION = "spark.job.description"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -77,7 +80,8 @@ def measured(module: str, flags: Sequence[str], environment: Mapping[str, str] |
             log.seek(0)
             text = log.read().decode("utf-8", "replace")
         if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command, stderr=text[-4000:])
+            logger.error("failed: program=%s status=%d, and said last:\n%s", module, process.returncode, text[-8000:])
+            raise subprocess.CalledProcessError(process.returncode, command, stderr=text)
         result.built = {(table, ds): float(seconds) for table, ds, _, seconds in _BUILT.findall(text)}
         result.traffic = _traffic(logs)
         return result

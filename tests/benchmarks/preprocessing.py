@@ -54,7 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     for millions in arguments.millions:
         with tempfile.TemporaryDirectory(prefix="nightjar-") as folder:
             rows += measured_size(Path(folder), millions, millions in arguments.compare)
-    benchmark = Benchmark(
+        # After every size: what takes an hour to measure is not lost with the size that fails.
+        benchmark = _benchmark(rows, arguments.driver_memory)
+        print(f"written: {benchmark.write()}", flush=True)
+    print(benchmark.text())
+
+
+def _benchmark(rows: list[dict[str, Any]], driver_memory: str) -> Benchmark:
+    return Benchmark(
         name=NAME,
         command=f"python -m tests.benchmarks.{NAME}",
         date=date.today().isoformat(),
@@ -62,13 +69,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         data=f"generated: {NUM_ITEMS:,} items, a user for every {EVENTS_PER_USER} events, 301 days",
         protocol=(
             "local Spark, driver and executor in one JVM of "
-            f"{arguments.driver_memory} heap; memory is the largest resident size seen from outside; rows/s: events of "
+            f"{driver_memory} heap; memory is the largest resident size seen from outside; rows/s: events of "
             "the log over seconds; a table's own line has the seconds of its jobs, without the start of the program"
         ),
         rows=rows,
     )
-    print(benchmark.text())
-    print(f"written: {benchmark.write()}")
 
 
 def measured_size(folder: Path, millions: float, compare: bool) -> list[dict[str, Any]]:
