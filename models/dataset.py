@@ -1,11 +1,13 @@
 """What a model may learn from: the feature tables of one `as_of` day as NumPy arrays.
 
-Reads vocabularies, interactions, histories, item_features and user_features through the lake. Every array that
-speaks of users or items is addressed by its index: row 0 is padding, row 1 the unknown one.
+Reads vocabularies, interactions, histories, item_features and user_features through the lake, and graph_edges and
+item_images when a model asks for them. Every array that speaks of users or items is addressed by its index: row 0 is
+padding, row 1 the unknown one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,9 +20,11 @@ from expectations.program import end_of
 from expectations.shop import Shop
 from expectations.tables import (
     FIRST_VALUE_INDEX,
+    GRAPH_EDGES,
     HISTORIES,
     INTERACTIONS,
     ITEM_FEATURES,
+    ITEM_IMAGES,
     PADDING_INDEX,
     UNKNOWN_INDEX,
     USER_FEATURES,
@@ -30,7 +34,15 @@ from expectations.tables import (
     TableContractError,
 )
 
-DATASET_TABLES: tuple[Table, ...] = (VOCABULARIES, INTERACTIONS, HISTORIES, ITEM_FEATURES, USER_FEATURES)
+DATASET_TABLES: tuple[Table, ...] = (
+    VOCABULARIES,
+    INTERACTIONS,
+    HISTORIES,
+    ITEM_FEATURES,
+    USER_FEATURES,
+    GRAPH_EDGES,
+    ITEM_IMAGES,
+)
 SECONDS_PER_DAY = 86_400
 
 
@@ -74,6 +86,33 @@ class Events:
 
 
 @dataclass(frozen=True)
+class Edges:
+    """What the table graph_edges says, one entry per edge.
+
+    Attributes:
+        kind: one of GRAPH_EDGE_KINDS; the source of a `user_item` edge is a user, every other source an item.
+    """
+
+    kind: np.ndarray
+    source: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures that could be decoded.
+
+    Attributes:
+        row: where an item's picture stands in `pixels`; 0, which is a black one, where it has none. Shape (num_items,).
+        pixels: rows from the top, RGB from 0 to 255. Shape (1 + num_pictures, size, size, 3).
+    """
+
+    row: np.ndarray
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
 class Dataset:
     """All that a fit sees.
 
@@ -82,6 +121,7 @@ class Dataset:
         sizes: vocabulary field -> number of indices, padding and unknown included.
         item_features: column of the table item_features -> array whose rows are item indices; lists are padded with 0.
         user_features: likewise for users.
+        read: reads a table of the same day, for what few models ask for.
     """
 
     as_of: str
@@ -94,6 +134,7 @@ class Dataset:
     events: Events
     item_features: dict[str, np.ndarray]
     user_features: dict[str, np.ndarray]
+    read: Callable[[Table], pa.Table]
 
     @property
     def num_users(self) -> int:
@@ -111,6 +152,31 @@ class Dataset:
         pairs = self.interactions
         ones = np.ones(len(pairs.user_index), dtype=np.float32)
         return sparse.csr_matrix((ones, (pairs.user_index, pairs.item_index)), shape=(self.num_users, self.num_items))
+
+    @cached_property
+    def edges(self) -> Edges:
+        """Who met what and which items go together, by kind, source and target."""
+        rows = self.read(GRAPH_EDGES).sort_by(
+            [(name, "ascending") for name in ("kind", "source_index", "target_index")]
+        )
+        return Edges(
+            kind=rows["kind"].to_numpy(),
+            source=rows["source_index"].to_numpy(),
+            target=rows["target_index"].to_numpy(),
+            weight=rows["weight"].to_numpy(),
+        )
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """The pictures of the items."""
+        rows = self.read(ITEM_IMAGES)
+        rows = rows.filter(pa.compute.is_valid(rows["pixels"])).sort_by("item_index")
+        row = np.zeros(self.num_items, dtype=np.int32)
+        row[rows["item_index"].to_numpy()] = np.arange(1, len(rows) + 1)
+        joined = np.frombuffer(b"".join(rows["pixels"].to_pylist()), dtype=np.uint8)
+        size = round((len(joined) / 3 / max(1, len(rows))) ** 0.5) or 1
+        black = np.zeros((1, size, size, 3), dtype=np.uint8)
+        return Pictures(row, np.concatenate([black, joined.reshape(len(rows), size, size, 3)]))
 
 
 def dataset_versions(lake: Lake, as_of: str) -> list[Version]:
@@ -148,6 +214,7 @@ def load_dataset(lake: Lake, shop: Shop, as_of: str) -> Dataset:
         events=events,
         item_features=_features(lake.read(ITEM_FEATURES, as_of), "item_index", sizes["item_id"]),
         user_features=_features(lake.read(USER_FEATURES, as_of), "user_index", sizes["user_id"]),
+        read=lambda table: lake.read(table, as_of),
     )
 
 

@@ -6,13 +6,23 @@ Users 2 to 25 belong by turns to the community of even and of odd items (2 to 21
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from expectations.lake import Lake
-from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, USER_FEATURES, VOCABULARIES
+from expectations.tables import (
+    GRAPH_EDGES,
+    HISTORIES,
+    INTERACTIONS,
+    ITEM_FEATURES,
+    ITEM_IMAGES,
+    USER_FEATURES,
+    VOCABULARIES,
+)
 
 DAY = "2024-03-10"
 USERS = range(2, 26)
@@ -21,6 +31,7 @@ SILENT_USER = 26
 UNSOLD_ITEM = 22
 NUM_DAYS = 70
 PURCHASES_PER_USER = 8
+PICTURE_SIZE = 8
 
 Event = tuple[int, int, datetime]
 """user_index, item_index, time."""
@@ -48,6 +59,8 @@ def write_world(lake: Lake, events: list[Event], ds: str = DAY) -> None:
     lake.write(HISTORIES, ds, history_rows(ds, known), "world")
     lake.write(ITEM_FEATURES, ds, item_feature_rows(ds), "world")
     lake.write(USER_FEATURES, ds, user_feature_rows(ds), "world")
+    lake.write(GRAPH_EDGES, ds, graph_edge_rows(ds, known), "world")
+    lake.write(ITEM_IMAGES, ds, item_image_rows(ds), "world")
 
 
 def vocabulary_rows(ds: str) -> pa.Table:
@@ -144,4 +157,36 @@ def user_feature_rows(ds: str) -> pa.Table:
                 ("interest_indices", pa.list_(pa.int32())),
             ]
         ),
+    )
+
+
+def graph_edge_rows(ds: str, events: list[Event]) -> pa.Table:
+    """Who bought what, and which items followed each other, in a session as it were."""
+    users_items = Counter((user, item) for user, item, _ in events)
+    followed = Counter(
+        (first[1], second[1]) for first, second in pairwise(events) if first[0] == second[0] and first[1] != second[1]
+    )
+    both_ways = followed + Counter({(target, source): count for (source, target), count in followed.items()})
+    return pa.Table.from_pylist(
+        [
+            {"ds": ds, "kind": kind, "source_index": source, "target_index": target, "weight": float(count) / divisor}
+            for kind, pairs, divisor in (("user_item", users_items, 1), ("session", both_ways, 10))
+            for (source, target), count in pairs.items()
+        ]
+    )
+
+
+def item_image_rows(ds: str) -> pa.Table:
+    """Pictures of one colour: even items are dark, odd ones bright. The unsold item's file is not there."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "ds": ds,
+                "item_index": item,
+                "status": "absent" if item == UNSOLD_ITEM else "decoded",
+                "pixels": None if item == UNSOLD_ITEM else bytes([40 + 160 * (item % 2)]) * (PICTURE_SIZE**2 * 3),
+                "source": f"{item}.png",
+            }
+            for item in (*ITEMS, UNSOLD_ITEM)
+        ]
     )
