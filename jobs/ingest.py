@@ -1,10 +1,10 @@
 """Takes raw drops into the lake, then builds the catalogue and the users of the day.
 
-Reads every drop up to `ds` that the lake lacks, or whose bytes, mapping or code have changed, in one Spark pass.
-Writes `events`, `quarantine`, `item_updates` and `user_updates`, one partition a drop day, then `items` and `users`
-of `ds` and of the anchor that they go on from. Nothing is put in force before all days are read, checked and written;
-`events` of a day comes last, so that a night that was killed finds the day unfinished and does it again. A day that is
-in force is not read again.
+Reads every drop up to `ds` that the lake lacks, or whose bytes, mapping or code have changed, in passes over so many
+days as a small machine holds at once. Writes `events`, `quarantine`, `item_updates` and `user_updates`, one partition a
+drop day, then `items` and `users` of `ds` and of the anchor that they go on from. Nothing of a pass is put in force
+before all of its days are read, checked and written; `events` of a day comes last, so that a night that was killed
+finds the day unfinished and does it again. A day that is in force is not read again.
 """
 
 from __future__ import annotations
@@ -44,11 +44,14 @@ from jobs.raw_rows import read_raw_rows
 
 logger = logging.getLogger(__name__)
 
+BYTES_A_PASS = 128 * 2**20
+"""Of raw files. A pass keeps its judged rows while it writes them to several tables; a log of years would not fit."""
+
 Judged = Mapping[str, DataFrame]
 """Kind of raw file -> its rows with a verdict each."""
 
 
-def ingest(spark: SparkSession, night: Night) -> None:
+def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) -> None:
     """Brings the lake up to the drop of `night.ds`; see the module.
 
     Raises:
@@ -57,15 +60,29 @@ def ingest(spark: SparkSession, night: Night) -> None:
     drops = DropFolder(night.shop, night.lake.root, night.data)
     require_drop(drops, night.ds, night.now)
     plans = days_to_ingest(spark, night, drops)
-    if plans:
-        ingest_days(spark, night, plans)
-    else:
+    if not plans:
         logger.info("all drops are in the lake: ds=%s", night.ds)
+    for days in passes(plans, bytes_a_pass):
+        ingest_days(spark, night, days)
     past = Past.of(night.lake, night.ds)
     # The catalogue of a day goes on from that of its anchor.
     for day in (past.at(past.anchor), past):
         build_items(spark, night, day)
         build_users(spark, night, day)
+
+
+def passes(plans: Sequence[DayToIngest], bytes_a_pass: int) -> list[list[DayToIngest]]:
+    """The days in their order, cut where their files would exceed `bytes_a_pass`; a larger day has its own pass."""
+    cut: list[list[DayToIngest]] = []
+    room = 0
+    for plan in plans:
+        size = sum(file.size for file in plan.files)
+        if size > room or not cut:
+            cut.append([])
+            room = bytes_a_pass
+        cut[-1].append(plan)
+        room -= size
+    return cut
 
 
 def ingest_days(spark: SparkSession, night: Night, plans: Sequence[DayToIngest]) -> None:

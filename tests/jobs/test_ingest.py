@@ -14,7 +14,9 @@ from expectations.lake import Lake
 from expectations.program import Night
 from expectations.shop import Drops, RawFile, RejectRule
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, USERS, NightError, Table
-from jobs.ingest import ingest
+from jobs.ingest import ingest, passes
+from jobs.ingest_plan import DayToIngest
+from jobs.inspect_drops import DroppedFile
 from jobs.partitions import read_versions
 from tests.jobs.raw_drops import write_drop
 
@@ -99,6 +101,26 @@ def test_one_broken_drop_stops_the_night_before_anything_is_written(spark: Spark
         assert "2024-03-09" in str(error.value)
         assert "\n" not in str(error.value)
     assert two_days.lake.days(EVENTS) == []
+
+
+def test_a_backlog_that_is_too_large_for_one_pass_gives_the_same_rows(spark: SparkSession, two_days: Night) -> None:
+    ingest(spark, two_days)
+    apart = replace(two_days, lake=Lake(f"{two_days.lake.root}-apart"))
+    ingest(spark, apart, bytes_a_pass=1)
+    for table in (EVENTS, QUARANTINE, ITEM_UPDATES, USER_UPDATES):
+        for day in ("2024-03-08", "2024-03-10"):
+            assert rows(apart.lake, table, day) == rows(two_days.lake, table, day)
+            assert apart.lake.require(table, day).fingerprint == two_days.lake.require(table, day).fingerprint
+    assert rows(apart.lake, ITEMS, "2024-03-10") == rows(two_days.lake, ITEMS, "2024-03-10")
+
+
+def test_a_pass_takes_whole_days_in_their_order() -> None:
+    sizes = {"2024-03-01": 4, "2024-03-02": 3, "2024-03-03": 3, "2024-03-04": 9, "2024-03-05": 1}
+    plans = [
+        DayToIngest(ds, (DroppedFile("events", ds, f"{ds}.csv", "csv", size, ""),), ds) for ds, size in sizes.items()
+    ]
+    cut = [[plan.ds[-2:] for plan in days] for days in passes(plans, 8)]
+    assert cut == [["01", "02"], ["03"], ["04"], ["05"]]
 
 
 def test_nothing_of_a_later_drop_is_read(spark: SparkSession, two_days: Night) -> None:
