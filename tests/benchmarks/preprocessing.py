@@ -11,6 +11,7 @@ builds interactions and histories with Polars from the same files.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import shutil
@@ -31,7 +32,7 @@ from expectations.spark_session import spark_session
 from expectations.tables import EVENTS, FEATURE_TABLES, HISTORIES, INTERACTIONS, TABLES, VOCABULARIES
 from tests.benchmarks.generated_shop import EVENTS_PER_USER, LAST_DS, NUM_ITEMS, days, write_shop
 from tests.benchmarks.measured_program import Measured, measured
-from tests.benchmarks.report import Benchmark, hardware
+from tests.benchmarks.report import RESULTS, Benchmark, hardware
 
 NAME = "preprocessing"
 DAY_300, DAY_301 = days()[-2], LAST_DS
@@ -50,14 +51,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     os.environ["SPARK_DRIVER_MEMORY"] = arguments.driver_memory
-    rows: list[dict[str, Any]] = []
     for millions in arguments.millions:
         with tempfile.TemporaryDirectory(prefix="nightjar-") as folder:
-            rows += measured_size(Path(folder), millions, millions in arguments.compare)
+            rows = measured_size(Path(folder), millions, millions in arguments.compare)
         # After every size: what takes an hour to measure is not lost with the size that fails.
-        benchmark = _benchmark(rows, arguments.driver_memory)
+        benchmark = _benchmark([*_rows_of_other_sizes(millions), *rows], arguments.driver_memory)
         print(f"written: {benchmark.write()}", flush=True)
     print(benchmark.text())
+
+
+def _rows_of_other_sizes(millions: float) -> list[dict[str, Any]]:
+    """What stands in the file of sizes that were measured before, on this machine."""
+    path = RESULTS / f"{NAME}.json"
+    recorded: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    same_machine = recorded.get("hardware") == hardware()
+    return [row for row in recorded.get("rows", ()) if same_machine and not row["model"].startswith(_label(millions))]
+
+
+def _label(millions: float) -> str:
+    return f"{millions:g} M events: "
 
 
 def _benchmark(rows: list[dict[str, Any]], driver_memory: str) -> Benchmark:
@@ -72,7 +84,7 @@ def _benchmark(rows: list[dict[str, Any]], driver_memory: str) -> Benchmark:
             f"{driver_memory} heap; memory is the largest resident size seen from outside; rows/s: events of "
             "the log over seconds; a table's own line has the seconds of its jobs, without the start of the program"
         ),
-        rows=rows,
+        rows=sorted(rows, key=lambda row: float(row["model"].split()[0])),
     )
 
 
@@ -83,18 +95,18 @@ def measured_size(folder: Path, millions: float, compare: bool) -> list[dict[str
     shop = write_shop(spark, root, num_events)
     spark.stop()
     logger.info("made: events=%d", num_events)
-    label = f"{millions:g} M events"
-    rows = [_row(f"{label}: ingest 300 days", _run("jobs.ingest", root, shop, DAY_300), num_events)]
+    label = _label(millions)
+    rows = [_row(f"{label}ingest 300 days", _run("jobs.ingest", root, shop, DAY_300), num_events)]
     built = _run("jobs.preprocess", root, shop, DAY_300)
-    rows += [_row(f"{label}: preprocess from the whole log", built, num_events), *_table_rows(label, built, num_events)]
-    rows.append(_row(f"{label}: ingest day 301", _run("jobs.ingest", root, shop, DAY_301), num_events))
+    rows += [_row(f"{label}preprocess from the whole log", built, num_events), *_table_rows(label, built, num_events)]
+    rows.append(_row(f"{label}ingest day 301", _run("jobs.ingest", root, shop, DAY_301), num_events))
     rows.append(
-        _row(f"{label}: preprocess day 301 by increment", _run("jobs.preprocess", root, shop, DAY_301), num_events)
+        _row(f"{label}preprocess day 301 by increment", _run("jobs.preprocess", root, shop, DAY_301), num_events)
     )
     if compare:
         alone = _log_alone(root, folder / "alone")
         again = _run("jobs.preprocess", alone, shop, DAY_301)
-        rows.append(_row(f"{label}: preprocess day 301 from the whole log", again, num_events))
+        rows.append(_row(f"{label}preprocess day 301 from the whole log", again, num_events))
         _require_equal_rows(Lake(str(root)), Lake(str(alone)))
         rows.append(_polars_row(label, folder, Lake(str(alone)), again, num_events))
     return rows
@@ -131,7 +143,7 @@ def _table_rows(label: str, run: Measured, num_events: int) -> list[dict[str, An
         traffic = run.traffic[table]
         rows.append(
             {
-                "model": f"{label}: {table}",
+                "model": f"{label}{table}",
                 "ours": True,
                 "source": OURS,
                 "seconds": round(took, 1),
@@ -197,7 +209,7 @@ def _polars_row(label: str, folder: Path, lake: Lake, spark_run: Measured, num_e
     ours_took = sum(took for (table, _), took in spark_run.built.items() if table in same_tables)
     logger.info("polars: seconds=%.1f spark=%.1f", seconds, ours_took)
     return {
-        "model": f"{label}: interactions and histories by Polars (Spark here: {ours_took:.1f} s)",
+        "model": f"{label}interactions and histories by Polars (Spark here: {ours_took:.1f} s)",
         "ours": False,
         "source": f"Polars {pl.__version__}, same files, same rows",
         "seconds": round(seconds, 1),
