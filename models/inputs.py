@@ -23,6 +23,13 @@ CONTENT_COLUMNS = {
 """Input of an item tower -> column of item_features."""
 ITEM_CONTENT = ("categories", "brand", "domain", "price_bucket", "tokens")
 """What every item tower reads, but for the models of content, which choose."""
+USER_CONTENT_COLUMNS = {
+    "age_bucket": "age_bucket_index",
+    "gender": "gender_index",
+    "country": "country_index",
+    "interests": "interest_indices",
+}
+"""Input of a user tower -> column of user_features."""
 HISTORY_HALF_LIVES = (1e9, 60.0, 15.0)
 """Half-lives in days of the weights under which a history is pooled: all of it alike, and mostly the latest."""
 
@@ -35,13 +42,9 @@ def user_arrays(snapshot: Snapshot, user_indices: np.ndarray, max_length: int) -
     items, age_days, taste = snapshot.histories(user_indices, max_length)
     decays = [taste * 0.5 ** (age_days / half_life) for half_life in HISTORY_HALF_LIVES]
     weights = np.stack(decays, axis=-1)  # (num_users, max_length, num_half_lives)
-    features = snapshot.dataset.user_features
     return {
         "user_index": snapshot.known_user_index[user_indices],
-        "age_bucket": features["age_bucket_index"][user_indices],
-        "gender": features["gender_index"][user_indices],
-        "country": features["country_index"][user_indices],
-        "interests": features["interest_indices"][user_indices],
+        **user_content(snapshot.dataset, user_indices),
         "user_state": snapshot.user_state[user_indices],
         "history": items,
         "history_weights": (weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)).astype(np.float32),
@@ -66,6 +69,11 @@ def item_arrays(
 def item_content(dataset: Dataset, item_indices: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
     """What the catalogue says of items, under the names of CONTENT_COLUMNS."""
     return {name: dataset.item_features[CONTENT_COLUMNS[name]][item_indices] for name in names}
+
+
+def user_content(dataset: Dataset, user_indices: np.ndarray) -> dict[str, np.ndarray]:
+    """What the shop knows of persons, under the names of USER_CONTENT_COLUMNS."""
+    return {name: dataset.user_features[column][user_indices] for name, column in USER_CONTENT_COLUMNS.items()}
 
 
 def user_inputs(max_length: int) -> dict[str, keras.KerasTensor]:

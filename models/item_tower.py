@@ -13,12 +13,15 @@ def build_item_tower(sizes: dict[str, int], dim: int, feature_dim: int) -> keras
 
     Args:
         sizes: vocabulary field -> number of indices.
-        feature_dim: length of the embedding of a category, brand, domain or price bucket.
+        feature_dim: length of the embedding of a category, brand, domain or price bucket; 0: the vector is the item's
+            own embedding alone.
     """
     inputs = item_inputs()
     del inputs["item_state"]
     initial = keras.initializers.RandomNormal(stddev=0.02)
     own = keras.layers.Embedding(sizes["item_id"], dim, initial)(inputs["item_index"])
+    if not feature_dim:
+        return keras.Model({"item_index": inputs["item_index"]}, own, name="item_tower")
     features = keras.layers.Concatenate()(
         [
             MeanEmbedding(sizes.get("category", 2), feature_dim)(inputs["categories"]),

@@ -5,6 +5,7 @@ Deterministic given the generator that is passed in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,3 +83,17 @@ def shared_candidates(
     as_positive = 1 - (1 - frequency[items]) ** len(positives)
     inclusion = as_positive + (1 - as_positive) * len(fill) / len(others)
     return SharedCandidates(items, np.log(inclusion).astype(np.float32))
+
+
+def target_shares(wanted: Sequence[np.ndarray], candidates: np.ndarray, num_items: int) -> np.ndarray:
+    """What a softmax over the candidates should say of each user: an equal share of 1 for every wanted item.
+
+    Shape (len(wanted), len(candidates)).
+    """
+    place = np.full(num_items, -1)
+    place[candidates] = np.arange(len(candidates))
+    shares = np.zeros((len(wanted), len(candidates)), dtype=np.float32)
+    for row, items in enumerate(wanted):
+        places = place[items]
+        shares[row, places[places >= 0]] = 1
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)

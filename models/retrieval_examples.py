@@ -7,7 +7,7 @@ import numpy as np
 
 from models.dataset import Dataset
 from models.inputs import item_arrays, user_arrays
-from models.negative_sampling import shared_candidates
+from models.negative_sampling import shared_candidates, target_shares
 from models.snapshot import Snapshot, Window, positive_pairs, training_windows
 
 
@@ -37,18 +37,11 @@ class WindowBatches(keras.utils.PyDataset):
         candidates = shared_candidates(
             np.concatenate(wanted), window.frequency, window.snapshot.known_items, self.num_candidates, self.rng
         )
-        place = np.full(len(window.frequency), -1)
-        place[candidates.items] = np.arange(len(candidates.items))
-        target = np.zeros((len(users), len(candidates.items)), dtype=np.float32)
-        for row, items in enumerate(wanted):
-            places = place[items]
-            target[row, places[places >= 0]] = 1
-        target /= np.maximum(target.sum(axis=1, keepdims=True), 1)
         return {
             **user_arrays(window.snapshot, users, self.max_length),
             **item_arrays(window.snapshot, candidates.items),
             "log_inclusion": candidates.log_inclusion,
-        }, target
+        }, target_shares(wanted, candidates.items, len(window.frequency))
 
     def on_epoch_end(self) -> None:
         """Shuffles. Batches keep to one window, and the last one of a window is filled from its start: one shape."""

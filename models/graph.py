@@ -1,0 +1,215 @@
+"""Users and items as one graph: vectors travel along who met what and which items go together.
+
+Each node starts from its own embedding and its features; the graph of the asked day then mixes it with those beside it,
+so that a new purchase moves a vector without a new fit. A node without edges keeps what its features say: in training
+some nodes go without their own embedding. All departments of a shop lie in one graph. Trained by asking which items
+each user met, in a softmax over the batch's shared candidates.
+
+Sources: He et al., "LightGCN", SIGIR 2020 (`light`); Veličković et al., "Graph Attention Networks", ICLR 2018
+(`attention`); Wu et al., "On the Effectiveness of Sampled Softmax Loss for Item Recommendation", TOIS 2023 (the loss).
+What differs: edges between items and node features join the graph; all that a user wanted is asked at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import keras
+import numpy as np
+from keras import ops
+from scipy import sparse
+
+from expectations.tables import UNKNOWN_INDEX, NightError
+from models.dataset import Dataset
+from models.graph_batches import UserBatches, node_matrix
+from models.graph_layers import GraphAttention, SymmetricProduct, mean_of_layers
+from models.inputs import ITEM_CONTENT, item_content, user_content
+from models.item_tower import build_item_tower
+from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
+from models.networks import as_numpy, fitted, load_network, picked, save_networks
+from models.progress import EpochLog
+from models.reproducible import seed_everything
+from models.user_tower import build_user_tower
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """See models/configs/graph.toml."""
+
+    propagation: Literal["light", "attention"]
+    embedding_dim: int
+    feature_dim: int
+    num_layers: int
+    num_heads: int
+    edge_exponent: float
+    item_item_weight: float
+    num_candidates: int
+    node_dropout: float
+    attention_dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        for name in ("feature_dim", "edge_exponent", "item_item_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}")
+        for name in ("node_dropout", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie in [0, 1). Received: {getattr(self, name)}")
+        if self.embedding_dim % self.num_heads:
+            raise ValueError(
+                f"`num_heads` must divide `embedding_dim`. Received: {self.num_heads} and {self.embedding_dim}"
+            )
+
+
+class Graph:
+    """See the module's docstring."""
+
+    name = "graph"
+    kind = "deep"
+    role = "retrieval"
+
+    def __init__(self, config: GraphConfig) -> None:
+        self.config = config
+        self.networks: dict[str, keras.Model] = {}
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        config = self.config
+        seed_everything(dataset.seed)
+        batches = UserBatches(dataset, config.batch_size, config.num_candidates)
+        if not batches.num_examples:
+            raise NightError(
+                f"{self.name} as of {dataset.as_of}: nobody did what the shop wants, so that there is nothing to "
+                f"learn from. Leave it out of `models`."
+            )
+        self.networks = build_networks(dataset.sizes, config)
+        network = GraphNetwork(self.networks, dataset, config)
+        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches))
+        network.compile(
+            optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
+            loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        progress = EpochLog(self.name, config.epochs)
+        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[progress])
+        losses = [float(loss) for loss in history.history["loss"]]
+        require_finite_loss(self.name, losses)
+        return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})
+
+    def retrieval(self, dataset: Dataset) -> Vectors:
+        fitted(self.name, self.networks.get("user_tower"))
+        nodes = as_numpy(GraphNetwork(self.networks, dataset, self.config).nodes(training=False))
+        return Vectors(nodes[: dataset.num_users], nodes[dataset.num_users :])
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        vectors = self.retrieval(dataset)
+        return vectors.user[user_indices] @ vectors.item.T
+
+    def save(self, path: Path) -> None:
+        save_networks(path, self.name, self.config, {"user_tower": None, "item_tower": None, **self.networks})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(GraphConfig, path))
+        model.networks = {name: load_network(path, name) for name in network_names(model.config)}
+        return model
+
+
+def network_names(config: GraphConfig) -> tuple[str, ...]:
+    """The networks that hold a model's weights: `light` has none but those of the nodes."""
+    towers = ("user_tower", "item_tower")
+    return towers if config.propagation == "light" else (*towers, "attention")
+
+
+def build_networks(sizes: dict[str, int], config: GraphConfig) -> dict[str, keras.Model]:
+    """Those of `network_names`."""
+    dim, feature_dim = config.embedding_dim, config.feature_dim
+    networks = {
+        "user_tower": build_user_tower(sizes, dim, feature_dim),
+        "item_tower": build_item_tower(sizes, dim, feature_dim),
+    }
+    return networks if config.propagation == "light" else {**networks, "attention": build_attention(config)}
+
+
+def build_attention(config: GraphConfig) -> keras.Model:
+    """From nodes and edges to nodes: the mean over the layers, the nodes' own vectors among them."""
+    nodes = keras.Input((config.embedding_dim,), name="nodes")
+    sources, targets = keras.Input((), dtype="int32", name="sources"), keras.Input((), dtype="int32", name="targets")
+    log_weights = keras.Input((), name="log_weights")
+    layers = [nodes]
+    for _ in range(config.num_layers):
+        layer = GraphAttention(config.num_heads, config.attention_dropout)
+        layers.append(layer(layers[-1], sources, targets, log_weights))
+    inputs = {"nodes": nodes, "sources": sources, "targets": targets, "log_weights": log_weights}
+    return keras.Model(inputs, keras.layers.Average()(layers), name="attention")
+
+
+class GraphNetwork(keras.Model):
+    """Logits of a batch of users over the candidates that they share, corrected by logQ.
+
+    It holds the graph and the nodes' features of one day; the weights are the given networks'.
+    """
+
+    def __init__(self, networks: dict[str, keras.Model], dataset: Dataset, config: GraphConfig) -> None:
+        super().__init__()
+        self.user_tower, self.item_tower = networks["user_tower"], networks["item_tower"]
+        self.attention = networks.get("attention")
+        self.num_users, self.num_layers, self.node_dropout = dataset.num_users, config.num_layers, config.node_dropout
+        self.random = keras.random.SeedGenerator(dataset.seed)
+        matrix = node_matrix(dataset, config.edge_exponent, config.item_item_weight)
+        has_edges = np.diff(matrix.indptr) > 0
+        users, items = np.arange(dataset.num_users), np.arange(dataset.num_items)
+        self.user_inputs = _tensors(
+            {"user_index": np.where(has_edges[: len(users)], users, np.minimum(users, UNKNOWN_INDEX))}
+            | (user_content(dataset, users) if config.feature_dim else {})
+        )
+        self.item_inputs = _tensors(
+            {"item_index": np.where(has_edges[len(users) :], items, np.minimum(items, UNKNOWN_INDEX))}
+            | (item_content(dataset, items, ITEM_CONTENT) if config.feature_dim else {})
+        )
+        if self.attention is None:
+            self.product = SymmetricProduct(matrix)
+        else:
+            self.edges = _tensors(edge_arrays(matrix))
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        nodes = self.nodes(training)
+        users = ops.take(nodes, inputs["users"], axis=0)
+        candidates = ops.take(nodes, self.num_users + inputs["candidates"], axis=0)
+        return ops.matmul(users, ops.transpose(candidates)) - inputs["log_inclusion"][None, :]
+
+    def nodes(self, training: bool) -> Any:
+        """The vectors of all users, then of all items. Shape (num_users + num_items, embedding_dim)."""
+        users = self._towered(self.user_tower, self.user_inputs, "user_index", training)
+        items = self._towered(self.item_tower, self.item_inputs, "item_index", training)
+        nodes = ops.concatenate([users, items], axis=0)
+        if self.attention is None:
+            return mean_of_layers(self.product, nodes, self.num_layers)
+        return self.attention({"nodes": nodes, **self.edges}, training=training)
+
+    def _towered(self, tower: keras.Model, inputs: dict[str, Any], own: str, training: bool) -> Any:
+        if training and self.node_dropout:
+            is_dropped = keras.random.uniform(inputs[own].shape, seed=self.random) < self.node_dropout
+            inputs = {**inputs, own: ops.where(is_dropped, ops.minimum(inputs[own], UNKNOWN_INDEX), inputs[own])}
+        return tower(picked(tower, inputs), training=training)
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """On the device once, not with every batch."""
+    return {
+        name: ops.convert_to_tensor(values, dtype="int32" if values.dtype.kind == "i" else "float32")
+        for name, values in arrays.items()
+    }
+
+
+def edge_arrays(matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:
+    """The matrix as the attention reads it, with an edge of each node to itself."""
+    edges = (matrix + sparse.eye(matrix.shape[0], format="csr", dtype=np.float32)).tocoo()
+    return {"sources": edges.col, "targets": edges.row, "log_weights": np.log(edges.data).astype(np.float32)}

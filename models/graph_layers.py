@@ -1,0 +1,113 @@
+"""How vectors travel along the edges of a graph: by a product with its matrix, or by attention of nodes to neighbours.
+
+Sources: He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", SIGIR 2020, eq. 7
+and 8; Veličković et al., "Graph Attention Networks", ICLR 2018, eq. 3 to 6.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from scipy import sparse
+
+
+class SymmetricProduct:
+    """Multiplies one symmetric sparse matrix with dense ones. The gradient is the same product: no transpose is needed.
+
+    Under TensorFlow by its kernel for compressed rows, which is several times faster than gathering along edges.
+    """
+
+    def __init__(self, matrix: sparse.csr_matrix) -> None:
+        edges = matrix.tocoo()
+        self.num_nodes = matrix.shape[0]
+        self.targets, self.sources = ops.convert_to_tensor(edges.row), ops.convert_to_tensor(edges.col)
+        self.weights = ops.convert_to_tensor(edges.data.astype(np.float32))
+        self.has_kernel = keras.backend.backend() == "tensorflow"
+
+    def __call__(self, nodes: Any) -> Any:
+        """From (num_nodes, dim) to (num_nodes, dim)."""
+
+        @ops.custom_gradient
+        def product(nodes: Any) -> Any:
+            def gradient(*args: Any, upstream: Any = None) -> Any:
+                return self._product(args[0] if upstream is None else upstream)
+
+            return self._product(nodes), gradient
+
+        return product(nodes)
+
+    def _product(self, nodes: Any) -> Any:
+        if self.has_kernel:
+            return self._by_compressed_rows(nodes)
+        along_edges = ops.take(nodes, self.sources, axis=0) * self.weights[:, None]
+        return ops.segment_sum(along_edges, self.targets, num_segments=self.num_nodes)
+
+    def _by_compressed_rows(self, nodes: Any) -> Any:
+        import tensorflow as tf
+
+        # The rows are compressed anew in every trace, because such a matrix cannot enter one; a trace does it once.
+        places = tf.cast(tf.stack([self.targets, self.sources], axis=1), tf.int64)
+        shape = tf.constant([self.num_nodes, self.num_nodes], dtype=tf.int64)
+        rows = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=places, values=self.weights, dense_shape=shape)
+        product = tf.raw_ops.SparseMatrixMatMul(a=rows, b=nodes)
+        product.set_shape(nodes.shape)
+        return product
+
+
+def mean_of_layers(product: SymmetricProduct, nodes: Any, num_layers: int) -> Any:
+    """LightGCN: the mean of the nodes' own vectors and of what one to `num_layers` steps along the edges bring."""
+    total = layer = nodes
+    for _ in range(num_layers):
+        layer = product(layer)
+        total = total + layer
+    return total / (num_layers + 1)
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class GraphAttention(keras.layers.Layer):
+    """Each node's vector becomes a mean of those beside it, weighted by what the layer learns to look at.
+
+    Takes nodes (num_nodes, dim), and for every edge its source, its target and the logarithm of its weight, which the
+    attention starts from. Every node that has no edge to itself must have another edge, or becomes zero.
+    """
+
+    def __init__(self, num_heads: int, dropout: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_heads, self.dropout = num_heads, dropout
+        self.drop = keras.layers.Dropout(dropout)
+
+    def build(self, nodes_shape: tuple[int | None, ...], *_: Any) -> None:
+        dim = nodes_shape[-1]
+        assert dim is not None, "the nodes' vectors have a fixed length"
+        self.head_dim = dim // self.num_heads
+        self.project = self.add_weight(shape=(dim, self.num_heads, self.head_dim), name="project")
+        self.looks_from = self.add_weight(shape=(self.num_heads, self.head_dim), name="looks_from")
+        self.looks_at = self.add_weight(shape=(self.num_heads, self.head_dim), name="looks_at")
+
+    def call(self, nodes: Any, sources: Any, targets: Any, log_weights: Any, training: bool = False) -> Any:
+        num_nodes = ops.shape(nodes)[0]
+        heads = ops.einsum("nd,dhk->nhk", nodes, self.project)
+        asks = ops.sum(heads * self.looks_from, axis=-1)  # (num_nodes, num_heads)
+        answers = ops.sum(heads * self.looks_at, axis=-1)
+        affinity = ops.leaky_relu(ops.take(asks, targets, axis=0) + ops.take(answers, sources, axis=0), 0.2)
+        attention = segment_softmax(affinity + log_weights[:, None], targets, num_nodes)
+        attention = self.drop(attention, training=training)
+        brought = ops.take(heads, sources, axis=0) * attention[..., None]  # (num_edges, num_heads, head_dim)
+        return ops.reshape(ops.segment_sum(brought, targets, num_segments=num_nodes), (-1, nodes.shape[-1]))
+
+    def compute_output_shape(self, nodes_shape: tuple[int | None, ...], *_: Any) -> tuple[int | None, ...]:
+        return nodes_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_heads": self.num_heads, "dropout": self.dropout}
+
+
+def segment_softmax(logits: Any, segments: Any, num_segments: Any) -> Any:
+    """The softmax within each segment. Shapes (n, heads) and (n,)."""
+    largest = ops.take(ops.segment_max(logits, segments, num_segments=num_segments), segments, axis=0)
+    odds = ops.exp(logits - ops.stop_gradient(largest))
+    total = ops.take(ops.segment_sum(odds, segments, num_segments=num_segments), segments, axis=0)
+    return odds / total
