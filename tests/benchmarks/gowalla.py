@@ -1,0 +1,232 @@
+"""Gowalla by the published split of LightGCN, as datasets and as a judge; see `gowalla_graph` and `gowalla_deep_cf`.
+
+The published pairs have no time. Settings are chosen on a tenth of every user's training pairs, held back by chance;
+the test pairs are looked at once. Equal scores count against us.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from expectations.settings import settings_from_mapping
+from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, Table
+from models.dataset import Dataset, Events, Interactions
+from models.model import Vectors
+from models.registry import config_values
+from tests.benchmarks.arguments import benchmark_parser, parsed, tried_settings
+from tests.benchmarks.report import Benchmark, hardware
+
+FOLDER = "gowalla"
+DATA = "Gowalla (SNAP; split of LightGCN): 29,858 users, 40,981 items, 810,128 pairs to train on, 217,242 to test on"
+DAY = "2010-10-01"
+END = 1_285_977_600
+"""When DAY is over, in seconds since 1970 UTC. The calendar is made up: the published pairs have no time."""
+K = 20
+USERS_AT_ONCE = 1024
+SOURCE = "BARS leaderboard, LightGCN-PyTorch"
+PEERS = (
+    ("NeuMF", 0.1399, 0.1212),
+    ("GAT", 0.1501, 0.1233),
+    ("NGCF", 0.1570, 0.1327),
+    ("ItemKNN", 0.1570, 0.1214),
+    ("MF-BPR", 0.1627, 0.1378),
+    ("two-tower (YoutubeDNN)", 0.1754, 0.1473),
+    ("EASE", 0.1765, 0.1467),
+    ("LightGCN", 0.1820, 0.1547),
+    ("GF-CF", 0.1849, 0.1518),
+    ("UltraGCN", 0.1862, 0.1580),
+    ("SimpleX", 0.1872, 0.1557),
+)
+"""Model, Recall@20, NDCG@20."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Who met what: two arrays of equal length, of user and item indices, by user and then by item."""
+
+    users: np.ndarray
+    items: np.ndarray
+
+
+def read_pairs(data: Path, name: str) -> Pairs:
+    """The published file `name`, train or test."""
+    rows = pq.read_table(data / FOLDER / f"{name}.parquet").sort_by(
+        [("user_id", "ascending"), ("item_id", "ascending")]
+    )
+    return Pairs(*(rows[column].to_numpy().astype(np.int64) + FIRST_VALUE_INDEX for column in ("user_id", "item_id")))
+
+
+def halves(pairs: Pairs) -> tuple[Pairs, Pairs]:
+    """Nine tenths of the pairs, and the rest to choose settings on."""
+    is_held_back = np.random.default_rng(0).random(len(pairs.users)) < 0.1
+    held, kept = (Pairs(pairs.users[chosen], pairs.items[chosen]) for chosen in (is_held_back, ~is_held_back))
+    return kept, held
+
+
+def dataset_of(pairs: Pairs, num_users: int, num_items: int, seed: int, horizon_days: int = 30) -> Dataset:
+    """The pairs as a shop without features would give them, each met once, on a day of a year by chance."""
+    order, times = _events_order(pairs)
+    ones = np.ones(len(pairs.users), dtype=np.float32)
+    return Dataset(
+        as_of=DAY,
+        end=END,
+        horizon_days=horizon_days,
+        seed=seed,
+        vocabulary_hash=FOLDER,
+        sizes={"user_id": num_users, "item_id": num_items, "event_type": FIRST_VALUE_INDEX + 1},
+        interactions=Interactions(
+            user_index=pairs.users, item_index=pairs.items, weight=ones, demand=ones, age_days=(END - times) / 86_400
+        ),
+        events=Events(
+            offsets=np.concatenate([[0], np.cumsum(np.bincount(pairs.users, minlength=num_users))]),
+            user_index=pairs.users[order].astype(np.int32),
+            item_index=pairs.items[order].astype(np.int32),
+            time=times[order],
+            is_target=np.ones(len(order), dtype=bool),
+            weight=ones,
+            event_type=np.full(len(order), FIRST_VALUE_INDEX, dtype=np.int32),
+            gap_bucket=np.zeros(len(order), dtype=np.int32),
+        ),
+        item_features=_no_features(num_items, ("brand_index", "domain_index", "price_bucket"), _ITEM_LISTS)
+        | {"age_days": np.full(num_items, 400, dtype=np.int32)},
+        user_features=_no_features(
+            num_users, ("age_bucket_index", "gender_index", "country_index"), ("interest_indices",)
+        ),
+        read=lambda table: _edges(table, pairs),
+    )
+
+
+_ITEM_LISTS = ("category_indices", "token_indices", "description_token_indices")
+
+
+def _events_order(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """The order of events by user and then by time, and the time of each pair."""
+    times = END - 1 - np.random.default_rng(1).integers(0, 365 * 86_400, len(pairs.users))
+    return np.lexsort((times, pairs.users)), times
+
+
+def _no_features(size: int, columns: tuple[str, ...], lists: tuple[str, ...]) -> dict[str, np.ndarray]:
+    unknown = {name: np.ones(size, dtype=np.int32) for name in columns}
+    return unknown | {name: np.zeros((size, 1), dtype=np.int32) for name in lists}
+
+
+def _edges(table: Table, pairs: Pairs) -> pa.Table:
+    if table is not GRAPH_EDGES:
+        raise KeyError(f"{table.name}: the published pairs hold nothing of it")
+    return pa.table(
+        {
+            "kind": pa.array(["user_item"] * len(pairs.users)),
+            "source_index": pairs.users.astype(np.int32),
+            "target_index": pairs.items.astype(np.int32),
+            "weight": np.ones(len(pairs.users), dtype=np.float32),
+        }
+    )
+
+
+def judged(vectors: Vectors, known: Pairs, wanted: Pairs) -> tuple[float, float]:
+    """Recall@20 and NDCG@20, the means over the users who have something to be found; known items are left out."""
+    discounts = 1 / np.log2(np.arange(K) + 2)
+    recalls, ndcgs = [], []
+    users = np.unique(wanted.users)
+    wanted_of, known_of = _by_user(wanted, len(vectors.user)), _by_user(known, len(vectors.user))
+    for start in range(0, len(users), USERS_AT_ONCE):
+        block = users[start : start + USERS_AT_ONCE]
+        scores = vectors.user[block] @ vectors.item.T
+        scores[:, :FIRST_VALUE_INDEX] = -np.inf
+        for row, user in enumerate(block):
+            scores[row, known_of(user)] = -np.inf
+        best = np.argpartition(-scores, K, axis=1)[:, :K]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        best = np.take_along_axis(best, order, axis=1)
+        for row, user in enumerate(block):
+            hits = np.isin(best[row], wanted_of(user))
+            num_wanted = len(wanted_of(user))
+            recalls.append(hits.sum() / num_wanted)
+            ndcgs.append((hits * discounts).sum() / discounts[: min(num_wanted, K)].sum())
+    return float(np.mean(recalls)), float(np.mean(ndcgs))
+
+
+def _by_user(pairs: Pairs, num_users: int) -> Callable[[int], np.ndarray]:
+    starts = np.concatenate([[0], np.cumsum(np.bincount(pairs.users, minlength=num_users))])
+    return lambda user: pairs.items[starts[user] : starts[user + 1]]
+
+
+def peer_rows() -> list[dict[str, Any]]:
+    """What others reached on this split."""
+    return [
+        {"model": model, "ours": False, "source": SOURCE, "recall@20": recall, "ndcg@20": ndcg}
+        for model, recall, ndcg in PEERS
+    ]
+
+
+def run(
+    name: str,
+    told: str,
+    argv: Sequence[str] | None,
+    model_class: type[Any],
+    config_class: type[Any],
+    variants: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """A benchmark's program: fits every variant with every seed, judges, prints and records."""
+    arguments = parsed(benchmark_parser(told, variants), argv)
+    data = Path(arguments.data)
+    if not (data / FOLDER).is_dir():
+        print(f"skipped: no {FOLDER} under {data}; set NIGHTJAR_DATA to where the raw data lies")
+        return
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    train, test = read_pairs(data, "train"), read_pairs(data, "test")
+    num_users, num_items = train.users.max() + 1, max(train.items.max(), test.items.max()) + 1
+    known, wanted = halves(train) if arguments.validation else (train, test)
+    rows = []
+    for variant in arguments.variants:
+        values = {**config_values(model_class.name), **variants[variant], **tried_settings(arguments)}
+        config = settings_from_mapping(config_class, values, f"variant {variant}")
+        started, figures = time.monotonic(), []
+        for seed in arguments.seeds:
+            dataset = dataset_of(known, num_users, num_items, seed)
+            model = model_class(config)
+            model.fit(dataset)
+            figures.append(judged(model.retrieval(dataset), known, wanted))
+            logger.info("judged: variant=%s seed=%d recall=%.4f ndcg=%.4f", variant, seed, *figures[-1])
+        rows.append(_row(f"{model_class.name} ({variant})", figures, time.monotonic() - started))
+    benchmark = Benchmark(
+        name=name,
+        command=f"python -m tests.benchmarks.{name}",
+        date=date.today().isoformat(),
+        hardware=hardware(),
+        data=DATA,
+        protocol=(
+            f"the published split, judged once on its test pairs over the full catalogue of {num_items - 2:,} items, "
+            f"training pairs left out; settings chosen on a tenth of those; mean of seeds {arguments.seeds}"
+        ),
+        rows=[*rows, *peer_rows()],
+    )
+    print(benchmark.text())
+    if not arguments.validation:
+        print(f"written: {benchmark.write()}")
+
+
+def _row(model: str, figures: list[tuple[float, float]], seconds: float) -> dict[str, Any]:
+    recall, ndcg = np.mean(figures, axis=0)
+    return {
+        "model": model,
+        "ours": True,
+        "source": "this repository",
+        "recall@20": round(float(recall), 4),
+        "ndcg@20": round(float(ndcg), 4),
+        "spread of ndcg": round(float(np.ptp([ndcg for _, ndcg in figures])), 4),
+        "seconds a fit": round(seconds / len(figures), 1),
+    }
