@@ -22,7 +22,9 @@ CONTENT_COLUMNS = {
 }
 """Input of an item tower -> column of item_features."""
 ITEM_CONTENT = ("categories", "brand", "domain", "price_bucket", "tokens")
-"""What every item tower reads, but for the models of content, which choose."""
+"""What every item tower reads but that of `models.content`, which chooses."""
+PICTURE = "picture"
+"""What an item tower reads of the table item_images, with `has_picture` beside it."""
 USER_CONTENT_COLUMNS = {
     "age_bucket": "age_bucket_index",
     "gender": "gender_index",
@@ -67,8 +69,16 @@ def item_arrays(
 
 
 def item_content(dataset: Dataset, item_indices: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """What the catalogue says of items, under the names of CONTENT_COLUMNS."""
-    return {name: dataset.item_features[CONTENT_COLUMNS[name]][item_indices] for name in names}
+    """What the catalogue says of items, under the names of CONTENT_COLUMNS; and PICTURE, black where there is none."""
+    content = {}
+    for name in names:
+        if name == PICTURE:
+            row = dataset.pictures.row[item_indices]
+            content[PICTURE] = dataset.pictures.pixels[row]
+            content["has_picture"] = (row > 0).astype(np.float32)[..., None]
+        else:
+            content[name] = dataset.item_features[CONTENT_COLUMNS[name]][item_indices]
+    return content
 
 
 def user_content(dataset: Dataset, user_indices: np.ndarray) -> dict[str, np.ndarray]:

@@ -37,6 +37,48 @@ class MeanEmbedding(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("nightjar")
+class TextEncoder(keras.layers.Layer):
+    """From the indices of a text's pieces to one vector, by filters over three of them or by attention.
+
+    Padding (0) counts nothing; a text of nothing but padding gives zeros. Shapes (batch, length) and (batch, dim).
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, reads_by: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.input_dim, self.output_dim, self.reads_by = input_dim, output_dim, reads_by
+        self.embedding = keras.layers.Embedding(input_dim, output_dim)
+        self.filters = keras.layers.Conv1D(output_dim, 3, padding="same", activation="relu")
+        self.views = keras.layers.Dense(output_dim, activation="tanh")
+        self.worth = keras.layers.Dense(1)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        words = (*input_shape, self.output_dim)
+        self.embedding.build(input_shape)
+        if self.reads_by == "cnn":
+            self.filters.build(words)
+        else:
+            self.views.build(words)
+            self.worth.build(words)
+        super().build(input_shape)
+
+    def call(self, indices: Any) -> Any:
+        is_word = ops.cast(ops.not_equal(indices, 0), self.compute_dtype)[..., None]  # (batch, length, 1)
+        words = self.embedding(indices) * is_word
+        if self.reads_by == "cnn":
+            # No filter answers below 0, so that padding, which says 0, is never the strongest.
+            return ops.max(self.filters(words) * is_word, axis=1)
+        worth = ops.exp(self.worth(self.views(words))) * is_word  # of each word; bounded, since tanh is
+        return ops.sum(words * worth, axis=1) / ops.maximum(ops.sum(worth, axis=1), 1e-6)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], self.output_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"input_dim": self.input_dim, "output_dim": self.output_dim, "reads_by": self.reads_by}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("nightjar")
 class PositionEmbedding(keras.layers.Layer):
     """Adds to each place of a sequence what is learnt of it, counted from the first. Shape (batch, length, dim)."""
 

@@ -34,6 +34,7 @@ MODELS: dict[str, ModelEntry] = {
     "item_item": ModelEntry("ItemItem", "baseline", "retrieval"),
     "two_tower": ModelEntry("TwoTower", "deep", "retrieval"),
     "sequence": ModelEntry("Sequence", "deep", "retrieval"),
+    "content": ModelEntry("Content", "deep", "retrieval"),
     "graph": ModelEntry("Graph", "deep", "retrieval"),
     "deep_cf": ModelEntry("DeepCf", "deep", "ranking"),
 }

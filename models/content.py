@@ -1,0 +1,126 @@
+"""The next item of a sequence, told by what the catalogue says of items alone: words, pictures, category, brand, price.
+
+A behaviour encoder reads what a user did, in order; every item that it reads or proposes is known by its content, never
+by an embedding of its own. An item that nobody met yet gets a vector as good as any other's: that is its point. How the
+encoder is trained and asked stands in `models.next_item`.
+
+Sources: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014 (`cnn`: the strongest answer of
+each filter over a text); Yang et al., "Hierarchical Attention Networks for Document Classification", NAACL 2016, eq. 5
+to 7 (`attention`: a learnt mean of the words); Hou et al., "Towards Universal Sequence Representation Learning for
+Recommender Systems", KDD 2022 (sequences of items known by their text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import keras
+
+from models.inputs import CONTENT_COLUMNS, PICTURE
+from models.layers import MeanEmbedding, TextEncoder
+from models.next_item import NextItemConfig, NextItemModel, require_share
+
+READABLE = (*CONTENT_COLUMNS, PICTURE)
+NUM_PRICE_BUCKETS = 11
+_FIELD_OF_INPUT = {"categories": "category", "brand": "brand", "domain": "domain"}
+
+
+@dataclass(frozen=True)
+class ContentConfig(NextItemConfig):
+    """See models/configs/content.toml.
+
+    Attributes:
+        reads: what of an item's content is read, names of READABLE.
+        part_dropout: share of items for which a step goes without one of these, as where a shop has no picture.
+    """
+
+    reads: tuple[str, ...]
+    part_dropout: float
+    text_encoder: Literal["cnn", "attention"]
+    text_dim: int
+    max_description_tokens: int
+    hidden_dim: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.reads if name not in READABLE]
+        if unknown or not self.reads:
+            raise ValueError(f"`reads` must name some of {', '.join(READABLE)}. Received: {', '.join(self.reads)!r}")
+        require_share("part_dropout", self.part_dropout)
+        for name in ("feature_dim", "text_dim", "max_description_tokens", "hidden_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+
+
+class Content(NextItemModel[ContentConfig]):
+    """See the module's docstring."""
+
+    name = "content"
+    config_class = ContentConfig
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.config.reads
+
+    def build_item_tower(self, sizes: dict[str, int]) -> keras.Model:
+        config, branches = self.config, content_branches(sizes, self.config)
+        made = [branches[name]() for name in config.reads]
+        parts = [keras.layers.Dropout(config.part_dropout, noise_shape=(None, 1))(vector) for _, vector in made]
+        content = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+        content = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(content))
+        hidden = keras.layers.Dense(config.hidden_dim, activation="gelu")(content)
+        vector = keras.layers.Dense(config.embedding_dim)(hidden) + keras.layers.Dense(config.embedding_dim)(content)
+        return keras.Model({x.name: x for inputs, _ in made for x in inputs}, vector, name="item_tower")
+
+
+Branch = Callable[[], tuple[list[Any], Any]]
+"""Makes the inputs of one kind of content, and the vector that a network reads from them."""
+
+
+def content_branches(sizes: dict[str, int], config: ContentConfig) -> dict[str, Branch]:
+    """Name of READABLE -> its branch. Title and description share the embeddings of words and how they are read."""
+    texts = TextEncoder(sizes.get("token", 2), config.text_dim, config.text_encoder)
+    return {
+        "categories": partial(_categories, sizes.get("category", 2), config.feature_dim),
+        "brand": partial(_one_of, "brand", sizes.get("brand", 2), config.feature_dim),
+        "domain": partial(_one_of, "domain", sizes.get("domain", 2), config.feature_dim),
+        "price_bucket": partial(_one_of, "price_bucket", NUM_PRICE_BUCKETS, config.feature_dim),
+        "tokens": partial(_text, "tokens", texts, None),
+        "description_tokens": partial(_text, "description_tokens", texts, config.max_description_tokens),
+        PICTURE: partial(_picture, config.text_dim),
+    }
+
+
+def _categories(size: int, dim: int) -> tuple[list[Any], Any]:
+    levels = keras.Input((None,), dtype="int32", name="categories")
+    return [levels], MeanEmbedding(size, dim)(levels)
+
+
+def _one_of(name: str, size: int, dim: int) -> tuple[list[Any], Any]:
+    index = keras.Input((), dtype="int32", name=name)
+    return [index], keras.layers.Embedding(size, dim)(index)
+
+
+def _text(name: str, texts: TextEncoder, max_tokens: int | None) -> tuple[list[Any], Any]:
+    tokens = keras.Input((None,), dtype="int32", name=name)
+    return [tokens], texts(tokens[:, :max_tokens] if max_tokens else tokens)
+
+
+def _picture(dim: int) -> tuple[list[Any], Any]:
+    picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
+    has_picture = keras.Input((1,), name="has_picture")
+    return [picture, has_picture], build_picture_reader(dim)(picture) * has_picture
+
+
+def build_picture_reader(dim: int) -> keras.Model:
+    """From pictures of any one size, as bytes, to vectors of `dim`: three steps that each halve the side."""
+    picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
+    hidden = keras.layers.Rescaling(1 / 127.5, offset=-1)(picture)
+    for filters in (16, 32, 64):
+        hidden = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(hidden)
+    return keras.Model(
+        picture, keras.layers.Dense(dim)(keras.layers.GlobalAveragePooling2D()(hidden)), name="picture_reader"
+    )
