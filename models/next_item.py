@@ -97,10 +97,10 @@ class NextItemModel(ABC, Generic[C]):
         item_dropout: share of items that a step knows by their features alone, as if they were new.
     """
 
-    name: ClassVar[str]
+    name: str
+    kind: Literal["baseline", "deep"] = "deep"
+    role: Literal["retrieval", "ranking"] = "retrieval"
     config_class: ClassVar[type[NextItemConfig]]
-    kind = "deep"
-    role = "retrieval"
 
     def __init__(self, config: C) -> None:
         self.config = config

@@ -1,0 +1,188 @@
+"""Does the content model find items that nobody met? Amazon Beauty with a tenth of its items withheld from training.
+
+Which items are withheld follows from a hash of their index. The model is fitted on the log without them; then users who
+turn to one of them next are asked, with all items to choose from and with their whole histories, since the model can
+read an item that it never met. Beside it: ten random picks from the category that the user's history holds most often,
+the deepest level that the shop tells, counted exactly. What each kind of content brings is told by leaving it out.
+
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.beauty_content --seeds 1
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.beauty_content --validation --variants all --set epochs=5
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from expectations.settings import settings_from_mapping
+from expectations.tables import FIRST_VALUE_INDEX
+from models.content import Content, ContentConfig
+from models.dataset import Dataset
+from models.registry import config_values
+from tests.benchmarks.arguments import benchmark_parser, parsed, tried_settings
+from tests.benchmarks.beauty import (
+    DATA,
+    FIT_DAY,
+    SHOP,
+    TEST_DAY,
+    VALIDATION_DAY,
+    K,
+    Question,
+    dataset_as_of,
+    features,
+    hit_rate_and_ndcg,
+    question_of,
+    ranks_of,
+)
+from tests.benchmarks.report import Benchmark, hardware
+
+NAME = "beauty_content"
+TEXTS, SHELF = ["tokens", "description_tokens"], ["categories", "brand", "price_bucket"]
+READS = {
+    "all": [*TEXTS, *SHELF],
+    "text by attention": [*TEXTS, *SHELF],
+    "without text": SHELF,
+    "without category": [*TEXTS, "brand", "price_bucket"],
+    "without brand": [*TEXTS, "categories", "price_bucket"],
+    "without price": [*TEXTS, "categories", "brand"],
+    "text alone": TEXTS,
+    "category alone": ["categories"],
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    name: {"reads": reads, "text_encoder": "attention" if name == "text by attention" else "cnn"}
+    for name, reads in READS.items()
+}
+"""What each says in place of models/configs/content.toml. Beauty has no pictures and one department."""
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fits every variant and tells the figures; exits 0 without the data, saying so."""
+    parser = benchmark_parser(__doc__ or "", VARIANTS)
+    parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
+    arguments = parsed(parser, argv)
+    data = Path(arguments.data)
+    if not (data / SHOP).is_dir():
+        print(f"skipped: no {SHOP} under {data}; set NIGHTJAR_DATA to where the raw data lies")
+        return
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    with features(data, arguments.root) as lake:
+        known = dataset_as_of(lake, FIT_DAY)
+        is_withheld = withheld_items(known.num_items)
+        question = asked_about(question_of(lake, VALIDATION_DAY if arguments.validation else TEST_DAY), is_withheld)
+        without = without_items(known, is_withheld)
+        rows = [
+            judged_variant(name, tried_settings(arguments), arguments.seeds, without, question)
+            for name in arguments.variants
+        ]
+        rows.append(random_pick_row(question))
+    benchmark = Benchmark(
+        name=NAME,
+        command=f"python -m tests.benchmarks.{NAME}",
+        date=date.today().isoformat(),
+        hardware=hardware(),
+        data=DATA,
+        protocol=(
+            f"{int(is_withheld.sum()):,} of {known.num_items - 2:,} items withheld from the fit; "
+            f"{len(question.users):,} users whose last event is with one of them, full catalogue, items of the history "
+            f"left out; settings chosen on the events before the last; mean of seeds {arguments.seeds}"
+        ),
+        rows=rows,
+    )
+    print(benchmark.text())
+    if not arguments.validation:
+        print(f"written: {benchmark.write()}")
+
+
+def withheld_items(num_items: int) -> np.ndarray:
+    """Whether an item is withheld, by Knuth's multiplicative hash of its index. Shape (num_items,)."""
+    indices = np.arange(num_items, dtype=np.uint64)
+    is_withheld: np.ndarray = (indices * np.uint64(2_654_435_761)) % np.uint64(2**32) < 2**32 // 10
+    is_withheld[:FIRST_VALUE_INDEX] = False
+    return is_withheld
+
+
+def without_items(dataset: Dataset, is_withheld: np.ndarray) -> Dataset:
+    """The dataset as if nobody had met these items. They stay in the catalogue."""
+    events, pairs = dataset.events, dataset.interactions
+    kept, kept_pairs = ~is_withheld[events.item_index], ~is_withheld[pairs.item_index]
+    lengths = np.bincount(events.user_index[kept], minlength=dataset.num_users)
+    arrays = {name: values[kept] for name, values in vars(events).items() if name != "offsets"}
+    return replace(
+        dataset,
+        events=replace(events, offsets=np.concatenate([[0], np.cumsum(lengths)]), **arrays),
+        interactions=replace(pairs, **{name: values[kept_pairs] for name, values in vars(pairs).items()}),
+    )
+
+
+def asked_about(question: Question, is_withheld: np.ndarray) -> Question:
+    """Those of the question's events that are with withheld items."""
+    chosen = is_withheld[np.minimum(question.items, len(is_withheld) - 1)]
+    return replace(question, users=question.users[chosen], items=question.items[chosen])
+
+
+def judged_variant(
+    name: str, tried: dict[str, Any], seeds: Sequence[int], known: Dataset, question: Question
+) -> dict[str, Any]:
+    """Means over the seeds."""
+    config = settings_from_mapping(
+        ContentConfig, {**config_values("content"), **VARIANTS[name], **tried}, f"variant {name}"
+    )
+    figures, started = [], time.monotonic()
+    for seed in seeds:
+        model = Content(config)
+        history = model.fit(replace(known, seed=seed))
+        figures.append(hit_rate_and_ndcg(ranks_of(model, question)))
+        logger.info("judged: variant=%s seed=%d hr=%.4f ndcg=%.4f loss=%s", name, seed, *figures[-1], history.curves)
+    hit_rate, ndcg = np.mean(figures, axis=0)
+    return {
+        "model": f"content ({name})",
+        "ours": True,
+        "source": "this repository",
+        "hr@10": round(float(hit_rate), 4),
+        "ndcg@10": round(float(ndcg), 4),
+        "seconds a fit": round((time.monotonic() - started) / len(seeds), 1),
+    }
+
+
+def random_pick_row(question: Question) -> dict[str, Any]:
+    """The chance that ten random picks from the user's main category hold the item."""
+    return {
+        "model": "ten random picks within the user's main category",
+        "ours": False,
+        "source": "counted exactly",
+        "hr@10": round(float(random_pick_chances(question).mean()), 4),
+    }
+
+
+def random_pick_chances(question: Question) -> np.ndarray:
+    """For each user: 10 / items of the category that the user has not met, or 0 where the item is in another one."""
+    dataset = question.dataset
+    category = deepest_category(dataset.item_features["category_indices"])
+    sizes = np.bincount(category[FIRST_VALUE_INDEX:], minlength=category.max() + 1)
+    chances = []
+    for user, item in zip(question.users, question.items, strict=True):
+        met = category[dataset.events.item_index[dataset.events.offsets[user] : dataset.events.offsets[user + 1]]]
+        main_category = np.bincount(met[met > 0]).argmax() if (met > 0).any() else -1
+        left = sizes[main_category] - np.sum(category[dataset.seen[user].indices] == main_category)
+        chances.append(min(1.0, K / left) if category[item] == main_category else 0.0)
+    return np.array(chances)
+
+
+def deepest_category(levels: np.ndarray) -> np.ndarray:
+    """The last level of each item's path, 0 where there is none. Shape (num_items,) from (num_items, levels)."""
+    depth = (levels > 0).sum(axis=1)
+    return np.where(depth > 0, levels[np.arange(len(levels)), np.maximum(depth - 1, 0)], 0)
+
+
+if __name__ == "__main__":
+    main()
