@@ -188,7 +188,8 @@ def run(
         return
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     train, test = read_pairs(data, "train"), read_pairs(data, "test")
-    num_users, num_items = train.users.max() + 1, max(train.items.max(), test.items.max()) + 1
+    num_users = int(train.users.max()) + 1
+    num_items = int(max(train.items.max(), test.items.max())) + 1
     known, wanted = halves(train) if arguments.validation else (train, test)
     rows = []
     for variant in arguments.variants:

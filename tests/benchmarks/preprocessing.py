@@ -145,6 +145,7 @@ def _table_rows(label: str, run: Measured, num_events: int) -> list[dict[str, An
             {
                 "model": f"{label}{table}",
                 "ours": True,
+                "detail": True,
                 "source": OURS,
                 "seconds": round(took, 1),
                 "rows/s": round(num_events / max(took, 0.1)),

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.readme
 
-A table stands between `<!-- results NAME -->` and `<!-- end -->`.
+A table stands between `<!-- results NAME -->` and `<!-- end -->`. Rows that say `detail` are left to the file.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ def with_results(text: str, results: Path) -> str:
 
 def _table(path: Path) -> str:
     result: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    names = list(dict.fromkeys(name for row in result["rows"] for name in row if name not in ("ours", "model")))
+    rows = [row for row in result["rows"] if not row.get("detail")]
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in ("ours", "model")))
     lines = [f"| model | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for row in result["rows"]:
+    for row in rows:
         model = f"**{row['model']}**" if row["ours"] else row["model"]
         lines.append(f"| {model} | {' | '.join(_cell(row.get(name)) for name in names)} |")
     told = f"`{result['command']}`, {result['date']}, {result['hardware']}. {result['protocol']}."

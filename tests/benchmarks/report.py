@@ -20,7 +20,8 @@ class Benchmark:
     Attributes:
         date: of the run, YYYY-MM-DD.
         protocol: what was fitted and judged on what, so that a stranger could repeat it.
-        rows: each with `model`, `ours`, `source` (where the figure is from), the metrics, and `seconds` where known.
+        rows: each with `model`, `ours`, `source` (where the figure is from), the metrics, and `seconds` where known;
+            `detail` where README need not show it.
     """
 
     name: str
@@ -40,7 +41,9 @@ class Benchmark:
 
     def text(self) -> str:
         """The rows as a table, in their order; `*` marks ours."""
-        metrics = list(dict.fromkeys(key for row in self.rows for key in row if key not in ("model", "ours", "source")))
+        metrics = list(
+            dict.fromkeys(key for row in self.rows for key in row if key not in ("model", "ours", "source", "detail"))
+        )
         heads = [f"  {'model':<42}", *(f"{metric:>{len(metric) + 2}}" for metric in metrics)]
         lines = [self.name, self.data, self.protocol, self.hardware, "", "".join(heads)]
         for row in self.rows:

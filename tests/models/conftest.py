@@ -12,12 +12,17 @@ from models.dataset import Dataset, load_dataset
 from tests.models.communities import DAY, community_events, write_world
 
 
-@pytest.fixture(scope="session")
-def world_shop() -> Shop:
+def communities_shop() -> Shop:
     """The shop of the two communities: it asks for the next 14 days."""
     columns = {"event_time": "time", "user_id": "customer", "item_id": "article"}
     raw = RawFile(path="{data}/{ds}.csv", columns=columns, constants={"event_type": "purchase"})
     return Shop(name="communities", events=raw, horizon_days=14, top_k=3, num_candidates=6)
+
+
+@pytest.fixture(scope="session")
+def world_shop() -> Shop:
+    """See `communities_shop`."""
+    return communities_shop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,41 @@
+"""Fits every deep model for one epoch on the two communities, under the backend that KERAS_BACKEND names.
+
+A program of its own, since Keras settles on a backend when it is imported. Prints a line of JSON: the backend, and for
+every model a loss and whether all scores are finite.
+
+    KERAS_BACKEND=jax python -m tests.models.one_epoch FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from expectations.lake import Lake
+from models.dataset import load_dataset
+from models.registry import MODELS, build_model
+from tests.models.communities import DAY, USERS, community_events, write_world
+from tests.models.conftest import communities_shop
+
+
+def main(root: str) -> None:
+    """Writes the world under `root` and fits."""
+    lake = Lake(root)
+    write_world(lake, community_events())
+    dataset = load_dataset(lake, communities_shop(), DAY)
+    told: dict[str, object] = {"backend": keras.backend.backend()}
+    for name in (name for name, entry in MODELS.items() if entry.kind == "deep"):
+        model = build_model(name)
+        model.config = replace(model.config, epochs=1)  # type: ignore[attr-defined]
+        history = model.fit(dataset)
+        finite = bool(np.isfinite(model.scores(dataset, np.array(USERS))).all())
+        told[name] = {"loss": history.curves["loss"][-1], "finite": finite}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
