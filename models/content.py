@@ -72,7 +72,10 @@ class Content(NextItemModel[ContentConfig]):
         content = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
         content = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(content))
         hidden = keras.layers.Dense(config.hidden_dim, activation="gelu")(content)
-        vector = keras.layers.Dense(config.embedding_dim)(hidden) + keras.layers.Dense(config.embedding_dim)(content)
+        # Small at first: a softmax that is sure of what it has not learnt yet takes long to forget it.
+        initial = keras.initializers.RandomNormal(stddev=0.02)
+        deep, direct = (keras.layers.Dense(config.embedding_dim, kernel_initializer=initial) for _ in range(2))
+        vector = deep(hidden) + direct(content)
         return keras.Model({x.name: x for inputs, _ in made for x in inputs}, vector, name="item_tower")
 
 

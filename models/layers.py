@@ -94,5 +94,8 @@ class PositionEmbedding(keras.layers.Layer):
     def call(self, sequence: Any) -> Any:
         return sequence + self.places[: ops.shape(sequence)[1]]
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_length": self.max_length}
