@@ -25,6 +25,7 @@ from models.next_item import NextItemConfig, NextItemModel, require_share
 
 READABLE = (*CONTENT_COLUMNS, PICTURE)
 NUM_PRICE_BUCKETS = 11
+PICTURE_GRID = 4
 _FIELD_OF_INPUT = {"categories": "category", "brand": "brand", "domain": "domain"}
 
 
@@ -119,11 +120,13 @@ def _picture(dim: int) -> tuple[list[Any], Any]:
 
 
 def build_picture_reader(dim: int) -> keras.Model:
-    """From pictures of any one size, as bytes, to vectors of `dim`: three steps that each halve the side."""
+    """From pictures of any one size, as bytes, to vectors of `dim`: three steps that each halve the side.
+
+    What they find is kept in a grid, not pooled over the whole picture: where a shape lies tells a coat from a ring.
+    """
     picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
     hidden = keras.layers.Rescaling(1 / 127.5, offset=-1)(picture)
     for filters in (16, 32, 64):
         hidden = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(hidden)
-    return keras.Model(
-        picture, keras.layers.Dense(dim)(keras.layers.GlobalAveragePooling2D()(hidden)), name="picture_reader"
-    )
+    grid = keras.layers.Flatten()(keras.layers.AdaptiveAveragePooling2D(PICTURE_GRID)(hidden))
+    return keras.Model(picture, keras.layers.Dense(dim)(grid), name="picture_reader")
