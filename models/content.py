@@ -25,7 +25,7 @@ from models.next_item import NextItemConfig, NextItemModel, require_share
 
 READABLE = (*CONTENT_COLUMNS, PICTURE)
 NUM_PRICE_BUCKETS = 11
-PICTURE_GRID = 4
+PICTURE_SIZE = 64
 _FIELD_OF_INPUT = {"categories": "category", "brand": "brand", "domain": "domain"}
 
 
@@ -122,11 +122,12 @@ def _picture(dim: int) -> tuple[list[Any], Any]:
 def build_picture_reader(dim: int) -> keras.Model:
     """From pictures of any one size, as bytes, to vectors of `dim`: three steps that each halve the side.
 
-    What they find is kept in a grid, not pooled over the whole picture: where a shape lies tells a coat from a ring.
+    What they find is kept in a grid of four by four, not pooled over the whole picture: where a shape lies tells a coat
+    from a ring.
     """
     picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
-    hidden = keras.layers.Rescaling(1 / 127.5, offset=-1)(picture)
+    hidden = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.layers.Resizing(PICTURE_SIZE, PICTURE_SIZE)(picture))
     for filters in (16, 32, 64):
         hidden = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(hidden)
-    grid = keras.layers.Flatten()(keras.layers.AdaptiveAveragePooling2D(PICTURE_GRID)(hidden))
+    grid = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(hidden))
     return keras.Model(picture, keras.layers.Dense(dim)(grid), name="picture_reader")
