@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from models.dataset import Dataset
+from models.snapshot import Snapshot
 from tests.benchmarks.beauty import Question, hit_rate_and_ndcg
 from tests.benchmarks.beauty_content import (
     asked_about,
@@ -39,6 +40,12 @@ def test_nobody_met_a_withheld_item_and_everything_else_is_as_it_was(dataset: Da
         before = dataset.events.item_index[dataset.events.offsets[user] : dataset.events.offsets[user + 1]]
         assert np.array_equal(without.events.item_index[of_user], before[before != 6])
     assert without.num_items == dataset.num_items
+
+
+def test_a_withheld_item_is_not_drawn_as_a_negative_either(dataset: Dataset) -> None:
+    without = without_items(dataset, np.arange(dataset.num_items) == 6)
+    known = Snapshot(dataset, dataset.end).known_items
+    assert Snapshot(without, without.end).known_items.tolist() == [item for item in known if item != 6]
 
 
 def test_only_events_with_withheld_items_are_asked_about(dataset: Dataset) -> None:
