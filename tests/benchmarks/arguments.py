@@ -10,13 +10,19 @@ from typing import Any
 
 
 def benchmark_parser(told: str, variants: Iterable[str]) -> argparse.ArgumentParser:
-    """Flags: `--data`, `--variants`, `--seeds`, `--validation`, `--set`."""
-    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    """The flags of `seeds_parser`, and `--variants`, `--validation`, `--set`."""
+    parser = seeds_parser(told)
     parser.add_argument("--variants", nargs="+", choices=tuple(variants), default=list(variants))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--validation", action="store_true", help="judge where settings are chosen, and write nothing")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings to try, as JSON values")
+    return parser
+
+
+def seeds_parser(told: str) -> argparse.ArgumentParser:
+    """Flags: `--data`, `--seeds`."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     return parser
 
 

@@ -26,7 +26,7 @@ from jobs.pictures import decoded
 from models.content import build_picture_reader
 from models.networks import as_numpy
 from models.reproducible import seed_everything
-from tests.benchmarks.arguments import benchmark_parser, parsed
+from tests.benchmarks.arguments import seeds_parser
 from tests.benchmarks.report import Benchmark, hardware
 
 NAME = "livostyle_pictures"
@@ -47,7 +47,7 @@ class Pictures:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains with every seed and tells the figures; exits 0 without the data, saying so."""
-    arguments = parsed(benchmark_parser(__doc__ or "", ["trained"]), argv)
+    arguments = seeds_parser(__doc__ or "").parse_args(argv)
     folder = Path(arguments.data) / SHOP
     if not folder.is_dir():
         print(f"skipped: no {SHOP} under {arguments.data}; set NIGHTJAR_DATA to where the raw data lies")
@@ -77,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             _row("the same, untrained", same_category(untrained, judged.category), False),
             _row("plain pixels", same_category(plain - plain.mean(axis=0), judged.category), False),
             _row("ten random others", chance(judged.category), False),
+            _row("limit: small categories hold fewer than ten others", limit(judged.category), False),
         ],
     )
     print(benchmark.text())
@@ -138,6 +139,12 @@ def chance(category: np.ndarray) -> float:
     """The mean share of others that are of one's own category."""
     sizes = np.bincount(category)
     return float(((sizes[category] - 1) / (len(category) - 1)).mean())
+
+
+def limit(category: np.ndarray) -> float:
+    """What nobody can pass: a picture's category may hold fewer others than neighbours are asked for."""
+    sizes = np.bincount(category)
+    return float((np.minimum(sizes[category] - 1, NUM_NEIGHBOURS) / NUM_NEIGHBOURS).mean())
 
 
 def _row(model: str, share: float, ours: bool, seconds: float | None = None) -> dict[str, Any]:
