@@ -14,19 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import keras
 
-from models.inputs import CONTENT_COLUMNS, PICTURE
+from models.bounds import require_at_least, require_shares
+from models.inputs import CONTENT_COLUMNS, NUM_PRICE_BUCKETS, PICTURE, item_content_inputs
 from models.layers import MeanEmbedding, TextEncoder
-from models.next_item import NextItemConfig, NextItemModel, require_share
+from models.next_item import NextItemConfig, NextItemModel
 
 READABLE = (*CONTENT_COLUMNS, PICTURE)
-NUM_PRICE_BUCKETS = 11
 PICTURE_SIZE = 64
-_FIELD_OF_INPUT = {"categories": "category", "brand": "brand", "domain": "domain"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +48,8 @@ class ContentConfig(NextItemConfig):
         unknown = [name for name in self.reads if name not in READABLE]
         if unknown or not self.reads:
             raise ValueError(f"`reads` must name some of {', '.join(READABLE)}. Received: {', '.join(self.reads)!r}")
-        require_share("part_dropout", self.part_dropout)
-        for name in ("feature_dim", "text_dim", "max_description_tokens", "hidden_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        require_shares(self, "part_dropout")
+        require_at_least(1, self, "feature_dim", "text_dim", "max_description_tokens", "hidden_dim")
 
 
 class Content(NextItemModel[ContentConfig]):
@@ -67,9 +63,10 @@ class Content(NextItemModel[ContentConfig]):
         return self.config.reads
 
     def build_item_tower(self, sizes: dict[str, int]) -> keras.Model:
-        config, branches = self.config, content_branches(sizes, self.config)
-        made = [branches[name]() for name in config.reads]
-        parts = [keras.layers.Dropout(config.part_dropout, noise_shape=(None, 1))(vector) for _, vector in made]
+        config, inputs = self.config, item_content_inputs(self.config.reads)
+        readers = content_readers(inputs, sizes, config)
+        vectors = [readers[name]() for name in config.reads]
+        parts = [keras.layers.Dropout(config.part_dropout, noise_shape=(None, 1))(vector) for vector in vectors]
         content = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
         content = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(content))
         hidden = keras.layers.Dense(config.hidden_dim, activation="gelu")(content)
@@ -77,46 +74,27 @@ class Content(NextItemModel[ContentConfig]):
         initial = keras.initializers.RandomNormal(stddev=0.02)
         deep, direct = (keras.layers.Dense(config.embedding_dim, kernel_initializer=initial) for _ in range(2))
         vector = deep(hidden) + direct(content)
-        return keras.Model({x.name: x for inputs, _ in made for x in inputs}, vector, name="item_tower")
+        return keras.Model(inputs, vector, name="item_tower")
 
 
-Branch = Callable[[], tuple[list[Any], Any]]
-"""Makes the inputs of one kind of content, and the vector that a network reads from them."""
-
-
-def content_branches(sizes: dict[str, int], config: ContentConfig) -> dict[str, Branch]:
-    """Name of READABLE -> its branch. Title and description share the embeddings of words and how they are read."""
+def content_readers(
+    inputs: dict[str, Any], sizes: dict[str, int], config: ContentConfig
+) -> dict[str, Callable[[], Any]]:
+    """Name of READABLE -> what makes its vector from the inputs. Title and description share how they are read."""
     texts = TextEncoder(sizes.get("token", 2), config.text_dim, config.text_encoder)
+
+    def one_of(name: str, size: int) -> Any:
+        return keras.layers.Embedding(size, config.feature_dim)(inputs[name])
+
     return {
-        "categories": partial(_categories, sizes.get("category", 2), config.feature_dim),
-        "brand": partial(_one_of, "brand", sizes.get("brand", 2), config.feature_dim),
-        "domain": partial(_one_of, "domain", sizes.get("domain", 2), config.feature_dim),
-        "price_bucket": partial(_one_of, "price_bucket", NUM_PRICE_BUCKETS, config.feature_dim),
-        "tokens": partial(_text, "tokens", texts, None),
-        "description_tokens": partial(_text, "description_tokens", texts, config.max_description_tokens),
-        PICTURE: partial(_picture, config.text_dim),
+        "categories": lambda: MeanEmbedding(sizes.get("category", 2), config.feature_dim)(inputs["categories"]),
+        "brand": lambda: one_of("brand", sizes.get("brand", 2)),
+        "domain": lambda: one_of("domain", sizes.get("domain", 2)),
+        "price_bucket": lambda: one_of("price_bucket", NUM_PRICE_BUCKETS),
+        "tokens": lambda: texts(inputs["tokens"]),
+        "description_tokens": lambda: texts(inputs["description_tokens"][:, : config.max_description_tokens]),
+        PICTURE: lambda: build_picture_reader(config.text_dim)(inputs[PICTURE]) * inputs["has_picture"],
     }
-
-
-def _categories(size: int, dim: int) -> tuple[list[Any], Any]:
-    levels = keras.Input((None,), dtype="int32", name="categories")
-    return [levels], MeanEmbedding(size, dim)(levels)
-
-
-def _one_of(name: str, size: int, dim: int) -> tuple[list[Any], Any]:
-    index = keras.Input((), dtype="int32", name=name)
-    return [index], keras.layers.Embedding(size, dim)(index)
-
-
-def _text(name: str, texts: TextEncoder, max_tokens: int | None) -> tuple[list[Any], Any]:
-    tokens = keras.Input((None,), dtype="int32", name=name)
-    return [tokens], texts(tokens[:, :max_tokens] if max_tokens else tokens)
-
-
-def _picture(dim: int) -> tuple[list[Any], Any]:
-    picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
-    has_picture = keras.Input((1,), name="has_picture")
-    return [picture, has_picture], build_picture_reader(dim)(picture) * has_picture
 
 
 def build_picture_reader(dim: int) -> keras.Model:

@@ -21,8 +21,9 @@ import keras
 import numpy as np
 
 from expectations.tables import NightError
+from models.bounds import require_at_least, require_shares
 from models.dataset import Dataset
-from models.inputs import item_inputs, user_inputs
+from models.inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
 from models.item_item import ItemItemConfig
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, load_saved_config, require_finite_loss
@@ -59,11 +60,8 @@ class DeepCfConfig:
             raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}. Received: {self.loss!r}")
         if not self.hidden_units:
             raise ValueError("`hidden_units` must name at least one layer")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"`dropout` must lie in [0, 1). Received: {self.dropout}")
-        for name in ("embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        require_shares(self, "dropout")
+        require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience")
 
 
 class DeepCf:
@@ -225,7 +223,7 @@ def _item_features(inputs: dict[str, Any], sizes: dict[str, int], config: DeepCf
             MeanEmbedding(sizes.get("token", 2), config.feature_dim)(inputs["tokens"]),
             embed(sizes.get("brand", 2), "brand"),
             embed(sizes.get("domain", 2), "domain"),
-            embed(11, "price_bucket"),
+            embed(NUM_PRICE_BUCKETS, "price_bucket"),
             inputs["item_state"],
             *more,
         ]

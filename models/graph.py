@@ -22,14 +22,14 @@ from keras import ops
 from scipy import sparse
 
 from expectations.tables import UNKNOWN_INDEX, NightError
+from models.bounds import require_at_least, require_divisor, require_shares
 from models.dataset import Dataset
 from models.graph_batches import UserBatches, node_matrix
 from models.graph_layers import GraphAttention, SymmetricProduct, mean_of_layers
 from models.inputs import ITEM_CONTENT, item_content, user_content
 from models.item_tower import build_item_tower
-from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
-from models.networks import as_numpy, fitted, load_network, picked, save_networks
-from models.progress import EpochLog
+from models.model import TrainingHistory, Vectors, load_saved_config
+from models.networks import as_numpy, fit_softmax, fitted, load_network, picked, save_networks
 from models.reproducible import seed_everything
 from models.user_tower import build_user_tower
 
@@ -54,19 +54,10 @@ class GraphConfig:
     epochs: int
 
     def __post_init__(self) -> None:
-        for name in ("embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        for name in ("feature_dim", "edge_exponent", "item_item_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}")
-        for name in ("node_dropout", "attention_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must lie in [0, 1). Received: {getattr(self, name)}")
-        if self.embedding_dim % self.num_heads:
-            raise ValueError(
-                f"`num_heads` must divide `embedding_dim`. Received: {self.num_heads} and {self.embedding_dim}"
-            )
+        require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
+        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight")
+        require_shares(self, "node_dropout", "attention_dropout")
+        require_divisor(self)
 
 
 class Graph:
@@ -91,16 +82,7 @@ class Graph:
             )
         self.networks = build_networks(dataset.sizes, config)
         network = GraphNetwork(self.networks, dataset, config)
-        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches))
-        network.compile(
-            optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
-            loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-            jit_compile=False,
-        )
-        progress = EpochLog(self.name, config.epochs)
-        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[progress])
-        losses = [float(loss) for loss in history.history["loss"]]
-        require_finite_loss(self.name, losses)
+        losses = fit_softmax(self.name, network, batches, config)
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})
 
     def retrieval(self, dataset: Dataset) -> Vectors:

@@ -11,6 +11,8 @@ from models.dataset import Dataset
 from models.snapshot import Snapshot
 
 ITEM_STATE_DIM = 4
+NUM_PRICE_BUCKETS = 11
+"""Ten, and 0 for an item without a price."""
 USER_STATE_DIM = 2
 CONTENT_COLUMNS = {
     "categories": "category_indices",
@@ -21,6 +23,7 @@ CONTENT_COLUMNS = {
     "description_tokens": "description_token_indices",
 }
 """Input of an item tower -> column of item_features."""
+_ONE_OF = ("brand", "domain", "price_bucket")
 ITEM_CONTENT = ("categories", "brand", "domain", "price_bucket", "tokens")
 """What every item tower reads but that of `models.content`, which chooses."""
 PICTURE = "picture"
@@ -90,26 +93,41 @@ def user_inputs(max_length: int) -> dict[str, keras.KerasTensor]:
     """Keras inputs with the names and shapes of `user_arrays`."""
     pools = len(HISTORY_HALF_LIVES)
     return {
-        **{
-            name: keras.Input((), dtype="int32", name=name)
-            for name in ("user_index", "age_bucket", "gender", "country")
-        },
-        "interests": keras.Input((None,), dtype="int32", name="interests"),
+        **user_content_inputs(),
         "user_state": keras.Input((USER_STATE_DIM,), name="user_state"),
         "history": keras.Input((max_length,), dtype="int32", name="history"),
         "history_weights": keras.Input((max_length, pools), name="history_weights"),
     }
 
 
+def user_content_inputs() -> dict[str, keras.KerasTensor]:
+    """Keras inputs with the names and shapes of `user_content`, and the user's index."""
+    one_of = ("user_index", "age_bucket", "gender", "country")
+    return {
+        **{name: keras.Input((), dtype="int32", name=name) for name in one_of},
+        "interests": keras.Input((None,), dtype="int32", name="interests"),
+    }
+
+
 def item_inputs(leading_shape: tuple[int | None, ...] = ()) -> dict[str, keras.KerasTensor]:
     """Keras inputs with the names and shapes of `item_arrays`, for index arrays of shape (batch, *leading_shape)."""
-    one, some = leading_shape, (*leading_shape, None)
     return {
-        **{
-            name: keras.Input(one, dtype="int32", name=name)
-            for name in ("item_index", "brand", "domain", "price_bucket")
-        },
-        "categories": keras.Input(some, dtype="int32", name="categories"),
-        "tokens": keras.Input(some, dtype="int32", name="tokens"),
+        "item_index": keras.Input(leading_shape, dtype="int32", name="item_index"),
+        **item_content_inputs(ITEM_CONTENT, leading_shape),
         "item_state": keras.Input((*leading_shape, ITEM_STATE_DIM), name="item_state"),
     }
+
+
+def item_content_inputs(
+    names: Iterable[str], leading_shape: tuple[int | None, ...] = ()
+) -> dict[str, keras.KerasTensor]:
+    """Keras inputs with the names and shapes of `item_content`."""
+    inputs = {}
+    for name in names:
+        if name == PICTURE:
+            inputs[PICTURE] = keras.Input((*leading_shape, None, None, 3), dtype="uint8", name=PICTURE)
+            inputs["has_picture"] = keras.Input((*leading_shape, 1), name="has_picture")
+        else:
+            shape = leading_shape if name in _ONE_OF else (*leading_shape, None)
+            inputs[name] = keras.Input(shape, dtype="int32", name=name)
+    return inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from models.inputs import item_inputs
+from models.inputs import NUM_PRICE_BUCKETS, item_inputs
 from models.layers import MeanEmbedding
 
 
@@ -28,7 +28,7 @@ def build_item_tower(sizes: dict[str, int], dim: int, feature_dim: int) -> keras
             MeanEmbedding(sizes.get("token", 2), dim)(inputs["tokens"]),
             keras.layers.Embedding(sizes.get("brand", 2), feature_dim)(inputs["brand"]),
             keras.layers.Embedding(sizes.get("domain", 2), feature_dim)(inputs["domain"]),
-            keras.layers.Embedding(11, feature_dim)(inputs["price_bucket"]),
+            keras.layers.Embedding(NUM_PRICE_BUCKETS, feature_dim)(inputs["price_bucket"]),
         ]
     )
     return keras.Model(inputs, own + keras.layers.Dense(dim, use_bias=False)(features), name="item_tower")

@@ -47,9 +47,11 @@ class TextEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.input_dim, self.output_dim, self.reads_by = input_dim, output_dim, reads_by
         self.embedding = keras.layers.Embedding(input_dim, output_dim)
-        self.filters = keras.layers.Conv1D(output_dim, 3, padding="same", activation="relu")
-        self.views = keras.layers.Dense(output_dim, activation="tanh")
-        self.worth = keras.layers.Dense(1)
+        if reads_by == "cnn":
+            self.filters = keras.layers.Conv1D(output_dim, 3, padding="same", activation="relu")
+        else:
+            self.views = keras.layers.Dense(output_dim, activation="tanh")
+            self.worth = keras.layers.Dense(1)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         words = (*input_shape, self.output_dim)
@@ -67,7 +69,9 @@ class TextEncoder(keras.layers.Layer):
         if self.reads_by == "cnn":
             # No filter answers below 0, so that padding, which says 0, is never the strongest.
             return ops.max(self.filters(words) * is_word, axis=1)
-        worth = ops.exp(self.worth(self.views(words))) * is_word  # of each word; bounded, since tanh is
+        worth = (
+            ops.exp(self.worth(self.views(words))) * is_word
+        )  # of each word; tanh keeps it small while the weights are
         return ops.sum(words * worth, axis=1) / ops.maximum(ops.sum(worth, axis=1), 1e-6)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

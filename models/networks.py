@@ -1,4 +1,4 @@
-"""The Keras networks of a model: fed by the names of their inputs, saved beside the config, read back by name."""
+"""The Keras networks of a model: fed by the names of their inputs, trained, saved beside the config, read back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
-from models.model import save_config
+from models.model import require_finite_loss, save_config
+from models.progress import EpochLog
 
 
 def picked(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +39,27 @@ def fitted(model: str, network: keras.Model | None) -> keras.Model:
     if network is None:
         raise NightError(f"{model} must be fitted or loaded first: it has no weights yet.")
     return network
+
+
+def compile_network(network: keras.Model, loss: keras.losses.Loss, config: Any, num_batches: int) -> None:
+    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine; without XLA, see `seed_everything`."""
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * num_batches)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
+    network.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+
+
+def fit_softmax(model: str, network: keras.Model, batches: keras.utils.PyDataset, config: Any) -> list[float]:
+    """Trains logits against shares of 1 for `config.epochs`. Returns the loss of each.
+
+    Raises:
+        NightError: a loss is not finite.
+    """
+    compile_network(network, keras.losses.CategoricalCrossentropy(from_logits=True), config, len(batches))
+    progress = EpochLog(model, config.epochs)
+    history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[progress])
+    losses = [float(loss) for loss in history.history["loss"]]
+    require_finite_loss(model, losses)
+    return losses
 
 
 def save_networks(path: Path, model: str, config: Any, networks: Mapping[str, keras.Model | None]) -> None:

@@ -29,12 +29,13 @@ import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
+from models.bounds import require_at_least, require_divisor, require_shares
 from models.dataset import Dataset
 from models.inputs import ITEM_CONTENT, item_arrays
 from models.layers import PositionEmbedding
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
-from models.networks import answered, fitted, load_network, picked, save_networks
+from models.networks import answered, compile_network, fitted, load_network, picked, save_networks
 from models.progress import EpochLog
 from models.reproducible import seed_everything
 from models.sequence_batches import NextItemBatches, latest_sequences
@@ -72,18 +73,13 @@ class NextItemConfig:
     epochs: int
 
     def __post_init__(self) -> None:
-        for name in ("embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs")
         if self.max_length < 2:
             raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
-        require_share("dropout", self.dropout)
+        require_shares(self, "dropout")
         if not 0 <= self.calibration <= 1:
             raise ValueError(f"`calibration` must lie in [0, 1]. Received: {self.calibration}")
-        if self.embedding_dim % self.num_heads:
-            raise ValueError(
-                f"`num_heads` must divide `embedding_dim`. Received: {self.num_heads} and {self.embedding_dim}"
-            )
+        require_divisor(self)
 
 
 C = TypeVar("C", bound=NextItemConfig)
@@ -143,12 +139,7 @@ class NextItemModel(ABC, Generic[C]):
         self.item_tower = self.build_item_tower(dataset.sizes)
         self.encoder = build_encoder(dataset.sizes, config)
         network = NextItem(self.item_tower, self.encoder)
-        schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches))
-        network.compile(
-            optimizer=keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
-            loss=_loss(config, len(batches.known_items)),
-            jit_compile=False,
-        )
+        compile_network(network, _loss(config, len(batches.known_items)), config, len(batches))
         losses = []
         progress = EpochLog(self.name, config.epochs)
         for epoch in range(config.epochs):
@@ -256,13 +247,3 @@ def _loss(config: NextItemConfig, num_items: int) -> keras.losses.Loss:
     num_negatives = min(config.num_candidates, num_items)
     calibration = config.calibration if config.loss == "gbce" else 0.0
     return GeneralizedBinaryCrossentropy(num_negatives, calibrated_power(num_negatives / num_items, calibration))
-
-
-def require_share(name: str, value: float) -> None:
-    """Refuses a dropout that would leave nothing.
-
-    Raises:
-        ValueError: names the setting and what it says.
-    """
-    if not 0 <= value < 1:
-        raise ValueError(f"`{name}` must lie in [0, 1). Received: {value}")

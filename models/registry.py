@@ -6,7 +6,7 @@ A model's module is imported only when the model is built, so that planning a ni
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -68,14 +68,14 @@ def config_values(name: str) -> dict[str, Any]:
     return tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def build_model(name: str) -> Model:
-    """A model, not yet fitted, with the config that ships.
+def build_model(name: str, changes: Mapping[str, Any] | None = None) -> Model:
+    """A model, not yet fitted, with the config that ships, but for `changes`.
 
     Raises:
         SettingsError: there is no such model, or its config file says something it cannot mean.
     """
     module = import_module(f"models.{name}") if name in MODELS else None
-    values = config_values(name)
+    values = {**config_values(name), **(changes or {})}
     config_class = getattr(module, f"{MODELS[name].class_name}Config")
     config = settings_from_mapping(config_class, values, f"models/configs/{name}.toml")
     model: Model = getattr(module, MODELS[name].class_name)(config)

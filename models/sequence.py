@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import keras
 
+from models.bounds import require_shares
 from models.item_tower import build_item_tower
-from models.next_item import NextItemConfig, NextItemModel, require_share
+from models.next_item import NextItemConfig, NextItemModel
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SequenceConfig(NextItemConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_share("item_dropout", self.item_dropout)
+        require_shares(self, "item_dropout")
 
 
 class Sequence(NextItemModel[SequenceConfig]):

@@ -1,9 +1,9 @@
 """Fits models as of one day and writes what they answer.
 
-Reads the feature tables of `--as-of` that `models.dataset` names. Writes user_vectors and
-item_vectors, or item_neighbours (a ranking model writes neither), the weights under `{root}/weights`, a run in MLflow,
-and last the row of fitted_models that vouches for the rest. A model whose row already carries the fingerprint of all
-that it would be fitted from is left alone, so that a re-run is safe and cheap.
+Reads the feature tables of `--as-of` that `models.dataset` names. Writes user_vectors and item_vectors, or
+item_neighbours (a ranking model writes neither), the weights under `{root}/weights`, a run in MLflow, and last the row
+of fitted_models that vouches for the rest. A model whose row already carries the fingerprint of all that it would be
+fitted from is left alone, so that a re-run is safe and cheap.
 """
 
 from __future__ import annotations

@@ -23,12 +23,12 @@ import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
+from models.bounds import require_at_least, require_shares
 from models.dataset import Dataset
-from models.inputs import item_arrays, item_inputs, user_arrays, user_inputs
+from models.inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
-from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
-from models.networks import answered, fitted, load_network, picked, save_networks
-from models.progress import EpochLog
+from models.model import TrainingHistory, Vectors, load_saved_config
+from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks
 from models.reproducible import seed_everything
 from models.retrieval_examples import WindowBatches
 from models.snapshot import Snapshot
@@ -51,11 +51,8 @@ class TwoTowerConfig:
     epochs: int
 
     def __post_init__(self) -> None:
-        for name in ("embedding_dim", "max_length", "max_windows", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"`dropout` must lie in [0, 1). Received: {self.dropout}")
+        require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
+        require_shares(self, "dropout")
 
 
 class TwoTower:
@@ -83,18 +80,7 @@ class TwoTower:
             )
         self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
         network = SharedSoftmax(self.user_tower, self.item_tower)
-        network.compile(
-            optimizer=keras.optimizers.AdamW(
-                keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * len(batches)),
-                weight_decay=config.weight_decay,
-            ),
-            loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-            jit_compile=False,
-        )
-        progress = EpochLog(self.name, config.epochs)
-        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[progress])
-        losses = [float(loss) for loss in history.history["loss"]]
-        require_finite_loss(self.name, losses)
+        losses = fit_softmax(self.name, network, batches, config)
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})
 
     def retrieval(self, dataset: Dataset) -> Vectors:
@@ -170,7 +156,7 @@ def _item_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: k
             MeanEmbedding(sizes.get("token", 2), config.embedding_dim)(inputs["tokens"]),
             embed("brand", inputs["brand"]),
             embed("domain", inputs["domain"]),
-            keras.layers.Embedding(11, config.feature_dim)(inputs["price_bucket"]),
+            keras.layers.Embedding(NUM_PRICE_BUCKETS, config.feature_dim)(inputs["price_bucket"]),
             inputs["item_state"],
         ]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keras
 
+from models.inputs import user_content_inputs
 from models.layers import MeanEmbedding
 
 
@@ -14,17 +15,15 @@ def build_user_tower(sizes: dict[str, int], dim: int, feature_dim: int) -> keras
         sizes: vocabulary field -> number of indices.
         feature_dim: length of the embedding of a feature; 0: the vector is the user's own embedding alone.
     """
-    index = keras.Input((), dtype="int32", name="user_index")
-    own = keras.layers.Embedding(sizes["user_id"], dim, keras.initializers.RandomNormal(stddev=0.02))(index)
+    inputs, initial = user_content_inputs(), keras.initializers.RandomNormal(stddev=0.02)
+    own = keras.layers.Embedding(sizes["user_id"], dim, initial)(inputs["user_index"])
     if not feature_dim:
-        return keras.Model({"user_index": index}, own, name="user_tower")
-    one_of = {name: keras.Input((), dtype="int32", name=name) for name in ("age_bucket", "gender", "country")}
-    interests = keras.Input((None,), dtype="int32", name="interests")
+        return keras.Model({"user_index": inputs["user_index"]}, own, name="user_tower")
+    one_of = ("age_bucket", "gender", "country")
     features = keras.layers.Concatenate()(
         [
-            *(keras.layers.Embedding(sizes.get(name, 2), feature_dim)(indices) for name, indices in one_of.items()),
-            MeanEmbedding(sizes.get("interest", 2), feature_dim)(interests),
+            *(keras.layers.Embedding(sizes.get(name, 2), feature_dim)(inputs[name]) for name in one_of),
+            MeanEmbedding(sizes.get("interest", 2), feature_dim)(inputs["interests"]),
         ]
     )
-    inputs = {"user_index": index, **one_of, "interests": interests}
     return keras.Model(inputs, own + keras.layers.Dense(dim, use_bias=False)(features), name="user_tower")

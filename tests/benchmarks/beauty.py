@@ -8,11 +8,12 @@ twice. Equal scores count against us.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from expectations.shop import load_shop
 from expectations.tables import EVENTS, FIRST_VALUE_INDEX, UNKNOWN_INDEX, VOCABULARIES
 from models.dataset import Dataset, load_dataset
 from models.model import Model
+from tests.benchmarks.variants import benchmark_parser, data_folder, parsed
 
 SHOP = "amazon_beauty"
 DATA = "Amazon Beauty 5-core (McAuley et al. 2015): 22,363 users, 12,101 items, 198,502 events"
@@ -33,6 +35,7 @@ TEST_DAY = "2014-07-23"
 VALIDATION_DAY = days_before(TEST_DAY, 1)
 FIT_DAY = days_before(TEST_DAY, 2)
 K = 10
+METRICS = ("hr@10", "ndcg@10")
 USERS_AT_ONCE = 1024
 
 logger = logging.getLogger(__name__)
@@ -48,16 +51,25 @@ class Question:
 
 
 @contextmanager
-def features(data: Path, kept: str | None) -> Iterator[Lake]:
-    """A lake with the features as of the two days before the test, built by the public programs.
+def asked_features(
+    told: str, argv: Sequence[str] | None, variants: Iterable[str]
+) -> Iterator[tuple[argparse.Namespace, Lake | None, str]]:
+    """Reads a benchmark's flags; builds the features as of the two days before the test by the public programs.
 
-    Args:
-        kept: a root to keep, where what is built already is not built again; else a temporary one.
+    Yields:
+        The flags; a lake with the features, None without the data; the day that is to be judged.
     """
+    parser = benchmark_parser(told, variants)
+    parser.add_argument("--root", help="a place to keep, built again when code changed; else a temporary one")
+    arguments = parsed(parser, argv)
+    judged_day = VALIDATION_DAY if arguments.validation else TEST_DAY
+    if data_folder(arguments, SHOP) is None:
+        yield arguments, None, judged_day
+        return
     with TemporaryDirectory(prefix="nightjar-") as temporary:
-        root = kept or temporary
-        build_features(root, data)
-        yield Lake(root)
+        root = arguments.root or temporary
+        build_features(root, Path(arguments.data))
+        yield arguments, Lake(root), judged_day
 
 
 def build_features(root: str, data: Path) -> None:
@@ -106,6 +118,11 @@ def ranks_of(model: Model, question: Question) -> np.ndarray:
 def hit_rate_and_ndcg(ranks: np.ndarray) -> tuple[float, float]:
     """HR@10 and NDCG@10 where each user has one item to be found."""
     return float((ranks < K).mean()), float(np.where(ranks < K, 1 / np.log2(ranks + 2), 0).mean())
+
+
+def judge_of(question: Question) -> Callable[[Model], tuple[float, float]]:
+    """What gives a fitted model's METRICS."""
+    return lambda model: hit_rate_and_ndcg(ranks_of(model, question))
 
 
 def _run(program: str, *flags: str) -> None:

@@ -13,38 +13,26 @@ descriptions and no pictures, so that nothing is told of what those would bring.
 
 from __future__ import annotations
 
-import logging
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from expectations.settings import settings_from_mapping
 from expectations.tables import FIRST_VALUE_INDEX
-from models.content import Content, ContentConfig
 from models.dataset import Dataset
-from models.registry import config_values
-from tests.benchmarks.arguments import benchmark_parser, parsed, tried_settings
 from tests.benchmarks.beauty import (
     DATA,
     FIT_DAY,
-    SHOP,
-    TEST_DAY,
-    VALIDATION_DAY,
+    METRICS,
     K,
     Question,
+    asked_features,
     dataset_as_of,
-    features,
-    hit_rate_and_ndcg,
+    judge_of,
     question_of,
-    ranks_of,
 )
-from tests.benchmarks.report import Benchmark, hardware
+from tests.benchmarks.variants import judged_variants, tell
 
 NAME = "beauty_content"
 READS = {
@@ -63,47 +51,25 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """What each says in place of models/configs/content.toml."""
 
-logger = logging.getLogger(__name__)
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fits every variant and tells the figures; exits 0 without the data, saying so."""
-    parser = benchmark_parser(__doc__ or "", VARIANTS)
-    parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
-    arguments = parsed(parser, argv)
-    data = Path(arguments.data)
-    if not (data / SHOP).is_dir():
-        print(f"skipped: no {SHOP} under {data}; set NIGHTJAR_DATA to where the raw data lies")
-        return
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
-    with features(data, arguments.root) as lake:
+    with asked_features(__doc__ or "", argv, VARIANTS) as (arguments, lake, judged_day):
+        if lake is None:
+            return
         known = dataset_as_of(lake, FIT_DAY)
         is_withheld = withheld_items(known.num_items)
-        question = asked_about(question_of(lake, VALIDATION_DAY if arguments.validation else TEST_DAY), is_withheld)
+        question = asked_about(question_of(lake, judged_day), is_withheld)
         without = without_items(known, is_withheld)
-        rows = [
-            judged_variant(name, tried_settings(arguments), arguments.seeds, without, question)
-            for name in arguments.variants
-        ]
-        rows.append(random_pick_row(question))
-    benchmark = Benchmark(
-        name=NAME,
-        command=f"python -m tests.benchmarks.{NAME}",
-        date=date.today().isoformat(),
-        hardware=hardware(),
-        data=DATA,
-        protocol=(
-            f"{int(is_withheld.sum()):,} of {known.num_items - 2:,} items withheld from the fit, as positives and as "
-            f"negatives; {len(question.users):,} users whose last event is with one of them, asked with their whole "
-            "histories, withheld items among them; full catalogue, items of the history left out; titles, categories "
-            "and brands alone, since the data tell no prices, descriptions or pictures; settings chosen on the events "
-            f"before the last; mean of seeds {arguments.seeds}"
-        ),
-        rows=rows,
+        rows = judged_variants("content", VARIANTS, arguments, without, METRICS, judge_of(question))
+    protocol = (
+        f"{int(is_withheld.sum()):,} of {known.num_items - 2:,} items withheld from the fit, as positives and as "
+        f"negatives; {len(question.users):,} users whose last event is with one of them, asked with their whole "
+        "histories, withheld items among them; full catalogue, items of the history left out; titles, categories "
+        "and brands alone, since the data tell no prices, descriptions or pictures; settings chosen on the events "
+        "before the last"
     )
-    print(benchmark.text())
-    if not arguments.validation:
-        print(f"written: {benchmark.write()}")
+    tell(NAME, arguments, DATA, protocol, [*rows, random_pick_row(question)])
 
 
 def withheld_items(num_items: int) -> np.ndarray:
@@ -137,30 +103,6 @@ def asked_about(question: Question, is_withheld: np.ndarray) -> Question:
     # The question's day may know items that the fit's day did not.
     chosen = np.isin(question.items, np.flatnonzero(is_withheld))
     return replace(question, users=question.users[chosen], items=question.items[chosen])
-
-
-def judged_variant(
-    name: str, tried: dict[str, Any], seeds: Sequence[int], known: Dataset, question: Question
-) -> dict[str, Any]:
-    """Means over the seeds."""
-    config = settings_from_mapping(
-        ContentConfig, {**config_values("content"), **VARIANTS[name], **tried}, f"variant {name}"
-    )
-    figures, started = [], time.monotonic()
-    for seed in seeds:
-        model = Content(config)
-        history = model.fit(replace(known, seed=seed))
-        figures.append(hit_rate_and_ndcg(ranks_of(model, question)))
-        logger.info("judged: variant=%s seed=%d hr=%.4f ndcg=%.4f loss=%s", name, seed, *figures[-1], history.curves)
-    hit_rate, ndcg = np.mean(figures, axis=0)
-    return {
-        "model": f"content ({name})",
-        "ours": True,
-        "source": "this repository",
-        "hr@10": round(float(hit_rate), 4),
-        "ndcg@10": round(float(ndcg), 4),
-        "seconds a fit": round((time.monotonic() - started) / len(seeds), 1),
-    }
 
 
 def random_pick_row(question: Question) -> dict[str, Any]:

@@ -6,12 +6,8 @@ the test pairs are looked at once. Equal scores count against us.
 
 from __future__ import annotations
 
-import logging
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from expectations.settings import settings_from_mapping
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, Table
 from models.dataset import Dataset, Events, Interactions
-from models.model import Vectors
-from models.registry import config_values
-from tests.benchmarks.arguments import benchmark_parser, parsed, tried_settings
-from tests.benchmarks.report import Benchmark, hardware
+from models.model import Model, Vectors
+from tests.benchmarks.variants import benchmark_parser, data_folder, judged_variants, parsed, tell
 
 FOLDER = "gowalla"
 DATA = "Gowalla (SNAP; split of LightGCN): 29,858 users, 40,981 items, 810,128 pairs to train on, 217,242 to test on"
@@ -33,6 +26,7 @@ DAY = "2010-10-01"
 END = 1_285_977_600
 """When DAY is over, in seconds since 1970 UTC. The calendar is made up: the published pairs have no time."""
 K = 20
+METRICS = ("recall@20", "ndcg@20")
 USERS_AT_ONCE = 1024
 SOURCE = "BARS leaderboard, LightGCN-PyTorch"
 PEERS = (
@@ -50,8 +44,6 @@ PEERS = (
 )
 """Model, Recall@20, NDCG@20."""
 
-logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Pairs:
@@ -61,30 +53,28 @@ class Pairs:
     items: np.ndarray
 
 
-def read_pairs(data: Path, name: str) -> Pairs:
+def read_pairs(folder: Path, name: str) -> Pairs:
     """The published file `name`, train or test."""
-    rows = pq.read_table(data / FOLDER / f"{name}.parquet").sort_by(
-        [("user_id", "ascending"), ("item_id", "ascending")]
-    )
+    rows = pq.read_table(folder / f"{name}.parquet").sort_by([("user_id", "ascending"), ("item_id", "ascending")])
     return Pairs(*(rows[column].to_numpy().astype(np.int64) + FIRST_VALUE_INDEX for column in ("user_id", "item_id")))
 
 
-def halves(pairs: Pairs) -> tuple[Pairs, Pairs]:
+def kept_and_held_back(pairs: Pairs) -> tuple[Pairs, Pairs]:
     """Nine tenths of the pairs, and the rest to choose settings on."""
     is_held_back = np.random.default_rng(0).random(len(pairs.users)) < 0.1
     held, kept = (Pairs(pairs.users[chosen], pairs.items[chosen]) for chosen in (is_held_back, ~is_held_back))
     return kept, held
 
 
-def dataset_of(pairs: Pairs, num_users: int, num_items: int, seed: int, horizon_days: int = 30) -> Dataset:
+def dataset_of(pairs: Pairs, num_users: int, num_items: int) -> Dataset:
     """The pairs as a shop without features would give them, each met once, on a day of a year by chance."""
     order, times = _events_order(pairs)
     ones = np.ones(len(pairs.users), dtype=np.float32)
     return Dataset(
         as_of=DAY,
         end=END,
-        horizon_days=horizon_days,
-        seed=seed,
+        horizon_days=30,
+        seed=0,
         vocabulary_hash=FOLDER,
         sizes={"user_id": num_users, "item_id": num_items, "event_type": FIRST_VALUE_INDEX + 1},
         interactions=Interactions(
@@ -100,16 +90,17 @@ def dataset_of(pairs: Pairs, num_users: int, num_items: int, seed: int, horizon_
             event_type=np.full(len(order), FIRST_VALUE_INDEX, dtype=np.int32),
             gap_bucket=np.zeros(len(order), dtype=np.int32),
         ),
-        item_features=_no_features(num_items, ("brand_index", "domain_index", "price_bucket"), _ITEM_LISTS)
+        item_features=_no_features(
+            num_items,
+            ("brand_index", "domain_index", "price_bucket"),
+            tuple(f"{kind}_indices" for kind in ("category", "token", "description_token")),
+        )
         | {"age_days": np.full(num_items, 400, dtype=np.int32)},
         user_features=_no_features(
             num_users, ("age_bucket_index", "gender_index", "country_index"), ("interest_indices",)
         ),
         read=lambda table: _edges(table, pairs),
     )
-
-
-_ITEM_LISTS = ("category_indices", "token_indices", "description_token_indices")
 
 
 def _events_order(pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
@@ -173,61 +164,27 @@ def peer_rows() -> list[dict[str, Any]]:
 
 
 def run(
-    name: str,
-    told: str,
-    argv: Sequence[str] | None,
-    model_class: type[Any],
-    config_class: type[Any],
-    variants: Mapping[str, Mapping[str, Any]],
+    name: str, told: str, argv: Sequence[str] | None, model: str, variants: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """A benchmark's program: fits every variant with every seed, judges, prints and records."""
     arguments = parsed(benchmark_parser(told, variants), argv)
-    data = Path(arguments.data)
-    if not (data / FOLDER).is_dir():
-        print(f"skipped: no {FOLDER} under {data}; set NIGHTJAR_DATA to where the raw data lies")
+    folder = data_folder(arguments, FOLDER)
+    if folder is None:
         return
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
-    train, test = read_pairs(data, "train"), read_pairs(data, "test")
+    train, test = read_pairs(folder, "train"), read_pairs(folder, "test")
     num_users = int(train.users.max()) + 1
     num_items = int(max(train.items.max(), test.items.max())) + 1
-    known, wanted = halves(train) if arguments.validation else (train, test)
-    rows = []
-    for variant in arguments.variants:
-        values = {**config_values(model_class.name), **variants[variant], **tried_settings(arguments)}
-        config = settings_from_mapping(config_class, values, f"variant {variant}")
-        started, figures = time.monotonic(), []
-        for seed in arguments.seeds:
-            dataset = dataset_of(known, num_users, num_items, seed)
-            model = model_class(config)
-            model.fit(dataset)
-            figures.append(judged(model.retrieval(dataset), known, wanted))
-            logger.info("judged: variant=%s seed=%d recall=%.4f ndcg=%.4f", variant, seed, *figures[-1])
-        rows.append(_row(f"{model_class.name} ({variant})", figures, time.monotonic() - started))
-    benchmark = Benchmark(
-        name=name,
-        command=f"python -m tests.benchmarks.{name}",
-        date=date.today().isoformat(),
-        hardware=hardware(),
-        data=DATA,
-        protocol=(
-            f"the published split, judged once on its test pairs over the full catalogue of {num_items - 2:,} items, "
-            f"training pairs left out; settings chosen on a tenth of those; mean of seeds {arguments.seeds}"
-        ),
-        rows=[*rows, *peer_rows()],
+    known, wanted = kept_and_held_back(train) if arguments.validation else (train, test)
+    dataset = dataset_of(known, num_users, num_items)
+
+    def judge(fitted: Model) -> tuple[float, float]:
+        vectors = fitted.retrieval(dataset)
+        assert isinstance(vectors, Vectors), "both families retrieve by vectors"
+        return judged(vectors, known, wanted)
+
+    rows = judged_variants(model, variants, arguments, dataset, METRICS, judge)
+    protocol = (
+        f"the published split, judged once on its test pairs over the full catalogue of {num_items - 2:,} items, "
+        "training pairs left out; settings chosen on a tenth of those"
     )
-    print(benchmark.text())
-    if not arguments.validation:
-        print(f"written: {benchmark.write()}")
-
-
-def _row(model: str, figures: list[tuple[float, float]], seconds: float) -> dict[str, Any]:
-    recall, ndcg = np.mean(figures, axis=0)
-    return {
-        "model": model,
-        "ours": True,
-        "source": "this repository",
-        "recall@20": round(float(recall), 4),
-        "ndcg@20": round(float(ndcg), 4),
-        "spread of ndcg": round(float(np.ptp([ndcg for _, ndcg in figures])), 4),
-        "seconds a fit": round(seconds / len(figures), 1),
-    }
+    tell(name, arguments, DATA, protocol, [*rows, *peer_rows()])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.two_tower import TwoTower, TwoTowerConfig
 from tests.benchmarks.gowalla import run
 
 VARIANTS: dict[str, dict] = {"two_tower": {}}
@@ -20,7 +19,7 @@ VARIANTS: dict[str, dict] = {"two_tower": {}}
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fits the model with every seed and tells the figures; exits 0 without the data, saying so."""
-    run("gowalla_deep_cf", __doc__ or "", argv, TwoTower, TwoTowerConfig, VARIANTS)
+    run("gowalla_deep_cf", __doc__ or "", argv, "two_tower", VARIANTS)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from models.graph import Graph, GraphConfig
 from tests.benchmarks.gowalla import run
 
 PAIRS_ALONE: dict[str, Any] = {"feature_dim": 0, "edge_exponent": 0.0, "item_item_weight": 0.0, "node_dropout": 0.0}
@@ -21,7 +20,7 @@ VARIANTS = {"light": PAIRS_ALONE, "attention": {**PAIRS_ALONE, "propagation": "a
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fits every variant with every seed and tells the figures; exits 0 without the data, saying so."""
-    run("gowalla_graph", __doc__ or "", argv, Graph, GraphConfig, VARIANTS)
+    run("gowalla_graph", __doc__ or "", argv, "graph", VARIANTS)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +25,11 @@ from jobs.pictures import decoded
 from models.content import build_picture_reader
 from models.networks import as_numpy
 from models.reproducible import seed_everything
-from tests.benchmarks.arguments import seeds_parser
-from tests.benchmarks.report import Benchmark, hardware
+from tests.benchmarks.variants import data_folder, seeds_parser, tell
 
 NAME = "livostyle_pictures"
 SHOP = "livostyle"
+DATA = "Livostyle's catalogue (MIT): the thumbnails that can be decoded, with the full path of their category"
 SIZE = 64
 DIM = 64
 NUM_NEIGHBOURS = 10
@@ -48,9 +47,8 @@ class Pictures:
 def main(argv: Sequence[str] | None = None) -> None:
     """Trains with every seed and tells the figures; exits 0 without the data, saying so."""
     arguments = seeds_parser(__doc__ or "").parse_args(argv)
-    folder = Path(arguments.data) / SHOP
-    if not folder.is_dir():
-        print(f"skipped: no {SHOP} under {arguments.data}; set NIGHTJAR_DATA to where the raw data lies")
+    folder = data_folder(arguments, SHOP)
+    if folder is None:
         return
     learnt, judged, num_categories = read_halves(folder)
     started, shares = time.monotonic(), []
@@ -61,27 +59,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     seed_everything(arguments.seeds[0])
     untrained = vectors(build_picture_reader(DIM), judged)
     plain = judged.pixels.reshape(len(judged.pixels), -1).astype(np.float32)
-    benchmark = Benchmark(
-        name=NAME,
-        command=f"python -m tests.benchmarks.{NAME}",
-        date=date.today().isoformat(),
-        hardware=hardware(),
-        data="Livostyle's catalogue (MIT): the thumbnails that can be decoded, with the full path of their category",
-        protocol=(
-            f"share of the {NUM_NEIGHBOURS} nearest by cosine that are of the picture's own category, among "
-            f"{len(judged.category)} pictures that were not trained on; {len(learnt.category)} were; mean of seeds "
-            f"{arguments.seeds}"
-        ),
-        rows=[
-            _row("picture reader of `content`, trained", float(np.mean(shares)), True, round(seconds, 1)),
-            _row("the same, untrained", same_category(untrained, judged.category), False),
-            _row("plain pixels", same_category(plain - plain.mean(axis=0), judged.category), False),
-            _row("ten random others", chance(judged.category), False),
-            _row("limit: small categories hold fewer than ten others", limit(judged.category), False),
-        ],
+    rows = [
+        _row("picture reader of `content`, trained", float(np.mean(shares)), True, round(seconds, 1)),
+        _row("the same, untrained", same_category(untrained, judged.category), False),
+        _row("plain pixels", same_category(plain - plain.mean(axis=0), judged.category), False),
+        _row("ten random others", chance(judged.category), False),
+        _row("limit: small categories hold fewer than ten others", limit(judged.category), False),
+    ]
+    protocol = (
+        f"share of the {NUM_NEIGHBOURS} nearest by cosine that are of the picture's own category, among "
+        f"{len(judged.category)} pictures that were not trained on; {len(learnt.category)} were"
     )
-    print(benchmark.text())
-    print(f"written: {benchmark.write()}")
+    tell(NAME, arguments, DATA, protocol, rows)
 
 
 def read_halves(folder: Path) -> tuple[Pictures, Pictures, int]:

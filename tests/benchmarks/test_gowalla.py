@@ -7,7 +7,7 @@ import pytest
 
 from models.graph_batches import node_matrix
 from models.model import Vectors
-from tests.benchmarks.gowalla import END, Pairs, dataset_of, halves, judged
+from tests.benchmarks.gowalla import END, Pairs, dataset_of, judged, kept_and_held_back
 
 
 def test_recall_and_ndcg_of_a_case_by_hand() -> None:
@@ -25,7 +25,7 @@ def test_a_user_with_nothing_to_find_is_not_counted() -> None:
 
 def test_the_pairs_become_events_edges_and_interactions() -> None:
     pairs = _pairs([(2, 3), (2, 5), (4, 3)])
-    dataset = dataset_of(pairs, num_users=5, num_items=6, seed=1)
+    dataset = dataset_of(pairs, num_users=5, num_items=6)
     events = dataset.events
     assert sorted(zip(events.user_index, events.item_index, strict=True)) == [(2, 3), (2, 5), (4, 3)]
     assert (np.diff(events.time[:2]) >= 0).all()
@@ -35,7 +35,7 @@ def test_the_pairs_become_events_edges_and_interactions() -> None:
 
 def test_validation_pairs_are_a_tenth_and_nobody_elses() -> None:
     pairs = _pairs([(user, item) for user in range(2, 102) for item in range(2, 52)])
-    kept, held = halves(pairs)
+    kept, held = kept_and_held_back(pairs)
     assert len(held.users) == pytest.approx(500, abs=80)
     both = {*zip(kept.users, kept.items, strict=True), *zip(held.users, held.items, strict=True)}
     assert len(both) == len(kept.users) + len(held.users) == 5000
