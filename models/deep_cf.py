@@ -26,13 +26,12 @@ from models.dataset import Dataset
 from models.inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
 from models.item_item import ItemItemConfig
 from models.layers import MeanEmbedding
-from models.model import TrainingHistory, load_saved_config, require_finite_loss
+from models.model import TrainingHistory, load_saved_config
 from models.networks import answered, fitted, load_network, save_networks
 from models.pair_features import PAIR_DIM, PairFeatures
-from models.progress import EpochLog
 from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
-from models.reproducible import seed_everything
 from models.snapshot import Snapshot, training_windows
+from models.training import Precision, prepare_training, watched
 
 LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error": keras.losses.MeanSquaredError}
 
@@ -52,6 +51,7 @@ class DeepCfConfig:
     batch_size: int
     epochs: int
     patience: int
+    precision: Precision
     sampling: SamplingConfig
     neighbours: ItemItemConfig
 
@@ -88,9 +88,7 @@ class DeepCf:
                 f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
             )
         curves, epochs = self._search_epochs(dataset, windows)
-        self.network, history = self._train(dataset, windows, epochs, held_out=None)
-        curves["loss"] = history["loss"]
-        require_finite_loss(self.name, curves["loss"])
+        curves["loss"] = self._train(dataset, windows, epochs, held_out=None)["loss"]
         return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
 
     def _search_epochs(self, dataset: Dataset, windows: list[WindowRows]) -> tuple[dict[str, list[float]], int]:
@@ -98,30 +96,32 @@ class DeepCf:
         held_out, earlier = windows[0], windows[1:]
         if not len(held_out.users) or not any(len(window.users) for window in earlier):
             return {}, max(1, self.config.epochs // 2)
-        _, history = self._train(dataset, earlier, self.config.epochs, held_out)
-        require_finite_loss(self.name, history["val_loss"])
+        history = self._train(dataset, earlier, self.config.epochs, held_out)
         curves = {"earlier_windows_loss": history["loss"], "held_out_window_loss": history["val_loss"]}
         return curves, int(np.argmin(history["val_loss"])) + 1
 
     def _train(
         self, dataset: Dataset, windows: list[WindowRows], epochs: int, held_out: WindowRows | None
-    ) -> tuple[keras.Model, dict[str, list[float]]]:
+    ) -> dict[str, list[float]]:
+        """Trains a new network. Returns the curves."""
         config = self.config
-        seed_everything(dataset.seed)
-        network = build_network(dataset.sizes, config)
-        training = _corrected_for_drawing(network)
+        prepare_training(dataset.seed, config.precision)
+        self.network = build_network(dataset.sizes, config)
+        training = _corrected_for_drawing(self.network)
         training.compile(
             optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=False
         )
         rows = RankingBatches(windows, config.batch_size, config.max_length, dataset.seed, is_fixed=False)
-        checks: dict[str, Any] = {"callbacks": [EpochLog(self.name, epochs)]}
+        checks: dict[str, Any] = {"callbacks": []}
         if held_out is not None:
             checks["validation_data"] = RankingBatches(
                 [held_out], rows.batch_size, config.max_length, dataset.seed, is_fixed=True
             )
             checks["callbacks"].append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
-        history = training.fit(rows, epochs=epochs, shuffle=False, verbose=0, **checks).history
-        return network, {name: [float(value) for value in values] for name, values in history.items()}
+        with watched(self.name, training, epochs, config.batch_size) as watch:
+            checks["callbacks"].append(watch)
+            history = training.fit(rows, epochs=epochs, shuffle=False, verbose=0, **checks).history
+        return {name: [float(value) for value in values] for name, values in history.items()}
 
     def retrieval(self, dataset: Dataset) -> None:
         """It ranks what others retrieve."""
@@ -191,7 +191,7 @@ def build_network(sizes: dict[str, int], config: DeepCfConfig) -> keras.Model:
     hidden = keras.layers.Activation("relu")(user_half + item_half)  # (batch, row, first)
     for units in others:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
-    logits = keras.layers.Dense(1)(keras.layers.Dropout(config.dropout)(hidden))
+    logits = keras.layers.Dense(1, dtype="float32")(keras.layers.Dropout(config.dropout)(hidden))
     return keras.Model(inputs, logits, name="deep_cf")
 
 
@@ -234,5 +234,5 @@ def _corrected_for_drawing(network: keras.Model) -> keras.Model:
     """The network as it is trained: its log-odds plus the log-rate of drawing, as a probability of the label."""
     log_rate = keras.Input((None,), name="log_rate")
     inputs = {x.name: x for x in network.inputs}
-    logits = network(inputs) + keras.layers.Reshape((-1, 1))(log_rate)
-    return keras.Model({**inputs, "log_rate": log_rate}, keras.layers.Activation("sigmoid")(logits))
+    logits = network(inputs) + keras.layers.Reshape((-1, 1), dtype="float32")(log_rate)
+    return keras.Model({**inputs, "log_rate": log_rate}, keras.layers.Activation("sigmoid", dtype="float32")(logits))

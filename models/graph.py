@@ -29,8 +29,8 @@ from models.graph_layers import GraphAttention, SymmetricProduct, mean_of_layers
 from models.inputs import ITEM_CONTENT, item_content, user_content
 from models.item_tower import build_item_tower
 from models.model import TrainingHistory, Vectors, load_saved_config
-from models.networks import as_numpy, fit_softmax, fitted, load_network, picked, save_networks
-from models.reproducible import seed_everything
+from models.networks import as_numpy, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
+from models.training import Precision, prepare_training
 from models.user_tower import build_user_tower
 
 
@@ -52,6 +52,7 @@ class GraphConfig:
     weight_decay: float
     batch_size: int
     epochs: int
+    precision: Precision
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
@@ -73,7 +74,7 @@ class Graph:
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
         config = self.config
-        seed_everything(dataset.seed)
+        prepare_training(dataset.seed, config.precision)
         batches = UserBatches(dataset, config.batch_size, config.num_candidates)
         if not batches.num_examples:
             raise NightError(
@@ -140,7 +141,8 @@ class GraphNetwork(keras.Model):
     """
 
     def __init__(self, networks: dict[str, keras.Model], dataset: Dataset, config: GraphConfig) -> None:
-        super().__init__()
+        # What the logits are corrected by is no quantity for 16 bits.
+        super().__init__(autocast=False)
         self.user_tower, self.item_tower = networks["user_tower"], networks["item_tower"]
         self.attention = networks.get("attention")
         self.num_users, self.num_layers, self.node_dropout = dataset.num_users, config.num_layers, config.node_dropout
@@ -165,7 +167,7 @@ class GraphNetwork(keras.Model):
         nodes = self.nodes(training)
         users = ops.take(nodes, inputs["users"], axis=0)
         candidates = ops.take(nodes, self.num_users + inputs["candidates"], axis=0)
-        return ops.matmul(users, ops.transpose(candidates)) - inputs["log_inclusion"][None, :]
+        return shared_logits(users, candidates, inputs["log_inclusion"])
 
     def nodes(self, training: bool) -> Any:
         """The vectors of all users, then of all items. Shape (num_users + num_items, embedding_dim)."""
@@ -173,7 +175,7 @@ class GraphNetwork(keras.Model):
         items = self._towered(self.item_tower, self.item_inputs, "item_index", training)
         nodes = ops.concatenate([users, items], axis=0)
         if self.attention is None:
-            return mean_of_layers(self.product, nodes, self.num_layers)
+            return mean_of_layers(self.product, ops.cast(nodes, "float32"), self.num_layers)
         return self.attention({"nodes": nodes, **self.edges}, training=training)
 
     def _towered(self, tower: keras.Model, inputs: dict[str, Any], own: str, training: bool) -> Any:

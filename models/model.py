@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from expectations.settings import settings_from_mapping
-from expectations.tables import FIRST_VALUE_INDEX, NightError
+from expectations.tables import FIRST_VALUE_INDEX
 from models.dataset import Dataset
 
 T = TypeVar("T")
@@ -98,20 +98,6 @@ def recommend(
     items = np.where(np.isneginf(best), NO_ITEM, order)
     missing = ((0, 0), (0, k - items.shape[1]))
     return np.pad(items, missing, constant_values=NO_ITEM), np.pad(best, missing, constant_values=-np.inf)
-
-
-def require_finite_loss(model: str, losses: list[float]) -> None:
-    """Stops a night whose training ran away, before its vectors are written.
-
-    Raises:
-        NightError: a loss is NaN or infinite.
-    """
-    if not np.isfinite(losses).all():
-        epoch = int(np.flatnonzero(~np.isfinite(losses))[0]) + 1
-        raise NightError(
-            f"{model}: the loss must stay finite. Received: {losses[epoch - 1]} in epoch {epoch}. "
-            f"Lower `learning_rate` in models/configs/{model}.toml, or look for broken values in the features."
-        )
 
 
 def save_config(path: Path, config: Any) -> None:

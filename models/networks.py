@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
-from models.model import require_finite_loss, save_config
-from models.progress import EpochLog
+from models.model import save_config
+from models.training import watched
 
 
 def picked(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def fitted(model: str, network: keras.Model | None) -> keras.Model:
 
 
 def compile_network(network: keras.Model, loss: keras.losses.Loss, config: Any, num_batches: int) -> None:
-    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine; without XLA, see `seed_everything`."""
+    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine; without XLA, see `prepare_training`."""
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * num_batches)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     network.compile(optimizer=optimizer, loss=loss, jit_compile=False)
@@ -52,14 +52,21 @@ def fit_softmax(model: str, network: keras.Model, batches: keras.utils.PyDataset
     """Trains logits against shares of 1 for `config.epochs`. Returns the loss of each.
 
     Raises:
-        NightError: a loss is not finite.
+        TrainingFailed: a loss is not finite, or memory does not suffice.
     """
     compile_network(network, keras.losses.CategoricalCrossentropy(from_logits=True), config, len(batches))
-    progress = EpochLog(model, config.epochs)
-    history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[progress])
-    losses = [float(loss) for loss in history.history["loss"]]
-    require_finite_loss(model, losses)
-    return losses
+    with watched(model, network, config.epochs, config.batch_size) as watch:
+        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
+    return [float(loss) for loss in history.history["loss"]]
+
+
+def shared_logits(asking: Any, candidates: Any, log_inclusion: Any) -> Any:
+    """Dot products of all that ask with all candidates, corrected by logQ, in float32 whatever the vectors' precision.
+
+    Shapes (n, dim), (m, dim), (m,) and (n, m).
+    """
+    products = ops.cast(ops.matmul(asking, ops.transpose(candidates)), "float32")
+    return products - log_inclusion[None, :]
 
 
 def save_networks(path: Path, model: str, config: Any, networks: Mapping[str, keras.Model | None]) -> None:

@@ -34,12 +34,11 @@ from models.dataset import Dataset
 from models.inputs import ITEM_CONTENT, item_arrays
 from models.layers import PositionEmbedding
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
-from models.model import TrainingHistory, Vectors, load_saved_config, require_finite_loss
-from models.networks import answered, compile_network, fitted, load_network, picked, save_networks
-from models.progress import EpochLog
-from models.reproducible import seed_everything
+from models.model import TrainingHistory, Vectors, load_saved_config
+from models.networks import answered, compile_network, fitted, load_network, picked, save_networks, shared_logits
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
+from models.training import Precision, prepare_training, watched
 
 Encoder = Literal["transformer", "gru", "lstm"]
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
@@ -71,6 +70,7 @@ class NextItemConfig:
     weight_decay: float
     batch_size: int
     epochs: int
+    precision: Precision
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs")
@@ -121,7 +121,7 @@ class NextItemModel(ABC, Generic[C]):
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
         config = self.config
-        seed_everything(dataset.seed)
+        prepare_training(dataset.seed, config.precision)
         batches = NextItemBatches(
             dataset,
             self.reads,
@@ -141,12 +141,11 @@ class NextItemModel(ABC, Generic[C]):
         network = NextItem(self.item_tower, self.encoder)
         compile_network(network, _loss(config, len(batches.known_items)), config, len(batches))
         losses = []
-        progress = EpochLog(self.name, config.epochs)
-        for epoch in range(config.epochs):
-            progress.on_epoch_begin(epoch)
-            losses.append(_trained_epoch(network, batches))
-            progress.on_epoch_end(epoch, {"loss": losses[-1]})
-            require_finite_loss(self.name, losses)
+        with watched(self.name, network, config.epochs, config.batch_size) as watch:
+            for epoch in range(config.epochs):
+                watch.on_epoch_begin(epoch)
+                losses.append(_trained_epoch(network, batches))
+                watch.on_epoch_end(epoch, {"loss": losses[-1]})
         return TrainingHistory({"loss": losses}, {"examples": float(batches.num_targets)})
 
     def retrieval(self, dataset: Dataset) -> Vectors:
@@ -187,7 +186,8 @@ class NextItem(keras.Model):
     """Logits of the asked places over the candidates of a batch, corrected by logQ. Used in training only."""
 
     def __init__(self, item_tower: keras.Model, encoder: keras.Model) -> None:
-        super().__init__()
+        # What the logits are corrected by is no quantity for 16 bits.
+        super().__init__(autocast=False)
         self.item_tower, self.encoder = item_tower, encoder
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
@@ -196,7 +196,7 @@ class NextItem(keras.Model):
         hidden = self.encoder(picked(self.encoder, {"history": history, **inputs}), training=training)
         asked = ops.take(ops.reshape(hidden, (-1, hidden.shape[-1])), inputs["places"], axis=0)  # (places, dim)
         candidates = vectors[: ops.shape(inputs["log_inclusion"])[0]]
-        return ops.matmul(asked, ops.transpose(candidates)) - inputs["log_inclusion"][None, :]
+        return shared_logits(asked, candidates, inputs["log_inclusion"])
 
 
 def build_encoder(sizes: dict[str, int], config: NextItemConfig) -> keras.Model:

@@ -3,7 +3,8 @@
 Reads the feature tables of `--as-of` that `models.dataset` names. Writes user_vectors and item_vectors, or
 item_neighbours (a ranking model writes neither), the weights under `{root}/weights`, a run in MLflow, and last the row
 of fitted_models that vouches for the rest. A model whose row already carries the fingerprint of all that it would be
-fitted from is left alone, so that a re-run is safe and cheap.
+fitted from is left alone, so that a re-run is safe and cheap. A fit that fails half-way puts nothing in force; the
+weights of its last good epoch are kept beside where its own would lie, for whoever looks into it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from pathlib import Path
 
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
-from expectations.tables import FITTED_MODELS
+from expectations.tables import FITTED_MODELS, NightError
 from models import tracking
 from models.arrow_rows import arrow_rows
 from models.dataset import Dataset, dataset_versions, load_dataset
 from models.model import Model, TrainingHistory
 from models.registry import MODELS, build_model, config_values, require_known
+from models.training import TrainingFailed
 from models.vector_rows import retrieval_rows
 from models.weights import put_folder, weights_path
 
@@ -65,9 +67,12 @@ def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Versio
 
 def train_model(night: Night, dataset: Dataset, name: str, fingerprint: str, inputs: Sequence[Version]) -> Version:
     """Fits one model and writes all that it leaves behind."""
-    model = build_model(name)
+    model, path = build_model(name), weights_path(night.lake, name, dataset.as_of, fingerprint)
     started = time.monotonic()
-    history = model.fit(dataset)
+    try:
+        history = model.fit(dataset)
+    except TrainingFailed as failure:
+        raise NightError(f"{failure}{kept_weights(model, failure, path)}") from failure
     seconds = round(time.monotonic() - started, 2)
     found = model.retrieval(dataset)
     if found is not None:
@@ -83,7 +88,6 @@ def train_model(night: Night, dataset: Dataset, name: str, fingerprint: str, inp
         inputs=[version.fingerprint for version in inputs],
         vocabulary_hash=dataset.vocabulary_hash,
     )
-    path = weights_path(night.lake, name, dataset.as_of, fingerprint)
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         model.save(Path(folder))
         put_folder(Path(folder), path)
@@ -91,6 +95,17 @@ def train_model(night: Night, dataset: Dataset, name: str, fingerprint: str, inp
     version = write_fitted_model(night, fit, fingerprint, path, run_id)
     logger.info("fitted: model=%s as_of=%s seconds=%.1f %s", name, dataset.as_of, seconds, summary(model, history))
     return version
+
+
+def kept_weights(model: Model, failure: TrainingFailed, path: str) -> str:
+    """Keeps what is good of a failed fit, beside `path`. Returns what the error should say of it."""
+    if not failure.good_epochs:
+        return ""
+    beside = f"{path}-last-good"
+    with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
+        model.save(Path(folder))
+        put_folder(Path(folder), beside)
+    return f" The weights after epoch {failure.good_epochs}, the last good one, are in {beside}."
 
 
 def write_fitted_model(night: Night, fit: tracking.Fit, fingerprint: str, path: str, run_id: str | None) -> Version:

@@ -20,7 +20,6 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-from keras import ops
 
 from expectations.tables import NightError
 from models.bounds import require_at_least, require_shares
@@ -28,10 +27,10 @@ from models.dataset import Dataset
 from models.inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config
-from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks
-from models.reproducible import seed_everything
+from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
 from models.retrieval_examples import WindowBatches
 from models.snapshot import Snapshot
+from models.training import Precision, prepare_training
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ class TwoTowerConfig:
     weight_decay: float
     batch_size: int
     epochs: int
+    precision: Precision
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
@@ -69,7 +69,7 @@ class TwoTower:
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
         config = self.config
-        seed_everything(dataset.seed)
+        prepare_training(dataset.seed, config.precision)
         batches = WindowBatches(
             dataset, config.max_windows, config.batch_size, config.num_candidates, config.max_length
         )
@@ -174,10 +174,11 @@ class SharedSoftmax(keras.Model):
     """Logits of a batch of users over the candidates that they share, corrected by logQ. Used in training only."""
 
     def __init__(self, user_tower: keras.Model, item_tower: keras.Model) -> None:
-        super().__init__()
+        # What the logits are corrected by is no quantity for 16 bits.
+        super().__init__(autocast=False)
         self.user_tower, self.item_tower = user_tower, item_tower
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         users = self.user_tower(picked(self.user_tower, inputs), training=training)
         items = self.item_tower(picked(self.item_tower, inputs), training=training)
-        return ops.matmul(users, ops.transpose(items)) - inputs["log_inclusion"][None, :]  # (batch, candidates)
+        return shared_logits(users, items, inputs["log_inclusion"])

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from jobs.pictures import decoded
 from models.content import build_picture_reader
 from models.networks import as_numpy
-from models.reproducible import seed_everything
+from models.training import prepare_training
 from tests.benchmarks.variants import data_folder, seeds_parser, tell
 
 NAME = "livostyle_pictures"
@@ -53,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     learnt, judged, num_categories = read_halves(folder)
     started, shares = time.monotonic(), []
     for seed in arguments.seeds:
-        seed_everything(seed)
+        prepare_training(seed)
         shares.append(same_category(vectors(trained_reader(learnt, num_categories), judged), judged.category))
     seconds = (time.monotonic() - started) / len(arguments.seeds)
-    seed_everything(arguments.seeds[0])
+    prepare_training(arguments.seeds[0])
     untrained = vectors(build_picture_reader(DIM), judged)
     plain = judged.pixels.reshape(len(judged.pixels), -1).astype(np.float32)
     rows = [

@@ -3,7 +3,7 @@
 A program of its own, since Keras settles on a backend when it is imported. Prints a line of JSON: the backend, and for
 every model a loss and whether all scores are finite.
 
-    KERAS_BACKEND=jax python -m tests.models.one_epoch FOLDER
+    KERAS_BACKEND=jax python -m tests.models.one_epoch FOLDER float32
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tests.models.communities import DAY, USERS, community_events, write_world
 from tests.models.conftest import communities_shop
 
 
-def main(root: str) -> None:
+def main(root: str, precision: str) -> None:
     """Writes the world under `root` and fits."""
     lake = Lake(root)
     write_world(lake, community_events())
     dataset = load_dataset(lake, communities_shop(), DAY)
     told: dict[str, object] = {"backend": keras.backend.backend()}
     for name in (name for name, entry in MODELS.items() if entry.kind == "deep"):
-        model = build_model(name, {"epochs": 1})
+        model = build_model(name, {"epochs": 1, "precision": precision})
         history = model.fit(dataset)
         finite = bool(np.isfinite(model.scores(dataset, np.array(USERS))).all())
         told[name] = {"loss": history.curves["loss"][-1], "finite": finite}
@@ -36,4 +36,4 @@ def main(root: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

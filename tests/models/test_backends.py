@@ -16,12 +16,15 @@ from expectations.program import REPOSITORY
 from models.registry import MODELS
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_every_deep_model_trains_under_each_backend(backend: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "precision"),
+    [("tensorflow", "float32"), ("jax", "float32"), ("tensorflow", "mixed_bfloat16")],
+)
+def test_every_deep_model_trains_under_each_backend(backend: str, precision: str, tmp_path: Path) -> None:
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     found = subprocess.run(
-        [sys.executable, "-m", "tests.models.one_epoch", str(tmp_path)],
+        [sys.executable, "-m", "tests.models.one_epoch", str(tmp_path), precision],
         cwd=REPOSITORY,
         env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,

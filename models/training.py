@@ -1,0 +1,120 @@
+"""How a network is trained, whatever its family: from one seed, in one precision, watched from epoch to epoch.
+
+A loss that runs away, or a device whose memory is full, ends a fit with an error; the network then holds the weights
+of its last good epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+
+import keras
+import numpy as np
+
+from expectations.tables import NightError
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+"""`mixed_…`: weights are kept in float32 and multiplied in 16 bits, which the tensor cores of a GPU do many times
+faster. A CPU gains nothing by it."""
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingFailed(NightError):
+    """A fit ended early.
+
+    Attributes:
+        good_epochs: how many epochs the weights that were kept have seen; 0: there are none worth keeping.
+    """
+
+    def __init__(self, message: str, good_epochs: int) -> None:
+        super().__init__(message)
+        self.good_epochs = good_epochs
+
+
+def prepare_training(seed: int, precision: Precision = "float32") -> None:
+    """Seeds Python, NumPy and the backend, and asks TensorFlow for ops that do not depend on the order of threads.
+
+    One seed, one result: on one kind of hardware a fit gives the same weights every time. TensorFlow offers no such
+    promise for steps compiled by XLA, so models compile with `jit_compile=False`. Nothing is lost: on two cores a
+    compiled epoch of deep_cf took five times as long, and one of two_tower half as long again.
+
+    Args:
+        precision: of the layers that are built from now on.
+    """
+    keras.utils.set_random_seed(seed % 2**32)
+    keras.config.set_dtype_policy(precision)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+class Watch(keras.callbacks.Callback):
+    """Logs each epoch of a fit, since a fit may take hours, and keeps the weights of the last good one.
+
+    A loop of one's own calls `on_epoch_begin` and `on_epoch_end` itself. Epochs are counted from 0.
+    """
+
+    def __init__(self, name: str, network: keras.Model, epochs: int) -> None:
+        super().__init__()
+        self.name, self.network, self.epochs = name, network, epochs
+        self.started = 0.0
+        self.good_epochs = 0
+        self.good_weights: list[np.ndarray] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Raises TrainingFailed when a loss is NaN or infinite."""
+        told = " ".join(f"{name}={value:.4f}" for name, value in (logs or {}).items())
+        seconds = time.monotonic() - self.started
+        logger.info("epoch: model=%s epoch=%d/%d %s seconds=%.1f", self.name, epoch + 1, self.epochs, told, seconds)
+        for loss in (logs or {}).values():
+            if not math.isfinite(loss):
+                raise self.failed(
+                    f"{self.name}: the loss must stay finite. Received: {loss} in epoch {epoch + 1}. Lower "
+                    f"`learning_rate` in models/configs/{self.name}.toml, or look for broken values in the features."
+                )
+        weights = self.network.get_weights()
+        # The loss was measured before the epoch's last step, which may have been one too far.
+        if all(np.isfinite(values).all() for values in weights):
+            self.good_epochs, self.good_weights = epoch + 1, weights
+
+    def failed(self, message: str) -> TrainingFailed:
+        """What to raise; the network has the weights of the last good epoch again."""
+        if self.good_epochs:
+            self.network.set_weights(self.good_weights)
+        return TrainingFailed(message, self.good_epochs)
+
+
+@contextmanager
+def watched(name: str, network: keras.Model, epochs: int, batch_size: int) -> Iterator[Watch]:
+    """Watches what the block trains, for so many epochs.
+
+    Raises:
+        TrainingFailed: a loss is not finite, or the memory of the device or of the machine does not suffice.
+    """
+    watch = Watch(name, network, epochs)
+    try:
+        yield watch
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise watch.failed(
+            f"{name}: training must fit in the memory of the device. Received: {type(error).__name__} in epoch "
+            f"{watch.good_epochs + 1} with batch_size = {batch_size}. Lower `batch_size` in "
+            f"models/configs/{name}.toml, and then `embedding_dim`, or train on a larger device."
+        ) from error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether any backend says that memory is full. Each has an error of its own; the status in its text is shared."""
+    signs = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OOM when allocating")
+    return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__}: {error}" for sign in signs)

@@ -1,0 +1,94 @@
+"""What ends a fit early, and what is left of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from expectations.lake import Lake
+from expectations.program import Night
+from expectations.shop import Shop
+from expectations.tables import FITTED_MODELS, NightError
+from models import train
+from models.model import Model
+from models.registry import build_model, model_class
+from models.training import TrainingFailed, is_out_of_memory, prepare_training, watched
+from tests.models.communities import DAY, community_events, write_world
+
+EPOCHS = 4
+
+
+def small_network() -> keras.Model:
+    prepare_training(seed=0)
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    network.compile(optimizer=keras.optimizers.SGD(0.1), loss="mse", jit_compile=False)
+    return network
+
+
+def fit_watched(network: keras.Model, first_bad: int) -> None:
+    """One batch an epoch, which holds infinities from epoch `first_bad` on, counted from 0."""
+    features = np.ones((8, 3), dtype=np.float32)
+    with watched("two_tower", network, EPOCHS, batch_size=8) as watch:
+        for epoch in range(EPOCHS):
+            read = np.full_like(features, np.inf) if epoch >= first_bad else features
+            watch.on_epoch_begin(epoch)
+            watch.on_epoch_end(epoch, {"loss": float(network.train_on_batch(read, features[:, :1]))})
+
+
+def test_after_a_loss_that_runs_away_the_network_is_that_of_the_last_good_epoch() -> None:
+    expected, network = small_network(), small_network()
+    for _ in range(2):
+        expected.train_on_batch(np.ones((8, 3), dtype=np.float32), np.ones((8, 1), dtype=np.float32))
+    with pytest.raises(TrainingFailed, match=r"the loss must stay finite. Received: \w+ in epoch 3. Lower") as failed:
+        fit_watched(network, first_bad=2)
+    assert failed.value.good_epochs == 2
+    for left, right in zip(network.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_without_a_good_epoch_none_is_claimed() -> None:
+    with pytest.raises(TrainingFailed, match="in epoch 1") as failed:
+        fit_watched(small_network(), first_bad=0)
+    assert failed.value.good_epochs == 0
+
+
+def test_a_memory_that_does_not_suffice_is_told_with_what_to_lower() -> None:
+    network = small_network()
+    with (
+        pytest.raises(TrainingFailed, match=r"in epoch 1 with batch_size = 512. Lower `batch_size` in models/configs"),
+        watched("graph", network, EPOCHS, batch_size=512),
+    ):
+        ops.ones((10**6, 10**9))  # four petabytes
+
+
+def test_jax_says_that_memory_is_full_in_a_text() -> None:
+    assert is_out_of_memory(RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 4000000000000000 bytes."))
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(KeyError), watched("graph", small_network(), EPOCHS, batch_size=8):
+        raise KeyError("weight")
+
+
+def test_a_fit_that_fails_puts_nothing_in_force_and_keeps_its_last_good_weights(
+    night: Night, world_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def runs_away(name: str) -> Model:
+        # One batch an epoch: the first loss is that of the weights drawn, the second that of a step far too long.
+        return build_model(name, {"learning_rate": 1e30, "batch_size": 4096, "max_windows": 1})
+
+    monkeypatch.setattr(train, "build_model", runs_away)
+    write_world(night.lake, community_events())
+    with pytest.raises(
+        NightError, match=r"must stay finite.*The weights after epoch 1, the last good one, are in "
+    ) as e:
+        train.train_models(replace(night, shop=world_shop, ds=DAY), DAY, ["two_tower"])
+    assert night.lake.current(FITTED_MODELS, DAY, "two_tower") is None
+    kept = Path(str(e.value).rpartition(" are in ")[2].rstrip("."))
+    assert kept.is_relative_to(Path(Lake(night.lake.root).root) / "weights")
+    assert model_class("two_tower").load(kept).name == "two_tower"
