@@ -83,8 +83,7 @@ class Graph:
             )
         self.networks = build_networks(dataset.sizes, config)
         network = GraphNetwork(self.networks, dataset, config)
-        losses = fit_softmax(self.name, network, batches, config)
-        return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})
+        return fit_softmax(self.name, network, batches, config)
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         fitted(self.name, self.networks.get("user_tower"))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
-from models.model import save_config
-from models.training import watched
+from models.model import TrainingHistory, save_config
+from models.training import Watch, watched
+
+
+class Batches(Protocol):
+    """Attributes: `num_examples` are seen in an epoch."""
+
+    num_examples: int
+
+    def __len__(self) -> int: ...
 
 
 def picked(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,8 +56,8 @@ def compile_network(network: keras.Model, loss: keras.losses.Loss, config: Any, 
     network.compile(optimizer=optimizer, loss=loss, jit_compile=False)
 
 
-def fit_softmax(model: str, network: keras.Model, batches: keras.utils.PyDataset, config: Any) -> list[float]:
-    """Trains logits against shares of 1 for `config.epochs`. Returns the loss of each.
+def fit_softmax(model: str, network: keras.Model, batches: Any, config: Any) -> TrainingHistory:
+    """Trains logits against shares of 1 for `config.epochs`.
 
     Raises:
         TrainingFailed: a loss is not finite, or memory does not suffice.
@@ -57,7 +65,13 @@ def fit_softmax(model: str, network: keras.Model, batches: keras.utils.PyDataset
     compile_network(network, keras.losses.CategoricalCrossentropy(from_logits=True), config, len(batches))
     with watched(model, network, config.epochs, config.batch_size) as watch:
         history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
-    return [float(loss) for loss in history.history["loss"]]
+    return training_history([float(loss) for loss in history.history["loss"]], watch, batches)
+
+
+def training_history(losses: list[float], watch: Watch, batches: Batches) -> TrainingHistory:
+    """The curve, and how many examples and how many steps a second there were. The first epochs compile."""
+    speed = len(batches) / max(watch.seconds, 1e-9)
+    return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples), "steps_per_second": speed})
 
 
 def shared_logits(asking: Any, candidates: Any, log_inclusion: Any) -> Any:

@@ -35,7 +35,16 @@ from models.inputs import ITEM_CONTENT, item_arrays
 from models.layers import PositionEmbedding
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import TrainingHistory, Vectors, load_saved_config
-from models.networks import answered, compile_network, fitted, load_network, picked, save_networks, shared_logits
+from models.networks import (
+    answered,
+    compile_network,
+    fitted,
+    load_network,
+    picked,
+    save_networks,
+    shared_logits,
+    training_history,
+)
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
 from models.training import Precision, prepare_training, watched
@@ -131,7 +140,7 @@ class NextItemModel(ABC, Generic[C]):
             num_candidates=config.num_candidates,
             item_dropout=self.item_dropout,
         )
-        if not batches.num_targets:
+        if not batches.num_examples:
             raise NightError(
                 f"{self.name} as of {dataset.as_of}: no history holds an event that the shop wants, so that there is "
                 f"nothing to learn from. Leave it out of `models`."
@@ -146,7 +155,7 @@ class NextItemModel(ABC, Generic[C]):
                 watch.on_epoch_begin(epoch)
                 losses.append(_trained_epoch(network, batches))
                 watch.on_epoch_end(epoch, {"loss": losses[-1]})
-        return TrainingHistory({"loss": losses}, {"examples": float(batches.num_targets)})
+        return training_history(losses, watch, batches)
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         items = self._item_vectors(dataset)
@@ -238,7 +247,7 @@ def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:
     for inputs, target, weight in batches.epoch():
         # Keras tells the mean of this batch alone.
         total += float(network.train_on_batch(inputs, target, sample_weight=weight)) * float(weight.sum())
-    return total / batches.num_targets
+    return total / batches.num_examples
 
 
 def _loss(config: NextItemConfig, num_items: int) -> keras.losses.Loss:

@@ -56,7 +56,7 @@ class NextItemBatches:
     """All histories as training batches.
 
     Attributes:
-        num_targets: events that are asked for in an epoch.
+        num_examples: events that are asked for in an epoch.
         known_items: the catalogue, as item indices.
     """
 
@@ -101,7 +101,7 @@ class NextItemBatches:
         num_wanted = wanted_before[self.starts + self.lengths] - wanted_before[first_asked]
         kept = num_wanted > 0
         self.starts, self.lengths, self.is_first = self.starts[kept], self.lengths[kept], self.is_first[kept]
-        self.num_targets = int(num_wanted.sum())
+        self.num_examples = int(num_wanted.sum())
 
     def _batch(self, chosen: np.ndarray) -> Batch:
         starts, lengths = self.starts[chosen], self.lengths[chosen]

@@ -59,12 +59,15 @@ class Watch(keras.callbacks.Callback):
     """Logs each epoch of a fit, since a fit may take hours, and keeps the weights of the last good one.
 
     A loop of one's own calls `on_epoch_begin` and `on_epoch_end` itself. Epochs are counted from 0.
+
+    Attributes:
+        seconds: that the last epoch took.
     """
 
     def __init__(self, name: str, network: keras.Model, epochs: int) -> None:
         super().__init__()
         self.name, self.network, self.epochs = name, network, epochs
-        self.started = 0.0
+        self.started = self.seconds = 0.0
         self.good_epochs = 0
         self.good_weights: list[np.ndarray] = []
 
@@ -74,8 +77,10 @@ class Watch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Raises TrainingFailed when a loss is NaN or infinite."""
         told = " ".join(f"{name}={value:.4f}" for name, value in (logs or {}).items())
-        seconds = time.monotonic() - self.started
-        logger.info("epoch: model=%s epoch=%d/%d %s seconds=%.1f", self.name, epoch + 1, self.epochs, told, seconds)
+        self.seconds = time.monotonic() - self.started
+        logger.info(
+            "epoch: model=%s epoch=%d/%d %s seconds=%.1f", self.name, epoch + 1, self.epochs, told, self.seconds
+        )
         for loss in (logs or {}).values():
             if not math.isfinite(loss):
                 raise self.failed(

@@ -80,8 +80,7 @@ class TwoTower:
             )
         self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
         network = SharedSoftmax(self.user_tower, self.item_tower)
-        losses = fit_softmax(self.name, network, batches, config)
-        return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples)})
+        return fit_softmax(self.name, network, batches, config)
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         items = np.arange(dataset.num_items)
