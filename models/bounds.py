@@ -17,6 +17,17 @@ def require_at_least(lowest: float, config: Any, *names: str) -> None:
             raise ValueError(f"`{name}` {rule}. Received: {getattr(config, name)}")
 
 
+def require_parts(config: Any, *names: str) -> None:
+    """Refuses what is not a part of something whole.
+
+    Raises:
+        ValueError: names the first setting that does not lie in [0, 1].
+    """
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ValueError(f"`{name}` must lie in [0, 1]. Received: {getattr(config, name)}")
+
+
 def require_shares(config: Any, *names: str) -> None:
     """Refuses a dropout that would leave nothing.
 

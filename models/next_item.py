@@ -14,7 +14,9 @@ forms); Klenitskiy, Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really b
 softmax over all items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
 Negative Sampling", RecSys 2023 (gbce).
 What differs: places count from the start of a sequence, not from its end, which would tell training how much is still
-to come; only events that the shop wants are predicted, while all are read; time gaps and event types are read too.
+to come; only events that the shop wants are predicted, while all are read; time gaps and event types are read too;
+the popularity of an item may be left out of what is learnt (`popularity_discount`), so that an item nobody met yet is
+asked for on equal terms.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
-from models.bounds import require_at_least, require_divisor, require_shares
+from models.bounds import require_at_least, require_divisor, require_parts, require_shares
 from models.dataset import Dataset
 from models.inputs import ITEM_CONTENT, item_arrays
 from models.layers import PositionEmbedding
@@ -75,6 +77,7 @@ class NextItemConfig:
     loss: Loss
     num_candidates: int
     calibration: float
+    popularity_discount: float
     learning_rate: float
     weight_decay: float
     batch_size: int
@@ -86,8 +89,7 @@ class NextItemConfig:
         if self.max_length < 2:
             raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
         require_shares(self, "dropout")
-        if not 0 <= self.calibration <= 1:
-            raise ValueError(f"`calibration` must lie in [0, 1]. Received: {self.calibration}")
+        require_parts(self, "calibration", "popularity_discount")
         require_divisor(self)
 
 
@@ -138,6 +140,7 @@ class NextItemModel(ABC, Generic[C]):
             batch_size=config.batch_size,
             loss=config.loss,
             num_candidates=config.num_candidates,
+            popularity_discount=config.popularity_discount,
             item_dropout=self.item_dropout,
         )
         if not batches.num_examples:

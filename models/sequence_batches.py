@@ -69,9 +69,14 @@ class NextItemBatches:
         batch_size: int,
         loss: str,
         num_candidates: int,
+        popularity_discount: float,
         item_dropout: float,
     ) -> None:
-        """Args: `reads` is what of an item's content is told; see `models.inputs.item_content`."""
+        """Args:
+        reads: what of an item's content is told; see `models.inputs.item_content`.
+        popularity_discount: power of an item's share of all events by which the softmax expects it beforehand, so
+            that the vectors need not tell it: 0 leaves it to them, 1 takes all of it out.
+        """
         self.dataset, self.reads, self.max_length, self.batch_size = dataset, reads, max_length, batch_size
         self.loss, self.num_candidates, self.item_dropout = loss, num_candidates, item_dropout
         self.rng = np.random.default_rng(dataset.seed)
@@ -83,6 +88,8 @@ class NextItemBatches:
         self._keep_those_with_targets()
         counts = np.bincount(events.item_index[self.is_wanted], minlength=dataset.num_items)
         self.frequency = counts / max(1, counts.sum())
+        # As if everything had been met once more.
+        self.discount = (popularity_discount * np.log(counts + 1)).astype(np.float32)
 
     def __len__(self) -> int:
         return -(-len(self.starts) // self.batch_size)
@@ -115,6 +122,7 @@ class NextItemBatches:
         targets = self.dataset.events.item_index[events.ravel()[places]]
 
         candidates, log_inclusion = self._candidates(targets)
+        log_inclusion = log_inclusion - self.discount[candidates]
         others = np.setdiff1d(read["items"], candidates)
         listed = np.concatenate([candidates, _padded(others)])
         column = np.zeros(self.dataset.num_items, dtype=np.int32)
