@@ -145,6 +145,8 @@ class Shop:
         image_size: height and width of the pictures that models see, in pixels.
         num_candidates: items per user that each retrieval model proposes.
         models: which models run, by the names in models/configs.
+        warm_start: deep models are fitted from nothing on Sundays, the calendar anchors; on other days they go on from
+            the weights of their Sunday, which are fitted first where they are not there.
         primary_metric: what the gate compares, at `top_k`.
         seed: of everything random.
     """
@@ -174,6 +176,7 @@ class Shop:
     image_size: int = 64
     num_candidates: int = 100
     models: tuple[str, ...] = ("all_time_popularity", "recent_demand", "item_item", "two_tower", "deep_cf")
+    warm_start: bool = False
     primary_metric: str = "ndcg"
     seed: int = 20240101
     folder: str = field(default=".", metadata={"not_in_file": True})

@@ -38,9 +38,12 @@ _ENTRY = ("field", "value", "index")
 
 
 def build_vocabularies(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`; needs `items` and `users` of that day, and an anchor's tokenizer."""
+    """Builds the partition of `past.until`; needs `items` and `users` of that day, and an anchor's tokenizer.
+
+    Noted with the version: the anchor that it grew from.
+    """
     build = _fitted if past.until == past.anchor else _continued
-    return build_of_past(night, past, VOCABULARIES, lambda: with_hash(build(spark, night, past)))
+    return build_of_past(night, past, VOCABULARIES, lambda: with_hash(build(spark, night, past)), anchor=past.anchor)
 
 
 def _fitted(spark: SparkSession, night: Night, past: Past) -> DataFrame:

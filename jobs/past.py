@@ -70,9 +70,9 @@ class Past:
         return read_versions(spark, table, [version for ds, version in days if after is None or ds > after])
 
 
-def build_of_past(night: Night, past: Past, table: Table, rows: Callable[[], DataFrame]) -> Version:
-    """Builds the partition of `past.until`, unless it is there as it would come out."""
-    return put_partition(night, table, past.until, _fingerprint(night, past, table), rows)
+def build_of_past(night: Night, past: Past, table: Table, rows: Callable[[], DataFrame], **facts: Any) -> Version:
+    """Builds the partition of `past.until`, unless it is there as it would come out; `facts` are noted with it."""
+    return put_partition(night, table, past.until, _fingerprint(night, past, table), rows, **facts)
 
 
 def base_day(night: Night, past: Past, table: Table) -> str | None:

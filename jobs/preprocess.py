@@ -50,7 +50,11 @@ def preprocess(spark: SparkSession, night: Night, as_of: str) -> None:
     logger.info(
         "preprocess: as_of=%s anchor=%s days=%d from=%s to=%s", as_of, past.anchor, len(days), days[0], days[-1]
     )
-    build_anchor(spark, night, past.at(past.anchor))
+    anchor = past.at(past.anchor)
+    build_anchor(spark, night, anchor)
+    if night.shop.warm_start:
+        # What the models that go on from the anchor were fitted on.
+        build_day(spark, night, anchor)
     build_day(spark, night, past)
 
 

@@ -32,6 +32,7 @@ from models.pair_features import PAIR_DIM, PairFeatures
 from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
 from models.snapshot import Snapshot, training_windows
 from models.training import Precision, prepare_training, watched
+from models.warm_start import take_over
 
 LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error": keras.losses.MeanSquaredError}
 
@@ -51,6 +52,7 @@ class DeepCfConfig:
     batch_size: int
     epochs: int
     patience: int
+    warm_epochs: int
     precision: Precision
     sampling: SamplingConfig
     neighbours: ItemItemConfig
@@ -62,6 +64,7 @@ class DeepCfConfig:
             raise ValueError("`hidden_units` must name at least one layer")
         require_shares(self, "dropout")
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience")
+        require_at_least(1, self, "warm_epochs")
 
 
 class DeepCf:
@@ -77,6 +80,17 @@ class DeepCf:
         self._asked: tuple[Dataset, PairFeatures] | None = None
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
+        windows = self._windows(dataset)
+        curves, epochs = self._search_epochs(dataset, windows)
+        curves["loss"] = self._train(dataset, windows, epochs)["loss"]
+        return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        windows, network = self._windows(dataset), fitted(self.name, before.network)
+        curves = self._train(dataset, windows, self.config.warm_epochs, before=network)
+        return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
+
+    def _windows(self, dataset: Dataset) -> list[WindowRows]:
         config = self.config
         windows = [
             WindowRows(dataset, window, config.sampling, config.neighbours)
@@ -87,26 +101,32 @@ class DeepCf:
                 f"{self.name} as of {dataset.as_of}: no user wanted a known item in the last windows of "
                 f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
             )
-        curves, epochs = self._search_epochs(dataset, windows)
-        curves["loss"] = self._train(dataset, windows, epochs, held_out=None)["loss"]
-        return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
+        return windows
 
     def _search_epochs(self, dataset: Dataset, windows: list[WindowRows]) -> tuple[dict[str, list[float]], int]:
         """How many epochs serve a window that was not trained on; half of `epochs` when there is no such window."""
         held_out, earlier = windows[0], windows[1:]
         if not len(held_out.users) or not any(len(window.users) for window in earlier):
             return {}, max(1, self.config.epochs // 2)
-        history = self._train(dataset, earlier, self.config.epochs, held_out)
+        history = self._train(dataset, earlier, self.config.epochs, held_out=held_out)
         curves = {"earlier_windows_loss": history["loss"], "held_out_window_loss": history["val_loss"]}
         return curves, int(np.argmin(history["val_loss"])) + 1
 
     def _train(
-        self, dataset: Dataset, windows: list[WindowRows], epochs: int, held_out: WindowRows | None
+        self,
+        dataset: Dataset,
+        windows: list[WindowRows],
+        epochs: int,
+        *,
+        held_out: WindowRows | None = None,
+        before: keras.Model | None = None,
     ) -> dict[str, list[float]]:
-        """Trains a new network. Returns the curves."""
+        """Trains a new network, which may go on from the weights of another. Returns the curves."""
         config = self.config
         prepare_training(dataset.seed, config.precision)
         self.network = build_network(dataset.sizes, config)
+        if before is not None:
+            take_over(self.name, {"network": self.network}, {"network": before})
         training = _corrected_for_drawing(self.network)
         training.compile(
             optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=False

@@ -12,6 +12,7 @@ What differs: edges between items and node features join the graph; all that a u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -30,8 +31,9 @@ from models.inputs import ITEM_CONTENT, item_content, user_content
 from models.item_tower import build_item_tower
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import as_numpy, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
-from models.training import Precision, prepare_training
+from models.training import Precision, prepare_training, warm
 from models.user_tower import build_user_tower
+from models.warm_start import take_over
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,12 @@ class GraphConfig:
     weight_decay: float
     batch_size: int
     epochs: int
+    warm_epochs: int
     precision: Precision
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
+        require_at_least(1, self, "warm_epochs")
         require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight")
         require_shares(self, "node_dropout", "attention_dropout")
         require_divisor(self)
@@ -73,7 +77,12 @@ class Graph:
         self.networks: dict[str, keras.Model] = {}
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
-        config = self.config
+        return self._fit(dataset, self.config, {})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        return self._fit(dataset, warm(self.config), before.networks)
+
+    def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         prepare_training(dataset.seed, config.precision)
         batches = UserBatches(dataset, config.batch_size, config.num_candidates)
         if not batches.num_examples:
@@ -82,6 +91,8 @@ class Graph:
                 f"learn from. Leave it out of `models`."
             )
         self.networks = build_networks(dataset.sizes, config)
+        if before:
+            take_over(self.name, self.networks, before)
         network = GraphNetwork(self.networks, dataset, config)
         return fit_softmax(self.name, network, batches, config)
 

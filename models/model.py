@@ -79,6 +79,20 @@ class Model(Protocol):
     def load(cls, path: Path) -> Self: ...
 
 
+class WarmModel(Model, Protocol):
+    """A model that can go on from earlier weights: every deep one."""
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        """Like `fit`, from the weights of `before`, for `warm_epochs`.
+
+        Args:
+            before: of the same config, fitted as of the dataset's anchor: the vocabularies may only have grown since.
+
+        Raises:
+            NightError: it is of another config, or knows more than the dataset.
+        """
+
+
 def recommend(
     model: Model, dataset: Dataset, user_indices: np.ndarray, k: int, exclude_seen: bool
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ asked for on equal terms.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
@@ -49,7 +50,8 @@ from models.networks import (
 )
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
-from models.training import Precision, prepare_training, watched
+from models.training import Precision, prepare_training, warm, watched
+from models.warm_start import take_over
 
 Encoder = Literal["transformer", "gru", "lstm"]
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
@@ -82,10 +84,12 @@ class NextItemConfig:
     weight_decay: float
     batch_size: int
     epochs: int
+    warm_epochs: int
     precision: Precision
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs")
+        require_at_least(1, self, "warm_epochs")
         if self.max_length < 2:
             raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
         require_shares(self, "dropout")
@@ -131,7 +135,18 @@ class NextItemModel(ABC, Generic[C]):
         """
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
-        config = self.config
+        return self._fit(dataset, self.config, {})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        return self._fit(dataset, warm(self.config), before._networks())
+
+    def _networks(self) -> dict[str, keras.Model]:
+        return {
+            "item_tower": fitted(self.name, self.item_tower),
+            "encoder": fitted(self.name, self.encoder),
+        }
+
+    def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
         prepare_training(dataset.seed, config.precision)
         batches = NextItemBatches(
             dataset,
@@ -150,6 +165,8 @@ class NextItemModel(ABC, Generic[C]):
             )
         self.item_tower = self.build_item_tower(dataset.sizes)
         self.encoder = build_encoder(dataset.sizes, config)
+        if before:
+            take_over(self.name, self._networks(), before)
         network = NextItem(self.item_tower, self.encoder)
         compile_network(network, _loss(config, len(batches.known_items)), config, len(batches))
         losses = []

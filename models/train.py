@@ -15,18 +15,19 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
-from expectations.tables import FITTED_MODELS, NightError
+from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
 from models import tracking
 from models.arrow_rows import arrow_rows
 from models.dataset import Dataset, dataset_versions, load_dataset
-from models.model import Model, TrainingHistory
-from models.registry import MODELS, build_model, config_values, require_known
+from models.model import Model, TrainingHistory, WarmModel
+from models.registry import MODELS, build_model, config_values, model_class, require_known
 from models.training import TrainingFailed
 from models.vector_rows import retrieval_rows
-from models.weights import put_folder, weights_path
+from models.weights import fetched_folder, put_folder, weights_path
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +45,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
-    """Fits those of the models that are not yet fitted from just these inputs."""
-    inputs = dataset_versions(night.lake, as_of)
-    fingerprints = {name: fit_fingerprint(night, as_of, name, inputs) for name in names}
+    """Fits those of the models that are not yet fitted from just these inputs.
+
+    With `warm_start`, deep models are first fitted as of their anchor, unless they are.
+    """
+    inputs, anchor = dataset_versions(night.lake, as_of), anchor_to_go_on_from(night, as_of)
+    going_on = [name for name in names if MODELS[name].kind == "deep"] if anchor else []
+    if anchor and going_on:
+        train_models(night, anchor, going_on)
+    fits = {name: _fit_inputs(night, name, inputs, anchor if name in going_on else None) for name in names}
+    fingerprints = {name: fit_fingerprint(night, as_of, name, fits[name]) for name in names}
     stale = [name for name in names if not _is_current(night, as_of, name, fingerprints[name])]
     for name in names:
         if name not in stale:
@@ -55,7 +63,18 @@ def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
         return
     dataset = load_dataset(night.lake, night.shop, as_of)
     for name in stale:
-        train_model(night, dataset, name, fingerprints[name], inputs)
+        before = anchor if name in going_on else None
+        train_model(night, dataset, name, fingerprints[name], fits[name], before)
+
+
+def anchor_to_go_on_from(night: Night, as_of: str) -> str | None:
+    """The anchor of `as_of`, where the shop's models go on from their anchors and `as_of` is none itself."""
+    anchor: str = night.lake.require(VOCABULARIES, as_of).facts.get("anchor", as_of)
+    return anchor if night.shop.warm_start and anchor != as_of else None
+
+
+def _fit_inputs(night: Night, name: str, inputs: Sequence[Version], before: str | None) -> list[Version]:
+    return [*inputs, *([night.lake.require(FITTED_MODELS, before, name)] if before else [])]
 
 
 def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Version]) -> str:
@@ -65,12 +84,18 @@ def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Versio
     return fingerprint_of(FITTED_MODELS.name, as_of, name, night.code, [v.fingerprint for v in inputs], settings)
 
 
-def train_model(night: Night, dataset: Dataset, name: str, fingerprint: str, inputs: Sequence[Version]) -> Version:
-    """Fits one model and writes all that it leaves behind."""
+def train_model(
+    night: Night, dataset: Dataset, name: str, fingerprint: str, inputs: Sequence[Version], before: str | None = None
+) -> Version:
+    """Fits one model and writes all that it leaves behind.
+
+    Args:
+        before: the day whose fit it goes on from; None: it starts from nothing.
+    """
     model, path = build_model(name), weights_path(night.lake, name, dataset.as_of, fingerprint)
     started = time.monotonic()
     try:
-        history = model.fit(dataset)
+        history = model.fit(dataset) if before is None else refit(night, model, dataset, before)
     except TrainingFailed as failure:
         raise NightError(f"{failure}{kept_weights(model, failure, path)}") from failure
     seconds = round(time.monotonic() - started, 2)
@@ -95,6 +120,14 @@ def train_model(night: Night, dataset: Dataset, name: str, fingerprint: str, inp
     version = write_fitted_model(night, fit, fingerprint, path, run_id)
     logger.info("fitted: model=%s as_of=%s seconds=%.1f %s", name, dataset.as_of, seconds, summary(model, history))
     return version
+
+
+def refit(night: Night, model: Model, dataset: Dataset, before: str) -> TrainingHistory:
+    """Goes on from the weights of the fit of another day."""
+    row = night.lake.read(FITTED_MODELS, before, model.name).to_pylist()[0]
+    logger.info("going on: model=%s as_of=%s from=%s", model.name, dataset.as_of, row["version"])
+    with fetched_folder(row["weights_path"]) as folder:
+        return cast(WarmModel, model).refit(dataset, cast(WarmModel, model_class(model.name).load(folder)))
 
 
 def kept_weights(model: Model, failure: TrainingFailed, path: str) -> str:

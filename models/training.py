@@ -11,7 +11,8 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, Protocol, TypeVar
 
 import keras
 import numpy as np
@@ -23,6 +24,14 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 faster. A CPU gains nothing by it."""
 
 logger = logging.getLogger(__name__)
+
+
+class _Warm(Protocol):
+    @property
+    def warm_epochs(self) -> int: ...
+
+
+C = TypeVar("C", bound=_Warm)
 
 
 class TrainingFailed(NightError):
@@ -97,6 +106,11 @@ class Watch(keras.callbacks.Callback):
         if self.good_epochs:
             self.network.set_weights(self.good_weights)
         return TrainingFailed(message, self.good_epochs)
+
+
+def warm(config: C) -> C:
+    """The config of a fit that goes on from an earlier one: `warm_epochs` in place of `epochs`."""
+    return replace(config, epochs=config.warm_epochs)  # type: ignore[type-var]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ of a user or an item also reaches the vector past the hidden layer, which tells 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -30,7 +31,8 @@ from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
 from models.retrieval_examples import WindowBatches
 from models.snapshot import Snapshot
-from models.training import Precision, prepare_training
+from models.training import Precision, prepare_training, warm
+from models.warm_start import take_over
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,12 @@ class TwoTowerConfig:
     weight_decay: float
     batch_size: int
     epochs: int
+    warm_epochs: int
     precision: Precision
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
+        require_at_least(1, self, "warm_epochs")
         require_shares(self, "dropout")
 
 
@@ -68,7 +72,18 @@ class TwoTower:
         self.item_tower: keras.Model | None = None
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
-        config = self.config
+        return self._fit(dataset, self.config, {})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        return self._fit(dataset, warm(self.config), before._networks())
+
+    def _networks(self) -> dict[str, keras.Model]:
+        return {
+            "user_tower": fitted(self.name, self.user_tower),
+            "item_tower": fitted(self.name, self.item_tower),
+        }
+
+    def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         prepare_training(dataset.seed, config.precision)
         batches = WindowBatches(
             dataset, config.max_windows, config.batch_size, config.num_candidates, config.max_length
@@ -79,6 +94,8 @@ class TwoTower:
                 f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
             )
         self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
+        if before:
+            take_over(self.name, self._networks(), before)
         network = SharedSoftmax(self.user_tower, self.item_tower)
         return fit_softmax(self.name, network, batches, config)
 

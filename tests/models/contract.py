@@ -73,6 +73,20 @@ class ModelContract:
         again.fit(dataset)
         assert np.array_equal(again.scores(dataset, np.array(USERS)), fitted.scores(dataset, np.array(USERS)))
 
+    def test_a_deep_model_goes_on_from_weights_whose_vocabularies_have_grown(
+        self, fitted: Model, dataset: Dataset
+    ) -> None:
+        if MODELS[self.name].kind != "deep":
+            pytest.skip(f"{self.name} has nothing to go on from")
+        later = with_one_more_user_and_item(dataset)
+        model, again = self.new_model(), self.new_model()
+        for going_on in (model, again):
+            going_on.refit(later, fitted)  # type: ignore[attr-defined]
+        users = np.array(USERS)
+        assert model.scores(later, users).shape == (len(USERS), dataset.num_items + 1)
+        assert np.array_equal(model.scores(later, users), again.scores(later, users))
+        self.test_the_two_communities_are_learnt(model, later)
+
     def test_seen_items_are_left_out_where_asked(self, fitted: Model, dataset: Dataset) -> None:
         items, _ = recommend(fitted, dataset, np.array(USERS), k=5, exclude_seen=True)
         for user, row in zip(USERS, items, strict=True):
@@ -123,6 +137,22 @@ class ModelContract:
         is_own = (users[:, None] % 2) == (np.array(ITEMS)[None, :] % 2)
         top = np.argsort(-scores, axis=1, kind="stable")[:, :5]
         assert np.take_along_axis(is_own, top, axis=1).mean() > 0.9
+
+
+def with_one_more_user_and_item(dataset: Dataset) -> Dataset:
+    """Somebody came who met nothing yet, and something to buy that is like the last item."""
+    events = dataset.events
+    return replace(
+        dataset,
+        sizes={**dataset.sizes, "user_id": dataset.num_users + 1, "item_id": dataset.num_items + 1},
+        events=replace(events, offsets=np.append(events.offsets, events.offsets[-1])),
+        user_features=_last_row_twice(dataset.user_features),
+        item_features=_last_row_twice(dataset.item_features),
+    )
+
+
+def _last_row_twice(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([values, values[-1:]]) for name, values in features.items()}
 
 
 def _padded(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

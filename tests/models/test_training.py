@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import keras
@@ -13,14 +14,21 @@ from keras import ops
 from expectations.lake import Lake
 from expectations.program import Night
 from expectations.shop import Shop
-from expectations.tables import FITTED_MODELS, NightError
+from expectations.tables import FITTED_MODELS, USER_VECTORS, VOCABULARIES, NightError
 from models import train
 from models.model import Model
 from models.registry import build_model, model_class
 from models.training import TrainingFailed, is_out_of_memory, prepare_training, watched
-from tests.models.communities import DAY, community_events, write_world
+from models.warm_start import grown, take_over
+from tests.models.communities import DAY, community_events, vocabulary_rows, write_world
 
 EPOCHS = 4
+
+
+@pytest.fixture(autouse=True)
+def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These nights have no MLflow server: nothing listens on that port."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
 
 def small_network() -> keras.Model:
@@ -92,3 +100,63 @@ def test_a_fit_that_fails_puts_nothing_in_force_and_keeps_its_last_good_weights(
     kept = Path(str(e.value).rpartition(" are in ")[2].rstrip("."))
     assert kept.is_relative_to(Path(Lake(night.lake.root).root) / "weights")
     assert model_class("two_tower").load(kept).name == "two_tower"
+
+
+def test_known_rows_stay_and_new_ones_begin_as_the_unknown_value() -> None:
+    rows = np.arange(8, dtype=np.float32).reshape(4, 2)
+    np.testing.assert_array_equal(grown("graph", "own", rows, (6, 2)), rows[[0, 1, 2, 3, 1, 1]])
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (4, 3), (6, 3)])
+def test_weights_of_another_config_or_of_a_later_day_are_refused(shape: tuple[int, int]) -> None:
+    with pytest.raises(NightError, match=r"graph: weights go on from .* own: shape \(4, 2\), expected"):
+        grown("graph", "own", np.zeros((4, 2), dtype=np.float32), shape)
+
+
+def test_a_network_of_other_layers_is_refused() -> None:
+    deeper = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1), keras.layers.Dense(1)])
+    with pytest.raises(NightError, match="Received for tower: 2 arrays, expected 4"):
+        take_over("graph", {"tower": deeper}, {"tower": small_network()})
+
+
+def night_of(root: str, shop: Shop, ds: str) -> Night:
+    now = datetime(2024, 3, 13, 2, tzinfo=timezone.utc)
+    return Night(Lake(root), "unused", shop, ds, run_id="test", code="test-code", now=now)
+
+
+class TestWarmStart:
+    """DAY is a Sunday; the models are asked for two days later."""
+
+    LATER = "2024-03-12"
+
+    def night_at(self, root: str, shop: Shop) -> Night:
+        lake, events = Lake(root), community_events()
+        for day in (DAY, self.LATER):
+            write_world(lake, events, day)
+            lake.write(VOCABULARIES, day, vocabulary_rows(day), f"vocabularies {day}", anchor=DAY)
+        return night_of(root, replace(shop, warm_start=True), self.LATER)
+
+    def test_deep_models_go_on_from_their_sunday_whether_it_was_fitted_before_or_not(
+        self, tmp_path: Path, world_shop: Shop, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        vectors = []
+        for folder, first_days in (("alone", []), ("after", [DAY])):
+            night = self.night_at(str(tmp_path / folder), world_shop)
+            for day in first_days:
+                train.train_models(night, day, ["two_tower"])
+            with caplog.at_level("INFO"):
+                train.train_models(night, self.LATER, ["two_tower", "item_item"])
+            assert night.lake.models(FITTED_MODELS, DAY) == ["two_tower"], "a baseline learns everything anew"
+            vectors.append(night.lake.read(USER_VECTORS, self.LATER, "two_tower"))
+        assert vectors[0].equals(vectors[1])
+        going_on = [r.getMessage() for r in caplog.records if r.getMessage().startswith("going on:")]
+        assert len(going_on) == 2
+        assert f"model=two_tower as_of={self.LATER} from=two_tower-{DAY}-" in going_on[0]
+
+    def test_another_fit_of_the_sunday_is_another_fit(self, tmp_path: Path, world_shop: Shop) -> None:
+        night = self.night_at(str(tmp_path), world_shop)
+        train.train_models(night, self.LATER, ["two_tower"])
+        before = night.lake.require(FITTED_MODELS, self.LATER, "two_tower").fingerprint
+        night.lake.write(VOCABULARIES, DAY, vocabulary_rows(DAY), "another", anchor=DAY)
+        train.train_models(night, self.LATER, ["two_tower"])
+        assert night.lake.require(FITTED_MODELS, self.LATER, "two_tower").fingerprint != before
