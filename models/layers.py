@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
+
+from expectations.tables import FIRST_VALUE_INDEX
 
 
 @keras.saving.register_keras_serializable("nightjar")
@@ -103,3 +106,65 @@ class PositionEmbedding(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_length": self.max_length}
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class TitleVector(keras.layers.Layer):
+    """The direction of the sum of a title's pieces, each as long as it is rare: two titles are as near as they are alike.
+
+    It starts as a random projection of TF-IDF, which keeps cosines, and is learnt from there. Padding (0) and the unknown
+    piece (1) count nothing; a text of nothing else gives zeros. Shapes (batch, length) and (batch, output_dim).
+
+    Args:
+        rarity: what each piece counts at first, such as its inverse document frequency. Shape (input_dim,). None where
+            the weights are about to be loaded.
+    """
+
+    def __init__(self, input_dim: int, output_dim: int, rarity: np.ndarray | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.input_dim, self.output_dim, self.rarity = input_dim, output_dim, rarity
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        normal = keras.initializers.RandomNormal(stddev=self.output_dim**-0.5)
+        self.pieces = self.add_weight(shape=(self.input_dim, self.output_dim), initializer=normal, name="pieces")
+        self.worth = self.add_weight(shape=(self.input_dim, 1), initializer=self._rarity, name="worth")
+
+    def _rarity(self, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        values = np.ones(shape) if self.rarity is None else np.reshape(self.rarity, shape)
+        return ops.convert_to_tensor(values, dtype=dtype)
+
+    def call(self, indices: Any) -> Any:
+        is_piece = ops.cast(indices >= FIRST_VALUE_INDEX, self.compute_dtype)[..., None]  # (batch, length, 1)
+        worth = ops.take(self.worth, indices, axis=0) * is_piece
+        total = ops.sum(ops.take(self.pieces, indices, axis=0) * worth, axis=1)
+        return total / ops.sqrt(ops.sum(total * total, axis=-1, keepdims=True) + 1e-6)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (input_shape[0], self.output_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "input_dim": self.input_dim, "output_dim": self.output_dim}
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class RecentSum(keras.layers.Layer):
+    """At each place, the sum of what stood there and before it; each step back counts less by a factor that is learnt.
+
+    Shape (batch, length, dim).
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        # Near 0.8 a step, and loud enough for a softmax to hear it, before anything is learnt.
+        self.keeps = self.add_weight(shape=(), initializer=keras.initializers.Constant(1.4), name="keeps")
+        self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(3.0), name="scale")
+
+    def call(self, sequence: Any) -> Any:
+        places = ops.cast(ops.arange(ops.shape(sequence)[1]), "float32")
+        steps_back = places[:, None] - places[None, :]  # (length, length)
+        log_factor = ops.log_sigmoid(ops.cast(self.keeps, "float32"))
+        counts = ops.where(steps_back >= 0, ops.exp(log_factor * ops.maximum(steps_back, 0.0)), 0.0)
+        counts = ops.cast(counts, self.compute_dtype)
+        return self.scale * ops.einsum("tk,bkd->btd", counts, sequence)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape

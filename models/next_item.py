@@ -4,6 +4,9 @@ An item tower makes each item's vector, the same for what is read and for what i
 vectors of what a user met, in order, and at every place says what follows. A family brings the item tower: see
 `models.sequence` (an item's own embedding and its features) and `models.content` (what the catalogue says alone).
 
+Beside all that goes a plain memory: the titles of what was met last, as they are, say how much a candidate's title is
+alike. A network learns slowly that things which are called nearly the same are wanted by the same people.
+
 Every place of a sequence predicts the event after it, from the events up to it alone. A sequence begins with a start of
 its own, from which somebody without a history gets an answer. Padding stands at the end, where no place before it
 looks.
@@ -31,11 +34,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from expectations.tables import NightError
+from expectations.tables import FIRST_VALUE_INDEX, NightError
 from models.bounds import require_at_least, require_divisor, require_parts, require_shares
 from models.dataset import Dataset
-from models.inputs import ITEM_CONTENT, item_arrays
-from models.layers import PositionEmbedding
+from models.inputs import ITEM_CONTENT, item_arrays, item_inputs
+from models.layers import PositionEmbedding, RecentSum, TitleVector
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import (
@@ -72,6 +75,7 @@ class NextItemConfig:
     encoder: Encoder
     embedding_dim: int
     feature_dim: int
+    title_dim: int
     num_blocks: int
     num_heads: int
     max_length: int
@@ -92,6 +96,7 @@ class NextItemConfig:
         require_at_least(1, self, "warm_epochs")
         if self.max_length < 2:
             raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
+        require_at_least(0, self, "title_dim")
         require_shares(self, "dropout")
         require_parts(self, "calibration", "popularity_discount")
         require_divisor(self)
@@ -163,8 +168,8 @@ class NextItemModel(ABC, Generic[C]):
                 f"{self.name} as of {dataset.as_of}: no history holds an event that the shop wants, so that there is "
                 f"nothing to learn from. Leave it out of `models`."
             )
-        self.item_tower = self.build_item_tower(dataset.sizes)
-        self.encoder = build_encoder(dataset.sizes, config)
+        self.item_tower, title_dim = self._tower_with_titles(dataset)
+        self.encoder = build_encoder(dataset.sizes, config, title_dim)
         if before:
             take_over(self.name, self._networks(), before)
         network = NextItem(self.item_tower, self.encoder)
@@ -176,6 +181,17 @@ class NextItemModel(ABC, Generic[C]):
                 losses.append(_trained_epoch(network, batches))
                 watch.on_epoch_end(epoch, {"loss": losses[-1]})
         return training_history(losses, watch, batches)
+
+    def _tower_with_titles(self, dataset: Dataset) -> tuple[keras.Model, int]:
+        """The item tower, and how long the title's part of its vectors is: 0 where nothing has a title."""
+        tower, num_pieces = self.build_item_tower(dataset.sizes), dataset.sizes.get("token", 0)
+        dim = self.config.title_dim if "tokens" in self.reads and num_pieces > FIRST_VALUE_INDEX else 0
+        if not dim:
+            return tower, 0
+        inputs = {x.name: x for x in tower.inputs}
+        inputs.setdefault("tokens", item_inputs()["tokens"])
+        title = TitleVector(num_pieces, dim, title_rarity(dataset, num_pieces))(inputs["tokens"])
+        return keras.Model(inputs, keras.layers.Concatenate()([tower.output, title]), name="item_tower"), dim
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         items = self._item_vectors(dataset)
@@ -228,22 +244,37 @@ class NextItem(keras.Model):
         return shared_logits(asked, candidates, inputs["log_inclusion"])
 
 
-def build_encoder(sizes: dict[str, int], config: NextItemConfig) -> keras.Model:
-    """From the vectors of the items that a user met, with event types and time gaps, to what follows each of them."""
+def title_rarity(dataset: Dataset, num_pieces: int) -> np.ndarray:
+    """The inverse document frequency of each piece in the titles of the catalogue. Shape (num_pieces,)."""
+    tokens = np.sort(dataset.item_features["token_indices"], axis=1)
+    is_first = np.diff(tokens, axis=1, prepend=-1) > 0
+    num_titles = np.bincount(tokens[is_first], minlength=num_pieces)
+    return np.log((1 + len(tokens)) / (1 + num_titles)).astype(np.float32)
+
+
+def build_encoder(sizes: dict[str, int], config: NextItemConfig, title_dim: int) -> keras.Model:
+    """From the vectors of the items that a user met, with event types and time gaps, to what follows each of them.
+
+    The title's part of the vectors, the last `title_dim`, goes past the encoder.
+    """
     dim = config.embedding_dim
     inputs = {
-        "history": keras.Input((None, dim), name="history"),
+        "history": keras.Input((None, dim + title_dim), name="history"),
         "event_types": keras.Input((None,), dtype="int32", name="event_types"),
         "gaps": keras.Input((None,), dtype="int32", name="gaps"),
     }
     initial = keras.initializers.RandomNormal(stddev=0.02)
-    read = inputs["history"] + keras.layers.Embedding(sizes.get("event_type", 2), dim, initial)(inputs["event_types"])
+    history = inputs["history"][:, :, :dim] if title_dim else inputs["history"]
+    read = history + keras.layers.Embedding(sizes.get("event_type", 2), dim, initial)(inputs["event_types"])
     read = read + keras.layers.Embedding(NUM_GAP_BUCKETS, dim, initial)(inputs["gaps"])
     hidden = PositionEmbedding(config.max_length)(read)
     hidden = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(hidden))
     for _ in range(config.num_blocks):
         hidden = _transformer_block(hidden, config) if config.encoder == "transformer" else _cell(hidden, config)
-    return keras.Model(inputs, keras.layers.LayerNormalization(epsilon=1e-6)(hidden), name="encoder")
+    says = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
+    if title_dim:
+        says = keras.layers.Concatenate()([says, RecentSum()(inputs["history"][:, :, dim:])])
+    return keras.Model(inputs, says, name="encoder")
 
 
 def _transformer_block(hidden: Any, config: NextItemConfig) -> Any:
