@@ -47,6 +47,7 @@ class GraphConfig:
     num_heads: int
     edge_exponent: float
     item_item_weight: float
+    breadth_exponent: float
     num_candidates: int
     node_dropout: float
     attention_dropout: float
@@ -60,7 +61,7 @@ class GraphConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
         require_at_least(1, self, "warm_epochs")
-        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight")
+        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "breadth_exponent")
         require_shares(self, "node_dropout", "attention_dropout")
         require_divisor(self)
 
@@ -84,7 +85,7 @@ class Graph:
 
     def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         prepare_training(dataset.seed, config.precision)
-        batches = UserBatches(dataset, config.batch_size, config.num_candidates)
+        batches = UserBatches(dataset, config.batch_size, config.num_candidates, config.breadth_exponent)
         if not batches.num_examples:
             raise NightError(
                 f"{self.name} as of {dataset.as_of}: nobody did what the shop wants, so that there is nothing to "

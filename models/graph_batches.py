@@ -36,19 +36,22 @@ def node_matrix(dataset: Dataset, edge_exponent: float, item_item_weight: float)
 
 
 class UserBatches(keras.utils.PyDataset):
-    """Users, the candidates that they share, and for each user the distribution of what was wanted.
+    """Users, the candidates that they share, for each user the distribution of what was wanted, and the user's weight.
 
     Attributes:
         num_examples: users who wanted something.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, num_candidates: int) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, num_candidates: int, breadth_exponent: float) -> None:
+        """Args: `breadth_exponent` is the power of how many items a user wanted, by which the user counts."""
         super().__init__()
         pairs = dataset.interactions
         is_wanted = pairs.demand > 0
         users, self.items = pairs.user_index[is_wanted], pairs.item_index[is_wanted]
         self.users, starts = np.unique(users, return_index=True)
         self.offsets = np.append(starts, len(users))
+        breadth = np.diff(self.offsets).astype(np.float32) ** breadth_exponent
+        self.weights = breadth / breadth.mean() if len(breadth) else breadth
         self.rng = np.random.default_rng(dataset.seed)
         self.num_examples, self.batch_size = len(self.users), min(batch_size, max(1, len(self.users)))
         self.known_items = np.arange(FIRST_VALUE_INDEX, dataset.num_items)
@@ -60,7 +63,7 @@ class UserBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-self.num_examples // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         chosen = self.order[index]
         wanted = [self.items[self.offsets[n] : self.offsets[n + 1]] for n in chosen]
         candidates = shared_candidates(
@@ -71,7 +74,7 @@ class UserBatches(keras.utils.PyDataset):
             "candidates": candidates.items.astype(np.int32),
             "log_inclusion": candidates.log_inclusion,
         }
-        return inputs, target_shares(wanted, candidates.items, len(self.frequency))
+        return inputs, target_shares(wanted, candidates.items, len(self.frequency)), self.weights[chosen]
 
     def on_epoch_end(self) -> None:
         """Shuffles. The last batch is filled from the first: one shape."""

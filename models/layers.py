@@ -110,10 +110,10 @@ class PositionEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class TitleVector(keras.layers.Layer):
-    """The direction of the sum of a title's pieces, each as long as it is rare: two titles are as near as they are alike.
+    """The direction of the sum of a title's pieces, each as long as it is rare: titles are as near as they are alike.
 
-    It starts as a random projection of TF-IDF, which keeps cosines, and is learnt from there. Padding (0) and the unknown
-    piece (1) count nothing; a text of nothing else gives zeros. Shapes (batch, length) and (batch, output_dim).
+    It starts as a random projection of TF-IDF, which keeps cosines, and is learnt from there. Padding (0) and the
+    unknown piece (1) count nothing; a text of nothing else gives zeros. Shapes (batch, length), (batch, output_dim).
 
     Args:
         rarity: what each piece counts at first, such as its inverse document frequency. Shape (input_dim,). None where

@@ -20,6 +20,7 @@ from tests.models.contract import ModelContract
 SETTINGS: dict[str, Any] = {
     "embedding_dim": 8,
     "feature_dim": 4,
+    "title_dim": 4,
     "text_dim": 8,
     "hidden_dim": 16,
     "num_blocks": 1,

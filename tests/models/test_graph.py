@@ -127,13 +127,16 @@ def test_a_segment_softmax_sums_to_one_and_survives_large_logits() -> None:
 
 
 def test_an_epoch_asks_every_user_about_all_that_was_wanted(dataset: Dataset) -> None:
-    batches = UserBatches(dataset, batch_size=7, num_candidates=100)
-    asked = {}
+    batches = UserBatches(dataset, batch_size=7, num_candidates=100, breadth_exponent=1.0)
+    asked, weights = {}, {}
     for n in range(len(batches)):
-        inputs, target = batches[n]
-        for user, row in zip(inputs["users"], target, strict=True):
+        inputs, target, weight = batches[n]
+        for user, row, of_user in zip(inputs["users"], target, weight, strict=True):
             asked[int(user)] = set(inputs["candidates"][row > 0].tolist())
+            weights[int(user)] = float(of_user)
     assert asked == {user: set(dataset.seen[user].indices.tolist()) for user in USERS}
+    pairs_each = sum(len(items) for items in asked.values()) / len(asked)
+    assert weights == pytest.approx({user: len(items) / pairs_each for user, items in asked.items()})
 
 
 def _with_edges(dataset: Dataset, user: int, items: list[int]) -> Dataset:

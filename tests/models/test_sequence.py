@@ -11,9 +11,10 @@ from keras import ops
 from expectations.tables import NightError
 from models.dataset import Dataset
 from models.inputs import ITEM_CONTENT
+from models.layers import RecentSum, TitleVector
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import Model, Vectors
-from models.next_item import Encoder, Loss, build_encoder
+from models.next_item import Encoder, Loss, build_encoder, title_rarity
 from models.sequence import Sequence, SequenceConfig
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
@@ -23,6 +24,7 @@ from tests.models.contract import ModelContract
 SETTINGS: dict = {
     "embedding_dim": 8,
     "feature_dim": 4,
+    "title_dim": 4,
     "num_blocks": 1,
     "num_heads": 1,
     "max_length": 8,
@@ -79,10 +81,10 @@ class TestSequence(ModelContract):
 @pytest.mark.parametrize("encoder", ["transformer", "gru", "lstm"])
 def test_no_place_looks_at_later_ones_nor_at_padding(encoder: Encoder) -> None:
     config = replace(_config(), encoder=encoder)
-    network = build_encoder({"event_type": 4}, config)
+    network = build_encoder({"event_type": 4}, config, title_dim=3)
     rng = np.random.default_rng(1)
     one: dict[str, np.ndarray] = {
-        "history": rng.normal(size=(2, 6, 8)).astype(np.float32),
+        "history": rng.normal(size=(2, 6, 8 + 3)).astype(np.float32),
         "event_types": rng.integers(2, 4, (2, 6)),
         "gaps": rng.integers(0, 9, (2, 6)),
     }
@@ -94,6 +96,41 @@ def test_no_place_looks_at_later_ones_nor_at_padding(encoder: Encoder) -> None:
     assert not np.allclose(alike[:, 4:], seen[:, 4:])
     shorter = ops.convert_to_numpy(network({name: values[:, :4] for name, values in one.items()}, training=False))
     np.testing.assert_allclose(shorter, seen[:, :4], rtol=1e-5, atol=1e-6)
+
+
+def test_like_titles_are_near_before_anything_is_learnt() -> None:
+    rarity = np.array([9, 9, 3, 3, 3, 0.1], dtype=np.float32)
+    layer = TitleVector(6, 64, rarity)
+    titles = np.array([[2, 3, 5, 0], [3, 2, 0, 0], [4, 5, 0, 0], [1, 0, 0, 0]])
+    vectors = ops.convert_to_numpy(layer(titles))
+    nearness = vectors @ vectors.T
+    assert nearness[0, 1] > 0.9, "the common piece says little, and the order of pieces nothing"
+    assert abs(nearness[0, 2]) < 0.4
+    np.testing.assert_array_equal(vectors[3], 0)
+    np.testing.assert_allclose(np.diag(nearness)[:3], 1.0, rtol=1e-3)
+
+
+def test_a_recent_sum_by_hand() -> None:
+    layer = RecentSum()
+    sequence = np.array([[[1.0, 0.0], [0.0, 2.0], [4.0, 0.0]]], dtype=np.float32)
+    found = ops.convert_to_numpy(layer(sequence))[0]
+    keeps = 1 / (1 + np.exp(-1.4))
+    np.testing.assert_allclose(found, 3 * np.array([[1, 0], [keeps, 2], [keeps**2 + 4, 2 * keeps]]), rtol=1e-5)
+
+
+def test_rare_pieces_of_titles_count_more(dataset: Dataset) -> None:
+    rarity = title_rarity(dataset, dataset.sizes["token"])
+    assert rarity[2] == pytest.approx(rarity[3], rel=0.2)
+    assert rarity[2] > rarity[4] + 0.5, "every title holds the last one"
+
+
+def test_what_is_popular_is_expected_beforehand_where_the_config_says_so(dataset: Dataset) -> None:
+    batches, plain = _batches(dataset, popularity_discount=1.0), _batches(dataset)
+    counts = np.bincount(dataset.events.item_index[dataset.events.is_target], minlength=dataset.num_items)
+    (inputs, *_), (without, *_) = next(batches.epoch()), next(plain.epoch())
+    known = batches.known_items
+    expected = without["log_inclusion"][known] - np.log(1 + counts[known])
+    np.testing.assert_allclose(inputs["log_inclusion"][known], expected, rtol=1e-5)
 
 
 def test_a_sequence_begins_with_its_start_and_ends_in_padding(dataset: Dataset) -> None:
@@ -163,6 +200,7 @@ def _batches(dataset: Dataset, **settings: Any) -> NextItemBatches:
         "batch_size": 8,
         "loss": "softmax",
         "num_candidates": 6,
+        "popularity_discount": 0.0,
         "item_dropout": 0.0,
     }
     return NextItemBatches(dataset, ITEM_CONTENT, **{**few, **settings})
