@@ -72,10 +72,9 @@ class TextEncoder(keras.layers.Layer):
         if self.reads_by == "cnn":
             # No filter answers below 0, so that padding, which says 0, is never the strongest.
             return ops.max(self.filters(words) * is_word, axis=1)
-        worth = (
-            ops.exp(self.worth(self.views(words))) * is_word
-        )  # of each word; tanh keeps it small while the weights are
-        return ops.sum(words * worth, axis=1) / ops.maximum(ops.sum(worth, axis=1), 1e-6)
+        # Padding is worth nothing; the number is one that 16 bits hold.
+        worth = ops.softmax(ops.where(is_word > 0, self.worth(self.views(words)), -1e4), axis=1)
+        return ops.sum(words * worth * is_word, axis=1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0], self.output_dim)

@@ -38,6 +38,7 @@ NAME = "beauty_content"
 READS = {
     "all": ["tokens", "categories", "brand"],
     "text by attention": ["tokens", "categories", "brand"],
+    "text, but no plain memory of titles": ["tokens", "categories", "brand"],
     "without text": ["categories", "brand"],
     "without category": ["tokens", "brand"],
     "without brand": ["tokens", "categories"],
@@ -45,9 +46,12 @@ READS = {
     "category alone": ["categories"],
     "brand alone": ["brand"],
 }
+HOW_TITLES_ARE_READ: dict[str, dict[str, Any]] = {
+    "text by attention": {"text_encoder": "attention"},
+    "text, but no plain memory of titles": {"title_dim": 0},
+}
 VARIANTS: dict[str, dict[str, Any]] = {
-    name: {"reads": reads, "text_encoder": "attention" if name == "text by attention" else "cnn"}
-    for name, reads in READS.items()
+    name: {"reads": reads, **HOW_TITLES_ARE_READ.get(name, {})} for name, reads in READS.items()
 }
 """What each says in place of models/configs/content.toml."""
 
