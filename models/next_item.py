@@ -11,11 +11,10 @@ Every place of a sequence predicts the event after it, from the events up to it 
 its own, from which somebody without a history gets an answer. Padding stands at the end, where no place before it
 looks.
 
-Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (places predict what follows, causal
-attention); Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (the recurrent
-forms); Klenitskiy, Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the
-softmax over all items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
-Negative Sampling", RecSys 2023 (gbce).
+Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (places predict what follows); Klenitskiy,
+Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the softmax over all
+items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
+Sampling", RecSys 2023 (gbce).
 What differs: places count from the start of a sequence, not from its end, which would tell training how much is still
 to come; only events that the shop wants are predicted, while all are read; time gaps and event types are read too;
 the popularity of an item may be left out of what is learnt (`popularity_discount`), so that an item nobody met yet is
@@ -37,8 +36,9 @@ from keras import ops
 from expectations.tables import FIRST_VALUE_INDEX, NightError
 from models.bounds import require_at_least, require_divisor, require_parts, require_shares
 from models.dataset import Dataset
+from models.encoder import Encoder, build_encoder
 from models.inputs import ITEM_CONTENT, item_arrays, item_inputs
-from models.layers import PositionEmbedding, RecentSum, TitleVector
+from models.layers import TitleVector
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import (
@@ -56,11 +56,8 @@ from models.snapshot import Snapshot
 from models.training import Precision, prepare_training, warm, watched
 from models.warm_start import take_over
 
-Encoder = Literal["transformer", "gru", "lstm"]
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
 
-NUM_GAP_BUCKETS = 32
-"""Minutes of a gap up to 2^30, more than a thousand years."""
 USERS_AT_ONCE = 1024
 ITEMS_AT_ONCE = 4096
 
@@ -208,7 +205,7 @@ class NextItemModel(ABC, Generic[C]):
         return np.concatenate([answered(tower, item_arrays(snapshot, block, self.reads)) for block in blocks])
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """What the encoder says at the end of each user's sequence. Shape (len(user_indices), embedding_dim)."""
+        """What the encoder says at the end of each user's sequence. Shape (len(user_indices), as long as an item's)."""
         encoder, snapshot = fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
         vectors = []
         for block in np.array_split(user_indices, max(1, -(-len(user_indices) // USERS_AT_ONCE))):
@@ -250,46 +247,6 @@ def title_rarity(dataset: Dataset, num_pieces: int) -> np.ndarray:
     is_first = np.diff(tokens, axis=1, prepend=-1) > 0
     num_titles = np.bincount(tokens[is_first], minlength=num_pieces)
     return np.log((1 + len(tokens)) / (1 + num_titles)).astype(np.float32)
-
-
-def build_encoder(sizes: dict[str, int], config: NextItemConfig, title_dim: int) -> keras.Model:
-    """From the vectors of the items that a user met, with event types and time gaps, to what follows each of them.
-
-    The title's part of the vectors, the last `title_dim`, goes past the encoder.
-    """
-    dim = config.embedding_dim
-    inputs = {
-        "history": keras.Input((None, dim + title_dim), name="history"),
-        "event_types": keras.Input((None,), dtype="int32", name="event_types"),
-        "gaps": keras.Input((None,), dtype="int32", name="gaps"),
-    }
-    initial = keras.initializers.RandomNormal(stddev=0.02)
-    history = inputs["history"][:, :, :dim] if title_dim else inputs["history"]
-    read = history + keras.layers.Embedding(sizes.get("event_type", 2), dim, initial)(inputs["event_types"])
-    read = read + keras.layers.Embedding(NUM_GAP_BUCKETS, dim, initial)(inputs["gaps"])
-    hidden = PositionEmbedding(config.max_length)(read)
-    hidden = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(hidden))
-    for _ in range(config.num_blocks):
-        hidden = _transformer_block(hidden, config) if config.encoder == "transformer" else _cell(hidden, config)
-    says = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
-    if title_dim:
-        says = keras.layers.Concatenate()([says, RecentSum()(inputs["history"][:, :, dim:])])
-    return keras.Model(inputs, says, name="encoder")
-
-
-def _transformer_block(hidden: Any, config: NextItemConfig) -> Any:
-    dim = config.embedding_dim
-    normal = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
-    attention = keras.layers.MultiHeadAttention(config.num_heads, dim // config.num_heads, dropout=config.dropout)
-    hidden = hidden + keras.layers.Dropout(config.dropout)(attention(normal, normal, use_causal_mask=True))
-    wide = keras.layers.Dense(4 * dim, activation="gelu")(keras.layers.LayerNormalization(epsilon=1e-6)(hidden))
-    return hidden + keras.layers.Dropout(config.dropout)(keras.layers.Dense(dim)(wide))
-
-
-def _cell(hidden: Any, config: NextItemConfig) -> Any:
-    cells = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
-    read = cells[config.encoder](config.embedding_dim, return_sequences=True)(hidden)
-    return hidden + keras.layers.Dropout(config.dropout)(read)
 
 
 def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:

@@ -10,11 +10,12 @@ from keras import ops
 
 from expectations.tables import NightError
 from models.dataset import Dataset
+from models.encoder import Encoder, build_encoder
 from models.inputs import ITEM_CONTENT
 from models.layers import RecentSum, TitleVector
 from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
 from models.model import Model, Vectors
-from models.next_item import Encoder, Loss, build_encoder, title_rarity
+from models.next_item import Loss, title_rarity
 from models.sequence import Sequence, SequenceConfig
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
