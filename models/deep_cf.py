@@ -54,6 +54,7 @@ class DeepCfConfig:
     patience: int
     warm_epochs: int
     precision: Precision
+    data_parallel: bool
     sampling: SamplingConfig
     neighbours: ItemItemConfig
 
@@ -123,7 +124,7 @@ class DeepCf:
     ) -> dict[str, list[float]]:
         """Trains a new network, which may go on from the weights of another. Returns the curves."""
         config = self.config
-        prepare_training(dataset.seed, config.precision)
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
         self.network = build_network(dataset.sizes, config)
         if before is not None:
             take_over(self.name, {"network": self.network}, {"network": before})

@@ -57,6 +57,7 @@ class GraphConfig:
     epochs: int
     warm_epochs: int
     precision: Precision
+    data_parallel: bool
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
@@ -84,7 +85,7 @@ class Graph:
         return self._fit(dataset, warm(self.config), before.networks)
 
     def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        prepare_training(dataset.seed, config.precision)
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
         batches = UserBatches(dataset, config.batch_size, config.num_candidates, config.breadth_exponent)
         if not batches.num_examples:
             raise NightError(

@@ -87,6 +87,7 @@ class NextItemConfig:
     epochs: int
     warm_epochs: int
     precision: Precision
+    data_parallel: bool
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs")
@@ -149,7 +150,7 @@ class NextItemModel(ABC, Generic[C]):
         }
 
     def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        prepare_training(dataset.seed, config.precision)
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
         batches = NextItemBatches(
             dataset,
             self.reads,

@@ -46,7 +46,7 @@ class TrainingFailed(NightError):
         self.good_epochs = good_epochs
 
 
-def prepare_training(seed: int, precision: Precision = "float32") -> None:
+def prepare_training(seed: int, precision: Precision = "float32", data_parallel: bool = False) -> None:
     """Seeds Python, NumPy and the backend, and asks TensorFlow for ops that do not depend on the order of threads.
 
     One seed, one result: on one kind of hardware a fit gives the same weights every time. TensorFlow offers no such
@@ -55,13 +55,45 @@ def prepare_training(seed: int, precision: Precision = "float32") -> None:
 
     Args:
         precision: of the layers that are built from now on.
+        data_parallel: whether all devices share each batch.
+
+    Raises:
+        NightError: devices are to share batches, and the backend cannot.
     """
     keras.utils.set_random_seed(seed % 2**32)
     keras.config.set_dtype_policy(precision)
+    keras.distribution.set_distribution(shared_batches() if data_parallel else None)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+
+
+class SharedBatches(keras.distribution.DataParallel):
+    """Cuts an array of a batch between the devices where it can be cut evenly; the others, each device gets whole.
+
+    Either way a step computes what one device would: the backend sees to what has to travel between them.
+    """
+
+    def get_data_layout(self, data_shape: tuple[int, ...]) -> keras.distribution.TensorLayout:
+        if data_shape[0] % self.device_mesh.devices.size:
+            return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
+        return super().get_data_layout(data_shape)
+
+
+def shared_batches() -> SharedBatches | None:
+    """A distribution over the devices of this machine; None for a single one."""
+    if keras.backend.backend() != "jax":
+        raise NightError(
+            "`data_parallel = true` needs a backend that shares a batch between devices. Received: "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=jax, or data_parallel = false to train on one device."
+        )
+    devices = keras.distribution.list_devices()
+    if len(devices) == 1:
+        logger.info("data_parallel: there is one device: %s", devices[0])
+        return None
+    logger.info("data_parallel: devices=%s", ",".join(devices))
+    return SharedBatches(devices=devices)
 
 
 class Watch(keras.callbacks.Callback):

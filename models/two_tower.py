@@ -52,6 +52,7 @@ class TwoTowerConfig:
     epochs: int
     warm_epochs: int
     precision: Precision
+    data_parallel: bool
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
@@ -84,7 +85,7 @@ class TwoTower:
         }
 
     def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        prepare_training(dataset.seed, config.precision)
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
         batches = WindowBatches(
             dataset, config.max_windows, config.batch_size, config.num_candidates, config.max_length
         )

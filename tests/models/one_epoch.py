@@ -1,9 +1,9 @@
 """Fits every deep model for one epoch on the two communities, under the backend that KERAS_BACKEND names.
 
-A program of its own, since Keras settles on a backend when it is imported. Prints a line of JSON: the backend, and for
-every model a loss and whether all scores are finite.
+A program of its own, since Keras settles on a backend when it is imported. Prints a line of JSON: the backend, how many
+devices shared the batches, and for every model (or those that are named) a loss and whether all scores are finite.
 
-    KERAS_BACKEND=jax python -m tests.models.one_epoch FOLDER float32
+    KERAS_BACKEND=jax python -m tests.models.one_epoch FOLDER '{"precision": "float32"}'
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ from tests.models.communities import DAY, USERS, community_events, write_world
 from tests.models.conftest import communities_shop
 
 
-def main(root: str, precision: str) -> None:
+def main(root: str, changes: str, *names: str) -> None:
     """Writes the world under `root` and fits."""
     lake = Lake(root)
     write_world(lake, community_events())
     dataset = load_dataset(lake, communities_shop(), DAY)
     told: dict[str, object] = {"backend": keras.backend.backend()}
-    for name in (name for name, entry in MODELS.items() if entry.kind == "deep"):
-        model = build_model(name, {"epochs": 1, "precision": precision})
+    for name in names or [name for name, entry in MODELS.items() if entry.kind == "deep"]:
+        model = build_model(name, {"epochs": 1, **json.loads(changes)})
         history = model.fit(dataset)
         finite = bool(np.isfinite(model.scores(dataset, np.array(USERS))).all())
         told[name] = {"loss": history.curves["loss"][-1], "finite": finite}
+    shared = keras.distribution.distribution()
+    told["num_devices"] = 1 if shared is None else shared.device_mesh.devices.size
     print(json.dumps(told))
 
 

@@ -8,32 +8,65 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from expectations.program import REPOSITORY
+from expectations.tables import NightError
 from models.registry import MODELS
+from models.training import prepare_training
+
+DEEP = {name for name, entry in MODELS.items() if entry.kind == "deep"}
 
 
-@pytest.mark.parametrize(
-    ("backend", "precision"),
-    [("tensorflow", "float32"), ("jax", "float32"), ("tensorflow", "mixed_bfloat16")],
-)
-def test_every_deep_model_trains_under_each_backend(backend: str, precision: str, tmp_path: Path) -> None:
+def one_epoch(folder: Path, backend: str, *names: str, **changes: Any) -> dict[str, Any]:
+    """What tests.models.one_epoch tells, with two devices where the backend can part a CPU."""
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     found = subprocess.run(
-        [sys.executable, "-m", "tests.models.one_epoch", str(tmp_path), precision],
+        [sys.executable, "-m", "tests.models.one_epoch", str(folder), json.dumps(changes), *names],
         cwd=REPOSITORY,
-        env={**os.environ, "KERAS_BACKEND": backend},
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
         capture_output=True,
         text=True,
     )
     assert found.returncode == 0, found.stderr[-3000:]
-    told = json.loads(found.stdout.splitlines()[-1])
+    told: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
     assert told.pop("backend") == backend
-    assert set(told) == {name for name, entry in MODELS.items() if entry.kind == "deep"}
-    for name, fit in told.items():
-        assert fit["finite"], name
-        assert np.isfinite(fit["loss"]), name
+    return told
+
+
+@pytest.fixture(scope="module")
+def under_jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return one_epoch(tmp_path_factory.mktemp("jax"), "jax")
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_every_deep_model_trains_under_tensorflow(precision: str, tmp_path: Path) -> None:
+    require_finite(one_epoch(tmp_path, "tensorflow", precision=precision))
+
+
+def test_every_deep_model_trains_under_jax(under_jax: dict[str, Any]) -> None:
+    require_finite(under_jax)
+
+
+def require_finite(told: dict[str, Any]) -> None:
+    assert told["num_devices"] == 1
+    for name in DEEP:
+        assert told[name]["finite"], name
+        assert np.isfinite(told[name]["loss"]), name
+
+
+def test_two_devices_that_share_the_batches_learn_what_one_does(under_jax: dict[str, Any], tmp_path: Path) -> None:
+    names = ("sequence", "graph")
+    shared = one_epoch(tmp_path, "jax", *names, data_parallel=True)
+    assert shared["num_devices"] == 2
+    for name in names:
+        assert shared[name]["loss"] == pytest.approx(under_jax[name]["loss"], rel=1e-4), name
+
+
+def test_tensorflow_is_refused_where_devices_are_to_share_batches() -> None:
+    with pytest.raises(NightError, match=r"needs a backend that shares .* Received: tensorflow. Set KERAS_BACKEND=jax"):
+        prepare_training(seed=0, data_parallel=True)
