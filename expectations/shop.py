@@ -139,6 +139,8 @@ class Shop:
         top_k: items per user in the published lists.
         repeats: may an item be recommended to somebody who bought it? `allowed` or `never`.
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
+        memory_days: users without an event for so many days are forgotten, and begin anew should they come back:
+            neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
         max_history: events per user that `histories` keeps.
         max_values: how many values of a category, brand, country or interest get an index of their own.
         min_value_count: how many items (or users) must have a value for that; rarer ones share the unknown index.
@@ -170,6 +172,7 @@ class Shop:
     top_k: int = 10
     repeats: str = "allowed"
     active_days: int = 0
+    memory_days: int = 0
     max_history: int = 200
     max_values: int = 20_000
     min_value_count: int = 1
@@ -199,6 +202,14 @@ class Shop:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        for name in ("active_days", "memory_days"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must be 0 (no bound) or more. Received: {getattr(self, name)}")
+        if self.memory_days and not 1 <= self.active_days <= self.memory_days:
+            raise ValueError(
+                f"with `memory_days`, `active_days` must be 1 to {self.memory_days}: whoever is forgotten gets no "
+                f"list. Received: active_days={self.active_days}, memory_days={self.memory_days}"
+            )
         if self.num_candidates < 2 * self.top_k:
             raise ValueError(
                 f"`num_candidates` must be at least twice `top_k`, so that rules can remove some. "

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from expectations.lake import Version
 from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
-from expectations.tables import EVENT_TYPES, EVENTS, PAIR_TOTALS, VOCABULARIES
+from expectations.tables import EVENT_TYPES, PAIR_TOTALS, VOCABULARIES
+from jobs.memory import of_remembered, remembered_events
 from jobs.partitions import read_partition
 from jobs.past import Past, base_day, build_of_past, read_base
 from jobs.vocabulary_index import with_index
@@ -37,8 +38,9 @@ def totals_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
     """The totals of any day: those that it goes on from, and the events since."""
     base = base_day(night, past, PAIR_TOTALS)
     vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
-    since = totals_of_events(indexed(past.read(spark, EVENTS, after=base), vocabularies))
-    return added_up(read_base(spark, night, PAIR_TOTALS, base), since) if base else since
+    since = totals_of_events(indexed(remembered_events(spark, night, past, base), vocabularies))
+    totals = added_up(read_base(spark, night, PAIR_TOTALS, base), since) if base else since
+    return of_remembered(spark, night, past, totals)
 
 
 def indexed(events: DataFrame, vocabularies: DataFrame) -> DataFrame:

@@ -17,8 +17,9 @@ from pyspark.sql.window import Window
 from expectations.lake import Version
 from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
-from expectations.tables import EVENTS, RECENT_EVENTS, VOCABULARIES
+from expectations.tables import RECENT_EVENTS, VOCABULARIES
 from jobs.build_pair_totals import indexed
+from jobs.memory import of_remembered, remembered_events
 from jobs.partitions import read_partition
 from jobs.past import Past, base_day, build_of_past, read_base
 from jobs.vocabulary_index import with_index
@@ -36,8 +37,9 @@ def recent_events_up_to(spark: SparkSession, night: Night, past: Past) -> DataFr
     """The latest events of any day: those that it goes on from, and the events since."""
     base, max_history = base_day(night, past, RECENT_EVENTS), night.shop.max_history
     vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
-    since = recent_events_of(past.read(spark, EVENTS, after=base), vocabularies, max_history)
-    return continued(read_base(spark, night, RECENT_EVENTS, base), since, max_history) if base else since
+    since = recent_events_of(remembered_events(spark, night, past, base), vocabularies, max_history)
+    recent = continued(read_base(spark, night, RECENT_EVENTS, base), since, max_history) if base else since
+    return of_remembered(spark, night, past, recent)
 
 
 def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: int) -> DataFrame:

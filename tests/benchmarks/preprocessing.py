@@ -27,15 +27,15 @@ from typing import Any
 import polars as pl
 
 from expectations.lake import Lake
-from expectations.program import REPOSITORY
+from expectations.program import REPOSITORY, days_before
 from expectations.spark_session import spark_session
 from expectations.tables import EVENTS, FEATURE_TABLES, HISTORIES, INTERACTIONS, TABLES, VOCABULARIES
-from tests.benchmarks.generated_shop import EVENTS_PER_USER, LAST_DS, NUM_ITEMS, days, write_shop
+from tests.benchmarks.generated_shop import EVENTS_PER_USER, LAST_DS, NUM_ITEMS, GeneratedShop, write_shop
 from tests.benchmarks.measured_program import Measured, measured
 from tests.benchmarks.report import RESULTS, Benchmark, hardware
 
 NAME = "preprocessing"
-DAY_300, DAY_301 = days()[-2], LAST_DS
+DAY_300, DAY_301 = days_before(LAST_DS, 1), LAST_DS
 MAX_HISTORY = 200
 OURS = "this repository"
 
@@ -92,7 +92,7 @@ def measured_size(folder: Path, millions: float, compare: bool) -> list[dict[str
     """All runs of one size."""
     num_events, root = int(millions * 1_000_000), folder / "root"
     spark = spark_session("generate", "local[*]", os.environ["SPARK_DRIVER_MEMORY"])
-    shop = write_shop(spark, root, num_events)
+    shop = write_shop(spark, root, GeneratedShop(num_events))
     spark.stop()
     logger.info("made: events=%d", num_events)
     label = _label(millions)
