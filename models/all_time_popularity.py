@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from models.dataset import Dataset
+from models.disk_arrays import spans
 from models.model import TrainingHistory, Vectors, load_saved_config, save_config
 
 
@@ -33,8 +34,10 @@ class AllTimePopularity:
         self.demand = np.zeros(0, dtype=np.float32)
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
-        pairs = dataset.interactions
-        self.demand = np.bincount(pairs.item_index, pairs.demand, dataset.num_items).astype(np.float32)
+        pairs, demand = dataset.interactions, np.zeros(dataset.num_items)
+        for part in spans(len(pairs.item_index)):
+            demand += np.bincount(pairs.item_index[part], pairs.demand[part], dataset.num_items)
+        self.demand = demand.astype(np.float32)
         return TrainingHistory(facts={"purchases": float(self.demand.sum())})
 
     def retrieval(self, dataset: Dataset) -> Vectors:

@@ -1,8 +1,8 @@
 """What a model may learn from: the feature tables of one `as_of` day as NumPy arrays.
 
 Reads vocabularies, interactions, histories, item_features and user_features through the lake, and graph_edges and
-item_images when a model asks for them. Every array that speaks of users or items is addressed by its index: row 0 is
-padding, row 1 the unknown one.
+item_images when a model asks for them. What users did is read in a stream and lies on the disk; see `models.user_log`.
+Every array that speaks of users or items is addressed by its index: row 0 is padding, row 1 the unknown one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from expectations.tables import (
     INTERACTIONS,
     ITEM_FEATURES,
     ITEM_IMAGES,
-    PADDING_INDEX,
     UNKNOWN_INDEX,
     USER_FEATURES,
     VOCABULARIES,
     NightError,
     Table,
-    TableContractError,
 )
+from models.user_log import Events, Interactions, read_events, read_interactions
 
 DATASET_TABLES: tuple[Table, ...] = (
     VOCABULARIES,
@@ -43,46 +42,6 @@ DATASET_TABLES: tuple[Table, ...] = (
     GRAPH_EDGES,
     ITEM_IMAGES,
 )
-SECONDS_PER_DAY = 86_400
-
-
-@dataclass(frozen=True)
-class Interactions:
-    """Users and the items that they met, one entry per pair, as of the dataset's day.
-
-    Attributes:
-        demand: how often the user did with the item what the shop wants (its target events).
-        age_days: days from the last event of the pair to the end of `as_of`.
-    """
-
-    user_index: np.ndarray
-    item_index: np.ndarray
-    weight: np.ndarray
-    demand: np.ndarray
-    age_days: np.ndarray
-
-
-@dataclass(frozen=True)
-class Events:
-    """The events of all histories, by user and then by time.
-
-    Attributes:
-        offsets: the events of user `u` are entries offsets[u] to offsets[u + 1]. Shape (num_users + 1,).
-        user_index, item_index, time: one entry per event; time in seconds since 1970 UTC.
-        is_target: the event is one that a good recommendation leads to.
-        weight: what the shop says that such an event tells of a taste.
-        event_type: index in the vocabulary.
-        gap_bucket: log2 of the minutes since the user's event before, plus 1; 0 for the first.
-    """
-
-    offsets: np.ndarray
-    user_index: np.ndarray
-    item_index: np.ndarray
-    time: np.ndarray
-    is_target: np.ndarray
-    weight: np.ndarray
-    event_type: np.ndarray
-    gap_bucket: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -146,12 +105,9 @@ class Dataset:
         """Rows that an array of items has, padding and unknown included."""
         return self.sizes["item_id"]
 
-    @cached_property
-    def seen(self) -> sparse.csr_matrix:
-        """1 where the user met the item. Shape (num_users, num_items)."""
-        pairs = self.interactions
-        ones = np.ones(len(pairs.user_index), dtype=np.float32)
-        return sparse.csr_matrix((ones, (pairs.user_index, pairs.item_index)), shape=(self.num_users, self.num_items))
+    def seen_by(self, user_indices: np.ndarray) -> sparse.csr_matrix:
+        """1 where the user met the item. Shape (len(user_indices), num_items)."""
+        return self.interactions.seen_by(user_indices, self.num_items)
 
     @cached_property
     def edges(self) -> Edges:
@@ -194,13 +150,9 @@ def load_dataset(lake: Lake, shop: Shop, as_of: str) -> Dataset:
     vocabularies = lake.read(VOCABULARIES, as_of)
     sizes = _vocabulary_sizes(vocabularies)
     end = int(end_of(as_of).timestamp())
-    events = _events(lake.read(HISTORIES, as_of), sizes["user_id"], _event_types(vocabularies), shop)
-    if len(events.time) and int(events.time.max()) >= end:
-        raise TableContractError(
-            f"histories ds={as_of} holds an event after that day ended (latest {int(events.time.max())}, end {end}); "
-            f"a model must not know the future. Was jobs.build_histories run for this ds?"
-        )
-    interactions = _interactions(lake.read(INTERACTIONS, as_of), end, "purchase" in shop.target_events)
+    event_types, num_users = _event_types(vocabularies), sizes["user_id"]
+    events = read_events(lake.require(HISTORIES, as_of), num_users, end, event_types, shop)
+    interactions = read_interactions(lake.require(INTERACTIONS, as_of), num_users, end, shop)
     if not len(interactions.user_index):
         raise NightError(f"interactions ds={as_of} is empty, and a model needs at least one. Is the day right?")
     return Dataset(
@@ -228,42 +180,6 @@ def _event_types(vocabularies: pa.Table) -> dict[str, int]:
     """Event type -> index."""
     rows = vocabularies.filter(pa.compute.equal(vocabularies["field"], "event_type"))
     return dict(zip(rows["value"].to_pylist(), rows["index"].to_pylist(), strict=True))
-
-
-def _interactions(rows: pa.Table, end: int, counts_purchases: bool) -> Interactions:
-    rows = rows.sort_by([("user_index", "ascending"), ("item_index", "ascending")])
-    last_time = rows["last_time"].cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.int64()).to_numpy()
-    demand = rows["num_purchases" if counts_purchases else "num_events"]
-    return Interactions(
-        user_index=rows["user_index"].to_numpy(),
-        item_index=rows["item_index"].to_numpy(),
-        weight=rows["weight"].to_numpy(),
-        demand=demand.to_numpy().astype(np.float32),
-        age_days=((end - last_time) / SECONDS_PER_DAY).astype(np.float32),
-    )
-
-
-def _events(rows: pa.Table, num_users: int, event_types: dict[str, int], shop: Shop) -> Events:
-    rows = rows.sort_by("user_index").combine_chunks()
-    lengths = np.zeros(num_users, dtype=np.int64)
-    lengths[rows["user_index"].to_numpy()] = pa.compute.list_value_length(rows["item_indices"]).to_numpy()
-    weight_of = np.zeros(max(event_types.values(), default=0) + 1, dtype=np.float32)
-    for event_type, weight in shop.event_weights.items():
-        weight_of[event_types.get(event_type, PADDING_INDEX)] = weight
-    weight_of[:FIRST_VALUE_INDEX] = 0
-    types = pa.compute.list_flatten(rows["event_type_indices"]).to_numpy()
-    return Events(
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        user_index=np.repeat(np.arange(num_users, dtype=np.int32), lengths),
-        item_index=pa.compute.list_flatten(rows["item_indices"]).to_numpy(),
-        time=pa.compute.list_flatten(rows["event_times"]).to_numpy(),
-        is_target=np.isin(
-            types, [index for event_type, index in event_types.items() if event_type in shop.target_events]
-        ),
-        weight=weight_of[types],
-        event_type=types,
-        gap_bucket=pa.compute.list_flatten(rows["gap_buckets"]).to_numpy(),
-    )
 
 
 def _features(rows: pa.Table, key: str, num_rows: int) -> dict[str, np.ndarray]:

@@ -14,6 +14,9 @@ only the `num_neighbours` largest positive weights of an item are kept.
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -24,6 +27,7 @@ from scipy.linalg import lapack
 
 from expectations.tables import NightError
 from models.dataset import Dataset
+from models.disk_arrays import spans_of_users
 from models.model import Neighbours, TrainingHistory, load_saved_config, save_config
 
 
@@ -57,20 +61,26 @@ class ItemItem:
         self.weights = sparse.csr_matrix((0, 0), dtype=np.float32)
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
-        pairs = dataset.interactions
-        shape = (dataset.num_users, dataset.num_items)
-        met = decayed_matrix(pairs.user_index, pairs.item_index, pairs.age_days, self.config.half_life_days, shape)
-        weights = neighbour_weights(met, self.config)
-        self.weights = (weights + self.config.self_weight * sparse.identity(shape[1], dtype=np.float32)).tocsr()
+        weights = neighbour_weights(gram_matrix(self._decayed_parts(dataset)), self.config)
+        self_weights = self.config.self_weight * sparse.identity(dataset.num_items, dtype=np.float32)
+        self.weights = (weights + self_weights).tocsr()
         self.weights.eliminate_zeros()
         self.weights.sort_indices()
-        return TrainingHistory(facts={"pairs": float(met.nnz), "neighbours": float(self.weights.nnz)})
+        num_pairs = len(dataset.interactions.item_index)
+        return TrainingHistory(facts={"pairs": float(num_pairs), "neighbours": float(self.weights.nnz)})
+
+    def _decayed_parts(self, dataset: Dataset) -> Iterator[sparse.csr_matrix]:
+        pairs = dataset.interactions
+        for first, last in spans_of_users(pairs.offsets):
+            part = slice(int(pairs.offsets[first]), int(pairs.offsets[last]))
+            users, shape = pairs.user_index[part] - first, (last - first, dataset.num_items)
+            yield decayed_matrix(users, pairs.item_index[part], pairs.age_days[part], self.config.half_life_days, shape)
 
     def retrieval(self, dataset: Dataset) -> Neighbours:
         return Neighbours(self.weights)
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
-        sums = (dataset.seen[user_indices] @ self.weights).toarray()
+        sums = (dataset.seen_by(user_indices) @ self.weights).toarray()
         return np.where(sums > 0, sums, -np.inf)
 
     def save(self, path: Path) -> None:
@@ -95,10 +105,14 @@ def decayed_matrix(
     return sparse.csr_matrix((values, (users, items)), shape=shape)
 
 
-def neighbour_weights(met: sparse.csr_matrix, config: ItemItemConfig) -> sparse.csr_matrix:
+def gram_matrix(parts: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """The sum of A^T A over the parts of a matrix of users and items. Shape (num_items, num_items)."""
+    return functools.reduce(operator.add, ((part.T @ part).tocsr() for part in parts))
+
+
+def neighbour_weights(gram: sparse.csr_matrix, config: ItemItemConfig) -> sparse.csr_matrix:
     """How much each item (row) speaks for each other one (column), the largest only. Zero diagonal."""
-    gram = (met.T @ met).tocsr()
-    if met.shape[1] <= config.max_dense_items:
+    if gram.shape[1] <= config.max_dense_items:
         return _largest_per_row(ease_weights(gram, config.shrinkage), config.num_neighbours)
     return _sparse_cosine(gram, config)
 

@@ -106,7 +106,7 @@ def recommend(
     scores = model.scores(dataset, user_indices).astype(np.float32, copy=True)
     scores[:, :FIRST_VALUE_INDEX] = -np.inf
     if exclude_seen:
-        scores[dataset.seen[user_indices].nonzero()] = -np.inf
+        scores[dataset.seen_by(user_indices).nonzero()] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     best = np.take_along_axis(scores, order, axis=1)
     items = np.where(np.isneginf(best), NO_ITEM, order)

@@ -36,6 +36,7 @@ from keras import ops
 from expectations.tables import FIRST_VALUE_INDEX, NightError
 from models.bounds import require_at_least, require_divisor, require_parts, require_shares
 from models.dataset import Dataset
+from models.disk_arrays import disk_array
 from models.encoder import Encoder, build_encoder
 from models.inputs import ITEM_CONTENT, item_arrays, item_inputs
 from models.layers import TitleVector
@@ -208,12 +209,13 @@ class NextItemModel(ABC, Generic[C]):
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray) -> np.ndarray:
         """What the encoder says at the end of each user's sequence. Shape (len(user_indices), as long as an item's)."""
         encoder, snapshot = fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
-        vectors = []
-        for block in np.array_split(user_indices, max(1, -(-len(user_indices) // USERS_AT_ONCE))):
+        vectors = disk_array((len(user_indices), items.shape[1]), np.float32)
+        for start in range(0, len(user_indices), USERS_AT_ONCE):
+            block = user_indices[start : start + USERS_AT_ONCE]
             inputs, lengths = latest_sequences(snapshot, block, self.config.max_length)
             hidden = answered(encoder, {"history": items[inputs["items"]], **inputs})
-            vectors.append(hidden[np.arange(len(block)), lengths])
-        return np.concatenate(vectors)
+            vectors[start : start + len(block)] = hidden[np.arange(len(block)), lengths]
+        return vectors
 
     def save(self, path: Path) -> None:
         save_networks(path, self.name, self.config, {"item_tower": self.item_tower, "encoder": self.encoder})

@@ -75,9 +75,8 @@ class WindowRows:
         users, items = users[is_known], items[is_known]
         self.users, starts = np.unique(users, return_index=True)
         self.wanted = dict(zip(self.users.tolist(), np.split(items, starts[1:]), strict=True)) if len(users) else {}
-        past_demand = np.bincount(self.snapshot.item_index, minlength=dataset.num_items)
         self.sampler = NegativeSampler.from_demand(
-            known, past_demand, sampling.popularity_exponent, sampling.uniform_share
+            known, self.snapshot.num_events, sampling.popularity_exponent, sampling.uniform_share
         )
         self.draw_rate = np.zeros(dataset.num_items)
         self.draw_rate[known] = np.diff(self.sampler.cumulative, prepend=0.0)
@@ -100,7 +99,8 @@ class WindowRows:
         chosen = wanted
         if len(wanted) > sampling.num_positives:
             chosen = rng.choice(wanted, sampling.num_positives, replace=False)
-        past = np.unique(self.snapshot.item_index[self.snapshot.offsets[user] : self.snapshot.offsets[user + 1]])
+        snapshot = self.snapshot
+        past = np.unique(snapshot.dataset.events.item_index[snapshot.starts[user] : snapshot.ends[user]])
         items = rows.items[row]
         items[: len(chosen)] = chosen
         if len(past) and sampling.num_from_history:

@@ -13,8 +13,10 @@ from typing import Self
 
 import numpy as np
 
-from models.dataset import SECONDS_PER_DAY, Dataset
+from models.dataset import Dataset
+from models.disk_arrays import spans
 from models.model import TrainingHistory, Vectors, load_saved_config, save_config
+from models.user_log import SECONDS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,15 @@ class RecentDemand:
         self.demand = np.zeros(0, dtype=np.float32)
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
-        events = dataset.events
-        age_days = (dataset.end - events.time) / SECONDS_PER_DAY
-        counts = events.is_target & (age_days <= self.config.window_days)
-        weight = np.where(counts, 0.5 ** (age_days / self.config.half_life_days), 0.0)
-        self.demand = np.bincount(events.item_index, weight, dataset.num_items).astype(np.float32)
-        return TrainingHistory(facts={"events": float(counts.sum())})
+        events, demand, num_counted = dataset.events, np.zeros(dataset.num_items), 0
+        for part in spans(len(events.time)):
+            age_days = (dataset.end - events.time[part]) / SECONDS_PER_DAY
+            counts = events.is_target[part] & (age_days <= self.config.window_days)
+            weight = np.where(counts, 0.5 ** (age_days / self.config.half_life_days), 0.0)
+            demand += np.bincount(events.item_index[part], weight, dataset.num_items)
+            num_counted += int(counts.sum())
+        self.demand = demand.astype(np.float32)
+        return TrainingHistory(facts={"events": float(num_counted)})
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         return Vectors(np.ones((dataset.num_users, 1), dtype=np.float32), self.demand[:, None])

@@ -168,7 +168,7 @@ def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray
     items = np.zeros((len(users), lengths.max()), dtype=np.int64)
     items[row, place] = item_of
     scores = model.pair_scores(dataset, users, items)[row, place]
-    seen = np.asarray(dataset.seen[user_of, item_of]).ravel() > 0
+    seen = np.asarray(dataset.seen_by(users)[row, item_of]).ravel() > 0
     return pa.table(
         {
             "ds": pa.repeat(pa.scalar(dataset.as_of), len(keys)),

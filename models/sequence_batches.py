@@ -14,9 +14,11 @@ import numpy as np
 
 from expectations.tables import FIRST_VALUE_INDEX, UNKNOWN_INDEX
 from models.dataset import Dataset
+from models.disk_arrays import spans
 from models.inputs import item_arrays
 from models.negative_sampling import NEVER, shared_candidates
 from models.snapshot import Snapshot
+from models.user_log import Events
 
 _WIDTH_STEP = 8
 _SIZE_STEP = 256
@@ -30,20 +32,20 @@ def latest_sequences(
     snapshot: Snapshot, user_indices: np.ndarray, max_length: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The latest events of users as the encoder's inputs, `items` as item indices, and the place of the last one."""
-    ends = snapshot.offsets[user_indices + 1]
-    lengths = np.minimum(ends - snapshot.offsets[user_indices], max_length - 1)
-    return sequences(snapshot, ends - lengths, lengths, int(lengths.max(initial=0)) + 1), lengths
+    ends = snapshot.ends[user_indices]
+    lengths = np.minimum(ends - snapshot.starts[user_indices], max_length - 1)
+    return sequences(snapshot.dataset.events, ends - lengths, lengths, int(lengths.max(initial=0)) + 1), lengths
 
 
-def sequences(snapshot: Snapshot, starts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, np.ndarray]:
+def sequences(log: Events, starts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, np.ndarray]:
     """The start, then the events from `starts` on, `lengths` of them. Each array of shape (num_sequences, width)."""
     steps = np.arange(width - 1)
     is_event = steps < lengths[:, None]
     places = np.where(is_event, starts[:, None] + steps, 0)
     columns = {
-        "items": (snapshot.item_index, UNKNOWN_INDEX),
-        "event_types": (snapshot.event_type, 0),
-        "gaps": (snapshot.gap_bucket, 0),
+        "items": (log.item_index, UNKNOWN_INDEX),
+        "event_types": (log.event_type, 0),
+        "gaps": (log.gap_bucket, 0),
     }
     read = {}
     for name, (values, start) in columns.items():
@@ -82,11 +84,9 @@ class NextItemBatches:
         self.rng = np.random.default_rng(dataset.seed)
         self.snapshot = Snapshot(dataset, dataset.end)
         self.known_items = self.snapshot.known_items
-        events = dataset.events
-        self.is_wanted = events.is_target & (events.item_index >= FIRST_VALUE_INDEX)
-        self.starts, self.lengths, self.is_first = _stretches(events.offsets, max_length)
+        self.starts, self.lengths, self.is_first = _stretches(dataset.events.offsets, max_length)
         self._keep_those_with_targets()
-        counts = np.bincount(events.item_index[self.is_wanted], minlength=dataset.num_items)
+        counts = self._wanted_counts()
         self.frequency = counts / max(1, counts.sum())
         # As if everything had been met once more.
         self.discount = (popularity_discount * np.log(counts + 1)).astype(np.float32)
@@ -101,11 +101,26 @@ class NextItemBatches:
         for n in self.rng.permutation(len(groups)):
             yield self._batch(groups[n])
 
+    def _is_wanted(self, places: np.ndarray | slice) -> np.ndarray:
+        """Whether events, by their places, are asked for."""
+        events = self.dataset.events
+        return events.is_target[places] & (events.item_index[places] >= FIRST_VALUE_INDEX)
+
+    def _wanted_counts(self) -> np.ndarray:
+        """How often each item is asked for. Shape (num_items,)."""
+        item_index, counts = self.dataset.events.item_index, np.zeros(self.dataset.num_items, dtype=np.int64)
+        for part in spans(len(item_index)):
+            counts += np.bincount(item_index[part][self._is_wanted(part)], minlength=len(counts))
+        return counts
+
     def _keep_those_with_targets(self) -> None:
-        wanted_before = np.concatenate([[0], np.cumsum(self.is_wanted)])
         # Only the first stretch of a history asks for its first event: the others have no past to tell it from.
-        first_asked = self.starts + ~self.is_first
-        num_wanted = wanted_before[self.starts + self.lengths] - wanted_before[first_asked]
+        first_asked, ends = self.starts + ~self.is_first, self.starts + self.lengths
+        num_wanted = np.zeros(len(ends), dtype=np.int64)
+        for part in spans(len(self.dataset.events.time)):
+            wanted_before = np.concatenate([[0], np.cumsum(self._is_wanted(part))])
+            until, since = (np.clip(places - part.start, 0, len(wanted_before) - 1) for places in (ends, first_asked))
+            num_wanted += wanted_before[until] - wanted_before[since]
         kept = num_wanted > 0
         self.starts, self.lengths, self.is_first = self.starts[kept], self.lengths[kept], self.is_first[kept]
         self.num_examples = int(num_wanted.sum())
@@ -113,10 +128,10 @@ class NextItemBatches:
     def _batch(self, chosen: np.ndarray) -> Batch:
         starts, lengths = self.starts[chosen], self.lengths[chosen]
         width = min(self.max_length, _rounded_up(int(lengths.max()), _WIDTH_STEP))
-        read = sequences(self.snapshot, starts, lengths - 1, width)
+        read = sequences(self.dataset.events, starts, lengths - 1, width)
         steps = np.arange(width)
         events = np.where(steps < lengths[:, None], starts[:, None] + steps, 0)
-        is_asked = (steps < lengths[:, None]) & self.is_wanted[events]
+        is_asked = (steps < lengths[:, None]) & self._is_wanted(events)
         is_asked[:, 0] &= self.is_first[chosen]
         places = np.flatnonzero(is_asked)
         targets = self.dataset.events.item_index[events.ravel()[places]]

@@ -2,7 +2,8 @@
 
 A model that is asked at the end of `as_of` what users will want in the next `horizon_days` is trained on the same
 question asked earlier: a `Snapshot` at a cut holds only events before it, and the window after it holds the answers.
-The features of training and of scoring come from the same code, with another cut.
+The features of training and of scoring come from the same code, with another cut. The log itself stays on the disk: a
+user's events before the cut are the first of their events, and what is counted over all is counted part by part.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from expectations.tables import FIRST_VALUE_INDEX, UNKNOWN_INDEX, NightError
-from models.dataset import SECONDS_PER_DAY, Dataset
+from models.dataset import Dataset
+from models.disk_arrays import spans, spans_of_users
+from models.user_log import SECONDS_PER_DAY, ranges
 
 DEMAND_WINDOWS = (7, 30, 90)
 
@@ -51,10 +54,14 @@ def training_windows(dataset: Dataset, max_windows: int) -> list[Window]:
 
 def positive_pairs(dataset: Dataset, window: Window) -> tuple[np.ndarray, np.ndarray]:
     """Users and items that met in the window by a target event; each pair once, by user and then by item."""
-    events = dataset.events
-    chosen = events.is_target & (events.time >= window.cut) & (events.time < window.end)
-    keys = np.unique(events.user_index[chosen].astype(np.int64) * dataset.num_items + events.item_index[chosen])
-    return keys // dataset.num_items, keys % dataset.num_items
+    events, keys = dataset.events, [np.empty(0, dtype=np.int64)]
+    for part in spans(len(events.time)):
+        times = events.time[part]
+        chosen = events.is_target[part] & (times >= window.cut) & (times < window.end)
+        users, items = (values[part][chosen].astype(np.int64) for values in (events.user_index, events.item_index))
+        keys.append(users * dataset.num_items + items)
+    users, items = np.divmod(np.unique(np.concatenate(keys)), dataset.num_items)
+    return users, items
 
 
 @dataclass(frozen=True)
@@ -64,50 +71,48 @@ class Snapshot:
     dataset: Dataset
     cut: int
 
-    @cached_property
-    def _is_past(self) -> np.ndarray:
-        return self.dataset.events.time < self.cut
+    @property
+    def starts(self) -> np.ndarray:
+        """Where each user's events begin, among those of the dataset. Shape (num_users,)."""
+        return self.dataset.events.offsets[:-1]
 
     @cached_property
-    def offsets(self) -> np.ndarray:
-        """Like `Events.offsets`, over the events before the cut."""
-        past_before = np.concatenate([[0], np.cumsum(self._is_past)])
-        return past_before[self.dataset.events.offsets]
-
-    @cached_property
-    def item_index(self) -> np.ndarray:
-        return self.dataset.events.item_index[self._is_past]
-
-    @cached_property
-    def age_days(self) -> np.ndarray:
-        """Days from each past event to the cut."""
-        return ((self.cut - self.dataset.events.time[self._is_past]) / SECONDS_PER_DAY).astype(np.float32)
+    def ends(self) -> np.ndarray:
+        """Where each user's events before the cut end. Shape (num_users,)."""
+        offsets, time = self.dataset.events.offsets, self.dataset.events.time
+        if self.cut >= self.dataset.end:
+            return offsets[1:]
+        ends = offsets[1:].copy()
+        for first, last in spans_of_users(offsets):
+            start, stop = offsets[first], offsets[last]
+            later_before = np.concatenate([[0], np.cumsum(time[start:stop] >= self.cut)])
+            ends[first:last] -= np.diff(later_before[offsets[first : last + 1] - start])
+        return ends
 
     @cached_property
     def known_user_index(self) -> np.ndarray:
         """Each user's own index where events before the cut speak of them, otherwise the unknown user."""
         users = np.arange(self.dataset.num_users, dtype=np.int32)
-        return np.where(np.diff(self.offsets) > 0, users, UNKNOWN_INDEX).astype(np.int32)
+        return np.where(self.ends > self.starts, users, UNKNOWN_INDEX).astype(np.int32)
 
     @cached_property
     def known_item_index(self) -> np.ndarray:
         """Each item's own index where events before the cut speak of it, otherwise the unknown item."""
         items = np.arange(self.dataset.num_items, dtype=np.int32)
-        num_events = np.bincount(self.item_index, minlength=len(items))
-        return np.where(num_events > 0, items, UNKNOWN_INDEX).astype(np.int32)
+        return np.where(self.num_events > 0, items, UNKNOWN_INDEX).astype(np.int32)
 
     @cached_property
-    def taste_weight(self) -> np.ndarray:
-        """What each past event tells of a taste."""
-        return self.dataset.events.weight[self._is_past]
+    def num_events(self) -> np.ndarray:
+        """Events of each item before the cut. Shape (num_items,)."""
+        num_events, events = np.zeros(self.dataset.num_items, dtype=np.int64), self.dataset.events
+        for part in spans(len(events.time)):
+            past = events.item_index[part][events.time[part] < self.cut]
+            num_events += np.bincount(past, minlength=len(num_events))
+        return num_events
 
-    @cached_property
-    def event_type(self) -> np.ndarray:
-        return self.dataset.events.event_type[self._is_past]
-
-    @cached_property
-    def gap_bucket(self) -> np.ndarray:
-        return self.dataset.events.gap_bucket[self._is_past]
+    def age_days(self, places: np.ndarray) -> np.ndarray:
+        """Days from events, by their places, to the cut."""
+        return ((self.cut - self.dataset.events.time[places]) / SECONDS_PER_DAY).astype(np.float32)
 
     def histories(self, user_indices: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The latest past events of each user, padded with 0 on the left.
@@ -115,21 +120,24 @@ class Snapshot:
         Returns:
             Item indices, ages in days, and taste weights (0 at padding). Each of shape (num_users, max_length).
         """
-        places = self.offsets[user_indices + 1][:, None] - np.arange(max_length, 0, -1)  # (num_users, max_length)
-        is_item = places >= self.offsets[user_indices][:, None]
+        events = self.dataset.events
+        places = self.ends[user_indices][:, None] - np.arange(max_length, 0, -1)  # (num_users, max_length)
+        is_item = places >= self.starts[user_indices][:, None]
         places = np.where(is_item, places, 0)
-        if not len(self.item_index):
+        if not len(events.time):
             return np.zeros(places.shape, np.int32), *np.zeros((2, *places.shape), np.float32)
-        return self.item_index[places] * is_item, self.age_days[places] * is_item, self.taste_weight[places] * is_item
+        return events.item_index[places] * is_item, self.age_days(places) * is_item, events.weight[places] * is_item
 
     @cached_property
     def item_state(self) -> np.ndarray:
         """log(1 + demand) of the last 7, 30 and 90 days and log(1 + age). Shape (num_items, 4)."""
-        is_target = self.dataset.events.is_target[self._is_past]
-        size = self.dataset.num_items
-        demand = [
-            np.bincount(self.item_index[is_target & (self.age_days <= days)], minlength=size) for days in DEMAND_WINDOWS
-        ]
+        events, demand = self.dataset.events, np.zeros((len(DEMAND_WINDOWS), self.dataset.num_items))
+        for part in spans(len(events.time)):
+            chosen = events.is_target[part] & (events.time[part] < self.cut)
+            items = events.item_index[part][chosen]
+            age_days = (self.cut - events.time[part][chosen]) / SECONDS_PER_DAY
+            for of_window, days in zip(demand, DEMAND_WINDOWS, strict=True):
+                of_window += np.bincount(items[age_days <= days], minlength=len(of_window))
         passed_days = (self.dataset.end - self.cut) / SECONDS_PER_DAY
         age = np.maximum(self.dataset.item_features["age_days"] - passed_days, 0)
         return np.log1p(np.stack([*demand, age], axis=1)).astype(np.float32)
@@ -137,11 +145,10 @@ class Snapshot:
     @cached_property
     def user_state(self) -> np.ndarray:
         """log(1 + number of events) and log(1 + days since the last one). Shape (num_users, 2)."""
-        num_events = np.diff(self.offsets)
         since = np.full(self.dataset.num_users, 365.0)
-        has_past = num_events > 0
-        since[has_past] = self.age_days[self.offsets[1:][has_past] - 1]
-        return np.log1p(np.stack([num_events, since], axis=1)).astype(np.float32)
+        has_past = self.ends > self.starts
+        since[has_past] = self.age_days(self.ends[has_past] - 1)
+        return np.log1p(np.stack([self.ends - self.starts, since], axis=1)).astype(np.float32)
 
     @cached_property
     def known_items(self) -> np.ndarray:
@@ -151,24 +158,20 @@ class Snapshot:
         is_known[:FIRST_VALUE_INDEX] = False
         return np.flatnonzero(is_known)
 
-    @cached_property
-    def pairs(self) -> PairLog:
-        """What happened between each user and item before the cut."""
-        return self._pair_log(np.ones(len(self.item_index), dtype=bool))
-
-    @cached_property
-    def target_pairs(self) -> PairLog:
-        """The target events between each user and item before the cut."""
-        return self._pair_log(self.dataset.events.is_target[self._is_past])
-
-    def _pair_log(self, chosen: np.ndarray) -> PairLog:
-        users = np.repeat(np.arange(self.dataset.num_users, dtype=np.int64), np.diff(self.offsets))
+    def pairs_of(self, user_indices: np.ndarray) -> PairLog:
+        """What happened before the cut between some users, known by their place in `user_indices`, and items."""
+        places, lengths = ranges(self.starts[user_indices], self.ends[user_indices])
+        rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+        events, num_items = self.dataset.events, self.dataset.num_items
         keys, inverse, counts = np.unique(
-            (users * self.dataset.num_items + self.item_index)[chosen], return_inverse=True, return_counts=True
+            rows * num_items + events.item_index[places], return_inverse=True, return_counts=True
         )
-        last_days = np.full(len(keys), np.inf, dtype=np.float32)
-        np.minimum.at(last_days, inverse, self.age_days[chosen])
-        return PairLog(keys, counts, last_days, self.dataset.num_users, self.dataset.num_items)
+        is_target, age_days = events.is_target[places], self.age_days(places)
+        last_days, last_target_days = (np.full(len(keys), np.inf, dtype=np.float32) for _ in range(2))
+        np.minimum.at(last_days, inverse, age_days)
+        np.minimum.at(last_target_days, inverse[is_target], age_days[is_target])
+        num_targets = np.bincount(inverse, is_target, len(keys)).astype(np.int64)
+        return PairLog(keys, counts, last_days, num_targets, last_target_days, num_items)
 
 
 @dataclass(frozen=True)
@@ -176,27 +179,34 @@ class PairLog:
     """Events by user and item.
 
     Attributes:
-        keys: user_index * num_items + item_index, ascending.
-        counts: events of the pair.
-        last_days: days from its last event to the cut.
+        keys: row of the user * num_items + item_index, ascending.
+        counts, num_targets: events of the pair, and target events among them.
+        last_days, last_target_days: days from the last of them to the cut; infinite where there was none.
     """
 
     keys: np.ndarray
     counts: np.ndarray
     last_days: np.ndarray
-    num_users: int
+    num_targets: np.ndarray
+    last_target_days: np.ndarray
     num_items: int
 
-    def features(self, user_indices: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
-        """Met before (0 or 1), log(1 + events), log(1 + days since the last); 0 where they never met. Shape (n, 3)."""
-        wanted = user_indices.astype(np.int64) * self.num_items + item_indices
+    def features(self, rows: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
+        """For all events and for target events: whether there was one (0 or 1), log(1 + how many), log(1 + days since).
+
+        0 where there was none. Shape (n, 6).
+        """
+        wanted = rows.astype(np.int64) * self.num_items + item_indices
         if not len(self.keys):
-            return np.zeros((len(wanted), 3), dtype=np.float32)
+            return np.zeros((len(wanted), 6), dtype=np.float32)
         places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        met = self.keys[places] == wanted
-        columns = [met, np.log1p(self.counts[places]) * met, np.log1p(self.last_days[places]) * met]
+        is_met = self.keys[places] == wanted
+        columns = []
+        for counts, last_days in ((self.counts, self.last_days), (self.num_targets, self.last_target_days)):
+            met = is_met & (counts[places] > 0)
+            columns += [met, np.log1p(counts[places]) * met, np.log1p(np.where(met, last_days[places], 0))]
         return np.stack(columns, axis=1).astype(np.float32)
 
-    def users_items(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs' users and items."""
+    def rows_items(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs' rows and items."""
         return self.keys // self.num_items, self.keys % self.num_items

@@ -25,6 +25,7 @@ import numpy as np
 from expectations.tables import NightError
 from models.bounds import require_at_least, require_shares
 from models.dataset import Dataset
+from models.disk_arrays import disk_array
 from models.inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config
@@ -33,6 +34,8 @@ from models.retrieval_examples import WindowBatches
 from models.snapshot import Snapshot
 from models.training import Precision, prepare_training, warm
 from models.warm_start import take_over
+
+USERS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,11 @@ class TwoTower:
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
         tower, snapshot = fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
-        blocks = np.array_split(user_indices, max(1, len(user_indices) // 4096))
-        return np.concatenate(
-            [answered(tower, user_arrays(snapshot, block, self.config.max_length)) for block in blocks]
-        )
+        vectors = disk_array((len(user_indices), self.config.embedding_dim), np.float32)
+        for start in range(0, len(user_indices), USERS_AT_ONCE):
+            block = user_indices[start : start + USERS_AT_ONCE]
+            vectors[start : start + len(block)] = answered(tower, user_arrays(snapshot, block, self.config.max_length))
+        return vectors
 
     def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:
         tower = fitted(self.name, self.item_tower)

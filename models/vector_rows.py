@@ -8,6 +8,9 @@ import pyarrow as pa
 from expectations.tables import FIRST_VALUE_INDEX, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS, Table
 from models.model import Neighbours, Vectors
 
+ROWS_AT_ONCE = 1_000_000
+"""A list's place within its part must be a number of 32 bits."""
+
 
 def retrieval_rows(found: Vectors | Neighbours, ds: str, model: str) -> dict[Table, pa.Table]:
     """The tables that a retrieval model fills, and their rows."""
@@ -21,11 +24,19 @@ def retrieval_rows(found: Vectors | Neighbours, ds: str, model: str) -> dict[Tab
 
 def vector_rows(vectors: np.ndarray, key: str, ds: str, model: str) -> pa.Table:
     """One row for every index of the vocabulary; padding and unknown are left out. Shape (num_indices, dim)."""
-    known = np.ascontiguousarray(vectors[FIRST_VALUE_INDEX:], dtype=np.float32)
-    offsets = np.arange(len(known) + 1, dtype=np.int32) * known.shape[1]
-    indices = np.arange(FIRST_VALUE_INDEX, len(vectors), dtype=np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(known.ravel()))
-    return pa.table({**_constants(ds, model, len(known)), key: indices, "vector": lists})
+    starts = range(FIRST_VALUE_INDEX, max(FIRST_VALUE_INDEX + 1, len(vectors)), ROWS_AT_ONCE)
+    return pa.concat_tables(
+        _vectors_from(start, vectors[start : start + ROWS_AT_ONCE], key, ds, model) for start in starts
+    )
+
+
+def _vectors_from(start: int, vectors: np.ndarray, key: str, ds: str, model: str) -> pa.Table:
+    """Their elements stay where they are: vectors of all users need not fit into memory."""
+    values = pa.array(np.ascontiguousarray(vectors, dtype=np.float32).ravel())
+    offsets = np.arange(len(vectors) + 1, dtype=np.int32) * vectors.shape[1]
+    indices = np.arange(start, start + len(vectors), dtype=np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), values)
+    return pa.table({**_constants(ds, model, len(vectors)), key: indices, "vector": lists})
 
 
 def neighbour_rows(neighbours: Neighbours, ds: str, model: str) -> pa.Table:

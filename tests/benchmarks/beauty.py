@@ -109,7 +109,7 @@ def ranks_of(model: Model, question: Question) -> np.ndarray:
         users, items = (values[start : start + USERS_AT_ONCE] for values in (question.users, question.items))
         scores = model.scores(question.dataset, users)
         scores[:, :FIRST_VALUE_INDEX] = -np.inf
-        scores[question.dataset.seen[users].nonzero()] = -np.inf
+        scores[question.dataset.seen_by(users).nonzero()] = -np.inf
         own = scores[np.arange(len(users)), items][:, None]
         ranks.append((scores >= own).sum(axis=1) - 1)
     return np.concatenate(ranks)

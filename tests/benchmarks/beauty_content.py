@@ -21,6 +21,7 @@ import numpy as np
 
 from expectations.tables import FIRST_VALUE_INDEX
 from models.dataset import Dataset
+from models.user_log import Events, Interactions
 from tests.benchmarks.beauty import (
     DATA,
     FIT_DAY,
@@ -91,15 +92,20 @@ def without_items(dataset: Dataset, is_withheld: np.ndarray) -> Dataset:
     """
     events, pairs = dataset.events, dataset.interactions
     kept, kept_pairs = ~is_withheld[events.item_index], ~is_withheld[pairs.item_index]
-    lengths = np.bincount(events.user_index[kept], minlength=dataset.num_users)
-    arrays = {name: values[kept] for name, values in vars(events).items() if name != "offsets"}
     age_days = np.where(is_withheld, -1, dataset.item_features["age_days"])
     return replace(
         dataset,
-        events=replace(events, offsets=np.concatenate([[0], np.cumsum(lengths)]), **arrays),
-        interactions=replace(pairs, **{name: values[kept_pairs] for name, values in vars(pairs).items()}),
+        events=replace(events, **_kept(events, kept, dataset.num_users)),
+        interactions=replace(pairs, **_kept(pairs, kept_pairs, dataset.num_users)),
         item_features={**dataset.item_features, "age_days": age_days},
     )
+
+
+def _kept(log: Events | Interactions, kept: np.ndarray, num_users: int) -> dict[str, np.ndarray]:
+    """The arrays of a log of which some entries are kept."""
+    arrays = {name: values[kept] for name, values in vars(log).items() if name != "offsets"}
+    lengths = np.bincount(arrays["user_index"], minlength=num_users)
+    return {"offsets": np.concatenate([[0], np.cumsum(lengths)]), **arrays}
 
 
 def asked_about(question: Question, is_withheld: np.ndarray) -> Question:
@@ -128,7 +134,7 @@ def random_pick_chances(question: Question) -> np.ndarray:
     for user, item in zip(question.users, question.items, strict=True):
         met = category[dataset.events.item_index[dataset.events.offsets[user] : dataset.events.offsets[user + 1]]]
         main_category = np.bincount(met[met > 0]).argmax() if (met > 0).any() else -1
-        left = sizes[main_category] - np.sum(category[dataset.seen[user].indices] == main_category)
+        left = sizes[main_category] - np.sum(category[dataset.seen_by(np.array([user])).indices] == main_category)
         chances.append(min(1.0, K / left) if category[item] == main_category else 0.0)
     return np.array(chances)
 

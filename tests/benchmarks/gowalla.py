@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, Table
-from models.dataset import Dataset, Events, Interactions
+from models.dataset import Dataset
 from models.model import Model, Vectors
+from models.user_log import Events, Interactions
 from tests.benchmarks.variants import benchmark_parser, data_folder, judged_variants, parsed, tell
 
 FOLDER = "gowalla"
@@ -70,6 +71,7 @@ def dataset_of(pairs: Pairs, num_users: int, num_items: int) -> Dataset:
     """The pairs as a shop without features would give them, each met once, on a day of a year by chance."""
     order, times = _events_order(pairs)
     ones = np.ones(len(pairs.users), dtype=np.float32)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(pairs.users, minlength=num_users))])
     return Dataset(
         as_of=DAY,
         end=END,
@@ -78,10 +80,15 @@ def dataset_of(pairs: Pairs, num_users: int, num_items: int) -> Dataset:
         vocabulary_hash=FOLDER,
         sizes={"user_id": num_users, "item_id": num_items, "event_type": FIRST_VALUE_INDEX + 1},
         interactions=Interactions(
-            user_index=pairs.users, item_index=pairs.items, weight=ones, demand=ones, age_days=(END - times) / 86_400
+            offsets=offsets,
+            user_index=pairs.users,
+            item_index=pairs.items,
+            weight=ones,
+            demand=ones,
+            age_days=(END - times) / 86_400,
         ),
         events=Events(
-            offsets=np.concatenate([[0], np.cumsum(np.bincount(pairs.users, minlength=num_users))]),
+            offsets=offsets,
             user_index=pairs.users[order].astype(np.int32),
             item_index=pairs.items[order].astype(np.int32),
             time=times[order],

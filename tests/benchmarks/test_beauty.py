@@ -59,7 +59,7 @@ def test_ten_random_picks_are_counted_exactly(dataset: Dataset) -> None:
     # Each community's eleven or ten items are one category; a user has met some of the own ones.
     question = Question(dataset, np.array([3, 2]), np.array([5, 5]))
     own, other = random_pick_chances(question)
-    num_met = len(set(dataset.seen[3].indices.tolist()))
+    num_met = len(set(dataset.seen_by(np.array([3])).indices.tolist()))
     assert own == pytest.approx(min(1.0, 10 / (len(ITEMS) // 2 - num_met)))
     assert other == 0
 
@@ -70,7 +70,7 @@ def test_a_large_category_is_seldom_guessed(dataset: Dataset) -> None:
         sizes={**dataset.sizes, "item_id": 1002},
         item_features={**dataset.item_features, "category_indices": np.full((1002, 1), 2)},
     )
-    num_met = len(set(many.seen[2].indices.tolist()))
+    num_met = len(set(many.seen_by(np.array([2])).indices.tolist()))
     assert random_pick_chances(Question(many, np.array([2]), np.array([900]))) == pytest.approx(10 / (1000 - num_met))
 
 

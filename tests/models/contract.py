@@ -90,7 +90,7 @@ class ModelContract:
     def test_seen_items_are_left_out_where_asked(self, fitted: Model, dataset: Dataset) -> None:
         items, _ = recommend(fitted, dataset, np.array(USERS), k=5, exclude_seen=True)
         for user, row in zip(USERS, items, strict=True):
-            seen = set(dataset.seen[user].indices.tolist())
+            seen = set(dataset.seen_by(np.array([user])).indices.tolist())
             assert not seen & set(row.tolist())
 
     def test_more_items_than_the_catalogue_holds_end_in_no_item(self, fitted: Model, dataset: Dataset) -> None:
@@ -141,11 +141,12 @@ class ModelContract:
 
 def with_one_more_user_and_item(dataset: Dataset) -> Dataset:
     """Somebody came who met nothing yet, and something to buy that is like the last item."""
-    events = dataset.events
+    events, pairs = dataset.events, dataset.interactions
     return replace(
         dataset,
         sizes={**dataset.sizes, "user_id": dataset.num_users + 1, "item_id": dataset.num_items + 1},
         events=replace(events, offsets=np.append(events.offsets, events.offsets[-1])),
+        interactions=replace(pairs, offsets=np.append(pairs.offsets, pairs.offsets[-1])),
         user_features=_last_row_twice(dataset.user_features),
         item_features=_last_row_twice(dataset.item_features),
     )

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from models.dataset import Dataset
-from models.item_item import ItemItem, ItemItemConfig, ease_weights, neighbour_weights
+from models.item_item import ItemItem, ItemItemConfig, ease_weights, gram_matrix, neighbour_weights
 from models.model import Model, Neighbours, Vectors, recommend
 from tests.models.communities import ITEMS, UNSOLD_ITEM, USERS, community_events
 from tests.models.contract import ModelContract
@@ -47,7 +47,7 @@ class TestItemItem(ModelContract):
         found = fitted.retrieval(dataset)
         assert isinstance(found, Neighbours)
         user = 2
-        expected = sum(found.weights[item].toarray()[0] for item in dataset.seen[user].indices)
+        expected = sum(found.weights[item].toarray()[0] for item in dataset.seen_by(np.array([user])).indices)
         scores = fitted.scores(dataset, np.array([user]))[0]
         np.testing.assert_allclose(np.where(np.isneginf(scores), 0, scores), expected, rtol=1e-5)
 
@@ -75,7 +75,7 @@ def test_ease_is_the_ridge_regression_of_an_item_on_the_others() -> None:
 def test_shrunk_cosine_keeps_the_largest_neighbours() -> None:
     met = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=np.float32))
     config = ItemItemConfig(1, half_life_days=1.0, shrinkage=1.0, self_weight=0.0, max_dense_items=0)
-    weights = neighbour_weights(met, config).toarray()
+    weights = neighbour_weights(gram_matrix([met[:2], met[2:]]), config).toarray()
     expected = [[0, 3 / (np.sqrt(12) + 1), 0], [3 / (np.sqrt(12) + 1), 0, 0], [2 / (np.sqrt(8) + 1), 0, 0]]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
 

@@ -86,7 +86,7 @@ def test_the_matrix_is_symmetric_and_never_makes_vectors_longer(dataset: Dataset
 
 def test_without_item_edges_the_weights_are_those_of_light_gcn(dataset: Dataset) -> None:
     matrix = node_matrix(dataset, edge_exponent=0, item_item_weight=0)
-    seen = dataset.seen.toarray()
+    seen = dataset.seen_by(np.arange(dataset.num_users)).toarray()
     degrees = np.sqrt(np.maximum(seen.sum(axis=1), 1)[:, None] * np.maximum(seen.sum(axis=0), 1)[None, :])
     np.testing.assert_allclose(matrix[: dataset.num_users, dataset.num_users :].toarray(), seen / degrees, rtol=1e-6)
 
@@ -134,7 +134,7 @@ def test_an_epoch_asks_every_user_about_all_that_was_wanted(dataset: Dataset) ->
         for user, row, of_user in zip(inputs["users"], target, weight, strict=True):
             asked[int(user)] = set(inputs["candidates"][row > 0].tolist())
             weights[int(user)] = float(of_user)
-    assert asked == {user: set(dataset.seen[user].indices.tolist()) for user in USERS}
+    assert asked == {user: set(dataset.seen_by(np.array([user])).indices.tolist()) for user in USERS}
     pairs_each = sum(len(items) for items in asked.values()) / len(asked)
     assert weights == pytest.approx({user: len(items) / pairs_each for user, items in asked.items()})
 

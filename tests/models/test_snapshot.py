@@ -11,8 +11,9 @@ import pytest
 from expectations.lake import Lake
 from expectations.shop import Shop
 from expectations.tables import HISTORIES, NightError, TableContractError
-from models.dataset import SECONDS_PER_DAY, Dataset, load_dataset
+from models.dataset import Dataset, load_dataset
 from models.snapshot import Snapshot, Window, positive_pairs, training_windows
+from models.user_log import SECONDS_PER_DAY
 from tests.models.communities import DAY, NUM_DAYS, history_rows, write_world
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
@@ -50,13 +51,15 @@ def test_events_after_the_cut_change_nothing_before_it(small: Dataset) -> None:
     users, items = np.array([2, 2, 3]), np.array([4, 20, 5])
     assert np.array_equal(one.item_state, two.item_state)
     assert np.array_equal(one.user_state, two.user_state)
-    assert np.array_equal(one.pairs.features(users, items), two.pairs.features(users, items))
+    rows = np.arange(len(users))
+    assert np.array_equal(one.pairs_of(users).features(rows, items), two.pairs_of(users).features(rows, items))
     assert np.array_equal(one.known_item_index, two.known_item_index)
 
 
 def test_pair_features_tell_repeats_and_their_age(small: Dataset) -> None:
-    found = Snapshot(small, cut_at(6)).target_pairs.features(np.array([2, 2]), np.array([4, 5]))
-    np.testing.assert_allclose(found, [[1, np.log(3), np.log(1.5)], [0, 0, 0]], rtol=1e-6)
+    pairs = Snapshot(small, cut_at(6)).pairs_of(np.array([3, 2]))
+    found = pairs.features(np.array([1, 1]), np.array([4, 5]))
+    np.testing.assert_allclose(found, [[1, np.log(3), np.log(1.5)] * 2, [0] * 6], rtol=1e-6)
 
 
 def test_demand_is_counted_by_window(small: Dataset) -> None:
