@@ -14,7 +14,10 @@ from typing import Any
 from tests.benchmarks.gowalla import run
 
 PAIRS_ALONE: dict[str, Any] = {"feature_dim": 0, "edge_exponent": 0.0, "item_item_weight": 0.0, "node_dropout": 0.0}
-VARIANTS = {"light": PAIRS_ALONE, "attention": {**PAIRS_ALONE, "propagation": "attention"}}
+VARIANTS = {
+    "light": {**PAIRS_ALONE, "embedding_dim": 256},
+    "attention": {**PAIRS_ALONE, "propagation": "attention", "embedding_dim": 64},
+}
 """What each says in place of models/configs/graph.toml; chosen on the held-back training pairs."""
 
 
