@@ -69,7 +69,7 @@ def grouped_by_user(
     Args:
         path: of a version with a column `user_index`.
         columns: name -> dtype of what `entries` returns.
-        entries: a batch's entries, by user if its rows are.
+        entries: a batch's entries, in the order of its rows.
         reads: columns of the table that `entries` looks at.
         counts: a column of lists, of which a row has an entry for each element; without, a row is one entry.
 
