@@ -53,7 +53,8 @@ COMPARISONS = (
         theirs="rectools_sasrec",
         data="amazon_beauty/interactions.parquet",
         settings={"batch_size": 128, "dim": 64, "length": 50, "num_layers": 2},
-        what_differs="ours also reads features, event types and gaps, and asks at the places that hold an event alone",
+        what_differs="ours also reads features, event types and gaps; histories of like length share a batch, and only "
+        "places that hold an event are asked",
     ),
     Comparison(
         told="graph (LightGCN): three layers over all nodes",
