@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -102,7 +103,7 @@ def judged_variants(
 def tell(name: str, arguments: argparse.Namespace, data: str, protocol: str, rows: Sequence[dict[str, Any]]) -> None:
     """Prints the figures, and records them unless they are of the validation."""
     asked = {flag: getattr(arguments, flag, None) for flag in ("variants", "seeds")}
-    flags = [f"--{flag} {' '.join(map(str, values))}" for flag, values in asked.items() if values]
+    flags = [f"--{flag} {shlex.join(map(str, values))}" for flag, values in asked.items() if values]
     benchmark = Benchmark(
         name=name,
         command=" ".join([f"python -m tests.benchmarks.{name}", *flags]),
