@@ -24,7 +24,7 @@ from expectations.tables import NightError
 from models.bounds import require_at_least, require_shares
 from models.dataset import Dataset
 from models.inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
-from models.item_item import ItemItemConfig
+from models.item_similarity import SimilarityConfig
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, load_saved_config
 from models.networks import answered, fitted, load_network, save_networks
@@ -56,7 +56,7 @@ class DeepCfConfig:
     precision: Precision
     data_parallel: bool
     sampling: SamplingConfig
-    neighbours: ItemItemConfig
+    neighbours: SimilarityConfig
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from models.disk_arrays import spans_of_users
-from models.item_item import ItemItemConfig, decayed_matrix, gram_matrix, neighbour_weights
+from models.item_similarity import SimilarityConfig, decayed_matrix, neighbour_weights
 from models.snapshot import Snapshot
 
 PAIR_DIM = 7
@@ -24,12 +24,12 @@ class PairFeatures:
     """Features of pairs as of one snapshot."""
 
     snapshot: Snapshot
-    neighbours: ItemItemConfig
+    neighbours: SimilarityConfig
 
     @cached_property
     def _weights(self) -> sparse.csr_matrix:
         """How much an item speaks for another, from the events before the cut alone."""
-        return neighbour_weights(gram_matrix(self._decayed_parts()), self.neighbours)
+        return neighbour_weights(self._decayed_parts(), self.snapshot.dataset.num_items, self.neighbours)
 
     def _decayed_parts(self) -> Iterator[sparse.csr_matrix]:
         num_items = self.snapshot.dataset.num_items

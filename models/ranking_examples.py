@@ -14,7 +14,7 @@ import numpy as np
 
 from models.dataset import Dataset
 from models.inputs import item_arrays, user_arrays
-from models.item_item import ItemItemConfig
+from models.item_similarity import SimilarityConfig
 from models.negative_sampling import NegativeSampler
 from models.pair_features import PairFeatures
 from models.snapshot import Snapshot, Window, positive_pairs
@@ -65,7 +65,9 @@ class Rows:
 class WindowRows:
     """Who wanted what in one window, and what can stand beside it."""
 
-    def __init__(self, dataset: Dataset, window: Window, sampling: SamplingConfig, neighbours: ItemItemConfig) -> None:
+    def __init__(
+        self, dataset: Dataset, window: Window, sampling: SamplingConfig, neighbours: SimilarityConfig
+    ) -> None:
         self.sampling = sampling
         self.snapshot = Snapshot(dataset, window.cut)
         self.pair_features = PairFeatures(self.snapshot, neighbours)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from models import item_similarity
 from models.dataset import Dataset
-from models.item_item import ItemItem, ItemItemConfig, ease_weights, gram_matrix, neighbour_weights
+from models.item_item import ItemItem
+from models.item_similarity import SimilarityConfig, ease_weights, neighbour_weights
 from models.model import Model, Neighbours, Vectors, recommend
 from tests.models.communities import ITEMS, UNSOLD_ITEM, USERS, community_events
 from tests.models.contract import ModelContract
@@ -72,12 +74,19 @@ def test_ease_is_the_ridge_regression_of_an_item_on_the_others() -> None:
     np.testing.assert_allclose(weights[others, item], slopes, rtol=1e-4)
 
 
-def test_shrunk_cosine_keeps_the_largest_neighbours() -> None:
+def test_shrunk_cosine_keeps_the_largest_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     met = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=np.float32))
-    config = ItemItemConfig(1, half_life_days=1.0, shrinkage=1.0, self_weight=0.0, max_dense_items=0)
-    weights = neighbour_weights(gram_matrix([met[:2], met[2:]]), config).toarray()
+    config = SimilarityConfig(1, half_life_days=1.0, shrinkage=1.0, max_dense_items=0)
+    monkeypatch.setattr(item_similarity, "PRODUCTS_AT_ONCE", 6)  # two items, then the third
+    weights = neighbour_weights([met[:2], met[2:]], 3, config).toarray()
     expected = [[0, 3 / (np.sqrt(12) + 1), 0], [3 / (np.sqrt(12) + 1), 0, 0], [2 / (np.sqrt(8) + 1), 0, 0]]
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
+
+
+def test_of_equal_neighbours_the_first_are_kept() -> None:
+    config = SimilarityConfig(2, half_life_days=1.0, shrinkage=1.0, max_dense_items=0)
+    weights = neighbour_weights([sparse.csr_matrix(np.ones((1, 5), dtype=np.float32))], 5, config)
+    assert weights.indices.tolist() == [1, 2, 0, 2, 0, 1, 0, 1, 0, 1]
 
 
 def test_equal_scores_come_in_the_order_of_the_index(dataset_of_equals: Dataset) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.dataset import Dataset
-from models.item_item import ItemItemConfig
+from models.item_similarity import SimilarityConfig
 from models.negative_sampling import NEVER, NegativeSampler, shared_candidates
 from models.ranking_examples import SamplingConfig, WindowRows
 from models.snapshot import training_windows
@@ -49,7 +49,7 @@ def test_no_drawn_negative_is_a_positive(dataset: Dataset) -> None:
     @settings(deadline=None, max_examples=50)
     def holds(seed: int, positives: int, from_catalogue: int, from_history: int) -> None:
         sampling = SamplingConfig(positives, from_catalogue, from_history, 0.75, 0.3)
-        window = WindowRows(dataset, window_of, sampling, ItemItemConfig(10, 60.0, 1.0, 0.0, 1000))
+        window = WindowRows(dataset, window_of, sampling, SimilarityConfig(10, 60.0, 1.0, 1000))
         rows = window.draw(window.users, np.random.default_rng(seed))
         for row, user in enumerate(window.users.tolist()):
             counted = rows.weights[row] > 0

@@ -1,0 +1,122 @@
+"""How much one item in a history speaks for another: ridge regression, or cosines for catalogues too large for it.
+
+Up to `max_dense_items` it is EASE: ridge regression of every item on all others, in closed form. A larger catalogue
+gets shrunk cosine similarities, a block of items at a time. Pairs that met lately weigh more in either. The matrix of
+users and items comes in parts, some users each, and no more than one of them is in memory: that does not grow with the
+log.
+
+Sources: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8.
+What differs: the Gram matrix is weighted by age; only the largest positive weights of an item are kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import lapack
+
+from expectations.tables import NightError
+from models.disk_arrays import disk_array
+
+PRODUCTS_AT_ONCE = 32_000_000
+"""Pairs of items whose products a block of cosines holds in memory."""
+
+
+@dataclass(frozen=True)
+class SimilarityConfig:
+    """Attributes:
+    num_neighbours: largest weights that an item keeps.
+    half_life_days: after which a pair of user and item counts half.
+    shrinkage: EASE's ridge penalty, and what is added to the denominator of a cosine.
+    max_dense_items: a catalogue up to this size gets EASE.
+    """
+
+    num_neighbours: int
+    half_life_days: float
+    shrinkage: float
+    max_dense_items: int
+
+    def __post_init__(self) -> None:
+        for name in ("num_neighbours", "half_life_days", "shrinkage"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` must be more than 0. Received: {getattr(self, name)}")
+
+
+def decayed_matrix(
+    users: np.ndarray, items: np.ndarray, age_days: np.ndarray, half_life_days: float, shape: tuple[int, int]
+) -> sparse.csr_matrix:
+    """The root of 0.5^(age / half life) where a user met an item, so that a product of two halves as well."""
+    values = np.sqrt(0.5 ** (age_days / half_life_days)).astype(np.float32)
+    return sparse.csr_matrix((values, (users, items)), shape=shape)
+
+
+def neighbour_weights(
+    parts: Iterable[sparse.csr_matrix], num_items: int, config: SimilarityConfig
+) -> sparse.csr_matrix:
+    """How much each item (row) speaks for each other one (column), the largest only. Zero diagonal.
+
+    Args:
+        parts: some users' rows each, as `decayed_matrix` returns them.
+    """
+    if num_items <= config.max_dense_items:
+        return _largest_per_row(ease_weights(gram_matrix(parts), config.shrinkage), config.num_neighbours)
+    return shrunk_cosines([_on_disk(part) for part in parts], num_items, config)
+
+
+def gram_matrix(parts: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
+    """The sum of A^T A over the parts of a matrix of users and items. Shape (num_items, num_items)."""
+    return functools.reduce(operator.add, ((part.T @ part).tocsr() for part in parts))
+
+
+def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
+    """Closed form of EASE: B = I - P / diag(P) with P = (G + shrinkage I)^-1. Shape (num_items, num_items)."""
+    regular = gram.toarray().astype(np.float32)  # single precision: `shrinkage` keeps it well conditioned
+    regular[np.diag_indices_from(regular)] += shrinkage
+    factor, failed = lapack.spotrf(regular, lower=True, overwrite_a=True)
+    inverse, failed_too = lapack.spotri(factor, lower=True, overwrite_c=True)
+    if failed or failed_too:
+        raise NightError(f"item_item: the Gram matrix is not positive definite. Raise `shrinkage` ({shrinkage}).")
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    weights = -inverse / np.diag(inverse)  # divides column j by P[j, j]
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def _largest_per_row(weights: np.ndarray, count: int) -> sparse.csr_matrix:
+    """Keeps the `count` largest positive weights of each row; of equal ones those of the lower columns."""
+    if count < weights.shape[1]:
+        smallest_kept = np.partition(weights, -count, axis=1)[:, -count, None]
+        weights = np.where(weights >= smallest_kept, weights, 0)
+    kept = sparse.csr_matrix(np.maximum(weights, 0))
+    rows = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
+    order = np.lexsort((kept.indices, -kept.data, rows))
+    order = np.sort(order[np.arange(len(order)) - kept.indptr[rows] < count])
+    return sparse.csr_matrix((kept.data[order], (rows[order], kept.indices[order])), shape=kept.shape)
+
+
+def shrunk_cosines(parts: list[sparse.csr_matrix], num_items: int, config: SimilarityConfig) -> sparse.csr_matrix:
+    """Cosines with a shrunk denominator, the largest of each row. Walks over the parts once for each block of items."""
+    norms = np.sqrt(sum(np.bincount(part.indices, part.data**2, num_items) for part in parts)).astype(np.float32)
+    items_at_once = max(1, PRODUCTS_AT_ONCE // num_items)
+    blocks = []
+    for first in range(0, num_items, items_at_once):
+        items = slice(first, min(first + items_at_once, num_items))
+        weights = np.zeros((items.stop - first, num_items), dtype=np.float32)
+        for part in parts:
+            weights += (part[:, items].T.tocsr() @ part).toarray()
+        weights /= norms[items, None] * norms + config.shrinkage
+        weights[np.arange(len(weights)), np.arange(first, items.stop)] = 0
+        blocks.append(_largest_per_row(weights, config.num_neighbours))
+    return sparse.vstack(blocks, format="csr")
+
+
+def _on_disk(part: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The same matrix, with its entries on the disk."""
+    data, indices = (disk_array(values.shape, values.dtype) for values in (part.data, part.indices))
+    data[:], indices[:] = part.data, part.indices
+    return sparse.csr_matrix((data, indices, part.indptr), shape=part.shape)
