@@ -436,11 +436,47 @@ BACKTESTS = _lake(
         Column("mrr", "double"),
         Column("hit_rate", "double"),
         Column("coverage", "double", comment="share of the catalogue recommended to anybody"),
+        Column("novelty", "double", comment="mean over a list of -log2 of the share of users who had met the item"),
+        Column("diversity", "double", comment="1 - mean cosine of two items' content within a list"),
+        Column("popularity_lift", "double", comment="users who had met a listed item, over those of what was wanted"),
         Column("ndcg_low", "double", comment="2.5 % bootstrap bound over users"),
         Column("ndcg_high", "double", comment="97.5 % bootstrap bound over users"),
     ),
     "models.backtest",
     "Every model fitted as of ds - horizon_days, judged on the days between, over the full catalogue.",
+)
+BACKTEST_SLICES = _lake(
+    "backtest_slices",
+    "model task slice",
+    (
+        _MODEL,
+        Column("task", "string", comment="as in backtests"),
+        Column("slice", "string", comment="users=new, items=cold, country=France, domain=books …"),
+        Column("k", "int", comment="top_k of the shop"),
+        Column("num_users", "int"),
+        Column("recall", "double"),
+        Column("ndcg", "double"),
+        Column("ndcg_low", "double", comment="2.5 % bootstrap bound over users"),
+        Column("ndcg_high", "double", comment="97.5 % bootstrap bound over users"),
+    ),
+    "models.backtest",
+    "The backtest for kinds of users (their lists) and of items (what of that kind was wanted).",
+)
+BACKTEST_GAINS = _lake(
+    "backtest_gains",
+    "model rival task",
+    (
+        _MODEL,
+        Column("rival", "string", comment="another judged model"),
+        Column("task", "string", comment="as in backtests"),
+        Column("k", "int", comment="top_k of the shop"),
+        Column("gain", "double", comment="mean over users of ndcg of the model less that of the rival"),
+        Column("gain_low", "double", comment="2.5 % bound of the paired bootstrap over users"),
+        Column("gain_high", "double", comment="97.5 % bound of the paired bootstrap over users"),
+        Column("p_value", "double", comment="two-sided, of no difference, by the same bootstrap"),
+    ),
+    "models.backtest",
+    "Every judged model against every other one, user by user.",
 )
 GATE_DECISIONS = _lake(
     "gate_decisions",
@@ -528,7 +564,7 @@ TABLES: dict[str, Table] = {
         TOKENIZERS, VOCABULARIES, PAIR_TOTALS, RECENT_EVENTS, INTERACTIONS, HISTORIES,
         ITEM_FEATURES, ITEM_IMAGES, USER_FEATURES, GRAPH_EDGES,
         FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, RANKING_FEATURES, SCORES,
-        BACKTESTS, GATE_DECISIONS,
+        BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS,
         USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST,
     )
 }  # fmt: skip

@@ -1,26 +1,39 @@
 """Judges every model that was fitted as of `ds - horizon_days` on what users did in the days between.
 
 Reads the models' lists (`candidates`, `scores`) and the features as of that earlier day, and `events` up to `ds`.
-Writes partition `ds` of `backtests`: one row per model, task and k, over the full catalogue of the earlier day. Two
-tasks: `new_items` asks for items that the user had not met before, and `with_repeats` for anything. A model without
-lists is named and left out. A re-run over the same inputs finds its partition written and only prints it.
+Writes partition `ds` of `backtest_slices` (kinds of users and items), of `backtest_gains` (every model against every
+other one, user by user) and last of `backtests`: one row per model, task and k, over the full catalogue of the earlier
+day. Two tasks: `new_items` asks for items that the user had not met before, and `with_repeats` for anything. A model
+without lists is named and left out. A re-run over the same inputs finds its partitions written and only prints them.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
-from expectations.lake import Version, fingerprint_of
+from expectations.lake import Lake, Version, fingerprint_of
 from expectations.program import Night, night_from, night_parser, run_program
-from expectations.tables import BACKTESTS, EVENTS, FITTED_MODELS, INTERACTIONS, VOCABULARIES, NightError
+from expectations.tables import (
+    BACKTEST_GAINS,
+    BACKTEST_SLICES,
+    BACKTESTS,
+    EVENTS,
+    FITTED_MODELS,
+    INTERACTIONS,
+    ITEM_FEATURES,
+    USER_FEATURES,
+    VOCABULARIES,
+    NightError,
+)
 from models import tracking
 from models.arrow_rows import arrow_rows
-from models.backtest_report import backtest_figure, backtest_text
+from models.backtest_report import Backtest, backtest_figures, backtest_text
 from models.held_out import catalogue_size, held_out_tasks
-from models.judging import backtest_rows, judged_lists
+from models.judging import backtest_rows, gain_rows, judged_lists, slice_rows
 from models.ranked_lists import lists_in_force
+from models.shop_traits import shop_traits
+from models.slices import slices_of
 
 CUTOFFS = (5, 10, 20)
 
@@ -35,14 +48,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     current = night.lake.current(BACKTESTS, night.ds)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already built: table=%s ds=%s rows=%d", BACKTESTS.name, night.ds, current.rows)
-        rows = night.lake.read(BACKTESTS, night.ds).to_pylist()
+        backtest = read_backtest(night.lake, night.ds)
     else:
-        rows = judged_night(night, lists)
-        night.lake.write(BACKTESTS, night.ds, arrow_rows(BACKTESTS, night.ds, rows), fingerprint)
-        logger.info("built: table=%s ds=%s rows=%d", BACKTESTS.name, night.ds, len(rows))
-        tracking.log_backtest(night, rows, backtest_figure(rows, night.shop.top_k))
+        backtest = judged_night(night, lists)
+        write_backtest(night, backtest, fingerprint)
+        told = {table.name: rows for table, rows in backtest.by_table().items()}
+        tracking.log_backtest(night, told, backtest_figures(backtest, night.shop.top_k))
     missing = [model for model in night.shop.models if model not in lists]
-    print(backtest_text(rows, night.ds, night.shop.horizon_days, night.shop.top_k, missing))
+    print(backtest_text(backtest, night.ds, night.shop.horizon_days, night.shop.top_k, missing))
+
+
+def write_backtest(night: Night, backtest: Backtest, fingerprint: str) -> None:
+    """Writes the three tables; `backtests`, which vouches for the others, last."""
+    for table, rows in backtest.by_table().items():
+        night.lake.write(table, night.ds, arrow_rows(table, night.ds, rows), fingerprint)
+        logger.info("built: table=%s ds=%s rows=%d", table.name, night.ds, len(rows))
+
+
+def read_backtest(lake: Lake, ds: str) -> Backtest:
+    """What is written for `ds`."""
+    return Backtest(*(lake.read(table, ds).to_pylist() for table in (BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS)))
 
 
 def lists_to_judge(night: Night) -> dict[str, Version]:
@@ -65,24 +90,31 @@ def lists_to_judge(night: Night) -> dict[str, Version]:
     return lists
 
 
-def judged_night(night: Night, lists: dict[str, Version]) -> list[dict[str, Any]]:
-    """The rows of `backtests`."""
-    num_items = catalogue_size(night.lake, night.backtest_as_of)
+def judged_night(night: Night, lists: dict[str, Version]) -> Backtest:
+    """Judges the lists on every task, and on every slice of a task."""
+    lake, as_of, seed, top_k = night.lake, night.backtest_as_of, night.shop.seed, night.shop.top_k
+    num_items, traits = catalogue_size(lake, as_of), shop_traits(lake, as_of)
     # A list holds `num_candidates` items and no more: beyond that rank it would be judged for its length.
-    ks = sorted(k for k in {*CUTOFFS, night.shop.top_k} if k <= night.shop.num_candidates)
+    ks = sorted(k for k in {*CUTOFFS, top_k} if k <= night.shop.num_candidates)
     tasks = held_out_tasks(night)
-    by_model = {model: judged_lists(model, version, tasks, ks) for model, version in lists.items()}
-    rows = []
-    for task in tasks:
-        judgements = {model: judged[task.task] for model, judged in by_model.items()}
-        rows += backtest_rows(task, judgements, ks, num_items, night.shop.seed)
-    return rows
+    slices = [part for task in tasks for part in slices_of(task, traits)]
+    judged = {model: judged_lists(model, version, tasks, ks, traits) for model, version in lists.items()}
+    judged_slices = {model: judged_lists(model, version, slices, [top_k], traits) for model, version in lists.items()}
+    backtest = Backtest([], [], [])
+    for place, task in enumerate(tasks):
+        of_task = {model: judgements[place] for model, judgements in judged.items()}
+        backtest.rows.extend(backtest_rows(task, of_task, ks, traits, num_items, seed))
+        backtest.gains.extend(gain_rows(task, of_task, top_k, seed))
+    for place, part in enumerate(slices):
+        of_slice = {model: judgements[place] for model, judgements in judged_slices.items()}
+        backtest.slices.extend(slice_rows(part, of_slice, top_k, seed))
+    return backtest
 
 
 def _fingerprint(night: Night, lists: dict[str, Version]) -> str:
     lake, shop, as_of = night.lake, night.shop, night.backtest_as_of
     days = list(lake.versions(EVENTS, until=night.ds, since=as_of).values())
-    features = [lake.require(table, as_of) for table in (VOCABULARIES, INTERACTIONS)]
+    features = [lake.require(table, as_of) for table in (VOCABULARIES, INTERACTIONS, ITEM_FEATURES, USER_FEATURES)]
     fitted = [lake.require(FITTED_MODELS, as_of, model) for model in lists]
     versions = [version.fingerprint for version in (*days, *features, *fitted, *lists.values())]
     settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]

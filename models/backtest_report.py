@@ -1,47 +1,111 @@
-"""The backtest for people: a table for the terminal and a figure for the tracking server."""
+"""The backtest for people: a table for the terminal and figures for the tracking server."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from expectations.tables import BACKTEST_GAINS, BACKTEST_SLICES, BACKTESTS, Table
+from models.judging import Row
 from models.metrics import METRICS
 
-Row = dict[str, Any]
+_LIKE = ("coverage", "novelty", "diversity", "popularity_lift")
+_HEADS = {
+    "hit_rate": "hits",
+    "coverage": "covers",
+    "novelty": "novel",
+    "diversity": "divers",
+    "popularity_lift": "lift",
+}
 
 
-def backtest_text(rows: Sequence[Row], ds: str, horizon_days: int, top_k: int, missing: Sequence[str] = ()) -> str:
-    """The backtest at `top_k` in full, and ndcg at the other cut-offs; the best model first."""
+@dataclass(frozen=True)
+class Backtest:
+    """Rows of `backtests`, `backtest_slices` and `backtest_gains` of one night."""
+
+    rows: list[Row]
+    slices: list[Row]
+    gains: list[Row]
+
+    def by_table(self) -> dict[Table, list[Row]]:
+        """`backtests` last."""
+        return {BACKTEST_SLICES: self.slices, BACKTEST_GAINS: self.gains, BACKTESTS: self.rows}
+
+    def tasks(self) -> list[str]:
+        """In the order of the rows."""
+        return list(dict.fromkeys(row["task"] for row in self.rows))
+
+    def at(self, task: str, k: int) -> list[Row]:
+        """The rows of `backtests` of one task, the best model first."""
+        rows = [row for row in self.rows if (row["task"], row["k"]) == (task, k)]
+        return sorted(rows, key=lambda row: -row["ndcg"])
+
+    def gain(self, task: str, model: str, rival: str) -> Row:
+        """The row of `backtest_gains` of two models."""
+        names = (task, model, rival)
+        return next(row for row in self.gains if (row["task"], row["model"], row["rival"]) == names)
+
+
+def backtest_text(backtest: Backtest, ds: str, horizon_days: int, top_k: int, missing: Sequence[str] = ()) -> str:
+    """The backtest at `top_k`: all models, who is better than whom, and the best model's slices."""
     lines = [
         f"Backtest ds={ds}: fitted {horizon_days} days earlier, judged on the days between, "
-        f"full catalogue of {rows[0]['num_items']:,} items, k={top_k}"
+        f"full catalogue of {backtest.rows[0]['num_items']:,} items, k={top_k}"
     ]
-    other_ks = sorted({row["k"] for row in rows} - {top_k})
-    for task in _in_order(row["task"] for row in rows):
-        at_top_k = [row for row in rows if row["task"] == task and row["k"] == top_k]
-        heads = [f"{'ndcg@' + str(top_k):>8}  {'95 % interval':>15}"]
-        heads += [f"{metric:>10}" for metric in METRICS if metric != "ndcg"]
-        heads += [f"{'coverage':>10}", *(f"{'ndcg@' + str(k):>9}" for k in other_ks)]
-        lines += ["", f"{task} ({at_top_k[0]['num_users']:,} users judged)", f"  {'model':<20}{''.join(heads)}"]
-        for row in sorted(at_top_k, key=lambda row: -row["ndcg"]):
-            same = {r["k"]: r["ndcg"] for r in rows if (r["task"], r["model"]) == (task, row["model"])}
-            cells = [f"{row['ndcg']:>8.4f}  {row['ndcg_low']:>7.4f}–{row['ndcg_high']:.4f} "]
-            cells += [f"{row[metric]:>10.4f}" for metric in METRICS if metric != "ndcg"]
-            cells += [f"{row['coverage']:>10.3f}", *(f"{same[k]:>9.4f}" for k in other_ks)]
-            lines.append(f"  {row['model']:<20}{''.join(cells)}")
+    for task in backtest.tasks():
+        rows = backtest.at(task, top_k)
+        lines += ["", f"{task} ({rows[0]['num_users']:,} users judged)", *_model_lines(rows)]
+        lines += [f"  {line}" for line in _gain_lines(backtest, task, rows)]
+        lines += _slice_lines(backtest, task, rows[0]["model"])
     if missing:
         lines += ["", f"Not judged, because they have no lists of that day: {', '.join(missing)}"]
     return "\n".join(lines)
 
 
-def backtest_figure(rows: Sequence[Row], top_k: int) -> Figure:
+def _model_lines(rows: Sequence[Row]) -> list[str]:
+    others = [metric for metric in METRICS if metric != "ndcg"]
+    heads = [f"{_HEADS.get(name, name):>8}" for name in (*others, *_LIKE)]
+    lines = [f"  {'model':<20}{'ndcg':>8}  {'95 % interval':>15}{''.join(heads)}"]
+    for row in rows:
+        cells = [f"{row['ndcg']:>8.4f}  {row['ndcg_low']:>7.4f}–{row['ndcg_high']:.4f} "]
+        cells += [f"{row[metric]:>8.4f}" for metric in others] + [f"{row[name]:>8.3f}" for name in _LIKE]
+        lines.append(f"  {row['model']:<20}{''.join(cells)}")
+    return lines
+
+
+def _gain_lines(backtest: Backtest, task: str, rows: Sequence[Row]) -> Iterable[str]:
+    """How sure it is that the best is better than the second."""
+    if len(rows) > 1:
+        best, second = rows[0]["model"], rows[1]["model"]
+        gain = backtest.gain(task, best, second)
+        yield (
+            f"{best} against {second}: {gain['gain']:+.4f}, 95 % interval {gain['gain_low']:+.4f} to "
+            f"{gain['gain_high']:+.4f}, p = {gain['p_value']:.3f}"
+        )
+
+
+def _slice_lines(backtest: Backtest, task: str, model: str) -> list[str]:
+    rows = [row for row in backtest.slices if (row["task"], row["model"]) == (task, model)]
+    told = [f"{row['slice']} {row['ndcg']:.4f} ({row['num_users']:,})" for row in rows]
+    lines = [f"  ndcg of {model} by slice (users):"] if told else []
+    return lines + [f"    {' · '.join(told[start : start + 3])}" for start in range(0, len(told), 3)]
+
+
+def backtest_figures(backtest: Backtest, top_k: int) -> dict[str, Figure]:
+    """Name -> figure: what each model reached, what its lists are like, and how it does by slice."""
+    figures = {"backtest": _ndcg_figure(backtest, top_k), "backtest_lists": _lists_figure(backtest, top_k)}
+    return figures | ({"backtest_slices": _slices_figure(backtest, top_k)} if backtest.slices else {})
+
+
+def _ndcg_figure(backtest: Backtest, top_k: int) -> Figure:
     """Bars of ndcg at `top_k` with their intervals, one panel a task."""
-    tasks = _in_order(row["task"] for row in rows)
+    tasks = backtest.tasks()
     figure = Figure(figsize=(5 * len(tasks), 3.6), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
-        shown = [row for row in rows if row["task"] == task and row["k"] == top_k]
+        shown = backtest.at(task, top_k)
         means = [row["ndcg"] for row in shown]
         # A percentile interval need not hold the mean when there are few users.
         below = [max(row["ndcg"] - row["ndcg_low"], 0.0) for row in shown]
@@ -53,5 +117,31 @@ def backtest_figure(rows: Sequence[Row], top_k: int) -> Figure:
     return figure
 
 
-def _in_order(values: Any) -> list[str]:
-    return list(dict.fromkeys(values))
+def _lists_figure(backtest: Backtest, top_k: int) -> Figure:
+    """What being right costs: ndcg against coverage, novelty, diversity and lift, one row of panels a task."""
+    tasks = backtest.tasks()
+    figure = Figure(figsize=(4 * len(_LIKE), 3.4 * len(tasks)), layout="constrained")
+    for panels, task in zip(figure.subplots(len(tasks), len(_LIKE), squeeze=False), tasks, strict=True):
+        for axes, name in zip(panels, _LIKE, strict=True):
+            for row in backtest.at(task, top_k):
+                axes.plot(row[name], row["ndcg"], "o")
+                axes.annotate(row["model"], (row[name], row["ndcg"]), fontsize=7)
+            axes.set(xlabel=name.replace("_", " "), ylabel=f"ndcg@{top_k}", title=task)
+    return figure
+
+
+def _slices_figure(backtest: Backtest, top_k: int) -> Figure:
+    """ndcg by slice, a bar a model, one panel a task; the three best models of the task."""
+    tasks = backtest.tasks()
+    figure = Figure(figsize=(11, 3.8 * len(tasks)), layout="constrained")
+    for axes, task in zip(figure.subplots(len(tasks), 1, squeeze=False)[:, 0], tasks, strict=True):
+        slices = list(dict.fromkeys(row["slice"] for row in backtest.slices if row["task"] == task))
+        models = [row["model"] for row in backtest.at(task, top_k)][:3]
+        found = {(row["model"], row["slice"]): row["ndcg"] for row in backtest.slices if row["task"] == task}
+        for place, model in enumerate(models):
+            offsets = np.arange(len(slices)) + (place - 1) * 0.27
+            axes.bar(offsets, [found[model, name] for name in slices], width=0.27, label=model)
+        axes.set_xticks(range(len(slices)), slices, rotation=30, ha="right", fontsize=8)
+        axes.set(ylabel=f"ndcg@{top_k}", title=task)
+        axes.legend(fontsize=8)
+    return figure

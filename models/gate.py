@@ -1,8 +1,8 @@
 """Decides which model this night may publish, and moves the alias `champion` to it.
 
-Reads partition `ds` of `backtests`, the fits and lists as of ds, and from `run_manifest` what was published for the
-latest earlier ds. Writes the one row of partition `ds` of `gate_decisions`: a night that is judged again, from the
-same figures, decides the same.
+Reads partition `ds` of `backtests` and `backtest_gains`, the fits and lists as of ds, and from `run_manifest` what was
+published for the latest earlier ds. Writes the one row of partition `ds` of `gate_decisions`: a night that is judged
+again, from the same figures, decides the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, night_from, night_parser, run_program
-from expectations.tables import BACKTESTS, FITTED_MODELS, GATE_DECISIONS, ITEM_NEIGHBOURS
+from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_DECISIONS, ITEM_NEIGHBOURS
 from models import tracking
 from models.arrow_rows import arrow_rows
 from models.gate_rules import Contender, Contest, Decision, decide
@@ -50,8 +50,8 @@ def contest_of(night: Night) -> Contest:
 
 def contenders_of(night: Night) -> list[Contender]:
     """Every model of the shop file, in its order, with what this night has of it."""
-    backtest = _backtest_rows(night, contest_of(night))
-    return [_contender(night, model, backtest.get(model)) for model in night.shop.models]
+    backtest, gains = _backtest_rows(night, contest_of(night)), _gain_rows(night, contest_of(night))
+    return [_contender(night, model, backtest.get(model), gains.get(model, {})) for model in night.shop.models]
 
 
 def write_decision(night: Night, decision: Decision) -> Version:
@@ -97,16 +97,29 @@ def _backtest_rows(night: Night, contest: Contest) -> dict[str, dict[str, Any]]:
     return {row["model"]: row for row in rows if (row["task"], row["k"]) == (contest.task, contest.k)}
 
 
-def _contender(night: Night, model: str, backtest: dict[str, Any] | None) -> Contender:
+def _gain_rows(night: Night, contest: Contest) -> dict[str, dict[str, dict[str, Any]]]:
+    """Model -> rival -> the row that counts; empty when this night has none."""
+    if night.lake.current(BACKTEST_GAINS, night.ds) is None:
+        return {}
+    gains: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in night.lake.read(BACKTEST_GAINS, night.ds).to_pylist():
+        if (row["task"], row["k"]) == (contest.task, contest.k):
+            gains.setdefault(row["model"], {})[row["rival"]] = row
+    return gains
+
+
+def _contender(
+    night: Night, model: str, backtest: dict[str, Any] | None, gains: dict[str, dict[str, Any]]
+) -> Contender:
     lake, ds, as_of = night.lake, night.ds, night.backtest_as_of
     if lake.current(FITTED_MODELS, ds, model) is None:
-        return Contender(model, backtest=backtest)
+        return Contender(model, backtest=backtest, gains=gains)
     fitted = fitted_model(lake, ds, model)
     lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, model)
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
     logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
-    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, drift)
+    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, drift)
 
 
 def _similar_model(night: Night, published_model: str) -> str:

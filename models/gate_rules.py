@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from expectations.tables import NightError
@@ -33,6 +33,7 @@ class Contender:
         version: of the fit as of ds; None when the model was not fitted.
         health: of the lists as of ds; None without lists.
         backtest: the row of `backtests` that counts; None when the model was not judged.
+        gains: rival -> the row of `backtest_gains` that counts.
         refit_overlap: share of the backtest fit's top items that are still top items of the refit; only noted.
     """
 
@@ -41,6 +42,7 @@ class Contender:
     version: str | None = None
     health: ListHealth | None = None
     backtest: dict[str, Any] | None = None
+    gains: dict[str, dict[str, Any]] = field(default_factory=dict)
     refit_overlap: float | None = None
 
     def health_rules(self) -> list[Rule]:
@@ -195,4 +197,7 @@ def _is_bar(rival: Contender, challenger: Contender, champion: str | None) -> bo
 
 def _beats(challenger: Contender, rival: Contender, contest: Contest) -> Rule:
     mine, theirs = contest.value(challenger), contest.value(rival)
-    return Rule(f"beats {rival.model}", f"{mine:.4f} against {theirs:.4f}", mine > theirs)
+    saw, gain = f"{mine:.4f} against {theirs:.4f}", challenger.gains.get(rival.model)
+    if gain:
+        saw += f", 95 % interval of the gain {gain['gain_low']:+.4f} to {gain['gain_high']:+.4f}"
+    return Rule(f"beats {rival.model}", saw, mine > theirs)

@@ -26,18 +26,21 @@ class HeldOut:
             WITH_REPEATS (relevant: everything; lists may hold anything).
         user_indices: ascending. Shape (num_users,).
         relevant: its `user_rows` are positions in `user_indices`.
+        slice: which users or which wanted items it is about; empty for all of them.
     """
 
     task: str
     user_indices: np.ndarray
     relevant: Relevant
+    slice: str = ""
 
     def between(self, first_user: int, last_user: int) -> HeldOut:
         """The part about users with these indices, both included."""
         start, stop = np.searchsorted(self.user_indices, [first_user, last_user + 1])
         first, last = np.searchsorted(self.relevant.user_rows, [start, stop])
         rows, items = self.relevant.user_rows[first:last] - start, self.relevant.item_indices[first:last]
-        return HeldOut(self.task, self.user_indices[start:stop], Relevant(rows, items, int(stop - start)))
+        relevant = Relevant(rows, items, int(stop - start))
+        return HeldOut(self.task, self.user_indices[start:stop], relevant, self.slice)
 
 
 def held_out_tasks(night: Night) -> list[HeldOut]:

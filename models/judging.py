@@ -1,22 +1,28 @@
-"""One model's lists, judged against what users did: metrics a user, and which items it recommends at all."""
+"""Models' lists, judged against what users did: how right they are, what they are like, and who is better than whom."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
 from expectations.lake import Version
 from models.held_out import NEW_ITEMS, HeldOut
+from models.list_traits import TRAITS, list_traits, popularity_of_wanted
 from models.metrics import METRICS, bootstrap_means, hits, recommended_items
 from models.ranked_lists import ListRows, read_list_rows, top_items
+from models.shop_traits import ShopTraits
+
+Row = dict[str, Any]
 
 USERS_PER_CHUNK = 8_192
 """Judged users whose lists are in memory at a time."""
 NUM_RESAMPLES = 1_000
+BOUNDS = (0.025, 0.975)
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +32,8 @@ class Judgement:
     """What one model achieved on one task; grows range by range.
 
     Attributes:
-        parts: (metric, k) -> one value a user, an array a range of users, in the order of the task's users.
+        parts: (metric, k) -> one value a user, an array a range of users, in the order of the task's users; likewise
+            (trait, k).
         recommended: k -> distinct items in the first k ranks of all judged users' lists.
     """
 
@@ -36,46 +43,58 @@ class Judgement:
     @classmethod
     def empty(cls, ks: Sequence[int]) -> Judgement:
         """Of no users yet."""
-        return cls({(metric, k): [] for metric in METRICS for k in ks}, {k: set() for k in ks})
+        return cls({(name, k): [] for name in (*METRICS, *TRAITS) for k in ks}, {k: set() for k in ks})
 
-    def add(self, part: HeldOut, rows: ListRows) -> None:
+    def add(self, part: HeldOut, rows: ListRows, traits: ShopTraits) -> None:
         """Judges the next users of the task by their rows."""
         depth = max(self.recommended)
         ranked = top_items(rows, part.user_indices, depth, exclude_seen=part.task == NEW_ITEMS)
         is_hit, num_relevant = hits(ranked, part.relevant), part.relevant.counts
-        for (metric, k), parts in self.parts.items():
-            parts.append(METRICS[metric](is_hit, num_relevant, k))
         for k, items in self.recommended.items():
+            for name, metric in METRICS.items():
+                self.parts[name, k].append(metric(is_hit, num_relevant, k))
+            for name, values in list_traits(ranked[:, :k], traits).items():
+                self.parts[name, k].append(values)
             items.update(recommended_items(ranked, k).tolist())
 
-    def values(self, metric: str, k: int) -> np.ndarray:
+    def values(self, name: str, k: int) -> np.ndarray:
         """One value a user, in the order of the task's users."""
-        return np.concatenate(self.parts[metric, k])
+        return np.concatenate(self.parts[name, k])
+
+    def mean(self, name: str, k: int) -> float:
+        """Over the users; 0 where no user has the value, as that of an empty list."""
+        values = self.values(name, k)
+        values = values[~np.isnan(values)]
+        return float(values.mean()) if len(values) else 0.0
 
 
-def judged_lists(model: str, lists: Version, tasks: Sequence[HeldOut], ks: Sequence[int]) -> dict[str, Judgement]:
-    """Reads the lists of a model once, a range of users at a time, and judges them on every task."""
-    judgements = {task.task: Judgement.empty(ks) for task in tasks}
+def judged_lists(
+    model: str, lists: Version, tasks: Sequence[HeldOut], ks: Sequence[int], traits: ShopTraits
+) -> list[Judgement]:
+    """Reads the lists of a model once, a range of users at a time, and judges them on every task, in their order."""
+    judgements = [Judgement.empty(ks) for _ in tasks]
+    if not tasks:
+        return judgements
     users = np.unique(np.concatenate([task.user_indices for task in tasks]))
     for start in range(0, len(users), USERS_PER_CHUNK):
         chunk = users[start : start + USERS_PER_CHUNK]
         rows = read_list_rows(lists, chunk)
-        for task in tasks:
+        for task, judgement in zip(tasks, judgements, strict=True):
             part = task.between(int(chunk[0]), int(chunk[-1]))
             if len(part.user_indices):
-                judgements[task.task].add(part, rows)
+                judgement.add(part, rows, traits)
         logger.info("judged: model=%s users=%d of=%d", model, start + len(chunk), len(users))
     return judgements
 
 
 def backtest_rows(
-    task: HeldOut, judgements: dict[str, Judgement], ks: Sequence[int], num_items: int, seed: int
-) -> list[dict[str, Any]]:
+    task: HeldOut, judgements: Mapping[str, Judgement], ks: Sequence[int], traits: ShopTraits, num_items: int, seed: int
+) -> list[Row]:
     """Rows of `backtests` for one task: means over users, and bootstrap intervals of ndcg."""
     columns = [(model, k) for model in judgements for k in ks]
-    ndcg = np.stack([judgements[model].values("ndcg", k) for model, k in columns], axis=1)  # (num_users, num_columns)
-    bounds = np.quantile(bootstrap_means(ndcg, NUM_RESAMPLES, seed), [0.025, 0.975], axis=0)
-    rows: list[dict[str, Any]] = []
+    bounds = _bounds(_ndcg(judgements, columns), seed)
+    wanted = popularity_of_wanted(task.relevant, traits)
+    rows: list[Row] = []
     for (model, k), low, high in zip(columns, *bounds, strict=True):
         judgement = judgements[model]
         rows.append(
@@ -85,10 +104,61 @@ def backtest_rows(
                 "k": k,
                 "num_users": len(task.user_indices),
                 "num_items": num_items,
-                **{metric: float(judgement.values(metric, k).mean()) for metric in METRICS},
+                **{name: judgement.mean(name, k) for name in (*METRICS, "novelty", "diversity")},
                 "coverage": len(judgement.recommended[k]) / num_items,
+                "popularity_lift": judgement.mean("popularity", k) / max(wanted, 1e-9),
                 "ndcg_low": float(low),
                 "ndcg_high": float(high),
             }
         )
     return rows
+
+
+def slice_rows(part: HeldOut, judgements: Mapping[str, Judgement], k: int, seed: int) -> list[Row]:
+    """Rows of `backtest_slices` for one slice of a task."""
+    bounds = _bounds(_ndcg(judgements, [(model, k) for model in judgements]), seed)
+    about = {"task": part.task, "slice": part.slice, "k": k, "num_users": len(part.user_indices)}
+    return [
+        {
+            "model": model,
+            **about,
+            **{name: judgement.mean(name, k) for name in ("recall", "ndcg")},
+            "ndcg_low": float(low),
+            "ndcg_high": float(high),
+        }
+        for (model, judgement), low, high in zip(judgements.items(), *bounds, strict=True)
+    ]
+
+
+def gain_rows(task: HeldOut, judgements: Mapping[str, Judgement], k: int, seed: int) -> list[Row]:
+    """Rows of `backtest_gains` for one task: every model against every other one, over the same users."""
+    models = list(judgements)
+    ndcg = _ndcg(judgements, [(model, k) for model in models])
+    resampled, means = bootstrap_means(ndcg, NUM_RESAMPLES, seed), ndcg.mean(axis=0)
+    rows: list[Row] = []
+    for (m, model), (r, rival) in permutations(enumerate(models), 2):
+        gains = resampled[:, m] - resampled[:, r]
+        low, high = np.quantile(gains, BOUNDS)
+        rows.append(
+            {
+                "model": model,
+                "rival": rival,
+                "task": task.task,
+                "k": k,
+                "gain": float(means[m] - means[r]),
+                "gain_low": float(low),
+                "gain_high": float(high),
+                "p_value": min(1.0, 2 * float(min((gains <= 0).mean(), (gains >= 0).mean()))),
+            }
+        )
+    return rows
+
+
+def _ndcg(judgements: Mapping[str, Judgement], columns: Sequence[tuple[str, int]]) -> np.ndarray:
+    """Shape (num_users, num_columns)."""
+    return np.stack([judgements[model].values("ndcg", k) for model, k in columns], axis=1)
+
+
+def _bounds(ndcg: np.ndarray, seed: int) -> np.ndarray:
+    """95 % bounds of the means of the columns. Shape (2, num_columns)."""
+    return np.quantile(bootstrap_means(ndcg, NUM_RESAMPLES, seed), BOUNDS, axis=0)

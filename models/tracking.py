@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from expectations.program import Night
-from expectations.tables import FITTED_MODELS, NightError
+from expectations.tables import BACKTESTS, FITTED_MODELS, NightError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,9 +73,15 @@ def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
     return _unless_away("log the fit", night, lambda client: _log_fit(client, night, fit, folder))
 
 
-def log_backtest(night: Night, rows: Sequence[Mapping[str, Any]], figure: Figure) -> str | None:
-    """Logs a backtest's metrics, its table and its figure. Returns the id of the run, None when the server was away."""
-    return _unless_away("log the backtest", night, lambda client: _log_backtest(client, night, rows, figure))
+def log_backtest(
+    night: Night, tables: Mapping[str, Sequence[Mapping[str, Any]]], figures: Mapping[str, Figure]
+) -> str | None:
+    """Logs a backtest's metrics, its tables and its figures. Returns the id of the run, None when the server was away.
+
+    Args:
+        tables: name -> rows; the metrics are those of `backtests`.
+    """
+    return _unless_away("log the backtest", night, lambda client: _log_backtest(client, night, tables, figures))
 
 
 def promote(night: Night, model: str) -> bool:
@@ -121,17 +127,24 @@ def _register(client: MlflowClient, night: Night, fit: Fit, run_id: str) -> None
     client.create_model_version(name, source, run_id, tags=tags)
 
 
-def _log_backtest(client: MlflowClient, night: Night, rows: Sequence[Mapping[str, Any]], figure: Figure) -> str:
+def _log_backtest(
+    client: MlflowClient,
+    night: Night,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    figures: Mapping[str, Figure],
+) -> str:
     run_id = _start_run(client, night, f"backtest-{night.ds}", {"as_of": night.backtest_as_of})
-    measures = ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage", "num_users")
+    about = {"ds", "model", "task", "k", "num_items"}
     metrics = [
         (f"{row['model']}.{row['task']}.{measure}_at_{row['k']}", float(row[measure]), 0)
-        for row in rows
-        for measure in measures
+        for row in tables[BACKTESTS.name]
+        for measure in row.keys() - about
     ]
     _log_batch(client, run_id, metrics, {"horizon_days": night.shop.horizon_days})
-    client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), "backtest.json")
-    client.log_figure(run_id, figure, "backtest.png")
+    for name, rows in tables.items():
+        client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), f"{name}.json")
+    for name, figure in figures.items():
+        client.log_figure(run_id, figure, f"{name}.png")
     client.set_terminated(run_id)
     return run_id
 

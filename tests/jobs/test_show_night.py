@@ -24,6 +24,7 @@ def page(night: Night) -> str:
     history = {"item_indices": [MUG, MUG, MUG, LANTERN], "event_type_indices": [2, 2, 2, 5], "event_times": seconds}
     write_rows(night, HISTORIES, [{"user_index": ANN, **history}])
     figures = dict.fromkeys(("recall", "map", "mrr", "hit_rate", "coverage", "ndcg_low", "ndcg_high"), 0.25)
+    figures |= dict.fromkeys(("novelty", "diversity", "popularity_lift"), 0.25)
     judged = [("two_tower", 0.5), ("recent_demand", 0.125)]
     task = {"task": "new_items", "k": 3, "num_users": 1200, "num_items": 6, **figures}
     write_rows(night, BACKTESTS, [{**task, "model": model, "ndcg": ndcg} for model, ndcg in judged])

@@ -15,9 +15,11 @@ from expectations.tables import (
     EVENTS,
     FITTED_MODELS,
     INTERACTIONS,
+    ITEM_FEATURES,
     ITEM_NEIGHBOURS,
     RUN_MANIFEST,
     SCORES,
+    USER_FEATURES,
     VOCABULARIES,
     Table,
 )
@@ -74,6 +76,20 @@ def write_interactions(lake: Lake, as_of: str, pairs: Sequence[tuple[int, int]])
         }
     )
     lake.write(INTERACTIONS, as_of, table, _content(INTERACTIONS, pairs))
+
+
+def write_features(lake: Lake, as_of: str, num_users: int, words: Sequence[Sequence[int]]) -> None:
+    """Users without features, and items with the words of their titles; both have the indices 2, 3, …"""
+    unknown = {"age_bucket_index": 1, "gender_index": 1, "country_index": 1, "interest_indices": []}
+    users = [{"user_index": index, **unknown} for index in range(2, 2 + num_users)]
+    lake.write(USER_FEATURES, as_of, arrow_rows(USER_FEATURES, as_of, users), _content(USER_FEATURES, users))
+    bare = {"category_indices": [], "brand_index": 1, "domain_index": 1, "price_bucket": 0, "age_days": 9}
+    more = {"description_token_indices": [], "is_available": True}
+    items = [
+        {"item_index": index, "token_indices": list(tokens), **bare, **more}
+        for index, tokens in enumerate(words, start=2)
+    ]
+    lake.write(ITEM_FEATURES, as_of, arrow_rows(ITEM_FEATURES, as_of, items), _content(ITEM_FEATURES, items))
 
 
 def write_model(

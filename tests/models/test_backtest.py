@@ -9,16 +9,18 @@ import pytest
 
 from expectations.program import Night
 from expectations.tables import NightError
-from models import judging
-from models.backtest import judged_night, lists_to_judge
-from models.backtest_report import backtest_figure, backtest_text
+from models import judging, slices
+from models.backtest import judged_night, lists_to_judge, read_backtest, write_backtest
+from models.backtest_report import backtest_figures, backtest_text
 from models.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, held_out_tasks
 from models.judging import judged_lists
 from models.metrics import relevant_from_pairs
 from models.model import NO_ITEM
 from models.ranked_lists import read_list_rows, top_items
+from models.shop_traits import shop_traits
 from tests.models.judged_night import (
     write_events,
+    write_features,
     write_interactions,
     write_lists,
     write_model,
@@ -38,6 +40,7 @@ def judged(night: Night) -> Night:
     night = replace(night, shop=shop)
     write_vocabulary(night.lake, AS_OF, USERS, ITEMS)
     write_interactions(night.lake, AS_OF, [(2, 2), (3, 3), (3, 4), (5, 2)])
+    write_features(night.lake, AS_OF, len(USERS), [[2], [2], [3], [3, 4], [], [5]])
     write_events(night.lake, AS_OF, [("12:00:00", "dee", "bread", "purchase", 1.0)])
     write_events(
         night.lake,
@@ -118,18 +121,19 @@ def test_judging_in_ranges_of_users_gives_what_judging_at_once_gives(
     judged: Night, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     users = np.arange(2, 25, 2)
-    rows = [(int(u), int(i), float(rng.integers(5)), bool(rng.integers(2))) for u in users for i in range(2, 9)]
+    rows = [(int(u), int(i), float(rng.integers(5)), bool(rng.integers(2))) for u in users for i in range(2, 8)]
     lists = write_lists(judged.lake, AS_OF, "recent_demand", rows)
-    truth = relevant_from_pairs(rng.integers(0, 12, 40), rng.integers(2, 9, 40), 12)
+    truth = relevant_from_pairs(rng.integers(0, 12, 40), rng.integers(2, 8, 40), 12)
     some = relevant_from_pairs(np.array([0, 1, 1]), np.array([4, 2, 5]), 2)
     tasks = [HeldOut(NEW_ITEMS, users[[3, 10]], some), HeldOut(WITH_REPEATS, users, truth)]
-    at_once = judged_lists("recent_demand", lists, tasks, [1, 3])
+    traits = shop_traits(judged.lake, AS_OF)
+    at_once = judged_lists("recent_demand", lists, tasks, [1, 3], traits)
     monkeypatch.setattr(judging, "USERS_PER_CHUNK", 5)
-    in_ranges = judged_lists("recent_demand", lists, tasks, [1, 3])
-    for task, judgement in at_once.items():
-        assert in_ranges[task].recommended == judgement.recommended
-        for metric, k in judgement.parts:
-            np.testing.assert_array_equal(in_ranges[task].values(metric, k), judgement.values(metric, k))
+    in_ranges = judged_lists("recent_demand", lists, tasks, [1, 3], traits)
+    for judgement, again in zip(at_once, in_ranges, strict=True):
+        assert again.recommended == judgement.recommended
+        for name, k in judgement.parts:
+            np.testing.assert_array_equal(again.values(name, k), judgement.values(name, k))
 
 
 @pytest.fixture
@@ -144,7 +148,7 @@ def with_models(judged: Night) -> Night:
 
 
 def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(with_models: Night) -> None:
-    rows = judged_night(with_models, lists_to_judge(with_models))
+    rows = judged_night(with_models, lists_to_judge(with_models)).rows
     found = {(r["model"], r["task"], r["k"]): r for r in rows}
     # num_candidates is 6: a list is not judged at rank 10 or 20, which it cannot have.
     assert sorted(found) == sorted(
@@ -165,17 +169,18 @@ def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(wi
 def test_a_model_whose_scores_are_shuffled_loses(with_models: Night) -> None:
     shuffled = [(2, 7, 2.0, False), (2, 6, 1.0, False), (3, 5, 1.0, False), (3, 2, 0.5, False)]
     write_model(with_models.lake, AS_OF, "item_item", shuffled, kind="deep")
-    rows = judged_night(with_models, lists_to_judge(with_models))
+    rows = judged_night(with_models, lists_to_judge(with_models)).rows
     at_two = {row["model"]: row["ndcg"] for row in rows if (row["task"], row["k"]) == (WITH_REPEATS, 2)}
     assert at_two["item_item"] < at_two["recent_demand"] < at_two["deep_cf"]
 
 
 def test_intervals_hold_the_mean_and_are_the_same_in_every_run(with_models: Night) -> None:
-    rows = judged_night(with_models, lists_to_judge(with_models))
+    backtest = judged_night(with_models, lists_to_judge(with_models))
+    rows = backtest.rows
     assert all(row["ndcg_low"] <= row["ndcg"] + 1e-12 and row["ndcg"] <= row["ndcg_high"] + 1e-12 for row in rows)
     demand = next(r for r in rows if (r["model"], r["task"], r["k"]) == ("recent_demand", WITH_REPEATS, 2))
     assert (demand["ndcg_low"], demand["ndcg_high"]) == (0.0, 1.0)  # two users, one right and one wrong
-    assert judged_night(with_models, lists_to_judge(with_models)) == rows
+    assert judged_night(with_models, lists_to_judge(with_models)) == backtest
 
 
 def test_a_model_without_lists_is_named_and_does_not_stop_the_others(
@@ -191,16 +196,65 @@ def test_lists_under_another_vocabulary_are_not_judged(with_models: Night) -> No
         lists_to_judge(with_models)
 
 
+def test_who_is_better_than_whom_is_told_user_by_user(with_models: Night) -> None:
+    gains = {
+        (r["model"], r["rival"], r["task"]): r for r in judged_night(with_models, lists_to_judge(with_models)).gains
+    }
+    assert len(gains) == 4
+    gain = gains["deep_cf", "recent_demand", WITH_REPEATS]
+    # Ann's list is perfect in both; of Bob, deep_cf knows all and demand nothing.
+    assert (gain["gain"], gain["gain_low"], gain["gain_high"]) == (pytest.approx(0.5), 0.0, 1.0)
+    assert gains["recent_demand", "deep_cf", WITH_REPEATS]["gain"] == -gain["gain"]
+    assert gains["deep_cf", "recent_demand", NEW_ITEMS]["p_value"] == 1.0  # both are right about Ann
+
+
+def test_lists_are_told_by_what_they_hold(with_models: Night) -> None:
+    rows = judged_night(with_models, lists_to_judge(with_models)).rows
+    demand = next(r for r in rows if (r["model"], r["task"], r["k"]) == ("recent_demand", WITH_REPEATS, 2))
+    # Apple (met by two of three) and bread (by one); both titles are one and the same word.
+    assert demand["novelty"] == pytest.approx((np.log2(3 / 2) + np.log2(3)) / 2)
+    assert demand["diversity"] == pytest.approx(0.0)
+    assert demand["popularity_lift"] == pytest.approx(1.5 / ((1.5 + 1) / 2))
+
+
+def test_slices_are_the_task_for_some_users_or_some_items(with_models: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "MIN_USERS", 1)
+    monkeypatch.setattr(slices, "LIGHT_USER", 2)
+    monkeypatch.setattr(slices, "COLD_ITEM", 2)
+    found = judged_night(with_models, lists_to_judge(with_models)).slices
+    ndcg = {
+        r["slice"]: (r["num_users"], r["ndcg"])
+        for r in found
+        if (r["model"], r["task"]) == ("recent_demand", WITH_REPEATS)
+    }
+    assert ndcg["users=new"] == (1, pytest.approx(1.0))  # Ann
+    assert ndcg["users=light"] == (1, 0.0)  # Bob
+    assert ndcg["items=warm"] == (1, pytest.approx(1.0))  # Ann's apple
+    assert ndcg["items=cold"] == (2, pytest.approx(0.5 / np.log2(3)))  # Ann's bread stands second; Bob's candle
+
+
+def test_what_was_written_is_read_again(with_models: Night) -> None:
+    backtest = judged_night(with_models, lists_to_judge(with_models))
+    write_backtest(with_models, backtest, "print")
+    read = read_backtest(with_models.lake, with_models.ds)
+    assert [{k: v for k, v in row.items() if k != "ds"} for row in read.gains] == backtest.gains
+
+
 def test_the_report_shows_every_model_and_names_the_missing(with_models: Night) -> None:
-    rows = judged_night(with_models, lists_to_judge(with_models))
-    text = backtest_text(rows, with_models.ds, 7, 2, ["item_item"])
+    backtest = judged_night(with_models, lists_to_judge(with_models))
+    text = backtest_text(backtest, with_models.ds, 7, 2, ["item_item"])
     assert "catalogue of 6 items" in text
     assert "with_repeats (2 users judged)" in text
     assert text.index("deep_cf", text.index(WITH_REPEATS)) < text.index("recent_demand", text.index(WITH_REPEATS))
+    assert "deep_cf against recent_demand: +0.5000, 95 % interval +0.0000 to +1.0000" in text
     assert text.endswith("Not judged, because they have no lists of that day: item_item")
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
-def test_the_figure_has_one_panel_a_task(with_models: Night) -> None:
-    figure = backtest_figure(judged_night(with_models, lists_to_judge(with_models)), 2)
-    assert [axes.get_title() for axes in figure.axes] == ["new_items (1 users)", "with_repeats (2 users)"]
+def test_the_figures_have_panels_for_each_task(with_models: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "MIN_USERS", 1)
+    figures = backtest_figures(judged_night(with_models, lists_to_judge(with_models)), 2)
+    titles = {name: [axes.get_title() for axes in figure.axes] for name, figure in figures.items()}
+    assert titles["backtest"] == ["new_items (1 users)", "with_repeats (2 users)"]
+    assert titles["backtest_lists"] == [NEW_ITEMS] * 4 + [WITH_REPEATS] * 4
+    assert titles["backtest_slices"] == [NEW_ITEMS, WITH_REPEATS]

@@ -35,6 +35,7 @@ def everybodys(scores: list[float]) -> list[Listed]:
 
 def write_backtest(night: Night, ndcg: dict[str, float]) -> None:
     figures = dict.fromkeys(("recall", "map", "mrr", "hit_rate", "coverage", "ndcg_low", "ndcg_high"), 0.0)
+    figures |= dict.fromkeys(("novelty", "diversity", "popularity_lift"), 0.0)
     rows = [
         {"model": m, "task": task, "k": k, "num_users": 9, "num_items": 4, **figures, "ndcg": value if counts else 1.0}
         for m, value in ndcg.items()

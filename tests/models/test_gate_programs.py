@@ -17,6 +17,7 @@ from tests.models.judged_night import (
     manifest_contract,
     manifest_row,
     write_events,
+    write_features,
     write_interactions,
     write_model,
     write_vocabulary,
@@ -44,6 +45,7 @@ def flags(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     for as_of in (AS_OF, DS):
         write_vocabulary(lake, as_of, ["ann", "bob"], ["apple", "bread", "candle"])
         write_interactions(lake, as_of, [(2, 2), (3, 2)])
+        write_features(lake, as_of, 2, [[], [], []])
         everybody = [(user, item, 9.0 - item, item == 2) for user in (2, 3) for item in (2, 3, 4)]
         write_model(lake, as_of, "recent_demand", everybody)
         write_model(lake, as_of, "two_tower", [(u, i, float(i), i == 2) for u, i, *_ in everybody], kind="deep")
@@ -75,7 +77,11 @@ def test_the_winner_is_published_logged_and_becomes_champion(
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], f"attributes.run_name = 'backtest-{DS}'")
     assert run.data.metrics["two_tower.with_repeats.hit_rate_at_3"] == 1.0
-    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"backtest.json", "backtest.png"}
+    kept = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert kept == {
+        *("backtests.json", "backtest_slices.json", "backtest_gains.json"),
+        *("backtest.png", "backtest_lists.png"),
+    }
     assert client.get_model_version_by_alias("nightjar-corner", "champion").tags["version"] == f"two_tower-{DS}"
 
 

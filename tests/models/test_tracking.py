@@ -63,10 +63,13 @@ def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path
     figure = Figure()
     row = {"model": "two_tower", "task": "new_items", "k": 10, "num_users": 5}
     row |= dict.fromkeys(("recall", "ndcg", "map", "mrr", "hit_rate", "coverage"), 0.5)
-    backtest_id = tracking.log_backtest(local_night, [row], figure)
+    told = {"backtests": [row], "backtest_slices": [{"slice": "users=new"}]}
+    backtest_id = tracking.log_backtest(local_night, told, {"backtest": figure})
     assert backtest_id
     backtest = client.get_run(backtest_id)
     assert backtest.data.metrics["two_tower.new_items.ndcg_at_10"] == 0.5
+    kept = {f.path for f in client.list_artifacts(backtest_id)}
+    assert kept == {"backtests.json", "backtest_slices.json", "backtest.png"}
 
 
 def test_a_server_that_is_away_is_one_warning(
