@@ -22,6 +22,7 @@ from models.held_out import NEW_ITEMS, WITH_REPEATS
 from models.list_health import list_health, overlap
 from models.published_nights import published_nights
 from models.ranked_lists import fitted_model, is_fitted, lists_in_force
+from models.refit_agreement import kept_share
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item")
 """Models whose items or reasons stand in published rows beside the published model's own."""
@@ -118,8 +119,12 @@ def _contender(
     lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, model)
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
+    kept = None
+    if lists and earlier:
+        exclude_seen = contest_of(night).task == NEW_ITEMS
+        kept = kept_share(lake, (as_of, ds), (earlier, lists), night.shop.top_k, exclude_seen)
     logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
-    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, drift)
+    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, kept, drift)
 
 
 def _similar_model(night: Night, published_model: str) -> str:

@@ -14,6 +14,9 @@ MIN_VARYING_SHARE = 0.5
 MIN_USER_SHARE = 0.8
 """The rest gets filled lists: a model that reaches fewer of its users is not what was judged."""
 
+MIN_KEPT_SHARE = 0.15
+"""Sound refits keep twice as much, and shuffled ones two thirds of it; see `models.refit_agreement`."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -34,6 +37,8 @@ class Contender:
         health: of the lists as of ds; None without lists.
         backtest: the row of `backtests` that counts; None when the model was not judged.
         gains: rival -> the row of `backtest_gains` that counts.
+        kept_share: of a list that was judged, how much a user who did nothing since is still offered; None when there
+            is nobody to ask.
         refit_overlap: share of the backtest fit's top items that are still top items of the refit; only noted.
     """
 
@@ -43,6 +48,7 @@ class Contender:
     health: ListHealth | None = None
     backtest: dict[str, Any] | None = None
     gains: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kept_share: float | None = None
     refit_overlap: float | None = None
 
     def health_rules(self) -> list[Rule]:
@@ -53,7 +59,7 @@ class Contender:
         if self.health is None:
             return [is_fitted, Rule("has lists as of ds", "no lists under the vocabulary in force", False)]
         health = self.health
-        return [
+        rules = [
             is_fitted,
             Rule("has lists as of ds", f"{health.num_rows} rows", health.num_rows > 0),
             Rule("scores are finite", "all finite" if health.is_finite else "NaN or infinity", health.is_finite),
@@ -68,6 +74,15 @@ class Contender:
                 health.user_share >= MIN_USER_SHARE,
             ),
         ]
+        return [*rules, self._agrees()] if self.kind == "deep" and self.kept_share is not None else rules
+
+    def _agrees(self) -> Rule:
+        """Demand may turn over in a month, and baselines with it: this is asked of deep models alone."""
+        return Rule(
+            f"users who did nothing since the backtest keep at least {MIN_KEPT_SHARE:.0%} of their list",
+            f"{self.kept_share:.1%}",
+            (self.kept_share or 0.0) >= MIN_KEPT_SHARE,
+        )
 
     @property
     def is_healthy(self) -> bool:
@@ -184,6 +199,7 @@ def _told(
         "version": contender.version,
         "is_healthy": contender.is_healthy,
         **figures,
+        "kept_share": contender.kept_share,
         "refit_overlap": contender.refit_overlap,
         "rules": [asdict(rule) for rule in rules],
     }

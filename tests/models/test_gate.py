@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 
 from expectations.program import Night
-from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST
+from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, SCORES
 from models.arrow_rows import arrow_rows
 from models.gate import contenders_of, contest_of, decision_text, write_decision
 from models.gate_rules import Decision, decide
@@ -111,6 +111,57 @@ def test_the_refits_top_items_are_compared_with_those_of_the_fit_that_was_judged
     )
     overlaps = {told["model"]: told["refit_overlap"] for told in decision_of(gated).models}
     assert overlaps == {"recent_demand": 1.0, "item_item": 0.5, "deep_cf": 1.0}
+
+
+def taste(user: int) -> list[float]:
+    """Each user prefers another item, and then the one after it."""
+    return [float((item - user) % 8) for item in range(8)]
+
+
+@pytest.fixture
+def idle(gated: Night) -> Night:
+    """Nobody did anything between the backtest and the night; deep_cf knows everybody's taste, and said so twice."""
+    for as_of in (EARLIER, gated.ds):
+        write_vocabulary(gated.lake, as_of, USERS, [f"item {n}" for n in range(8)])
+        write_lists(gated.lake, as_of, "deep_cf", tastes(), SCORES)
+    return gated
+
+
+def tastes(shift: int = 0) -> list[Listed]:
+    return [(user, item, score, False) for user in range(2, 8) for item, score in enumerate(taste(user + shift), 2)]
+
+
+def kept_of(night: Night) -> dict[str, float]:
+    return {told["model"]: told["kept_share"] for told in decision_of(night).models}
+
+
+def test_a_sound_refit_keeps_the_lists_of_the_idle(idle: Night) -> None:
+    assert kept_of(idle)["deep_cf"] == 1.0
+    write_lists(idle.lake, idle.ds, "deep_cf", tastes(shift=1), SCORES)
+    assert kept_of(idle)["deep_cf"] == pytest.approx(2 / 3)
+    assert decision_of(idle).published_model == "deep_cf"
+
+
+@pytest.mark.parametrize("poison", ["other users' lists", "worst first"])
+def test_a_poisoned_refit_is_not_published_however_well_its_twin_was_judged(idle: Night, poison: str) -> None:
+    worst = [(user, item, -score, is_seen) for user, item, score, is_seen in tastes()]
+    write_lists(idle.lake, idle.ds, "deep_cf", tastes(shift=4) if poison == "other users' lists" else worst, SCORES)
+    decision = decision_of(idle)
+    assert (decision.published_model, decision.is_fallback) == ("item_item", True)
+    assert "users who did nothing since the backtest keep at least 15% of their list: 0.0%" in decision.reason
+
+
+def test_who_did_something_since_is_not_asked(idle: Night) -> None:
+    write_interactions(idle.lake, EARLIER, [(user, 2) for user in range(2, 4)] * 2)
+    write_lists(idle.lake, idle.ds, "deep_cf", tastes(shift=4), SCORES)
+    assert kept_of(idle)["deep_cf"] is None
+
+
+def test_indices_of_two_vocabularies_are_told_apart(idle: Night) -> None:
+    write_vocabulary(idle.lake, idle.ds, USERS[::-1], [f"item {n}" for n in range(8)][::-1])
+    turned = [(9 - user, 11 - item, score, is_seen) for user, item, score, is_seen in tastes()]
+    write_lists(idle.lake, idle.ds, "deep_cf", turned, SCORES)
+    assert kept_of(idle)["deep_cf"] == 1.0
 
 
 def test_the_row_of_the_decision_says_what_is_published_and_why(gated: Night) -> None:

@@ -73,6 +73,22 @@ def test_a_broken_refit_is_not_published_however_good_its_backtest_was(health: L
     assert f"This night is a fallback, because these could not compete: deep_cf ({failed})." in decision.reason
 
 
+@pytest.mark.parametrize(("kind", "published"), [("deep", "recent_demand"), ("baseline", "item_item")])
+def test_a_deep_refit_that_disowns_what_was_judged_is_not_published(kind: str, published: str) -> None:
+    turned = replace(contender("item_item", 0.9, kind), kept_share=0.08)
+    decision = decided(contender("recent_demand", 0.1), turned)
+    assert decision.published_model == published
+    failed = "users who did nothing since the backtest keep at least 15% of their list: 8.0%"
+    assert (failed in decision.reason) == (kind == "deep")
+
+
+def test_a_rule_tells_the_interval_of_the_gain() -> None:
+    gain = {"recent_demand": {"gain_low": 0.05, "gain_high": 0.15}}
+    decision = decided(contender("recent_demand", 0.1), replace(contender("deep_cf", 0.2, "deep"), gains=gain))
+    told = {rule["rule"]: rule["saw"] for rule in decision.models[1]["rules"]}
+    assert told["beats recent_demand"] == "0.2000 against 0.1000, 95 % interval of the gain +0.0500 to +0.1500"
+
+
 def test_a_model_that_was_not_trained_makes_the_night_a_fallback() -> None:
     decision = decided(contender("recent_demand", 0.1), contender("item_item", 0.2), Contender("deep_cf"))
     assert (decision.published_model, decision.is_fallback) == ("item_item", True)

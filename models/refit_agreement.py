@@ -1,0 +1,86 @@
+"""Does a refit still say what the fit said that was judged? Asked of users who did nothing in between.
+
+A backtest vouches for the fit of an earlier day, and what is published comes from another one. Whoever did nothing
+since should be offered much the same by both: on the demo shop the deep models keep .31 to .80 of such a list, and a
+refit whose scores are shuffled .05 to .10.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.lake import Lake, Version
+from expectations.tables import INTERACTIONS, VOCABULARIES
+from models.model import NO_ITEM
+from models.ranked_lists import list_batches, read_list_rows, top_items
+
+MAX_USERS = 2_000
+
+
+def kept_share(
+    lake: Lake, days: tuple[str, str], lists: tuple[Version, Version], top_k: int, exclude_seen: bool
+) -> float | None:
+    """Mean share of a list of the earlier day that is still in the list of the later one; None without such users.
+
+    Args:
+        days: the earlier and the later one; `lists` are the model's as of them.
+        exclude_seen: whether lists leave out what a user met.
+    """
+    users = _idle_users(lake, *days)
+    if not len(users):
+        return None
+    before, after = (_tops(version, users[:, place], top_k, exclude_seen) for place, version in enumerate(lists))
+    new_index = _translation(lake, *days, "item_id")
+    before = np.where(before == NO_ITEM, NO_ITEM, new_index[before])  # indices of the later day
+    is_kept = (before[:, :, None] == after[:, None, :]) & (before != NO_ITEM)[:, :, None]
+    lengths = (before != NO_ITEM).sum(axis=1)
+    shares = is_kept.any(axis=2).sum(axis=1)[lengths > 0] / lengths[lengths > 0]
+    return float(shares.mean()) if len(shares) else None
+
+
+def _idle_users(lake: Lake, earlier: str, later: str) -> np.ndarray:
+    """Users with as many events on both days, evenly spaced. Shape (num_users, 2): their indices of either day."""
+    new_index = _translation(lake, earlier, later, "user_id")
+    before, after = (_events_of_users(lake, day) for day in (earlier, later))
+    users = np.flatnonzero(before > 0)
+    users = users[new_index[users] != NO_ITEM]
+    after = np.pad(after, (0, max(0, int(new_index.max(initial=0)) + 1 - len(after))))
+    idle = users[before[users] == after[new_index[users]]]
+    chosen = idle[:: max(1, -(-len(idle) // MAX_USERS))]
+    return np.stack([chosen, new_index[chosen]], axis=1)
+
+
+def _events_of_users(lake: Lake, day: str) -> np.ndarray:
+    """How many events each user has. Shape (largest index + 1,)."""
+    num_events = np.zeros(0, dtype=np.int64)
+    for batch in list_batches(lake.require(INTERACTIONS, day), ["user_index", "num_events"]).to_batches():
+        counts = np.bincount(batch["user_index"].to_numpy(), batch["num_events"].to_numpy()).astype(np.int64)
+        longer, shorter = (counts, num_events) if len(counts) > len(num_events) else (num_events, counts)
+        num_events = longer.copy()
+        num_events[: len(shorter)] += shorter
+    return num_events
+
+
+def _tops(version: Version, user_indices: np.ndarray, top_k: int, exclude_seen: bool) -> np.ndarray:
+    """The users' lists, in their order. Shape (num_users, top_k)."""
+    order = np.argsort(user_indices)
+    ranked = top_items(read_list_rows(version, user_indices[order]), user_indices[order], top_k, exclude_seen)
+    tops = np.empty_like(ranked)
+    tops[order] = ranked
+    return tops
+
+
+def _translation(lake: Lake, earlier: str, later: str, field: str) -> np.ndarray:
+    """The later day's index for each index of the earlier day; NO_ITEM where the later day does not know the value."""
+    before, after = (_vocabulary(lake, day, field) for day in (earlier, later))
+    places = pc.index_in(before["value"], value_set=after["value"].combine_chunks()).combine_chunks()
+    found = after["index"].combine_chunks().take(places).fill_null(NO_ITEM)
+    new_index = np.full(int(pc.max(before["index"]).as_py() or 0) + 1, NO_ITEM, dtype=np.int64)
+    new_index[before["index"].to_numpy()] = found.to_numpy()
+    return new_index
+
+
+def _vocabulary(lake: Lake, day: str, field: str) -> pa.Table:
+    return lake.read(VOCABULARIES, day, columns=["value", "index"], filter=pc.field("field") == field)
