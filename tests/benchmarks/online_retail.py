@@ -1,9 +1,12 @@
 """How good are our models on real purchases? The night's own backtest on UCI Online Retail, beside peers.
 
 Runs the public programs, as a night does, in a root of its own: fitted as of 2011-10-10, judged on the 30 days to
-2011-11-09, over the full catalogue. Peers' figures are of the same window and rules, measured elsewhere once.
+2011-11-09, over the full catalogue. Settings are chosen with `--ds 2011-10-10` and earlier, which write nothing. The
+peers run on the same split, in an environment of their own:
 
-    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.online_retail
+    python -m venv peers
+    peers/bin/pip install torch==2.13.0 "rectools[torch,lightfm]==0.19.0" implicit==0.7.3 lightgbm==4.7.0 "pyarrow<22"
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.online_retail --peers peers/bin/python
 """
 
 from __future__ import annotations
@@ -22,25 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from expectations.lake import Lake
-from expectations.program import REPOSITORY, days_before
+from expectations.program import REPOSITORY, Night, night_from, night_parser
 from expectations.shop import load_shop
 from expectations.tables import BACKTESTS, FITTED_MODELS
+from tests.benchmarks.purchase_peers import peer_rows
 from tests.benchmarks.report import Benchmark, hardware
 
 SHOP = "online_retail"
 DS = "2011-11-09"
-PEERS_SOURCE = "measured with implicit 0.7.3, LightFM 1.17, RecTools 0.19, LightGBM"
-PEERS = (
-    ("popularity", 0.034, 0.083),
-    ("popularity of the last 30 days", 0.070, 0.113),
-    ("iALS", 0.073, 0.214),
-    ("LightFM WARP", 0.073, 0.204),
-    ("ItemKNN (BM25)", 0.082, 0.229),
-    ("EASE", 0.091, 0.239),
-    ("gradient-boosted two-stage ranker", 0.094, 0.322),
-)
-"""Model, ndcg@10 on new items, ndcg@10 with repeats; 1,107 users, 3,544 items."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
     parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
+    parser.add_argument("--ds", default=DS, help=f"judge the days up to this one; other than {DS}, to choose settings")
+    parser.add_argument("--models", nargs="+", help="ours to judge (default: those of the shop)")
+    parser.add_argument("--peers", help="Python of an environment with the peers; without it, ours alone are judged")
     arguments = parser.parse_args(argv)
     if not (Path(arguments.data) / SHOP).is_dir():
         print(f"skipped: no {SHOP} under {arguments.data}; set NIGHTJAR_DATA to where the raw data lies")
@@ -56,26 +51,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     with tempfile.TemporaryDirectory(prefix="nightjar-") as temporary:
         root = arguments.root or temporary
-        seconds = run_night(root, arguments.data)
-        benchmark = benchmark_of(Lake(root), seconds, date.today().isoformat())
+        models = arguments.models or load_shop(SHOP).models
+        flags = ["--ds", arguments.ds, "--shop", SHOP, "--root", root, "--data", arguments.data]
+        seconds = run_night([*flags, "--models", ",".join(models)], models)
+        night = night_from(night_parser(None).parse_args(flags))
+        peers = peer_rows(night, arguments.peers) if arguments.peers else []
+        benchmark = benchmark_of(night, seconds, peers, date.today().isoformat())
     print(benchmark.text())
-    print(f"written: {benchmark.write()}")
+    if arguments.peers and arguments.ds == DS and not arguments.models:
+        print(f"written: {benchmark.write()}")
 
 
-def run_night(root: str, data: str) -> dict[str, float]:
+def run_night(night: Sequence[str], models: Sequence[str]) -> dict[str, float]:
     """Runs the backtest's half of the night, program by program. Returns the seconds each took."""
     as_of = ("--as-of", "backtest")
     programs = {
         "jobs.ingest": (),
         "jobs.preprocess": as_of,
-        "models.train": (*as_of, "--model", *load_shop(SHOP).models),
+        "models.train": (*as_of, "--model", *models),
         "jobs.build_candidates": as_of,
         "models.score": as_of,
         "models.backtest": (),
     }
     seconds = {}
     for program, flags in programs.items():
-        command = [sys.executable, "-m", program, "--ds", DS, "--shop", SHOP, "--root", root, "--data", data, *flags]
+        command = [sys.executable, "-m", program, *night, *flags]
         started = time.monotonic()
         subprocess.run(command, check=True, cwd=REPOSITORY)
         seconds[program] = time.monotonic() - started
@@ -83,24 +83,23 @@ def run_night(root: str, data: str) -> dict[str, float]:
     return seconds
 
 
-def benchmark_of(lake: Lake, seconds: dict[str, float], today: str) -> Benchmark:
+def benchmark_of(night: Night, seconds: dict[str, float], peers: list[dict[str, Any]], today: str) -> Benchmark:
     """Ours from the table `backtests`, then the peers."""
-    rows = lake.read(BACKTESTS, DS).to_pylist()
-    as_of = days_before(DS, load_shop(SHOP).horizon_days)
+    rows, as_of = night.lake.read(BACKTESTS, night.ds).to_pylist(), night.backtest_as_of
     judged = next(row for row in rows if row["task"] == "with_repeats")
     took = ", ".join(f"{program} {value:.0f} s" for program, value in seconds.items())
     return Benchmark(
         name=SHOP,
-        command=f"python -m tests.benchmarks.{SHOP}",
+        command=f"python -m tests.benchmarks.{SHOP} --peers PYTHON",
         date=today,
         hardware=hardware(),
         data="UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to 2011-11-09",
         protocol=(
-            f"fitted as of {as_of}, judged on purchases of the 30 days to {DS}, full catalogue of "
+            f"fitted as of {as_of}, judged on purchases of the 30 days to {night.ds}, full catalogue of "
             f"{judged['num_items']:,} items, {judged['num_users']:,} users with earlier purchases; "
             f"new_items: without what the user bought before. Wall time: {took}"
         ),
-        rows=[*_our_rows(lake, as_of, rows), *_peer_rows()],
+        rows=[*_our_rows(night.lake, as_of, rows), *peers],
     )
 
 
@@ -125,13 +124,6 @@ def _our_rows(lake: Lake, as_of: str, rows: list[dict[str, Any]]) -> list[dict[s
             }
         )
     return ours
-
-
-def _peer_rows() -> list[dict[str, Any]]:
-    return [
-        {"model": m, "ours": False, "source": PEERS_SOURCE, "ndcg@10 new_items": new, "ndcg@10 with_repeats": repeats}
-        for m, new, repeats in PEERS
-    ]
 
 
 if __name__ == "__main__":
