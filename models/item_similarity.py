@@ -23,7 +23,7 @@ from scipy.linalg import lapack
 from expectations.tables import NightError
 from models.disk_arrays import disk_array
 
-PRODUCTS_AT_ONCE = 32_000_000
+PRODUCTS_AT_ONCE = 16_000_000
 """Pairs of items whose products a block of cosines holds in memory."""
 
 
@@ -64,7 +64,8 @@ def neighbour_weights(
         parts: some users' rows each, as `decayed_matrix` returns them.
     """
     if num_items <= config.max_dense_items:
-        return _largest_per_row(ease_weights(gram_matrix(parts), config.shrinkage), config.num_neighbours)
+        weights = sparse.csr_matrix(ease_weights(gram_matrix(parts), config.shrinkage))
+        return _largest_per_row(weights, config.num_neighbours)
     return shrunk_cosines([_on_disk(part) for part in parts], num_items, config)
 
 
@@ -87,18 +88,6 @@ def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
     return weights
 
 
-def _largest_per_row(weights: np.ndarray, count: int) -> sparse.csr_matrix:
-    """Keeps the `count` largest positive weights of each row; of equal ones those of the lower columns."""
-    if count < weights.shape[1]:
-        smallest_kept = np.partition(weights, -count, axis=1)[:, -count, None]
-        weights = np.where(weights >= smallest_kept, weights, 0)
-    kept = sparse.csr_matrix(np.maximum(weights, 0))
-    rows = np.repeat(np.arange(kept.shape[0]), np.diff(kept.indptr))
-    order = np.lexsort((kept.indices, -kept.data, rows))
-    order = np.sort(order[np.arange(len(order)) - kept.indptr[rows] < count])
-    return sparse.csr_matrix((kept.data[order], (rows[order], kept.indices[order])), shape=kept.shape)
-
-
 def shrunk_cosines(parts: list[sparse.csr_matrix], num_items: int, config: SimilarityConfig) -> sparse.csr_matrix:
     """Cosines with a shrunk denominator, the largest of each row. Walks over the parts once for each block of items."""
     norms = np.sqrt(sum(np.bincount(part.indices, part.data**2, num_items) for part in parts)).astype(np.float32)
@@ -106,13 +95,27 @@ def shrunk_cosines(parts: list[sparse.csr_matrix], num_items: int, config: Simil
     blocks = []
     for first in range(0, num_items, items_at_once):
         items = slice(first, min(first + items_at_once, num_items))
-        weights = np.zeros((items.stop - first, num_items), dtype=np.float32)
-        for part in parts:
-            weights += (part[:, items].T.tocsr() @ part).toarray()
-        weights /= norms[items, None] * norms + config.shrinkage
-        weights[np.arange(len(weights)), np.arange(first, items.stop)] = 0
+        weights = functools.reduce(operator.add, (part[:, items].T.tocsr() @ part for part in parts))
+        weights.sort_indices()
+        rows = np.repeat(np.arange(first, items.stop), np.diff(weights.indptr))
+        weights.data /= norms[rows] * norms[weights.indices] + config.shrinkage
+        weights.data[rows == weights.indices] = 0
         blocks.append(_largest_per_row(weights, config.num_neighbours))
     return sparse.vstack(blocks, format="csr")
+
+
+def _largest_per_row(weights: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
+    """Keeps the `count` largest positive weights of each row; of equal ones those of the lower columns."""
+    is_kept = weights.data > 0
+    for row in np.flatnonzero(np.diff(weights.indptr) > count):
+        of_row = slice(weights.indptr[row], weights.indptr[row + 1])
+        values = weights.data[of_row]
+        smallest = np.partition(values, -count)[-count]
+        is_equal = values == smallest
+        num_equal = count - int((values > smallest).sum())
+        is_kept[of_row] &= (values > smallest) | (is_equal & (np.cumsum(is_equal) <= num_equal))
+    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))[is_kept]
+    return sparse.csr_matrix((weights.data[is_kept], (rows, weights.indices[is_kept])), shape=weights.shape)
 
 
 def _on_disk(part: sparse.csr_matrix) -> sparse.csr_matrix:
