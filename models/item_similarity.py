@@ -1,11 +1,11 @@
 """How much one item in a history speaks for another: ridge regression, or cosines for catalogues too large for it.
 
-Up to `max_dense_items` it is EASE: ridge regression of every item on all others, in closed form. A larger catalogue
-gets shrunk cosine similarities, a block of items at a time. Pairs that met lately weigh more in either. The matrix of
-users and items comes in parts, some users each, and no more than one of them is in memory: that does not grow with the
-log.
+EASE, the ridge regression of every item on all others, has a closed form through a dense matrix of items by items, and
+the same one through users by users: it goes through items, else through users, where that takes `max_dense` rows at
+most. A shop with more of both gets shrunk cosine similarities. Pairs that met lately weigh more in all of them. The
+matrix of users and items comes in parts, some users each; what is in memory does not grow with the log.
 
-Sources: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8.
+Sources: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8; Woodbury's identity.
 What differs: the Gram matrix is weighted by age; only the largest positive weights of an item are kept.
 """
 
@@ -33,13 +33,13 @@ class SimilarityConfig:
     num_neighbours: largest weights that an item keeps.
     half_life_days: after which a pair of user and item counts half.
     shrinkage: EASE's ridge penalty, and what is added to the denominator of a cosine.
-    max_dense_items: a catalogue up to this size gets EASE.
+    max_dense: rows of the largest dense matrix that EASE may invert.
     """
 
     num_neighbours: int
     half_life_days: float
     shrinkage: float
-    max_dense_items: int
+    max_dense: int
 
     def __post_init__(self) -> None:
         for name in ("num_neighbours", "half_life_days", "shrinkage"):
@@ -63,10 +63,13 @@ def neighbour_weights(
     Args:
         parts: some users' rows each, as `decayed_matrix` returns them.
     """
-    if num_items <= config.max_dense_items:
+    if num_items <= config.max_dense:
         weights = sparse.csr_matrix(ease_weights(gram_matrix(parts), config.shrinkage))
         return _largest_per_row(weights, config.num_neighbours)
-    return shrunk_cosines([_on_disk(part) for part in parts], num_items, config)
+    on_disk = [_on_disk(part) for part in parts]
+    if sum(part.shape[0] for part in on_disk) <= config.max_dense:
+        return ease_through_users(sparse.vstack(on_disk, format="csr"), config)
+    return shrunk_cosines(on_disk, num_items, config)
 
 
 def gram_matrix(parts: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
@@ -76,16 +79,46 @@ def gram_matrix(parts: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
 
 def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
     """Closed form of EASE: B = I - P / diag(P) with P = (G + shrinkage I)^-1. Shape (num_items, num_items)."""
-    regular = gram.toarray().astype(np.float32)  # single precision: `shrinkage` keeps it well conditioned
+    inverse = _regular_inverse(gram, shrinkage)
+    weights = -inverse / np.diag(inverse)  # divides column j by P[j, j]
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def ease_through_users(met: sparse.csr_matrix, config: SimilarityConfig) -> sparse.csr_matrix:
+    """The same weights from K = A A^T, a block of items at a time; the largest of each row.
+
+    With W = A^T (K + shrinkage I)^-1 A, Woodbury's identity gives P = (I - W) / shrinkage, and so
+    B[i, j] = W[i, j] / (1 - W[j, j]).
+
+    Args:
+        met: A, by users and items.
+    """
+    inverse = _regular_inverse(met @ met.T, config.shrinkage)  # (num_users, num_users)
+    num_items, by_item = met.shape[1], met.T.tocsr()
+    items_at_once = max(1, PRODUCTS_AT_ONCE // max(met.shape))
+    blocks, diagonal = [], np.zeros(num_items, dtype=np.float32)
+    for first in range(0, num_items, items_at_once):
+        items = slice(first, min(first + items_at_once, num_items))
+        diagonal[items] = by_item[items].multiply(by_item[items] @ inverse).sum(axis=1).A1
+    for first in range(0, num_items, items_at_once):
+        items = slice(first, min(first + items_at_once, num_items))
+        weights = (by_item[items] @ inverse) @ met / (1 - diagonal)
+        weights[np.arange(len(weights)), np.arange(first, items.stop)] = 0
+        blocks.append(_largest_per_row(sparse.csr_matrix(weights), config.num_neighbours))
+    return sparse.vstack(blocks, format="csr")
+
+
+def _regular_inverse(products: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
+    """The dense inverse of `products` with `shrinkage` on its diagonal."""
+    regular = products.toarray().astype(np.float32)  # single precision: `shrinkage` keeps it well conditioned
     regular[np.diag_indices_from(regular)] += shrinkage
     factor, failed = lapack.spotrf(regular, lower=True, overwrite_a=True)
     inverse, failed_too = lapack.spotri(factor, lower=True, overwrite_c=True)
     if failed or failed_too:
         raise NightError(f"item_item: the Gram matrix is not positive definite. Raise `shrinkage` ({shrinkage}).")
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    weights = -inverse / np.diag(inverse)  # divides column j by P[j, j]
-    np.fill_diagonal(weights, 0.0)
-    return weights
+    symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
+    return symmetric
 
 
 def shrunk_cosines(parts: list[sparse.csr_matrix], num_items: int, config: SimilarityConfig) -> sparse.csr_matrix:

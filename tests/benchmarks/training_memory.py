@@ -52,7 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sequence": {"embedding_dim": 16, "title_dim": 0, "num_blocks": 1, "max_length": 20, "num_candidates": 512},
     "two_tower": {"embedding_dim": 16, "max_length": 20, "max_windows": 2, "num_candidates": 512, "batch_size": 2048},
     "deep_cf": {"embedding_dim": 16, "max_length": 20, "max_windows": 2, "batch_size": 512},
-    "item_item": {"max_dense_items": 0},
+    "item_item": {"max_dense": 0},
 }
 """Each in place of models/configs."""
 SHORT = {"epochs": 1}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -59,9 +60,9 @@ class TestItemItem(ModelContract):
 
 
 class TestSparseItemItem(TestItemItem):
-    """The form that a catalogue above `max_dense_items` gets."""
+    """The form that a shop of more items and more users than `max_dense` gets."""
 
-    settings: ClassVar[dict] = {"shrinkage": 1.0, "max_dense_items": 1}
+    settings: ClassVar[dict] = {"shrinkage": 1.0, "max_dense": 1}
 
 
 def test_ease_is_the_ridge_regression_of_an_item_on_the_others() -> None:
@@ -74,9 +75,19 @@ def test_ease_is_the_ridge_regression_of_an_item_on_the_others() -> None:
     np.testing.assert_allclose(weights[others, item], slopes, rtol=1e-4)
 
 
+def test_ease_is_the_same_through_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    met = sparse.csr_matrix((rng.random((6, 9)) < 0.4) * rng.random((6, 9)), dtype=np.float32)
+    through_items = SimilarityConfig(3, half_life_days=1.0, shrinkage=2.0, max_dense=9)
+    through_users = replace(through_items, max_dense=6)
+    monkeypatch.setattr(item_similarity, "PRODUCTS_AT_ONCE", 18)  # two items at a time
+    expected = neighbour_weights([met], 9, through_items).toarray()
+    np.testing.assert_allclose(neighbour_weights([met[:2], met[2:]], 9, through_users).toarray(), expected, atol=1e-6)
+
+
 def test_shrunk_cosine_keeps_the_largest_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     met = sparse.csr_matrix(np.array([[1, 1, 0], [1, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=np.float32))
-    config = SimilarityConfig(1, half_life_days=1.0, shrinkage=1.0, max_dense_items=0)
+    config = SimilarityConfig(1, half_life_days=1.0, shrinkage=1.0, max_dense=0)
     monkeypatch.setattr(item_similarity, "PRODUCTS_AT_ONCE", 6)  # two items, then the third
     weights = neighbour_weights([met[:2], met[2:]], 3, config).toarray()
     expected = [[0, 3 / (np.sqrt(12) + 1), 0], [3 / (np.sqrt(12) + 1), 0, 0], [2 / (np.sqrt(8) + 1), 0, 0]]
@@ -84,7 +95,7 @@ def test_shrunk_cosine_keeps_the_largest_neighbours(monkeypatch: pytest.MonkeyPa
 
 
 def test_of_equal_neighbours_the_first_are_kept() -> None:
-    config = SimilarityConfig(2, half_life_days=1.0, shrinkage=1.0, max_dense_items=0)
+    config = SimilarityConfig(2, half_life_days=1.0, shrinkage=1.0, max_dense=0)
     weights = neighbour_weights([sparse.csr_matrix(np.ones((1, 5), dtype=np.float32))], 5, config)
     assert weights.indices.tolist() == [1, 2, 0, 2, 0, 1, 0, 1, 0, 1]
 
