@@ -54,6 +54,7 @@ class GraphConfig:
     learning_rate: float
     weight_decay: float
     batch_size: int
+    min_steps: int
     epochs: int
     warm_epochs: int
     precision: Precision
@@ -61,7 +62,7 @@ class GraphConfig:
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
-        require_at_least(1, self, "warm_epochs")
+        require_at_least(1, self, "min_steps", "warm_epochs")
         require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "breadth_exponent")
         require_shares(self, "node_dropout", "attention_dropout")
         require_divisor(self)
@@ -86,7 +87,9 @@ class Graph:
 
     def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         prepare_training(dataset.seed, config.precision, config.data_parallel)
-        batches = UserBatches(dataset, config.batch_size, config.num_candidates, config.breadth_exponent)
+        batches = UserBatches(
+            dataset, config.batch_size, config.min_steps, config.num_candidates, config.breadth_exponent
+        )
         if not batches.num_examples:
             raise NightError(
                 f"{self.name} as of {dataset.as_of}: nobody did what the shop wants, so that there is nothing to "

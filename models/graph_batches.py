@@ -10,6 +10,9 @@ from expectations.tables import FIRST_VALUE_INDEX
 from models.dataset import Dataset
 from models.negative_sampling import shared_candidates, target_shares
 
+SMALLEST_BATCH = 16
+"""Users; smaller ones only teach noise."""
+
 
 def node_matrix(dataset: Dataset, edge_exponent: float, item_item_weight: float) -> sparse.csr_matrix:
     """Users and items as the nodes of one undirected graph, whatever their departments.
@@ -42,8 +45,13 @@ class UserBatches(keras.utils.PyDataset):
         num_examples: users who wanted something.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, num_candidates: int, breadth_exponent: float) -> None:
-        """Args: `breadth_exponent` is the power of how many items a user wanted, by which the user counts."""
+    def __init__(
+        self, dataset: Dataset, batch_size: int, min_steps: int, num_candidates: int, breadth_exponent: float
+    ) -> None:
+        """Args:
+        batch_size: users at most; fewer where an epoch would else have less than `min_steps` steps.
+        breadth_exponent: the power of how many items a user wanted, by which the user counts.
+        """
         super().__init__()
         pairs = dataset.interactions
         is_wanted = pairs.demand > 0
@@ -53,7 +61,10 @@ class UserBatches(keras.utils.PyDataset):
         breadth = np.diff(self.offsets).astype(np.float32) ** breadth_exponent
         self.weights = breadth / breadth.mean() if len(breadth) else breadth
         self.rng = np.random.default_rng(dataset.seed)
-        self.num_examples, self.batch_size = len(self.users), min(batch_size, max(1, len(self.users)))
+        self.num_examples = len(self.users)
+        self.batch_size = max(
+            1, min(batch_size, max(SMALLEST_BATCH, self.num_examples // min_steps), self.num_examples)
+        )
         self.known_items = np.arange(FIRST_VALUE_INDEX, dataset.num_items)
         self.num_candidates = min(num_candidates, len(self.known_items))
         counts = np.bincount(self.items, minlength=dataset.num_items)

@@ -27,7 +27,12 @@ def changes_of(model: str, settings: dict[str, Any]) -> dict[str, Any]:
     if model == "sequence":
         layers = {"num_blocks": settings["num_layers"], "num_heads": 2, "max_length": settings["length"]}
         return {**shared, **layers, "encoder": "transformer", "loss": "softmax"}
-    graph = {"num_layers": settings["num_layers"], "num_candidates": settings["batch_size"], "feature_dim": 0}
+    graph = {
+        "num_layers": settings["num_layers"],
+        "num_candidates": settings["batch_size"],
+        "feature_dim": 0,
+        "min_steps": 1,
+    }
     return {**shared, **graph, "propagation": "light", "node_dropout": 0.0}
 
 

@@ -127,7 +127,7 @@ def test_a_segment_softmax_sums_to_one_and_survives_large_logits() -> None:
 
 
 def test_an_epoch_asks_every_user_about_all_that_was_wanted(dataset: Dataset) -> None:
-    batches = UserBatches(dataset, batch_size=7, num_candidates=100, breadth_exponent=1.0)
+    batches = UserBatches(dataset, batch_size=7, min_steps=1, num_candidates=100, breadth_exponent=1.0)
     asked, weights = {}, {}
     for n in range(len(batches)):
         inputs, target, weight = batches[n]
@@ -137,6 +137,14 @@ def test_an_epoch_asks_every_user_about_all_that_was_wanted(dataset: Dataset) ->
     assert asked == {user: set(dataset.seen_by(np.array([user])).indices.tolist()) for user in USERS}
     pairs_each = sum(len(items) for items in asked.values()) / len(asked)
     assert weights == pytest.approx({user: len(items) / pairs_each for user, items in asked.items()})
+
+
+@pytest.mark.parametrize(("batch_size", "min_steps", "steps"), [(1024, 1, 1), (1024, 2, 2), (1024, 1000, 2), (7, 1, 4)])
+def test_a_shop_of_few_users_gets_smaller_batches(
+    dataset: Dataset, batch_size: int, min_steps: int, steps: int
+) -> None:
+    batches = UserBatches(dataset, batch_size, min_steps, num_candidates=100, breadth_exponent=1.0)
+    assert (batches.num_examples, len(batches)) == (24, steps)
 
 
 def _with_edges(dataset: Dataset, user: int, items: list[int]) -> Dataset:
