@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.program import Night, days_before, end_of
+from expectations.repeat_policy import barred_pairs, max_repeats
 from expectations.rules import Check, Rule
 from expectations.spark_partitions import Partitions
 from expectations.tables import (
@@ -44,13 +45,14 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
         "fallback_share", F.col("is_fallback").cast("double")
     )
     rules = [*_item_rules("item_id"), *_row_rules(ds)]
-    if night.shop.repeats == "never":
-        rows = rows.join(met, on=["user_id", "item_id"], how="left")
+    barred = _barred_items(partitions, night, ds)
+    if barred is not None:
+        rows = rows.join(barred, on=["user_id", "item_id"], how="left")
         rules.append(
             Rule(
-                "item_is_new_to_user",
-                "No user is recommended what they bought: the shop says `repeats = never`.",
-                F.col("is_bought"),
+                "item_may_come_back",
+                f"No user is recommended what they bought against the shop's `repeats = {night.shop.repeats}`.",
+                F.col("is_barred"),
                 ("user_id", "item_id"),
             )
         )
@@ -67,6 +69,7 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
     return [
         Check(rows, [share], rules),
         Check(cited.join(met, on=["user_id", "item_id"], how="left"), [], [cited_is_met]),
+        *_repeats_of_users(night, recommendations, met),
         _lists_of_users(night, partitions, recommendations, ds),
     ]
 
@@ -99,6 +102,21 @@ def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[C
         *_list_rules("item_id"),
     ]
     return [Check(rows, [], rules), Check(lists, [], of_lists)]
+
+
+def _repeats_of_users(night: Night, recommendations: DataFrame, met: DataFrame) -> list[Check]:
+    """One row per user with items that they bought; nothing where the shop sets no bound."""
+    most = max_repeats(night.shop)
+    if most >= night.shop.top_k:
+        return []
+    bought = recommendations.join(met.where("is_bought"), on=["user_id", "item_id"], how="left_semi")
+    rule = Rule(
+        "repeats_are_bounded",
+        f"No list holds more than {most} items that the user bought: `max_repeat_share`.",
+        F.col("num_repeats") > most,
+        ("user_id", "num_repeats"),
+    )
+    return [Check(bought.groupBy("user_id").agg(F.count("*").alias("num_repeats")), [], [rule])]
 
 
 def _lists_of_users(night: Night, partitions: Partitions, recommendations: DataFrame, ds: str) -> Check:
@@ -192,9 +210,26 @@ def _known_items(partitions: Partitions, ds: str) -> DataFrame:
     return partitions.rows(ITEMS, ds).select("item_id", F.col("is_available").alias("is_sold"))
 
 
+def _barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:
+    """`user_id`, `item_id`, `is_barred` of what must not come back to a user; None where all may."""
+    barred = barred_pairs(lambda table: partitions.rows(table, ds), night.shop, ds)
+    if barred is None:
+        return None
+    return _with_ids(barred.withColumn("is_barred", F.lit(True)), partitions, ds)
+
+
+def _with_ids(pairs: DataFrame, partitions: Partitions, ds: str) -> DataFrame:
+    """The pairs with `user_id` and `item_id` in place of their indices."""
+    vocabularies = partitions.rows(VOCABULARIES, ds)
+    for name in ("user", "item"):
+        values = vocabularies.where(F.col("field") == f"{name}_id")
+        ids = values.select(F.col("value").alias(f"{name}_id"), F.col("index").alias(f"{name}_index"))
+        pairs = pairs.join(ids, on=f"{name}_index", how="inner").drop(f"{name}_index")
+    return pairs
+
+
 def _met_items(partitions: Partitions, ds: str) -> DataFrame:
     """The pairs of user and item that the log knows, by the shop's ids, and whether the user bought the item."""
-    vocabularies = partitions.rows(VOCABULARIES, ds)
     met = partitions.rows(INTERACTIONS, ds).select("user_index", "item_index", "num_purchases")
     # What came back whole is no interaction, yet the user knows it.
     remembered = partitions.rows(HISTORIES, ds).select(
@@ -205,8 +240,4 @@ def _met_items(partitions: Partitions, ds: str) -> DataFrame:
         .groupBy("user_index", "item_index")
         .agg((F.max("num_purchases") > 0).alias("is_bought"))
     )
-    for name in ("user", "item"):
-        values = vocabularies.where(F.col("field") == f"{name}_id")
-        ids = values.select(F.col("value").alias(f"{name}_id"), F.col("index").alias(f"{name}_index"))
-        pairs = pairs.join(ids, on=f"{name}_index", how="inner")
-    return pairs.select("user_id", "item_id", "is_bought")
+    return _with_ids(pairs, partitions, ds).select("user_id", "item_id", "is_bought")

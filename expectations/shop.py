@@ -137,7 +137,9 @@ class Shop:
         target_events: the event types that a good recommendation leads to; the backtest's truth.
         horizon_days: how many days the backtest holds back, and judges on.
         top_k: items per user in the published lists.
-        repeats: may an item be recommended to somebody who bought it? `allowed` or `never`.
+        repeats: may an item be recommended to somebody who bought it? `allowed`, `never`, or `after_gap`: when it is
+            longer ago than the item's buyers usually wait until they buy it again.
+        max_repeat_share: of a list, how much may be what the user bought before; 1 sets no bound.
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
         memory_days: users without an event for so many days are forgotten, and begin anew should they come back:
             neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
@@ -171,6 +173,7 @@ class Shop:
     horizon_days: int = 30
     top_k: int = 10
     repeats: str = "allowed"
+    max_repeat_share: float = 1.0
     active_days: int = 0
     memory_days: int = 0
     max_history: int = 200
@@ -189,8 +192,10 @@ class Shop:
             raise ValueError(f"`name` must be lower-case letters, digits and _. Received: {self.name!r}")
         if self.items_file not in ("full", "changes"):
             raise ValueError(f"`items_file` must be full or changes. Received: {self.items_file!r}")
-        if self.repeats not in ("allowed", "never"):
-            raise ValueError(f"`repeats` must be allowed or never. Received: {self.repeats!r}")
+        if self.repeats not in ("allowed", "after_gap", "never"):
+            raise ValueError(f"`repeats` must be allowed, after_gap or never. Received: {self.repeats!r}")
+        if not 0 <= self.max_repeat_share <= 1:
+            raise ValueError(f"`max_repeat_share` must lie between 0 and 1. Received: {self.max_repeat_share}")
         for name in (
             "horizon_days",
             "top_k",

@@ -89,7 +89,7 @@ class Plan:
 def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
     lake, ds, shop, table = night.lake, night.ds, night.shop, plan.table
     inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
-    settings = [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates]
+    settings = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
     fingerprint = fingerprint_of(table.name, ds, night.code, inputs, settings)
     current = lake.current(table, ds)
     if current is not None and current.fingerprint == fingerprint:

@@ -1,7 +1,8 @@
 """`user_recommendations`: the published model's lists after the shop's rules, exactly K items for every user.
 
-Rules: the item is in the catalogue and available when `ds` ends; where the shop says `repeats = "never"`, the user
-has not bought it. What a list then lacks is filled (see `jobs.finished_lists`).
+Rules: the item is in the catalogue and available when `ds` ends; what the user bought comes back as the shop's
+`repeats` and `max_repeat_share` say (see `expectations.repeat_policy`). What a list then lacks is filled (see
+`jobs.finished_lists`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from pyspark.sql import functions as F
 
 from expectations.lake import Version
 from expectations.program import Night, days_before
+from expectations.repeat_policy import barred_pairs, max_repeats
 from expectations.tables import (
+    HISTORIES,
     INTERACTIONS,
     ITEM_FEATURES,
     ITEM_NEIGHBOURS,
@@ -35,7 +38,9 @@ from jobs.user_blocks import BLOCK, Blocks
 
 def recommendation_inputs(night: Night, gate: GateDecision) -> list[Version]:
     """Every version that `user_recommendations` reads."""
-    tables = (VOCABULARIES, ITEMS, USERS, INTERACTIONS, USER_FEATURES, ITEM_FEATURES)
+    tables = [VOCABULARIES, ITEMS, USERS, INTERACTIONS, USER_FEATURES, ITEM_FEATURES]
+    if night.shop.repeats == "after_gap":
+        tables.append(HISTORIES)
     popularity = popularity_vectors(night.lake, night.ds)
     neighbours = _neighbours(night, gate)
     return [
@@ -64,7 +69,7 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision) 
     interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
     blocks = Blocks.of(night.lake, night.ds)
     targets = target_users(spark, night)
-    lists = ranked(eligible(_lists(spark, night, gate), items, interactions, night), night.shop.top_k)
+    lists = ranked(eligible(spark, _lists(spark, night, gate), items, night), interactions, night)
     asked = blocks.split(lists.unionByName(targets.select("user_index"), allowMissingColumns=True))
     met = blocks.split(interactions.select("user_index", "item_index", "num_purchases"))
 
@@ -85,20 +90,26 @@ def target_users(spark: SparkSession, night: Night) -> DataFrame:
     return users.where(F.col("last_active") > since).join(indices, on="user_id").select("user_index", "user_id")
 
 
-def eligible(lists: DataFrame, items: DataFrame, interactions: DataFrame, night: Night) -> DataFrame:
+def eligible(spark: SparkSession, lists: DataFrame, items: DataFrame, night: Night) -> DataFrame:
     """The rows of `lists` that the shop's rules leave."""
     available = items.where("is_available").select("item_index")
     rows = lists.join(F.broadcast(available), on="item_index", how="left_semi")
-    if night.shop.repeats == "allowed":
-        return rows
-    bought = interactions.where("num_purchases > 0").select("user_index", "item_index")
-    return rows.join(bought, on=["user_index", "item_index"], how="left_anti")
+    barred = barred_pairs(lambda table: read_partition(spark, night.lake, table, night.ds), night.shop, night.ds)
+    return rows if barred is None else rows.join(barred, on=["user_index", "item_index"], how="left_anti")
 
 
-def ranked(lists: DataFrame, top_k: int) -> DataFrame:
-    """The best K rows of each user; equal scores by item_index."""
-    best_first = Window.partitionBy("user_index").orderBy(F.desc("score"), "item_index")
-    return lists.withColumn("rank", F.row_number().over(best_first)).where(F.col("rank") <= top_k).drop("rank")
+def ranked(lists: DataFrame, interactions: DataFrame, night: Night) -> DataFrame:
+    """The best K rows of each user, with no more of what they bought than the shop says; equal scores by item_index."""
+    best_first, most = (F.desc("score"), "item_index"), max_repeats(night.shop)
+    if most < night.shop.top_k:
+        bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
+        rows = lists.join(bought, on=["user_index", "item_index"], how="left")
+        of_repeats = Window.partitionBy("user_index", "is_repeat").orderBy(*best_first)
+        rows = rows.withColumn("rank", F.row_number().over(of_repeats))
+        lists = rows.where(F.col("is_repeat").isNull() | (F.col("rank") <= most)).drop("is_repeat", "rank")
+    of_user = Window.partitionBy("user_index").orderBy(*best_first)
+    rows = lists.withColumn("rank", F.row_number().over(of_user))
+    return rows.where(F.col("rank") <= night.shop.top_k).drop("rank")
 
 
 def in_shop_words(
@@ -143,7 +154,7 @@ def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder) -> ListR
         fallback_items=order.item_indices,
         num_sought=order.num_sought,
         num_popular=min(order.num_sought, night.shop.num_candidates),
-        exclude_bought=night.shop.repeats == "never",
+        exclude_bought=night.shop.repeats != "allowed" or max_repeats(night.shop) < night.shop.top_k,
         is_by_demand=gate.published_model in POPULARITY_MODELS,
         neighbours_path=neighbours.path if neighbours else None,
     )

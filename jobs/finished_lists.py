@@ -34,7 +34,7 @@ class ListRules:
         fallback_items: available items, by demand.
         num_sought: how many of them, from the first, have any demand.
         num_popular: how many of them, from the first, may be called popular.
-        exclude_bought: the shop never repeats an item to somebody who bought it.
+        exclude_bought: what fills a list must be new to the user, since repeats are bounded.
         is_by_demand: the published model ranks by demand alone.
         neighbours_path: item-item weights for reasons; None when no model has any.
     """

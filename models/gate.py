@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def contest_of(night: Night) -> Contest:
     """What the gate compares: where repeats are allowed, lists may hold them, and are judged with them."""
-    task = WITH_REPEATS if night.shop.repeats == "allowed" else NEW_ITEMS
+    task = NEW_ITEMS if night.shop.repeats == "never" else WITH_REPEATS
     return Contest(night.shop.primary_metric, task, night.shop.top_k)
 
 

@@ -281,8 +281,15 @@ def test_an_active_user_without_a_list_is_missed(failures_of: RunTable) -> None:
 
 def test_a_bought_item_fails_where_the_shop_never_repeats(failures_of: RunTable, night: Night) -> None:
     (failure,) = failures_of("user_recommendations", shop=replace(night.shop, repeats="never"))
-    assert "item_is_new_to_user" in failure
+    assert "item_may_come_back" in failure
     assert "user_id=bob item_id=c" in failure
+
+
+def test_more_repeats_than_the_shop_says_fail(failures_of: RunTable, night: Night) -> None:
+    (failure,) = failures_of("user_recommendations", shop=replace(night.shop, max_repeat_share=0.0))
+    assert "repeats_are_bounded" in failure
+    assert "user_id=bob num_repeats=1" in failure
+    assert failures_of("user_recommendations", shop=replace(night.shop, max_repeat_share=0.7)) == ()
 
 
 def test_a_column_that_is_missing_is_told_before_any_value_is_looked_at(

@@ -111,6 +111,18 @@ def test_bought_items_do_not_come_again_where_the_shop_says_never(spark: SparkSe
     assert [row[1] for row in rows if row[0] == "user-3"] == ["item-5", "item-6", "item-2"]
 
 
+def test_repeats_fill_no_more_of_a_list_than_the_shop_says(spark: SparkSession, small_night: Night) -> None:
+    write_lists(small_night, "two_tower", [(ANN, LANTERN, 5.0), (ANN, SPOON, 3.0)])
+    build_tables(spark, replace(small_night, shop=replace(small_night.shop, max_repeat_share=0.3)))
+    rows = staged(small_night, USER_RECOMMENDATIONS, "user_id", "item_id", "source")
+    # 0.3 of 3 items is none: the lantern, which she bought, neither leads the list nor fills it.
+    assert [row[1:] for row in rows if row[0] == "user-2"] == [
+        ("item-4", "two_tower"),
+        ("item-3", "recent_demand"),
+        ("item-5", "recent_demand"),
+    ]
+
+
 def test_only_users_who_were_active_lately_get_a_list(spark: SparkSession, small_night: Night) -> None:
     days = ("2024-03-10", "2024-03-08", "2024-03-07", None)
     write_rows(
