@@ -8,7 +8,7 @@ Sources: He et al., "Neural Collaborative Filtering", WWW 2017, eq. 7 and 10 (ML
 et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016, section 4 (ranking on histories and time).
 What differs: the loss is corrected for the rate at which pairs are drawn; the first layer is written as the sum of a
 user half and an item half, which is the same function and reads a user once for all of a row's items; features of
-the pair (repeats, their age, the fit with the history) join the item half.
+the pair (repeats, their age, the fit with the history) join the item half; several networks answer together.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+from scipy.special import expit
 
 from expectations.tables import NightError
 from models.bounds import require_at_least, require_shares
@@ -39,8 +40,12 @@ LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error
 
 @dataclass(frozen=True)
 class DeepCfConfig:
-    """Attributes: `epochs` at most, fewer when `patience` epochs brought nothing on the held-out window."""
+    """Attributes:
+    num_members: networks that start from different weights, see the same batches, and answer together.
+    epochs: at most, fewer when `patience` epochs brought nothing on the held-out window.
+    """
 
+    num_members: int
     embedding_dim: int
     feature_dim: int
     hidden_units: tuple[int, ...]
@@ -65,7 +70,7 @@ class DeepCfConfig:
             raise ValueError("`hidden_units` must name at least one layer")
         require_shares(self, "dropout")
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience")
-        require_at_least(1, self, "warm_epochs")
+        require_at_least(1, self, "num_members", "warm_epochs")
 
 
 class DeepCf:
@@ -132,12 +137,11 @@ class DeepCf:
         training.compile(
             optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=False
         )
-        rows = RankingBatches(windows, config.batch_size, config.max_length, dataset.seed, is_fixed=False)
+        shape = {"max_length": config.max_length, "num_members": config.num_members, "seed": dataset.seed}
+        rows = RankingBatches(windows, config.batch_size, **shape, is_fixed=False)
         checks: dict[str, Any] = {"callbacks": []}
         if held_out is not None:
-            checks["validation_data"] = RankingBatches(
-                [held_out], rows.batch_size, config.max_length, dataset.seed, is_fixed=True
-            )
+            checks["validation_data"] = RankingBatches([held_out], rows.batch_size, **shape, is_fixed=True)
             checks["callbacks"].append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
         with watched(self.name, training, epochs, config.batch_size) as watch:
             checks["callbacks"].append(watch)
@@ -152,10 +156,13 @@ class DeepCf:
         return self.pair_scores(dataset, user_indices, items)
 
     def pair_scores(self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
-        """The log-odds that each user wants each item of their row in the next `horizon_days`.
+        """How likely each user wants each item of their row in the next `horizon_days`, if the user comes at all.
 
         Args:
             item_indices: shape (len(user_indices), any length).
+
+        Returns:
+            Probabilities, of the members' mean log-odds.
         """
         network = fitted(self.name, self.network)
         if self._asked is None or self._asked[0] is not dataset:
@@ -172,10 +179,10 @@ class DeepCf:
                     item_indices[start : start + rows_at_once],
                     self.config.max_length,
                 ),
-            )[..., 0]
+            ).mean(axis=-1)
             for start in blocks
         ]
-        return np.concatenate(scores)
+        return np.asarray(expit(np.concatenate(scores)))
 
     def save(self, path: Path) -> None:
         save_networks(path, self.name, self.config, {"network": self.network})
@@ -188,7 +195,7 @@ class DeepCf:
 
 
 def build_network(sizes: dict[str, int], config: DeepCfConfig) -> keras.Model:
-    """From users (batch) and rows of items (batch, row) to logits (batch, row, 1).
+    """From users (batch) and rows of items (batch, row) to logits, one a member: (batch, row, num_members).
 
     Args:
         sizes: vocabulary field -> number of indices.
@@ -198,7 +205,13 @@ def build_network(sizes: dict[str, int], config: DeepCfConfig) -> keras.Model:
         **item_inputs((None,)),
         "pair": keras.Input((None, PAIR_DIM), name="pair"),
     }
-    item_embedding = keras.layers.Embedding(sizes["item_id"], config.embedding_dim, name="item_embedding")
+    members = [_member(inputs, sizes, config) for _ in range(config.num_members)]
+    logits = keras.layers.Concatenate(dtype="float32")(members) if len(members) > 1 else members[0]
+    return keras.Model(inputs, logits, name="deep_cf")
+
+
+def _member(inputs: dict[str, Any], sizes: dict[str, int], config: DeepCfConfig) -> Any:
+    item_embedding = keras.layers.Embedding(sizes["item_id"], config.embedding_dim)
     history = item_embedding(inputs["history"])  # (batch, length, dim)
     pooled = keras.layers.Dot(axes=1)([inputs["history_weights"], history])  # (batch, pools, dim)
     user = _user_features(inputs, sizes, config, keras.layers.Flatten()(pooled))  # (batch, user features)
@@ -207,13 +220,12 @@ def build_network(sizes: dict[str, int], config: DeepCfConfig) -> keras.Model:
     product = own * keras.layers.Reshape((1, config.embedding_dim))(taste)  # (batch, row, dim)
     item = _item_features(inputs, sizes, config, [own, product, inputs["pair"]])  # (batch, row, item features)
     first, *others = config.hidden_units
-    user_half = keras.layers.Reshape((1, first))(keras.layers.Dense(first, name="user_half")(user))
-    item_half = keras.layers.Dense(first, use_bias=False, name="item_half")(item)
+    user_half = keras.layers.Reshape((1, first))(keras.layers.Dense(first)(user))
+    item_half = keras.layers.Dense(first, use_bias=False)(item)
     hidden = keras.layers.Activation("relu")(user_half + item_half)  # (batch, row, first)
     for units in others:
         hidden = keras.layers.Dense(units, activation="relu")(hidden)
-    logits = keras.layers.Dense(1, dtype="float32")(keras.layers.Dropout(config.dropout)(hidden))
-    return keras.Model(inputs, logits, name="deep_cf")
+    return keras.layers.Dense(1, dtype="float32")(keras.layers.Dropout(config.dropout)(hidden))
 
 
 def _user_features(inputs: dict[str, Any], sizes: dict[str, int], config: DeepCfConfig, pooled: Any) -> Any:

@@ -120,12 +120,22 @@ class WindowRows:
 class RankingBatches(keras.utils.PyDataset):
     """Batches of rows with all that the network reads. Fresh draws in each epoch, unless `is_fixed`."""
 
-    def __init__(self, windows: list[WindowRows], batch_size: int, max_length: int, seed: int, is_fixed: bool) -> None:
+    def __init__(
+        self,
+        windows: list[WindowRows],
+        batch_size: int,
+        *,
+        max_length: int,
+        num_members: int,
+        seed: int,
+        is_fixed: bool,
+    ) -> None:
+        """Args: `num_members` networks answer, and each gets the labels."""
         super().__init__()
         self.windows = [window for window in windows if len(window.users)]
         self.num_examples = sum(len(window.users) for window in self.windows)
         self.batch_size = min(batch_size, max((len(window.users) for window in self.windows), default=0))
-        self.max_length, self.seed, self.is_fixed = max_length, seed, is_fixed
+        self.max_length, self.num_members, self.seed, self.is_fixed = max_length, num_members, seed, is_fixed
         self.epoch = 0
         self.order = self._shuffled()
 
@@ -139,7 +149,7 @@ class RankingBatches(keras.utils.PyDataset):
             **ranking_arrays(window.pair_features, users, rows.items, self.max_length),
             "log_rate": rows.log_rate,
         }
-        return inputs, rows.labels[..., None], rows.weights
+        return inputs, np.repeat(rows.labels[..., None], self.num_members, axis=-1), rows.weights
 
     def on_epoch_end(self) -> None:
         if not self.is_fixed:
