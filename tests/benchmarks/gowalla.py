@@ -196,7 +196,7 @@ def run(
 
     rows = judged_variants(model, variants, arguments, dataset, METRICS, judge)
     protocol = (
-        f"the published split, judged once on its test pairs over the full catalogue of {num_items - 2:,} items, "
+        f"the published split, judged on its test pairs over the full catalogue of {num_items - 2:,} items, "
         "training pairs left out; settings chosen on a tenth of each user's"
     )
     tell(name, arguments, DATA, protocol, [*rows, *peer_rows()])
