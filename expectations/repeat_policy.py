@@ -12,12 +12,11 @@ from pyspark.sql import functions as F
 
 from expectations.program import end_of
 from expectations.shop import Shop
-from expectations.tables import EVENT_TYPES, FIRST_VALUE_INDEX, HISTORIES, INTERACTIONS, Table
+from expectations.tables import HISTORIES, INTERACTIONS, PURCHASE_INDEX, Table
 
 NUM_PRIOR_GAPS = 20
 """An item's usual gap is taken together with so many of the shop's: one impatient user does not make a consumable."""
 SECONDS_PER_DAY = 86_400
-_PURCHASE_INDEX = FIRST_VALUE_INDEX + EVENT_TYPES.index("purchase")
 
 
 def max_repeats(shop: Shop) -> int:
@@ -65,7 +64,7 @@ def _purchase_days(histories: DataFrame) -> DataFrame:
     entries = F.arrays_zip("item_indices", "event_type_indices", "event_times")
     events = histories.select("user_index", F.explode(entries).alias("entry")).select("user_index", "entry.*")
     days = (
-        events.where(F.col("event_type_indices") == _PURCHASE_INDEX)
+        events.where(F.col("event_type_indices") == PURCHASE_INDEX)
         .select(
             "user_index",
             F.col("item_indices").alias("item_index"),

@@ -15,11 +15,10 @@ from expectations.lake import Version
 from expectations.program import Night, night_and_as_of, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import (
-    EVENT_TYPES,
     EVENTS,
-    FIRST_VALUE_INDEX,
     HISTORIES,
     PAIR_TOTALS,
+    PURCHASE_INDEX,
     RECENT_EVENTS,
     VOCABULARIES,
 )
@@ -30,7 +29,6 @@ from jobs.past import Past, build_of_past, sums_up_to
 
 SESSION_PAUSE_MINUTES = 30
 """Where a shop names no sessions: a longer pause ends one, as web analytics has it."""
-_PURCHASE_INDEX = FIRST_VALUE_INDEX + EVENT_TYPES.index("purchase")
 
 
 def build_histories(spark: SparkSession, night: Night, past: Past) -> Version:
@@ -88,7 +86,7 @@ def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
 
 def _without_returned(entries: Column, returned: Column) -> Column:
     def counts(entry: Column) -> Column:
-        is_purchase = entry["event_type_index"] == _PURCHASE_INDEX
+        is_purchase = entry["event_type_index"] == PURCHASE_INDEX
         return ~(is_purchase & F.array_contains(returned, entry["item_index"]))
 
     return F.when(returned.isNull(), entries).otherwise(F.filter(entries, counts))

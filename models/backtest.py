@@ -98,16 +98,16 @@ def judged_night(night: Night, lists: dict[str, Version]) -> Backtest:
     ks = sorted(k for k in {*CUTOFFS, top_k} if k <= night.shop.num_candidates)
     tasks = held_out_tasks(night)
     slices = [part for task in tasks for part in slices_of(task, traits)]
-    judged = {model: judged_lists(model, version, tasks, ks, traits) for model, version in lists.items()}
-    judged_slices = {model: judged_lists(model, version, slices, [top_k], traits) for model, version in lists.items()}
+    asked = [*((task, ks) for task in tasks), *((part, [top_k]) for part in slices)]
+    judged = {model: judged_lists(model, version, asked, traits) for model, version in lists.items()}
     backtest = Backtest([], [], [])
-    for place, task in enumerate(tasks):
-        of_task = {model: judgements[place] for model, judgements in judged.items()}
-        backtest.rows.extend(backtest_rows(task, of_task, ks, traits, num_items, seed))
-        backtest.gains.extend(gain_rows(task, of_task, top_k, seed))
-    for place, part in enumerate(slices):
-        of_slice = {model: judgements[place] for model, judgements in judged_slices.items()}
-        backtest.slices.extend(slice_rows(part, of_slice, top_k, seed))
+    for place, (part, _) in enumerate(asked):
+        of_part = {model: judgements[place] for model, judgements in judged.items()}
+        if part.slice:
+            backtest.slices.extend(slice_rows(part, of_part, top_k, seed))
+        else:
+            backtest.rows.extend(backtest_rows(part, of_part, ks, traits, num_items, seed))
+            backtest.gains.extend(gain_rows(part, of_part, top_k, seed))
     return backtest
 
 

@@ -22,7 +22,7 @@ from models.held_out import NEW_ITEMS, WITH_REPEATS
 from models.list_health import list_health, overlap
 from models.published_nights import published_nights
 from models.ranked_lists import fitted_model, is_fitted, lists_in_force
-from models.refit_agreement import kept_share
+from models.refit_agreement import Refit
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item")
 """Models whose items or reasons stand in published rows beside the published model's own."""
@@ -52,7 +52,8 @@ def contest_of(night: Night) -> Contest:
 def contenders_of(night: Night) -> list[Contender]:
     """Every model of the shop file, in its order, with what this night has of it."""
     backtest, gains = _backtest_rows(night, contest_of(night)), _gain_rows(night, contest_of(night))
-    return [_contender(night, model, backtest.get(model), gains.get(model, {})) for model in night.shop.models]
+    refit = Refit(night.lake, night.backtest_as_of, night.ds)
+    return [_contender(night, refit, model, backtest.get(model), gains.get(model, {})) for model in night.shop.models]
 
 
 def write_decision(night: Night, decision: Decision) -> Version:
@@ -110,7 +111,7 @@ def _gain_rows(night: Night, contest: Contest) -> dict[str, dict[str, dict[str, 
 
 
 def _contender(
-    night: Night, model: str, backtest: dict[str, Any] | None, gains: dict[str, dict[str, Any]]
+    night: Night, refit: Refit, model: str, backtest: dict[str, Any] | None, gains: dict[str, dict[str, Any]]
 ) -> Contender:
     lake, ds, as_of = night.lake, night.ds, night.backtest_as_of
     if lake.current(FITTED_MODELS, ds, model) is None:
@@ -122,7 +123,7 @@ def _contender(
     kept = None
     if lists and earlier:
         exclude_seen = contest_of(night).task == NEW_ITEMS
-        kept = kept_share(lake, (as_of, ds), (earlier, lists), night.shop.top_k, exclude_seen)
+        kept = refit.kept_share(earlier, lists, night.shop.top_k, exclude_seen)
     logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
     return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, kept, drift)
 

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from expectations.lake import Lake
 from expectations.program import Night, end_of
-from expectations.tables import EVENTS, INTERACTIONS, VOCABULARIES, NightError
+from expectations.tables import EVENTS, INTERACTIONS, NightError
 from models.metrics import Relevant, relevant_from_pairs
+from models.vocabulary import indices_of, read_vocabulary
 
 NEW_ITEMS = "new_items"
 WITH_REPEATS = "with_repeats"
@@ -69,7 +70,7 @@ def held_out_tasks(night: Night) -> list[HeldOut]:
 
 def catalogue_size(lake: Lake, as_of: str) -> int:
     """How many items the vocabulary knew: what every list was chosen from."""
-    return _vocabulary(lake, as_of, "item_id").num_rows
+    return read_vocabulary(lake, as_of, "item_id").num_rows
 
 
 def _held_out(task: str, pairs: np.ndarray) -> HeldOut:
@@ -80,7 +81,7 @@ def _held_out(task: str, pairs: np.ndarray) -> HeldOut:
 def _target_pairs(night: Night) -> np.ndarray:
     """Distinct (user_index, item_index) of the target events after the cut, both known at it; int64, sorted."""
     as_of = night.backtest_as_of
-    users, items = (_vocabulary(night.lake, as_of, field) for field in ("user_id", "item_id"))
+    users, items = (read_vocabulary(night.lake, as_of, field) for field in ("user_id", "item_id"))
     is_held_out = (
         (pc.field("event_time") >= pa.scalar(end_of(as_of)))
         & (pc.field("event_time") < pa.scalar(end_of(night.ds)))
@@ -92,7 +93,7 @@ def _target_pairs(night: Night) -> np.ndarray:
         # A day at a time, and only pairs stay. The drop of `as_of` itself may hold events dated shortly after it.
         events = night.lake.read(EVENTS, day, columns=["user_id", "item_id"], filter=is_held_out)
         pairs = pa.table(
-            {"user": _indices(events["user_id"], users), "item": _indices(events["item_id"], items)}
+            {"user": indices_of(events["user_id"], users), "item": indices_of(events["item_id"], items)}
         ).drop_null()
         days.append(np.stack([pairs["user"].to_numpy(), pairs["item"].to_numpy()], axis=1).astype(np.int64))
     return np.unique(np.concatenate(days), axis=0)
@@ -103,16 +104,6 @@ def _interactions_of(lake: Lake, as_of: str, user_indices: np.ndarray) -> np.nda
     of_users = pc.field("user_index").isin(pa.array(user_indices, pa.int32()))
     met = lake.read(INTERACTIONS, as_of, columns=["user_index", "item_index"], filter=of_users)
     return np.stack([met["user_index"].to_numpy(), met["item_index"].to_numpy()], axis=1).astype(np.int64)
-
-
-def _vocabulary(lake: Lake, as_of: str, field: str) -> pa.Table:
-    return lake.read(VOCABULARIES, as_of, columns=["value", "index"], filter=pc.field("field") == field)
-
-
-def _indices(values: pa.ChunkedArray, vocabulary: pa.Table) -> pa.ChunkedArray:
-    """The values' indices; null for a value that the vocabulary does not hold."""
-    places = pc.index_in(values, value_set=vocabulary["value"].combine_chunks())
-    return vocabulary["index"].combine_chunks().take(places.combine_chunks())
 
 
 def _as_keys(pairs: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
 EASE, the ridge regression of every item on all others, has a closed form through a dense matrix of items by items, and
 the same one through users by users: it goes through items, else through users, where that takes `max_dense` rows at
 most. A shop with more of both gets shrunk cosine similarities. Pairs that met lately weigh more in all of them. The
-matrix of users and items comes in parts, some users each; what is in memory does not grow with the log.
+matrix of users and items comes in parts, some users each. Beside a dense matrix, memory holds one part, or all pairs of
+`max_dense` users at most: it does not grow with the log.
 
 Sources: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8; Woodbury's identity.
 What differs: the Gram matrix is weighted by age; only the largest positive weights of an item are kept.

@@ -69,17 +69,19 @@ class Judgement:
 
 
 def judged_lists(
-    model: str, lists: Version, tasks: Sequence[HeldOut], ks: Sequence[int], traits: ShopTraits
+    model: str, lists: Version, asked: Sequence[tuple[HeldOut, Sequence[int]]], traits: ShopTraits
 ) -> list[Judgement]:
-    """Reads the lists of a model once, a range of users at a time, and judges them on every task, in their order."""
-    judgements = [Judgement.empty(ks) for _ in tasks]
-    if not tasks:
-        return judgements
-    users = np.unique(np.concatenate([task.user_indices for task in tasks]))
+    """Reads the lists of a model once, a range of users at a time, and judges them on all that is asked, in its order.
+
+    Args:
+        asked: tasks, or slices of one, each with the cut-offs to judge it at.
+    """
+    judgements = [Judgement.empty(ks) for _, ks in asked]
+    users = np.unique(np.concatenate([part.user_indices for part, _ in asked]))
     for start in range(0, len(users), USERS_PER_CHUNK):
         chunk = users[start : start + USERS_PER_CHUNK]
         rows = read_list_rows(lists, chunk)
-        for task, judgement in zip(tasks, judgements, strict=True):
+        for (task, _), judgement in zip(asked, judgements, strict=True):
             part = task.between(int(chunk[0]), int(chunk[-1]))
             if len(part.user_indices):
                 judgement.add(part, rows, traits)

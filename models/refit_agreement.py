@@ -7,49 +7,68 @@ refit whose scores are shuffled .05 to .10.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.lake import Lake, Version
-from expectations.tables import INTERACTIONS, VOCABULARIES
+from expectations.tables import INTERACTIONS
 from models.model import NO_ITEM
 from models.ranked_lists import list_batches, read_list_rows, top_items
+from models.vocabulary import indices_of, read_vocabulary
 
 MAX_USERS = 2_000
 
 
-def kept_share(
-    lake: Lake, days: tuple[str, str], lists: tuple[Version, Version], top_k: int, exclude_seen: bool
-) -> float | None:
-    """Mean share of a list of the earlier day that is still in the list of the later one; None without such users.
+@dataclass(frozen=True)
+class Refit:
+    """The day of the fit that was judged and the day of its refit. Whom to ask is the same for every model."""
 
-    Args:
-        days: the earlier and the later one; `lists` are the model's as of them.
-        exclude_seen: whether lists leave out what a user met.
-    """
-    users = _idle_users(lake, *days)
-    if not len(users):
-        return None
-    before, after = (_tops(version, users[:, place], top_k, exclude_seen) for place, version in enumerate(lists))
-    new_index = _translation(lake, *days, "item_id")
-    before = np.where(before == NO_ITEM, NO_ITEM, new_index[before])  # indices of the later day
-    is_kept = (before[:, :, None] == after[:, None, :]) & (before != NO_ITEM)[:, :, None]
-    lengths = (before != NO_ITEM).sum(axis=1)
-    shares = is_kept.any(axis=2).sum(axis=1)[lengths > 0] / lengths[lengths > 0]
-    return float(shares.mean()) if len(shares) else None
+    lake: Lake
+    earlier: str
+    later: str
 
+    def kept_share(self, judged: Version, refitted: Version, top_k: int, exclude_seen: bool) -> float | None:
+        """Mean share of a list that was judged that is still in the list of the refit; None without idle users.
 
-def _idle_users(lake: Lake, earlier: str, later: str) -> np.ndarray:
-    """Users with as many events on both days, evenly spaced. Shape (num_users, 2): their indices of either day."""
-    new_index = _translation(lake, earlier, later, "user_id")
-    before, after = (_events_of_users(lake, day) for day in (earlier, later))
-    users = np.flatnonzero(before > 0)
-    users = users[new_index[users] != NO_ITEM]
-    after = np.pad(after, (0, max(0, int(new_index.max(initial=0)) + 1 - len(after))))
-    idle = users[before[users] == after[new_index[users]]]
-    chosen = idle[:: max(1, -(-len(idle) // MAX_USERS))]
-    return np.stack([chosen, new_index[chosen]], axis=1)
+        Args:
+            judged, refitted: a model's lists as of the two days.
+            exclude_seen: whether lists leave out what a user met.
+        """
+        if not len(self._idle_users):
+            return None
+        before = _tops(judged, self._idle_users[:, 0], top_k, exclude_seen)
+        after = _tops(refitted, self._idle_users[:, 1], top_k, exclude_seen)
+        before = np.where(before == NO_ITEM, NO_ITEM, self._new_item_index[before])  # indices of the later day
+        is_kept = (before[:, :, None] == after[:, None, :]) & (before != NO_ITEM)[:, :, None]
+        lengths = (before != NO_ITEM).sum(axis=1)
+        shares = is_kept.any(axis=2).sum(axis=1)[lengths > 0] / lengths[lengths > 0]
+        return float(shares.mean()) if len(shares) else None
+
+    @cached_property
+    def _idle_users(self) -> np.ndarray:
+        """Users with as many events on both days, evenly spaced. Shape (num_users, 2): their indices of either day."""
+        new_index = self._new_index("user_id")
+        before, after = (_events_of_users(self.lake, day) for day in (self.earlier, self.later))
+        users = np.flatnonzero(before > 0)
+        users = users[new_index[users] != NO_ITEM]
+        after = np.pad(after, (0, max(0, int(new_index.max(initial=0)) + 1 - len(after))))
+        idle = users[before[users] == after[new_index[users]]]
+        chosen = idle[:: max(1, -(-len(idle) // MAX_USERS))]
+        return np.stack([chosen, new_index[chosen]], axis=1)
+
+    @cached_property
+    def _new_item_index(self) -> np.ndarray:
+        return self._new_index("item_id")
+
+    def _new_index(self, field: str) -> np.ndarray:
+        """The later day's index for each of the earlier day; NO_ITEM where the later day does not know the value."""
+        before, after = (read_vocabulary(self.lake, day, field) for day in (self.earlier, self.later))
+        new_index = np.full(int(pc.max(before["index"]).as_py() or 0) + 1, NO_ITEM, dtype=np.int64)
+        new_index[before["index"].to_numpy()] = indices_of(before["value"], after).fill_null(NO_ITEM).to_numpy()
+        return new_index
 
 
 def _events_of_users(lake: Lake, day: str) -> np.ndarray:
@@ -70,17 +89,3 @@ def _tops(version: Version, user_indices: np.ndarray, top_k: int, exclude_seen: 
     tops = np.empty_like(ranked)
     tops[order] = ranked
     return tops
-
-
-def _translation(lake: Lake, earlier: str, later: str, field: str) -> np.ndarray:
-    """The later day's index for each index of the earlier day; NO_ITEM where the later day does not know the value."""
-    before, after = (_vocabulary(lake, day, field) for day in (earlier, later))
-    places = pc.index_in(before["value"], value_set=after["value"].combine_chunks()).combine_chunks()
-    found = after["index"].combine_chunks().take(places).fill_null(NO_ITEM)
-    new_index = np.full(int(pc.max(before["index"]).as_py() or 0) + 1, NO_ITEM, dtype=np.int64)
-    new_index[before["index"].to_numpy()] = found.to_numpy()
-    return new_index
-
-
-def _vocabulary(lake: Lake, day: str, field: str) -> pa.Table:
-    return lake.read(VOCABULARIES, day, columns=["value", "index"], filter=pc.field("field") == field)

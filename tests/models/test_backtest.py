@@ -127,9 +127,10 @@ def test_judging_in_ranges_of_users_gives_what_judging_at_once_gives(
     some = relevant_from_pairs(np.array([0, 1, 1]), np.array([4, 2, 5]), 2)
     tasks = [HeldOut(NEW_ITEMS, users[[3, 10]], some), HeldOut(WITH_REPEATS, users, truth)]
     traits = shop_traits(judged.lake, AS_OF)
-    at_once = judged_lists("recent_demand", lists, tasks, [1, 3], traits)
+    asked = [(task, [1, 3]) for task in tasks]
+    at_once = judged_lists("recent_demand", lists, asked, traits)
     monkeypatch.setattr(judging, "USERS_PER_CHUNK", 5)
-    in_ranges = judged_lists("recent_demand", lists, tasks, [1, 3], traits)
+    in_ranges = judged_lists("recent_demand", lists, asked, traits)
     for judgement, again in zip(at_once, in_ranges, strict=True):
         assert again.recommended == judgement.recommended
         for name, k in judgement.parts:
