@@ -32,7 +32,7 @@ from models.networks import answered, fitted, load_network, save_networks
 from models.pair_features import PAIR_DIM, PairFeatures
 from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
 from models.snapshot import Snapshot, training_windows
-from models.training import Precision, prepare_training, watched
+from models.training import Precision, prepare_training, steps_are_compiled, watched
 from models.warm_start import take_over
 
 LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error": keras.losses.MeanSquaredError}
@@ -134,9 +134,8 @@ class DeepCf:
         if before is not None:
             take_over(self.name, {"network": self.network}, {"network": before})
         training = _corrected_for_drawing(self.network)
-        training.compile(
-            optimizer=keras.optimizers.Adam(config.learning_rate), loss=LOSSES[config.loss](), jit_compile=False
-        )
+        optimizer = keras.optimizers.Adam(config.learning_rate)
+        training.compile(optimizer=optimizer, loss=LOSSES[config.loss](), jit_compile=steps_are_compiled())
         shape = {"max_length": config.max_length, "num_members": config.num_members, "seed": dataset.seed}
         rows = RankingBatches(windows, config.batch_size, **shape, is_fixed=False)
         checks: dict[str, Any] = {"callbacks": []}

@@ -25,12 +25,13 @@ from scipy import sparse
 from expectations.tables import UNKNOWN_INDEX, NightError
 from models.bounds import require_at_least, require_divisor, require_shares
 from models.dataset import Dataset
-from models.graph_batches import UserBatches, node_matrix
 from models.graph_layers import GraphAttention, SymmetricProduct, mean_of_layers
 from models.inputs import ITEM_CONTENT, item_content, user_content
 from models.item_tower import build_item_tower
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import as_numpy, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
+from models.node_matrix import node_matrix
+from models.retrieval_examples import UserBatches
 from models.training import Precision, prepare_training, warm
 from models.user_tower import build_user_tower
 from models.warm_start import take_over
@@ -86,6 +87,17 @@ class Graph:
         return self._fit(dataset, warm(self.config), before.networks)
 
     def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
+        network, batches = self.training(dataset, config, before)
+        return fit_softmax(self.name, network, batches, config)
+
+    def training(
+        self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]
+    ) -> tuple[GraphNetwork, UserBatches]:
+        """New towers on the dataset's graph as one network that can be trained, and what it is trained on.
+
+        Args:
+            before: networks by name whose weights to go on from; empty: from nothing.
+        """
         prepare_training(dataset.seed, config.precision, config.data_parallel)
         batches = UserBatches(
             dataset, config.batch_size, config.min_steps, config.num_candidates, config.breadth_exponent
@@ -98,8 +110,7 @@ class Graph:
         self.networks = build_networks(dataset.sizes, config)
         if before:
             take_over(self.name, self.networks, before)
-        network = GraphNetwork(self.networks, dataset, config)
-        return fit_softmax(self.name, network, batches, config)
+        return GraphNetwork(self.networks, dataset, config), batches
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         fitted(self.name, self.networks.get("user_tower"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import keras
 import numpy as np
@@ -39,12 +39,22 @@ HISTORY_HALF_LIVES = (1e9, 60.0, 15.0)
 """Half-lives in days of the weights under which a history is pooled: all of it alike, and mostly the latest."""
 
 
-def user_arrays(snapshot: Snapshot, user_indices: np.ndarray, max_length: int) -> dict[str, np.ndarray]:
+def user_arrays(
+    snapshot: Snapshot,
+    user_indices: np.ndarray,
+    max_length: int,
+    shows: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
     """Inputs of a user tower. A user without past events has the unknown index and an empty history.
 
     `history_weights` sum to 1 for each half-life, or to 0 without a history. Shape (num_users, max_length, 3).
+
+    Args:
+        shows: from the items of the histories to whether the tower may read them; default: all of them.
     """
     items, age_days, taste = snapshot.histories(user_indices, max_length)
+    if shows is not None:
+        taste = taste * shows(items)
     decays = [taste * 0.5 ** (age_days / half_life) for half_life in HISTORY_HALF_LIVES]
     weights = np.stack(decays, axis=-1)  # (num_users, max_length, num_half_lives)
     return {

@@ -12,7 +12,7 @@ from keras import ops
 
 from expectations.tables import NightError
 from models.model import TrainingHistory, save_config
-from models.training import Watch, watched
+from models.training import Watch, steps_are_compiled, watched
 
 
 class Batches(Protocol):
@@ -50,10 +50,10 @@ def fitted(model: str, network: keras.Model | None) -> keras.Model:
 
 
 def compile_network(network: keras.Model, loss: keras.losses.Loss, config: Any, num_batches: int) -> None:
-    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine; without XLA, see `prepare_training`."""
+    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine."""
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * num_batches)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    network.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+    network.compile(optimizer=optimizer, loss=loss, jit_compile=steps_are_compiled())
 
 
 def fit_softmax(model: str, network: keras.Model, batches: Any, config: Any) -> TrainingHistory:

@@ -151,6 +151,24 @@ class NextItemModel(ABC, Generic[C]):
         }
 
     def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
+        network, batches = self.training(dataset, config, before)
+        compile_network(network, loss_of(config, len(batches.known_items)), config, len(batches))
+        losses = []
+        with watched(self.name, network, config.epochs, config.batch_size) as watch:
+            for epoch in range(config.epochs):
+                watch.on_epoch_begin(epoch)
+                losses.append(_trained_epoch(network, batches))
+                watch.on_epoch_end(epoch, {"loss": losses[-1]})
+        return training_history(losses, watch, batches)
+
+    def training(
+        self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]
+    ) -> tuple[NextItem, NextItemBatches]:
+        """A new tower and encoder as one network that can be trained, and what it is trained on.
+
+        Args:
+            before: networks by name whose weights to go on from; empty: from nothing.
+        """
         prepare_training(dataset.seed, config.precision, config.data_parallel)
         batches = NextItemBatches(
             dataset,
@@ -171,15 +189,7 @@ class NextItemModel(ABC, Generic[C]):
         self.encoder = build_encoder(dataset.sizes, config, title_dim)
         if before:
             take_over(self.name, self._networks(), before)
-        network = NextItem(self.item_tower, self.encoder)
-        compile_network(network, _loss(config, len(batches.known_items)), config, len(batches))
-        losses = []
-        with watched(self.name, network, config.epochs, config.batch_size) as watch:
-            for epoch in range(config.epochs):
-                watch.on_epoch_begin(epoch)
-                losses.append(_trained_epoch(network, batches))
-                watch.on_epoch_end(epoch, {"loss": losses[-1]})
-        return training_history(losses, watch, batches)
+        return NextItem(self.item_tower, self.encoder), batches
 
     def _tower_with_titles(self, dataset: Dataset) -> tuple[keras.Model, int]:
         """The item tower, and how long the title's part of its vectors is: 0 where nothing has a title."""
@@ -261,7 +271,8 @@ def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:
     return total / batches.num_examples
 
 
-def _loss(config: NextItemConfig, num_items: int) -> keras.losses.Loss:
+def loss_of(config: NextItemConfig, num_items: int) -> keras.losses.Loss:
+    """What a config trains by, over so many items."""
     if config.loss in ("softmax", "sampled_softmax"):
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
     num_negatives = min(config.num_candidates, num_items)

@@ -18,10 +18,10 @@ from models.disk_arrays import spans
 from models.inputs import item_arrays
 from models.negative_sampling import NEVER, shared_candidates
 from models.snapshot import Snapshot
+from models.training import steps_are_compiled
 from models.user_log import Events
 
-_WIDTH_STEP = 8
-_SIZE_STEP = 256
+_WIDTH_STEP, _SIZE_STEP = (512, 4096) if steps_are_compiled() else (8, 256)
 """Arrays grow in such steps, so that few shapes have to be compiled."""
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]

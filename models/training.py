@@ -49,9 +49,7 @@ class TrainingFailed(NightError):
 def prepare_training(seed: int, precision: Precision = "float32", data_parallel: bool = False) -> None:
     """Seeds Python, NumPy and the backend, and asks TensorFlow for ops that do not depend on the order of threads.
 
-    One seed, one result: on one kind of hardware a fit gives the same weights every time. TensorFlow offers no such
-    promise for steps compiled by XLA, so models compile with `jit_compile=False`. Nothing is lost: on two cores a
-    compiled epoch of deep_cf took five times as long, and one of two_tower half as long again.
+    One seed, one result: on one CPU a fit gives the same weights every time; see `steps_are_compiled`.
 
     Args:
         precision: of the layers that are built from now on.
@@ -67,6 +65,16 @@ def prepare_training(seed: int, precision: Precision = "float32", data_parallel:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+
+
+def steps_are_compiled() -> bool:
+    """Whether XLA compiles the steps of a training: under JAX, where a step is otherwise a thousand calls.
+
+    Not under TensorFlow, which promises the same weights from the same seed for steps that are not compiled alone.
+    Nothing is lost: on two cores a compiled epoch of deep_cf took five times as long, and one of two_tower half as
+    long again.
+    """
+    return bool(keras.backend.backend() == "jax")
 
 
 class SharedBatches(keras.distribution.DataParallel):

@@ -3,11 +3,14 @@
 Deep collaborative filtering in the form that retrieves: item vectors are computed once for the whole catalogue. The
 user tower reads the pooled embeddings of the history (all of it, and mostly the latest), so that a new purchase
 moves the vector without a new fit; a user without history still gets a vector from the features. Trained by asking,
-at past moments, what each user wanted in the days that followed: softmax over the batch's shared candidates.
+at past moments, what each user wanted in the days that followed, or, where order says nothing, what a user wants of
+whom half is hidden: softmax over the batch's shared candidates, of dot products or of cosines.
 
 Sources: Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016 (pooled history, softmax);
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, eq. 5 (logQ);
-Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at once).
+Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at once, some
+of them hidden from the input); Wu et al., "On the Effectiveness of Sampled Softmax Loss for Item Recommendation",
+TOIS 2023 (cosines over a temperature).
 What differs: an example is a user at a cut with all that was wanted in the window after it, not one event; an embedding
 of a user or an item also reaches the vector past the hidden layer, which tells repeats from the rest.
 """
@@ -17,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import keras
 import numpy as np
@@ -30,7 +33,7 @@ from models.inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, user_arra
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
-from models.retrieval_examples import WindowBatches
+from models.retrieval_examples import HiddenBatches, WindowBatches
 from models.snapshot import Snapshot
 from models.training import Precision, prepare_training, warm
 from models.warm_start import take_over
@@ -40,8 +43,13 @@ USERS_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class TwoTowerConfig:
-    """Attributes: `max_length` events of a history are read; `num_candidates` items share a batch's softmax."""
+    """See models/configs/two_tower.toml."""
 
+    asks: Literal["next_window", "hidden_items"]
+    hidden_share: float
+    similarity: Literal["dot", "cosine"]
+    temperature: float
+    breadth_exponent: float
     embedding_dim: int
     hidden_dim: int
     feature_dim: int
@@ -60,7 +68,9 @@ class TwoTowerConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
         require_at_least(1, self, "warm_epochs")
-        require_shares(self, "dropout")
+        require_at_least(0, self, "breadth_exponent")
+        require_at_least(1e-3, self, "temperature")
+        require_shares(self, "dropout", "hidden_share")
 
 
 class TwoTower:
@@ -88,11 +98,20 @@ class TwoTower:
         }
 
     def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
+        network, batches = self.training(dataset, config, before)
+        return fit_softmax(self.name, network, batches, config)
+
+    def training(
+        self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]
+    ) -> tuple[SharedSoftmax, WindowBatches | HiddenBatches]:
+        """New towers as one network that can be trained, and what it is trained on.
+
+        Args:
+            before: networks by name whose weights to go on from; empty: from nothing.
+        """
         prepare_training(dataset.seed, config.precision, config.data_parallel)
-        batches = WindowBatches(
-            dataset, config.max_windows, config.batch_size, config.num_candidates, config.max_length
-        )
-        if not len(batches):
+        batches = _batches(dataset, config)
+        if not batches.num_examples:
             raise NightError(
                 f"{self.name} as of {dataset.as_of}: no user wanted a known item in the last windows of "
                 f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
@@ -100,8 +119,7 @@ class TwoTower:
         self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
         if before:
             take_over(self.name, self._networks(), before)
-        network = SharedSoftmax(self.user_tower, self.item_tower)
-        return fit_softmax(self.name, network, batches, config)
+        return SharedSoftmax(self.user_tower, self.item_tower), batches
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         items = np.arange(dataset.num_items)
@@ -130,6 +148,13 @@ class TwoTower:
         model = cls(load_saved_config(TwoTowerConfig, path))
         model.user_tower, model.item_tower = load_network(path, "user_tower"), load_network(path, "item_tower")
         return model
+
+
+def _batches(dataset: Dataset, config: TwoTowerConfig) -> WindowBatches | HiddenBatches:
+    size, candidates, length = config.batch_size, config.num_candidates, config.max_length
+    if config.asks == "next_window":
+        return WindowBatches(dataset, config.max_windows, size, candidates, length)
+    return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.breadth_exponent)
 
 
 def build_towers(sizes: dict[str, int], config: TwoTowerConfig) -> tuple[keras.Model, keras.Model]:
@@ -163,7 +188,7 @@ def _user_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: k
     hidden = keras.layers.Dense(config.hidden_dim, activation="relu")(keras.layers.Dropout(config.dropout)(features))
     hidden = keras.layers.Dropout(config.dropout)(hidden)
     vector = keras.layers.Dense(config.embedding_dim)(hidden) + keras.layers.Dense(config.embedding_dim)(pooled)
-    return keras.Model(inputs, vector, name="user_tower")
+    return keras.Model(inputs, _compared(vector, config), name="user_tower")
 
 
 def _item_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: keras.layers.Embedding) -> keras.Model:
@@ -183,7 +208,14 @@ def _item_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: k
     )
     hidden = keras.layers.Dense(config.hidden_dim, activation="relu")(features)
     vector = keras.layers.Dense(config.embedding_dim)(hidden) + own
-    return keras.Model(inputs, vector, name="item_tower")
+    return keras.Model(inputs, _compared(vector, config), name="item_tower")
+
+
+def _compared(vector: Any, config: TwoTowerConfig) -> Any:
+    """A vector whose dot product with another one is what the softmax reads."""
+    if config.similarity == "dot":
+        return vector
+    return keras.layers.Rescaling(config.temperature**-0.5)(keras.layers.UnitNormalization()(vector))
 
 
 def _embedder(sizes: dict[str, int], dim: int) -> Any:

@@ -72,6 +72,11 @@ def kept_and_held_back(pairs: Pairs) -> tuple[Pairs, Pairs]:
     return kept, held
 
 
+def sizes(train: Pairs, test: Pairs) -> tuple[int, int]:
+    """How many indices users and items have."""
+    return int(train.users.max()) + 1, int(max(train.items.max(), test.items.max())) + 1
+
+
 def dataset_of(pairs: Pairs, num_users: int, num_items: int) -> Dataset:
     """The pairs as a shop without features would give them, each met once, on a day of a year by chance."""
     order, times = _events_order(pairs)
@@ -139,6 +144,17 @@ def _edges(table: Table, pairs: Pairs) -> pa.Table:
     )
 
 
+def judge_of(dataset: Dataset, known: Pairs, wanted: Pairs) -> Callable[[Model], tuple[float, float]]:
+    """What gives a fitted model's METRICS."""
+
+    def judge(fitted: Model) -> tuple[float, float]:
+        vectors = fitted.retrieval(dataset)
+        assert isinstance(vectors, Vectors), "both families retrieve by vectors"
+        return judged(vectors, known, wanted)
+
+    return judge
+
+
 def judged(vectors: Vectors, known: Pairs, wanted: Pairs) -> tuple[float, float]:
     """Recall@20 and NDCG@20, the means over the users who have something to be found; known items are left out."""
     discounts = 1 / np.log2(np.arange(K) + 2)
@@ -184,19 +200,11 @@ def run(
     if folder is None:
         return
     train, test = read_pairs(folder, "train"), read_pairs(folder, "test")
-    num_users = int(train.users.max()) + 1
-    num_items = int(max(train.items.max(), test.items.max())) + 1
     known, wanted = kept_and_held_back(train) if arguments.validation else (train, test)
-    dataset = dataset_of(known, num_users, num_items)
-
-    def judge(fitted: Model) -> tuple[float, float]:
-        vectors = fitted.retrieval(dataset)
-        assert isinstance(vectors, Vectors), "both families retrieve by vectors"
-        return judged(vectors, known, wanted)
-
-    rows = judged_variants(model, variants, arguments, dataset, METRICS, judge)
+    dataset = dataset_of(known, *sizes(train, test))
+    rows = judged_variants(model, variants, arguments, dataset, METRICS, judge_of(dataset, known, wanted))
     protocol = (
-        f"the published split, judged on its test pairs over the full catalogue of {num_items - 2:,} items, "
+        f"the published split, judged on its test pairs over the full catalogue of {dataset.num_items - 2:,} items, "
         "training pairs left out; settings chosen on a tenth of each user's"
     )
     tell(name, arguments, DATA, protocol, [*rows, *peer_rows()])

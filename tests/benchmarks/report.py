@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,10 +34,10 @@ class Benchmark:
     protocol: str
     rows: Sequence[dict[str, Any]]
 
-    def write(self) -> Path:
-        """Replaces the committed file of this benchmark."""
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{self.name}.json"
+    def write(self, folder: Path = RESULTS) -> Path:
+        """Replaces the file of this benchmark, the committed one by default."""
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{self.name}.json"
         path.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return path
 
@@ -44,18 +46,36 @@ class Benchmark:
         metrics = list(
             dict.fromkeys(key for row in self.rows for key in row if key not in ("model", "ours", "source", "detail"))
         )
-        heads = [f"  {'model':<42}", *(f"{metric:>{len(metric) + 2}}" for metric in metrics)]
+        width = {metric: max(8, len(metric) + 2) for metric in metrics}
+        heads = [f"  {'model':<42}", *(f"{metric:>{width[metric]}}" for metric in metrics)]
         lines = [self.name, self.data, self.protocol, self.hardware, "", "".join(heads)]
         for row in self.rows:
-            cells = [f"{_shown(row.get(metric)):>{len(metric) + 2}}" for metric in metrics]
+            cells = [f"{_shown(row.get(metric)):>{width[metric]}}" for metric in metrics]
             lines.append(f"{'*' if row['ours'] else ' '} {row['model']:<42}{''.join(cells)}   {row['source']}")
         return "\n".join(lines)
 
 
 def hardware() -> str:
-    """The machine in words: cores, processor, memory."""
+    """The machine in words: cores, processor, memory, and GPUs where models train on them."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{len(os.sched_getaffinity(0))} cores ({_processor()}), {memory:.0f} GiB, no GPU used"
+    return f"{len(os.sched_getaffinity(0))} cores ({_processor()}), {memory:.0f} GiB, {_gpus()}"
+
+
+def num_gpus() -> int:
+    """How many Keras trains on; none where nothing has loaded Keras."""
+    keras = sys.modules.get("keras")
+    try:
+        return len(keras.distribution.list_devices("gpu")) if keras else 0
+    except RuntimeError:  # how JAX says that there is none
+        return 0
+
+
+def _gpus() -> str:
+    if not num_gpus():
+        return "no GPU used"
+    asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    names = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split("\n")
+    return f"GPU: {', '.join(name for name in names if name)}"
 
 
 def _processor() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.graph_batches import node_matrix
 from models.model import Vectors
+from models.node_matrix import node_matrix
 from tests.benchmarks.gowalla import END, Pairs, dataset_of, judged, kept_and_held_back
 
 

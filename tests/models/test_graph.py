@@ -13,10 +13,11 @@ from scipy import sparse
 from expectations.tables import NightError
 from models.dataset import Dataset, Edges
 from models.graph import Graph, GraphConfig
-from models.graph_batches import UserBatches, node_matrix
 from models.graph_layers import SymmetricProduct, mean_of_layers, segment_softmax
 from models.model import Model, Vectors
+from models.node_matrix import node_matrix
 from models.registry import config_values
+from models.retrieval_examples import UserBatches
 from tests.models.communities import ITEMS, SILENT_USER, UNSOLD_ITEM, USERS
 from tests.models.contract import ModelContract
 

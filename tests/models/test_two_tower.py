@@ -10,7 +10,7 @@ import pytest
 from expectations.tables import NightError
 from models.dataset import Dataset
 from models.model import Model, Vectors
-from models.retrieval_examples import WindowBatches
+from models.retrieval_examples import HiddenBatches, WindowBatches
 from models.two_tower import TwoTower, TwoTowerConfig
 from tests.models.communities import DAY, SILENT_USER
 from tests.models.contract import ModelContract
@@ -49,6 +49,34 @@ class TestTwoTower(ModelContract):
         for user, row in zip(inputs["user_index"].tolist(), target, strict=True):
             assert set(inputs["item_index"][row > 0].tolist()) == wanted[user]
         np.testing.assert_allclose(target.sum(axis=1), 1.0, rtol=1e-6)
+
+    def test_a_batch_hides_some_items_of_a_history_and_asks_for_all(self, dataset: Dataset) -> None:
+        batches = HiddenBatches(
+            dataset, hidden_share=0.5, batch_size=64, num_candidates=100, max_length=8, breadth_exponent=0
+        )
+        inputs, target, _ = batches[0]
+        num_shown = 0
+        for user, row, items, weights in zip(
+            inputs["user_index"], target, inputs["history"], inputs["history_weights"][..., 0], strict=True
+        ):
+            wanted = dataset.interactions.user_index == user
+            wanted &= dataset.interactions.demand > 0
+            assert set(inputs["item_index"][row > 0]) == set(dataset.interactions.item_index[wanted])
+            shown = set(items[weights > 0])
+            assert not shown & set(items[(weights == 0) & (items > 0)]), "one item, shown and hidden"
+            assert weights.sum() == pytest.approx(1.0 if shown else 0.0)
+            num_shown += len(shown)
+        in_all = sum(len(set(items[items > 0])) for items in inputs["history"])
+        assert 0.25 * in_all < num_shown < 0.75 * in_all
+
+    def test_cosines_of_hidden_items_tell_the_communities_apart(self, dataset: Dataset) -> None:
+        told = {"asks": "hidden_items", "similarity": "cosine", "temperature": 0.2}
+        model: Model = TwoTower(replace(self.new_model().config, **told))  # type: ignore
+        model.fit(dataset)
+        vectors = model.retrieval(dataset)
+        assert isinstance(vectors, Vectors)
+        np.testing.assert_allclose(np.linalg.norm(vectors.item, axis=1), 0.2**-0.5, rtol=1e-3)
+        self.test_the_two_communities_are_learnt(model, dataset)
 
     def test_a_world_in_which_nobody_wants_anything_is_refused(self, dataset: Dataset) -> None:
         events = replace(dataset.events, is_target=np.zeros_like(dataset.events.is_target))
