@@ -44,13 +44,19 @@ class Night:
     now: datetime
 
     @property
+    def backtest_days(self) -> tuple[str, ...]:
+        """The days that the backtest's models may know up to, one a window, the latest first."""
+        horizon_days = self.shop.horizon_days
+        return tuple(days_before(self.ds, (n + 1) * horizon_days) for n in range(self.shop.num_windows))
+
+    @property
     def backtest_as_of(self) -> str:
-        """The day that the backtest's models may know up to."""
-        return days_before(self.ds, self.shop.horizon_days)
+        """The latest of `backtest_days`."""
+        return self.backtest_days[0]
 
 
 def days_before(ds: str, days: int) -> str:
-    """The day that lies `days` before `ds`."""
+    """The day that lies `days` before `ds`, or after it where they are negative."""
     return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
 
 
@@ -86,30 +92,32 @@ def add_as_of(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-of",
         default=os.environ.get("AS_OF", "refit"),
-        help="the day that may be known up to: YYYY-MM-DD, `backtest` (ds - horizon_days) or `refit` (ds) (AS_OF)",
+        help="the day that may be known up to: YYYY-MM-DD, `refit` (ds), or `backtest` (ds - horizon_days, and as many "
+        "horizons earlier as the shop has `num_windows`, one after another) (AS_OF)",
     )
 
 
-def as_of_from(arguments: argparse.Namespace, night: Night) -> str:
-    """The day that `--as-of` means for this night.
+def days_from(arguments: argparse.Namespace, night: Night) -> tuple[str, ...]:
+    """The days that `--as-of` means for this night; more than one for a backtest of several windows.
 
     Raises:
         NightError: neither a day nor one of the two words, or a day after `ds`: a night knows nothing of it.
     """
-    named = {"backtest": night.backtest_as_of, "refit": night.ds}
-    as_of = named.get(arguments.as_of) or ds_from_text(arguments.as_of)
+    if arguments.as_of == "backtest":
+        return night.backtest_days
+    as_of = night.ds if arguments.as_of == "refit" else ds_from_text(arguments.as_of)
     if as_of > night.ds:
         raise NightError(f"--as-of must not lie after ds={night.ds}. Received: {as_of}")
-    return as_of
+    return (as_of,)
 
 
-def night_and_as_of(module_doc: str | None, argv: Sequence[str] | None) -> tuple[Night, str]:
+def night_and_days(module_doc: str | None, argv: Sequence[str] | None) -> tuple[Night, tuple[str, ...]]:
     """What a program that takes only the common flags and `--as-of` was asked for."""
     parser = night_parser(module_doc)
     add_as_of(parser)
     arguments = parser.parse_args(argv)
     night = night_from(arguments)
-    return night, as_of_from(arguments, night)
+    return night, days_from(arguments, night)
 
 
 def night_from(arguments: argparse.Namespace) -> Night:

@@ -136,6 +136,8 @@ class Shop:
         event_weights: event type -> what one such event says of a taste; types that are absent weigh nothing.
         target_events: the event types that a good recommendation leads to; the backtest's truth.
         horizon_days: how many days the backtest holds back, and judges on.
+        num_windows: how many such stretches of days, one before the other, the backtest judges models on, each fitted
+            anew.
         top_k: items per user in the published lists.
         repeats: may an item be recommended to somebody who bought it? `allowed`, `never`, or `after_gap`: when it is
             longer ago than the item's buyers usually wait until they buy it again.
@@ -171,6 +173,7 @@ class Shop:
     )
     target_events: tuple[str, ...] = ("purchase",)
     horizon_days: int = 30
+    num_windows: int = 1
     top_k: int = 10
     repeats: str = "allowed"
     max_repeat_share: float = 1.0
@@ -198,6 +201,7 @@ class Shop:
             raise ValueError(f"`max_repeat_share` must lie between 0 and 1. Received: {self.max_repeat_share}")
         for name in (
             "horizon_days",
+            "num_windows",
             "top_k",
             "max_history",
             "max_values",

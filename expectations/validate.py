@@ -24,7 +24,7 @@ from expectations.feature_checks import (
 from expectations.graph_checks import graph_edge_checks, ranking_feature_checks
 from expectations.input_checks import event_checks, events_day, item_checks, min_events, user_checks
 from expectations.output_checks import min_listed_rows, similar_item_checks, user_recommendation_checks
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.rules import Check
 from expectations.spark_partitions import Partitions, shuffle_partitions
 from expectations.spark_session import session_from_environment
@@ -73,8 +73,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--stage", required=True, choices=tuple(STAGES), help="which door of the night")
     arguments = parser.parse_args(argv)
     night = night_from(arguments)
-    as_of = as_of_from(arguments, night)
-    validate_stage(night, session_from_environment("validate"), arguments.stage, as_of)
+    spark = session_from_environment("validate")
+    # What does not lie as of a day, a night has once.
+    for as_of in days_from(arguments, night) if arguments.stage in AS_OF_STAGES else (night.ds,):
+        validate_stage(night, spark, arguments.stage, as_of)
 
 
 def validate_stage(night: Night, spark: SparkSession, stage: str, as_of: str) -> None:

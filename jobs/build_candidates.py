@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Lake, Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import (
     CANDIDATES,
@@ -39,9 +39,11 @@ logger = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Builds the candidates of one as-of day."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_candidates(session_from_environment("build_candidates"), night, as_of)
+    """Builds the candidates of the days asked for."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_candidates")
+    for as_of in days:
+        build_candidates(spark, night, as_of)
 
 
 def build_candidates(spark: SparkSession, night: Night, as_of: str) -> list[str]:

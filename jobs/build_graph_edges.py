@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.lake import Version
-from expectations.program import Night, end_of, night_and_as_of, run_program
+from expectations.program import Night, end_of, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, HISTORIES, ITEM_FEATURES, VOCABULARIES
 from jobs.item_pairs import ITEM_DDL, KINDS, PAIR_DDL, counted, item_counts, pair_counts
@@ -129,8 +129,10 @@ def _by_kind(counts: DataFrame) -> DataFrame:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `graph_edges` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_graph_edges(session_from_environment("build_graph_edges"), night, as_of)
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_graph_edges")
+    for as_of in days:
+        build_graph_edges(spark, night, as_of)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import (
     EVENTS,
@@ -132,8 +132,10 @@ def weekday(seconds: Column) -> Column:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `histories` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_histories(session_from_environment("build_histories"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_histories")
+    for as_of in days:
+        build_histories(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

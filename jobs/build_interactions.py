@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENT_TYPES, INTERACTIONS, PAIR_TOTALS
 from jobs.build_pair_totals import came_back, totals_up_to
@@ -53,8 +53,10 @@ def interactions_from_totals(totals: DataFrame, event_weights: Mapping[str, floa
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `interactions` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_interactions(session_from_environment("build_interactions"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_interactions")
+    for as_of in days:
+        build_interactions(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from expectations.drops import DropFolder
 from expectations.lake import Version, fingerprint_of
-from expectations.program import Night, days_before, night_and_as_of, run_program
+from expectations.program import Night, days_before, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import IMAGE_STATUSES, ITEM_IMAGES, ITEMS, VOCABULARIES
 from jobs.partitions import build_partition, read_partition
@@ -127,8 +127,10 @@ def _known_images(spark: SparkSession, night: Night, as_of: str, decoder: str) -
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `item_images` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_item_images(session_from_environment("build_item_images"), night, as_of)
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_item_images")
+    for as_of in days:
+        build_item_images(spark, night, as_of)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, days_before, night_and_as_of, run_program
+from expectations.program import Night, days_before, night_and_days, run_program
 from expectations.shop import Shop
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
@@ -86,8 +86,10 @@ def _is_available(shop: Shop, as_of: str) -> Column:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `items` of `--as-of`, from those of its anchor."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_items(session_from_environment("build_items"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_items")
+    for as_of in days:
+        build_items(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENT_TYPES, PAIR_TOTALS, VOCABULARIES
 from jobs.memory import of_remembered, remembered_events
@@ -101,8 +101,10 @@ def _first_and_last(condition: Column, kind: str) -> list[Column]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `pair_totals` of `--as-of`, an anchor."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_pair_totals(session_from_environment("build_pair_totals"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_pair_totals")
+    for as_of in days:
+        build_pair_totals(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.lake import Lake, Version
-from expectations.program import Night, days_before, end_of, night_and_as_of, run_program
+from expectations.program import Night, days_before, end_of, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import (
     CANDIDATES,
@@ -147,8 +147,10 @@ def user_signals(histories: DataFrame, night_end: Column) -> DataFrame:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `ranking_features` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_ranking_features(session_from_environment("build_ranking_features"), night, as_of)
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_ranking_features")
+    for as_of in days:
+        build_ranking_features(spark, night, as_of)
 
 
 if __name__ == "__main__":

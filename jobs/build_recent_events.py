@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.lake import Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import RECENT_EVENTS, VOCABULARIES
 from jobs.build_pair_totals import indexed
@@ -72,8 +72,10 @@ def continued(before: DataFrame, since: DataFrame, max_history: int) -> DataFram
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `recent_events` of `--as-of`, an anchor."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_recent_events(session_from_environment("build_recent_events"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_recent_events")
+    for as_of in days:
+        build_recent_events(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Lake, Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import ITEMS, TOKENIZERS
 from jobs.partitions import build_partition, read_partition
@@ -83,8 +83,10 @@ def _trained(samples: pa.Array) -> pa.Array:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `tokenizers` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_tokenizers(session_from_environment("build_tokenizers"), night, as_of)
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_tokenizers")
+    for as_of in days:
+        build_tokenizers(spark, night, as_of)
 
 
 if __name__ == "__main__":

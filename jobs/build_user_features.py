@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
 from jobs.feature_values import age_bucket
@@ -52,8 +52,10 @@ def user_features_from(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `user_features` of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_user_features(session_from_environment("build_user_features"), night, as_of)
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_user_features")
+    for as_of in days:
+        build_user_features(spark, night, as_of)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, USER_UPDATES, USERS
 from jobs.past import Past, base_day, build_of_past, last_told, read_base
@@ -61,8 +61,10 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `users` of `--as-of`, from those of its anchor."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_users(session_from_environment("build_users"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_users")
+    for as_of in days:
+        build_users(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

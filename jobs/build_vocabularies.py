@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.lake import Version, fingerprint_of
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.shop import Shop
 from expectations.spark_session import session_from_environment
 from expectations.tables import FIRST_VALUE_INDEX, ITEM_UPDATES, ITEMS, USER_UPDATES, USERS, VOCABULARIES
@@ -110,8 +110,10 @@ def with_hash(vocabularies: DataFrame) -> DataFrame:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds `vocabularies` of `--as-of`, from those of its anchor."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    build_vocabularies(session_from_environment("build_vocabularies"), night, Past.of(night.lake, as_of))
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_vocabularies")
+    for as_of in days:
+        build_vocabularies(spark, night, Past.of(night.lake, as_of))
 
 
 if __name__ == "__main__":

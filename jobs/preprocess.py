@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from expectations.program import Night, night_and_as_of, run_program
+from expectations.program import Night, night_and_days, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import EVENTS, NightError
 from jobs.build_graph_edges import build_graph_edges
@@ -45,7 +45,7 @@ def preprocess(spark: SparkSession, night: Night, as_of: str) -> None:
         earliest = next(iter(night.lake.days(EVENTS)), None)
         raise NightError(
             f"events as of {as_of}: the lake holds none so early; its first day is {earliest}. "
-            "Run jobs.ingest for that ds, or choose a later ds or a smaller horizon_days."
+            "Run jobs.ingest for that ds, or choose a later ds, or a smaller horizon_days or num_windows."
         )
     logger.info(
         "preprocess: as_of=%s anchor=%s days=%d from=%s to=%s", as_of, past.anchor, len(days), days[0], days[-1]
@@ -83,8 +83,10 @@ def build_day(spark: SparkSession, night: Night, past: Past) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Builds the feature tables of `--as-of`."""
-    night, as_of = night_and_as_of(__doc__, argv)
-    preprocess(session_from_environment("preprocess"), night, as_of)
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("preprocess")
+    for as_of in days:
+        preprocess(spark, night, as_of)
 
 
 if __name__ == "__main__":

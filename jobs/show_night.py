@@ -42,12 +42,13 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
     """
     manifest = _manifest(night)
     metrics = json.loads(manifest[OUTPUT_TABLES[0]]["metrics"])
+    judged_days = " and ".join(night.backtest_days)
     sections = [
         _title(f"Night of {night.ds}, shop {night.shop.title or night.shop.name}"),
         places_text(night, tracking_uri),
         _title("Tables"),
         tables_text(manifest),
-        _title(f"Backtest: fitted as of {night.backtest_as_of}, judged on the days after, over the full catalogue"),
+        _title(f"Backtest: fitted as of {judged_days}, judged on the days after, over the full catalogue"),
         backtest_text(metrics["backtest"], metrics["gate"]["published_model"], night.shop.top_k),
         _title("Gate"),
         gate_text(metrics["gate"]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from expectations.shop import Shop
 from expectations.tables import BACKTEST_GAINS, BACKTEST_SLICES, BACKTESTS, Table
 from models.judging import Row
 from models.metrics import METRICS
@@ -49,10 +50,12 @@ class Backtest:
         return next(row for row in self.gains if (row["task"], row["model"], row["rival"]) == names)
 
 
-def backtest_text(backtest: Backtest, ds: str, horizon_days: int, top_k: int, missing: Sequence[str] = ()) -> str:
-    """The backtest at `top_k`: all models, who is better than whom, and the best model's slices."""
+def backtest_text(backtest: Backtest, ds: str, shop: Shop, missing: Sequence[str] = ()) -> str:
+    """The backtest at the shop's `top_k`: all models, who is better than whom, and the best model's slices."""
+    top_k = shop.top_k
+    windows = "" if shop.num_windows == 1 else f"{shop.num_windows} windows, one after another, each "
     lines = [
-        f"Backtest ds={ds}: fitted {horizon_days} days earlier, judged on the days between, "
+        f"Backtest ds={ds}: {windows}fitted {shop.horizon_days} days earlier, judged on the days between, "
         f"full catalogue of {backtest.rows[0]['num_items']:,} items, k={top_k}"
     ]
     for task in backtest.tasks():

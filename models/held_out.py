@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.lake import Lake
-from expectations.program import Night, end_of
+from expectations.program import Night, days_before, end_of
 from expectations.tables import EVENTS, INTERACTIONS, NightError
 from models.metrics import Relevant, relevant_from_pairs
 from models.vocabulary import indices_of, read_vocabulary
@@ -44,16 +44,15 @@ class HeldOut:
         return HeldOut(self.task, self.user_indices[start:stop], relevant, self.slice)
 
 
-def held_out_tasks(night: Night) -> list[HeldOut]:
-    """Both tasks for the days after `night.backtest_as_of`, up to `night.ds`.
+def held_out_tasks(night: Night, as_of: str) -> list[HeldOut]:
+    """Both tasks for the `horizon_days` after `as_of`, by all that `night.ds` knows of them.
 
     Judged is who had interactions before the cut and met a known item after it; a task nobody is judged on is left out.
 
     Raises:
         NightError: nobody can be judged on any task.
     """
-    as_of = night.backtest_as_of
-    pairs = _target_pairs(night)  # (num_pairs, 2)
+    pairs = _target_pairs(night, as_of)  # (num_pairs, 2)
     seen = _interactions_of(night.lake, as_of, np.unique(pairs[:, 0]))
     pairs = pairs[np.isin(pairs[:, 0], seen[:, 0])]
     is_new = ~np.isin(_as_keys(pairs), _as_keys(seen))
@@ -78,13 +77,13 @@ def _held_out(task: str, pairs: np.ndarray) -> HeldOut:
     return HeldOut(task, user_indices, relevant_from_pairs(user_rows, pairs[:, 1], len(user_indices)))
 
 
-def _target_pairs(night: Night) -> np.ndarray:
+def _target_pairs(night: Night, as_of: str) -> np.ndarray:
     """Distinct (user_index, item_index) of the target events after the cut, both known at it; int64, sorted."""
-    as_of = night.backtest_as_of
+    end = end_of(days_before(as_of, -night.shop.horizon_days))
     users, items = (read_vocabulary(night.lake, as_of, field) for field in ("user_id", "item_id"))
     is_held_out = (
         (pc.field("event_time") >= pa.scalar(end_of(as_of)))
-        & (pc.field("event_time") < pa.scalar(end_of(night.ds)))
+        & (pc.field("event_time") < pa.scalar(end))
         & pc.field("event_type").isin(list(night.shop.target_events))
         & (pc.field("quantity") > 0)
     )

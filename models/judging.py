@@ -61,11 +61,25 @@ class Judgement:
         """One value a user, in the order of the task's users."""
         return np.concatenate(self.parts[name, k])
 
-    def mean(self, name: str, k: int) -> float:
-        """Over the users; 0 where no user has the value, as that of an empty list."""
-        values = self.values(name, k)
-        values = values[~np.isnan(values)]
-        return float(values.mean()) if len(values) else 0.0
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """What models achieved on one task, or a slice of one, in one window.
+
+    Attributes:
+        wanted_popularity: how many users had met what was wanted, in the mean.
+        num_items: of the window's catalogue.
+        judgements: by model.
+    """
+
+    held_out: HeldOut
+    wanted_popularity: float
+    num_items: int
+    judgements: Mapping[str, Judgement]
+
+    @property
+    def num_users(self) -> int:
+        return len(self.held_out.user_indices)
 
 
 def judged_lists(
@@ -89,26 +103,49 @@ def judged_lists(
     return judgements
 
 
-def backtest_rows(
-    task: HeldOut, judgements: Mapping[str, Judgement], ks: Sequence[int], traits: ShopTraits, num_items: int, seed: int
-) -> list[Row]:
-    """Rows of `backtests` for one task: means over users, and bootstrap intervals of ndcg."""
-    columns = [(model, k) for model in judgements for k in ks]
-    bounds = _bounds(_ndcg(judgements, columns), seed)
-    wanted = popularity_of_wanted(task.relevant, traits)
+def judged_parts(
+    lists: Mapping[str, Version], asked: Sequence[tuple[HeldOut, Sequence[int]]], traits: ShopTraits, num_items: int
+) -> list[JudgedPart]:
+    """Judges the lists of one window on all that is asked, in its order.
+
+    Args:
+        lists: model -> its lists.
+        traits: of the shop at the window's start, when the catalogue held `num_items`.
+    """
+    judged = {model: judged_lists(model, version, asked, traits) for model, version in lists.items()}
+    return [
+        JudgedPart(
+            part,
+            popularity_of_wanted(part.relevant, traits),
+            num_items,
+            {model: judgements[place] for model, judgements in judged.items()},
+        )
+        for place, (part, _) in enumerate(asked)
+    ]
+
+
+def backtest_rows(windows: Sequence[JudgedPart], ks: Sequence[int], seed: int) -> list[Row]:
+    """Rows of `backtests` for one task: means over the users of all windows, and bootstrap intervals of ndcg.
+
+    A user whom two windows judge counts twice. Coverage is the mean over the windows, `num_items` the latest one's.
+    """
+    columns = [(model, k) for model in windows[0].judgements for k in ks]
+    bounds = _bounds(_ndcg(windows, columns), seed)
+    num_users = _num_users(windows)
+    wanted = sum(part.wanted_popularity * part.num_users for part in windows) / num_users
     rows: list[Row] = []
     for (model, k), low, high in zip(columns, *bounds, strict=True):
-        judgement = judgements[model]
+        covered = [len(part.judgements[model].recommended[k]) / part.num_items for part in windows]
         rows.append(
             {
                 "model": model,
-                "task": task.task,
+                "task": windows[0].held_out.task,
                 "k": k,
-                "num_users": len(task.user_indices),
-                "num_items": num_items,
-                **{name: judgement.mean(name, k) for name in (*METRICS, "novelty", "diversity")},
-                "coverage": len(judgement.recommended[k]) / num_items,
-                "popularity_lift": judgement.mean("popularity", k) / max(wanted, 1e-9),
+                "num_users": num_users,
+                "num_items": windows[0].num_items,
+                **{name: _mean(windows, model, name, k) for name in (*METRICS, "novelty", "diversity")},
+                "coverage": float(np.mean(covered)),
+                "popularity_lift": _mean(windows, model, "popularity", k) / max(wanted, 1e-9),
                 "ndcg_low": float(low),
                 "ndcg_high": float(high),
             }
@@ -116,26 +153,27 @@ def backtest_rows(
     return rows
 
 
-def slice_rows(part: HeldOut, judgements: Mapping[str, Judgement], k: int, seed: int) -> list[Row]:
+def slice_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
     """Rows of `backtest_slices` for one slice of a task."""
-    bounds = _bounds(_ndcg(judgements, [(model, k) for model in judgements]), seed)
-    about = {"task": part.task, "slice": part.slice, "k": k, "num_users": len(part.user_indices)}
+    models, part = list(windows[0].judgements), windows[0].held_out
+    bounds = _bounds(_ndcg(windows, [(model, k) for model in models]), seed)
+    about = {"task": part.task, "slice": part.slice, "k": k, "num_users": _num_users(windows)}
     return [
         {
             "model": model,
             **about,
-            **{name: judgement.mean(name, k) for name in ("recall", "ndcg")},
+            **{name: _mean(windows, model, name, k) for name in ("recall", "ndcg")},
             "ndcg_low": float(low),
             "ndcg_high": float(high),
         }
-        for (model, judgement), low, high in zip(judgements.items(), *bounds, strict=True)
+        for model, low, high in zip(models, *bounds, strict=True)
     ]
 
 
-def gain_rows(task: HeldOut, judgements: Mapping[str, Judgement], k: int, seed: int) -> list[Row]:
+def gain_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
     """Rows of `backtest_gains` for one task: every model against every other one, over the same users."""
-    models = list(judgements)
-    ndcg = _ndcg(judgements, [(model, k) for model in models])
+    models = list(windows[0].judgements)
+    ndcg = _ndcg(windows, [(model, k) for model in models])
     resampled, means = bootstrap_means(ndcg, NUM_RESAMPLES, seed), ndcg.mean(axis=0)
     rows: list[Row] = []
     for (m, model), (r, rival) in permutations(enumerate(models), 2):
@@ -145,7 +183,7 @@ def gain_rows(task: HeldOut, judgements: Mapping[str, Judgement], k: int, seed: 
             {
                 "model": model,
                 "rival": rival,
-                "task": task.task,
+                "task": windows[0].held_out.task,
                 "k": k,
                 "gain": float(means[m] - means[r]),
                 "gain_low": float(low),
@@ -156,9 +194,25 @@ def gain_rows(task: HeldOut, judgements: Mapping[str, Judgement], k: int, seed: 
     return rows
 
 
-def _ndcg(judgements: Mapping[str, Judgement], columns: Sequence[tuple[str, int]]) -> np.ndarray:
-    """Shape (num_users, num_columns)."""
-    return np.stack([judgements[model].values("ndcg", k) for model, k in columns], axis=1)
+def _num_users(windows: Sequence[JudgedPart]) -> int:
+    return sum(part.num_users for part in windows)
+
+
+def _values(windows: Sequence[JudgedPart], model: str, name: str, k: int) -> np.ndarray:
+    """One value a user and window."""
+    return np.concatenate([part.judgements[model].values(name, k) for part in windows])
+
+
+def _mean(windows: Sequence[JudgedPart], model: str, name: str, k: int) -> float:
+    """Over the users; 0 where no user has the value, as that of an empty list."""
+    values = _values(windows, model, name, k)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _ndcg(windows: Sequence[JudgedPart], columns: Sequence[tuple[str, int]]) -> np.ndarray:
+    """Shape (num_users of all windows, num_columns)."""
+    return np.stack([_values(windows, model, "ndcg", k) for model, k in columns], axis=1)
 
 
 def _bounds(ndcg: np.ndarray, seed: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Version, fingerprint_of, parquet_dataset
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import CANDIDATES, FIRST_VALUE_INDEX, FITTED_MODELS, SCORES, NightError, TableContractError
 from models.dataset import Dataset, dataset_versions, load_dataset
 from models.deep_cf import DeepCf
@@ -63,8 +63,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     ranking = [name for name in night.shop.models if name in MODELS and MODELS[name].role == "ranking"]
     if not ranking:
         logger.info("nothing to score: the shop runs no ranking model")
-    for name in ranking:
-        score_candidates(night, as_of_from(arguments, night), name, Shard.from_text(arguments.shard))
+    for as_of in days_from(arguments, night):
+        for name in ranking:
+            score_candidates(night, as_of, name, Shard.from_text(arguments.shard))
 
 
 def _parser() -> argparse.ArgumentParser:

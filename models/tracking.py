@@ -133,14 +133,14 @@ def _log_backtest(
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
     figures: Mapping[str, Figure],
 ) -> str:
-    run_id = _start_run(client, night, f"backtest-{night.ds}", {"as_of": night.backtest_as_of})
+    run_id = _start_run(client, night, f"backtest-{night.ds}", {"as_of": ",".join(night.backtest_days)})
     about = {"ds", "model", "task", "k", "num_items"}
     metrics = [
         (f"{row['model']}.{row['task']}.{measure}_at_{row['k']}", float(row[measure]), 0)
         for row in tables[BACKTESTS.name]
         for measure in row.keys() - about
     ]
-    _log_batch(client, run_id, metrics, {"horizon_days": night.shop.horizon_days})
+    _log_batch(client, run_id, metrics, {name: getattr(night.shop, name) for name in ("horizon_days", "num_windows")})
     for name, rows in tables.items():
         client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), f"{name}.json")
     for name, figure in figures.items():

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import cast
 
 from expectations.lake import Version, fingerprint_of
-from expectations.program import Night, add_as_of, as_of_from, night_from, night_parser, run_program
+from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
 from models import tracking
 from models.arrow_rows import arrow_rows
@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     night = night_from(arguments)
     names = night.shop.models if arguments.model is None else arguments.model
     require_known(names)
-    train_models(night, as_of_from(arguments, night), names)
+    for as_of in days_from(arguments, night):
+        train_models(night, as_of, names)
 
 
 def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:

@@ -13,9 +13,9 @@ from expectations.program import (
     REPOSITORY,
     Night,
     add_as_of,
-    as_of_from,
     code_version,
     days_before,
+    days_from,
     end_of,
     night_from,
     night_parser,
@@ -103,7 +103,16 @@ def test_as_of_is_a_day_or_what_it_is_for(flags: list[str], text: str, day: str)
     parser = night_parser(None)
     add_as_of(parser)
     arguments = parser.parse_args([*flags, "--as-of", text])
-    assert as_of_from(arguments, night_from(arguments)) == day
+    assert days_from(arguments, night_from(arguments)) == (day,)
+
+
+def test_a_backtest_of_several_windows_goes_back_a_horizon_each(flags: list[str], tmp_path: Path) -> None:
+    shop = tmp_path / "three_windows.toml"
+    shop.write_text("num_windows = 3\n" + SHOP, encoding="utf-8")
+    parser = night_parser(None)
+    add_as_of(parser)
+    arguments = parser.parse_args([*flags, "--shop", str(shop), "--as-of", "backtest"])
+    assert days_from(arguments, night_from(arguments)) == ("2024-03-03", "2024-02-25", "2024-02-18")
 
 
 def test_as_of_may_not_lie_in_the_future(flags: list[str]) -> None:
@@ -111,7 +120,7 @@ def test_as_of_may_not_lie_in_the_future(flags: list[str]) -> None:
     add_as_of(parser)
     arguments = parser.parse_args([*flags, "--as-of", "2024-03-11"])
     with pytest.raises(NightError, match=r"--as-of must not lie after ds=2024-03-10"):
-        as_of_from(arguments, night_from(arguments))
+        days_from(arguments, night_from(arguments))
 
 
 def test_days_are_counted_over_the_end_of_february() -> None:

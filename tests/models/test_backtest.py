@@ -62,7 +62,7 @@ def pairs_of(task: HeldOut) -> list[tuple[int, int]]:
 
 
 def held_out(night: Night) -> dict[str, list[tuple[int, int]]]:
-    return {task.task: pairs_of(task) for task in held_out_tasks(night)}
+    return {task.task: pairs_of(task) for task in held_out_tasks(night, AS_OF)}
 
 
 def test_known_users_are_judged_on_new_items_and_with_repeats(judged: Night) -> None:
@@ -95,7 +95,7 @@ def test_the_first_and_the_last_moment_of_the_window_count(judged: Night, time: 
 def test_a_window_without_known_buyers_is_an_error_that_says_so(judged: Night) -> None:
     write_events(judged.lake, "2024-03-05", [("11:00:00", "cem", "drum", "purchase", 1.0)])
     with pytest.raises(NightError, match="no user known on 2024-03-03 has a purchase"):
-        held_out_tasks(judged)
+        held_out_tasks(judged, AS_OF)
 
 
 def test_lists_are_ordered_by_score_and_ties_by_item_index(judged: Night) -> None:
@@ -243,7 +243,7 @@ def test_what_was_written_is_read_again(with_models: Night) -> None:
 
 def test_the_report_shows_every_model_and_names_the_missing(with_models: Night) -> None:
     backtest = judged_night(with_models, lists_to_judge(with_models))
-    text = backtest_text(backtest, with_models.ds, 7, 2, ["item_item"])
+    text = backtest_text(backtest, with_models.ds, with_models.shop, ["item_item"])
     assert "catalogue of 6 items" in text
     assert "with_repeats (2 users judged)" in text
     assert text.index("deep_cf", text.index(WITH_REPEATS)) < text.index("recent_demand", text.index(WITH_REPEATS))
@@ -259,3 +259,47 @@ def test_the_figures_have_panels_for_each_task(with_models: Night, monkeypatch: 
     assert titles["backtest"] == ["new_items (1 users)", "with_repeats (2 users)"]
     assert titles["backtest_lists"] == [NEW_ITEMS] * 4 + [WITH_REPEATS] * 4
     assert titles["backtest_slices"] == [NEW_ITEMS, WITH_REPEATS]
+
+
+EARLIER = "2024-02-25"
+
+
+@pytest.fixture
+def two_windows(with_models: Night) -> Night:
+    """A week earlier the shop knew four items, and Ann alone: she came back for an egg, which only demand offers."""
+    night = replace(with_models, shop=replace(with_models.shop, num_windows=2))
+    write_vocabulary(night.lake, EARLIER, ["ann"], ["apple", "bread", "egg", "fan"])
+    write_interactions(night.lake, EARLIER, [(2, 2)])
+    write_features(night.lake, EARLIER, 1, [[2], [2], [3], [3]])
+    write_model(night.lake, EARLIER, "recent_demand", [(2, 4, 2.0, False), (2, 2, 1.0, True)])
+    write_model(night.lake, EARLIER, "deep_cf", [(2, 5, 2.0, False), (2, 2, 1.0, True)], kind="deep", role="ranking")
+    write_events(night.lake, "2024-02-28", [("09:00:00", "ann", "egg", "purchase", 1.0)])
+    return night
+
+
+def test_a_second_window_is_judged_with_the_first(two_windows: Night) -> None:
+    backtest = judged_night(two_windows, lists_to_judge(two_windows))
+    found = {(r["model"], r["task"], r["k"]): r for r in backtest.rows}
+    demand, deep = (found[model, WITH_REPEATS, 2] for model in ("recent_demand", "deep_cf"))
+    assert (demand["num_users"], demand["num_items"]) == (3, 6)  # Ann twice, Bob; the latest catalogue
+    # Demand finds Ann's in both weeks and nothing of Bob; deep_cf finds all of the later week and not the egg.
+    assert demand["ndcg"] == pytest.approx(2 / 3)
+    assert deep["ndcg"] == pytest.approx(2 / 3)
+    assert demand["coverage"] == pytest.approx((2 / 6 + 2 / 4) / 2)
+    gain = backtest.gain(WITH_REPEATS, "deep_cf", "recent_demand")
+    assert gain["gain"] == pytest.approx(0.0)
+    assert gain["gain_low"] < 0 < gain["gain_high"]
+    text = backtest_text(backtest, two_windows.ds, two_windows.shop)
+    assert "2 windows, one after another, each fitted 7 days earlier" in text
+
+
+def test_what_came_after_a_window_is_no_truth_of_it(two_windows: Night) -> None:
+    write_events(two_windows.lake, "2024-03-04", [("00:00:00", "ann", "fan", "purchase", 1.0)])
+    (new_items,) = [task for task in held_out_tasks(two_windows, EARLIER) if task.task == NEW_ITEMS]
+    assert pairs_of(new_items) == [(2, 4)]
+
+
+def test_a_model_that_missed_a_window_is_not_judged(two_windows: Night, caplog: pytest.LogCaptureFixture) -> None:
+    write_model(two_windows.lake, AS_OF, "item_item", [(2, 3, 1.0, False)])
+    assert list(lists_to_judge(two_windows)) == ["recent_demand", "deep_cf"]
+    assert "not judged: model=item_item as_of=2024-02-25" in caplog.text
