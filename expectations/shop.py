@@ -124,6 +124,26 @@ class Drops:
 
 
 @dataclass(frozen=True)
+class Publish:
+    """What the finished lists of users must be like as a whole; a night whose lists are not publishes nothing.
+
+    Attributes:
+        max_fallback_share: of the rows, how many may be fillers in place of what the published model proposes.
+        min_coverage: of the items that can be bought, how many must stand in somebody's list.
+        min_overlap: of a list, how much must have stood in the same user's list of the day published before.
+    """
+
+    max_fallback_share: float = 1.0
+    min_coverage: float = 0.0
+    min_overlap: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"`publish.{name}` must lie between 0 and 1. Received: {value}")
+
+
+@dataclass(frozen=True)
 class Shop:
     """What a night needs to know of a shop. Checks itself; see README, "Bring your own shop".
 
@@ -168,6 +188,7 @@ class Shop:
     users_from_events: dict[str, str] = field(default_factory=dict)
     items_file: str = "full"
     drops: Drops = field(default_factory=Drops)
+    publish: Publish = field(default_factory=Publish)
     event_weights: dict[str, float] = field(
         default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}
     )

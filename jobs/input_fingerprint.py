@@ -49,8 +49,8 @@ def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
 
 
 def settings_fingerprint(shop: Shop) -> str:
-    """A hash of every setting that a row may depend on: not of where the drops lie, nor of how they are awaited."""
-    settings = shop.as_dict() | {"source": "", "drops": shop.drops.max_user_events}
+    """A hash of every setting that a row may depend on: not of where drops lie, how they are awaited, what is refused."""
+    settings = shop.as_dict() | {"source": "", "drops": shop.drops.max_user_events, "publish": ""}
     for kind in ("events", "items", "users"):
         if settings[kind] is not None:
             settings[kind] = settings[kind] | {"path": ""}

@@ -18,11 +18,14 @@ from expectations.tables import (
     BACKTESTS,
     ITEMS,
     RUN_MANIFEST,
+    USER_RECOMMENDATIONS,
+    NightError,
     Table,
 )
 from jobs.build_tables import SHELF_LIFE
 from jobs.gate_decision import GateDecision, gate_decision
 from jobs.input_fingerprint import input_fingerprint
+from jobs.list_drift import ListDrift, list_drift
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,20 @@ class TableFigures:
     coverage: float
     sources: dict[str, int]
     reasons: dict[str, int]
+    drift: ListDrift
 
 
 def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
-    """Writes the night's rows beside the Delta table, unless they are there already: a re-run tells nothing new."""
+    """Writes the night's rows beside the Delta table, unless they are there already: a re-run tells nothing new.
+
+    Raises:
+        NightError: the lists are not what the shop file asks of them.
+    """
     lake, ds = night.lake, night.ds
     gate = gate_decision(lake, ds)
-    rows = [_row(night, gate, table, version) for table, version in staged.items()]
+    figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
+    require_fit_to_publish(night, figures[USER_RECOMMENDATIONS])
+    rows = [_row(night, gate, table, of_table) for table, of_table in figures.items()]
     fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()])
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
@@ -60,9 +70,31 @@ def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
     return lake.commit(RUN_MANIFEST, ds, path, fingerprint, table.num_rows)
 
 
-def _row(night: Night, gate: GateDecision, table: Table, version: Version) -> dict[str, Any]:
+def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
+    """Holds the finished lists of users against `[publish]` of the shop file.
+
+    Raises:
+        NightError: names the first bound that is not kept.
+    """
+    bounds, before = night.shop.publish, figures.drift.compared_with
+    overlap = 1.0 if figures.drift.overlap is None else figures.drift.overlap
+    checks = (
+        ("max_fallback_share", figures.fallback_share <= bounds.max_fallback_share, figures.fallback_share),
+        ("min_coverage", figures.coverage >= bounds.min_coverage, figures.coverage),
+        ("min_overlap", overlap >= bounds.min_overlap, overlap),
+    )
+    for name, is_kept, found in checks:
+        if not is_kept:
+            with_what = f" with ds={before}" if name == "min_overlap" else ""
+            raise NightError(
+                f"{USER_RECOMMENDATIONS.name} ds={night.ds}: `publish.{name}` of the shop file must be kept. Received: "
+                f"{found:.3f}{with_what}, where {getattr(bounds, name)} is the bound. Nothing is published. Look at "
+                f"the gate's decision; if these lists are right, change the bound and run jobs.publish_tables again."
+            )
+
+
+def _row(night: Night, gate: GateDecision, table: Table, figures: TableFigures) -> dict[str, Any]:
     lake, ds = night.lake, night.ds
-    figures = table_figures(lake, ds, table, version)
     metrics = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
     return {
         "ds": ds,
@@ -80,17 +112,18 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version) -> di
 
 
 def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableFigures:
-    """Counts a staged table in one pass; holds one batch at a time and one number per item."""
-    item = "item_id" if "user_id" in table.key else "similar_item_id"
-    columns = ["rank", item, "source", "reason_code"]
+    """Counts a staged table in one pass; holds one batch at a time, and the names of items and of owners."""
+    owner, item = table.key[1], "item_id" if "user_id" in table.key else "similar_item_id"
+    columns = ["rank", owner, item, "source", "reason_code"]
     has_fallback = "is_fallback" in table.column_names
-    rows = owners = num_fallback = 0
+    rows = num_fallback = 0
+    owners: list[str] = []
     items: set[str] = set()
     sources: dict[str, int] = {}
     reasons: dict[str, int] = {}
     for batch in _batches(version, [*columns, *(["is_fallback"] if has_fallback else [])]):
         rows += batch.num_rows
-        owners += pc.sum(pc.equal(batch["rank"], 1)).as_py() or 0
+        owners += batch[owner].filter(pc.equal(batch["rank"], 1)).to_pylist()
         items.update(pc.unique(batch[item]).to_pylist())
         num_fallback += (pc.sum(batch["is_fallback"]).as_py() or 0) if has_fallback else 0
         _count(sources, batch["source"])
@@ -98,11 +131,12 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
     num_available = pc.sum(lake.read(ITEMS, ds, columns=["is_available"])["is_available"]).as_py() or 0
     return TableFigures(
         rows=rows,
-        owners=owners,
+        owners=len(owners),
         fallback_share=round(num_fallback / max(rows, 1), 6),
         coverage=round(len(items) / max(num_available, 1), 6),
         sources=sources,
         reasons=reasons,
+        drift=list_drift(lake, ds, table, version, owners),
     )
 
 

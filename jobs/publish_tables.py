@@ -26,7 +26,8 @@ def publish_tables(night: Night) -> None:
     """Commits every table of the night, and the manifest last: it vouches for the rest.
 
     Raises:
-        NightError: a table is not staged, or its staged version was not validated; nothing is committed then.
+        NightError: a table is not staged, its staged version was not validated, or the lists are not what the shop
+            file asks of them; nothing is committed then.
     """
     lake, ds = night.lake, night.ds
     staged = {TABLES[name]: lake.require(TABLES[name], ds) for name in OUTPUT_TABLES}

@@ -76,14 +76,18 @@ def places_text(night: Night, tracking_uri: str | None) -> str:
 
 def tables_text(manifest: dict[str, dict[str, Any]]) -> str:
     """One line per published table."""
-    lines = [f"  {'table':<22}{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}"]
+    lines = [f"  {'table':<22}{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}  as before"]
     for name, row in sorted(manifest.items()):
-        coverage = json.loads(row["metrics"])["table"]["coverage"]
+        figures = json.loads(row["metrics"])["table"]
         lines.append(
             f"  {name:<22}{row['status']:<11}{row['rows']:>12,}{row['users']:>13,}"
-            f"{row['fallback_share']:>10.1%}{coverage:>10.1%}"
+            f"{row['fallback_share']:>10.1%}{figures['coverage']:>10.1%}  {_as_before(figures['drift'])}"
         )
     return "\n".join(lines)
+
+
+def _as_before(drift: dict[str, Any]) -> str:
+    return "–" if drift["overlap"] is None else f"{drift['overlap']:.1%} of {drift['compared_with']}"
 
 
 def backtest_text(rows: Sequence[dict[str, Any]], published_model: str, k: int) -> str:

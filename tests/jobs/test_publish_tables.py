@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 from expectations.program import Night
+from expectations.shop import Publish
 from expectations.tables import RUN_MANIFEST, SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError, Table
 from jobs import delta_commit
 from jobs.delta_commit import commit_partition
@@ -201,3 +202,37 @@ def test_readers_who_filter_by_any_column_find_the_rows(night: Night, table: Tab
     flat = [column.name for column in table.columns if not column.type.startswith("array")]
     found = {name: published.to_table(filter=pc.field(name) == row[name][0]).num_rows > 0 for name in flat}
     assert [name for name, is_found in found.items() if not is_found] == []
+
+
+def drift_of(night: Night) -> dict[str, Any]:
+    drift: dict[str, Any] = json.loads(manifest_of(night)[USER_RECOMMENDATIONS.name]["metrics"])["table"]["drift"]
+    return drift
+
+
+def test_the_manifest_tells_how_lists_stand_beside_the_day_before(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", "item-3", ds=EARLIER))
+    publish_tables(stage_night(night, "item-3", "item-4"))
+    assert drift_of(replace(night, ds=EARLIER))["compared_with"] is None
+    drift = drift_of(night)
+    assert (drift["compared_with"], drift["overlap"]) == (EARLIER, 0.5)
+    assert (drift["scores"]["lowest"], drift["scores"]["highest"]) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        ({"min_overlap": 0.6}, "`publish.min_overlap` .* Received: 0.500 with ds=2024-03-09, where 0.6 is the bound"),
+        ({"min_coverage": 1.0}, "`publish.min_coverage` .* where 1.0 is the bound"),
+        ({"max_fallback_share": 0.4}, "`publish.max_fallback_share` .* Received: 0.500, where 0.4 is the bound"),
+    ],
+)
+def test_lists_that_the_shop_did_not_expect_are_not_published(night: Night, bound: dict[str, float], told: str) -> None:
+    publish_tables(stage_night(night, "item-2", "item-3", ds=EARLIER))
+    stage_night(night, "item-3", "item-4")
+    rows = [recommendation("user-2", rank, f"item-{rank + 2}", 1.0 / rank, is_fallback=rank == 2) for rank in (1, 2)]
+    stage_rows(night, USER_RECOMMENDATIONS, rows)
+    with pytest.raises(NightError, match=told):
+        publish_tables(replace(night, shop=replace(night.shop, publish=Publish(**bound))))
+    assert published_items(night) == []
+    publish_tables(night)
+    assert published_items(night) == ["item-3", "item-4"]
