@@ -49,7 +49,7 @@ def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
 
 
 def settings_fingerprint(shop: Shop) -> str:
-    """A hash of every setting that a row may depend on: not of where drops lie, how they are awaited, what is refused."""
+    """A hash of every setting that a row may depend on: where drops lie and what is refused change no row."""
     settings = shop.as_dict() | {"source": "", "drops": shop.drops.max_user_events, "publish": ""}
     for kind in ("events", "items", "users"):
         if settings[kind] is not None:
