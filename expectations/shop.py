@@ -171,6 +171,7 @@ class Shop:
         image_size: height and width of the pictures that models see, in pixels.
         num_candidates: items per user that each retrieval model proposes.
         models: which models run, by the names in models/configs.
+        settings: model -> settings in place of those of models/configs.
         warm_start: deep models are fitted from nothing on Sundays, the calendar anchors; on other days they go on from
             the weights of their Sunday, which are fitted first where they are not there.
         primary_metric: what the gate compares, at `top_k`.
@@ -189,6 +190,7 @@ class Shop:
     items_file: str = "full"
     drops: Drops = field(default_factory=Drops)
     publish: Publish = field(default_factory=Publish)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_weights: dict[str, float] = field(
         default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}
     )

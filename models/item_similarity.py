@@ -112,7 +112,8 @@ def ease_through_users(met: sparse.csr_matrix, config: SimilarityConfig) -> spar
 
 def _regular_inverse(products: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
     """The dense inverse of `products` with `shrinkage` on its diagonal."""
-    regular = products.toarray().astype(np.float32)  # single precision: `shrinkage` keeps it well conditioned
+    # In single precision: `shrinkage` keeps it well conditioned.
+    regular = products.toarray().astype(np.float32, copy=False)
     regular[np.diag_indices_from(regular)] += shrinkage
     factor, failed = lapack.spotrf(regular, lower=True, overwrite_a=True)
     inverse, failed_too = lapack.spotri(factor, lower=True, overwrite_c=True)

@@ -16,6 +16,7 @@ from models.registry import MODELS, require_known
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints the plan."""
     night = night_from(night_parser(__doc__).parse_args(argv))
+    require_known(night.shop.settings)
     print(json.dumps(plan(night.shop.models)))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from expectations.settings import SettingsError, settings_from_mapping
+from expectations.shop import Shop
 from models.model import Model
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
@@ -51,7 +52,8 @@ def require_known(names: Iterable[str]) -> None:
             close = get_close_matches(name, MODELS, n=1)
             hint = f"Did you mean {close[0]!r}? " if close else ""
             raise SettingsError(
-                f"`models` must name models of models/configs. Received: {name!r}. {hint}Known: {', '.join(MODELS)}"
+                f"`models` and `settings` must name models of models/configs. Received: {name!r}. {hint}"
+                f"Known: {', '.join(MODELS)}"
             )
 
 
@@ -68,15 +70,33 @@ def config_values(name: str) -> dict[str, Any]:
     return tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def shop_values(shop: Shop, name: str) -> dict[str, Any]:
+    """What the model's config file says, with what the shop file says under `[settings.<model>]` in its place."""
+    return _merged(config_values(name), shop.settings.get(name, {}))
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables within tables are merged, too."""
+    both = {key: (values.get(key), change) for key, change in changes.items()}
+    return {**values} | {
+        key: _merged(value, change) if isinstance(value, Mapping) and isinstance(change, Mapping) else change
+        for key, (value, change) in both.items()
+    }
+
+
 def build_model(name: str, changes: Mapping[str, Any] | None = None) -> Model:
     """A model, not yet fitted, with the config that ships, but for `changes`.
 
+    Args:
+        changes: settings in place of the config file's, such as a shop's `shop_values`.
+
     Raises:
-        SettingsError: there is no such model, or its config file says something it cannot mean.
+        SettingsError: there is no such model, or its settings say something that they cannot mean.
     """
     module = import_module(f"models.{name}") if name in MODELS else None
     values = {**config_values(name), **(changes or {})}
     config_class = getattr(module, f"{MODELS[name].class_name}Config")
-    config = settings_from_mapping(config_class, values, f"models/configs/{name}.toml")
+    where = f"models/configs/{name}.toml" + (" with [settings] in place of some" if changes else "")
+    config = settings_from_mapping(config_class, values, where)
     model: Model = getattr(module, MODELS[name].class_name)(config)
     return model

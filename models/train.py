@@ -24,7 +24,7 @@ from models import tracking
 from models.arrow_rows import arrow_rows
 from models.dataset import Dataset, dataset_versions, load_dataset
 from models.model import Model, TrainingHistory, WarmModel
-from models.registry import MODELS, build_model, config_values, model_class, require_known
+from models.registry import MODELS, build_model, model_class, require_known, shop_values
 from models.training import TrainingFailed
 from models.vector_rows import retrieval_rows
 from models.weights import fetched_folder, put_folder, weights_path
@@ -81,7 +81,7 @@ def _fit_inputs(night: Night, name: str, inputs: Sequence[Version], before: str 
 def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Version]) -> str:
     """A hash of all that a fit depends on."""
     shop = night.shop
-    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, config_values(name)]
+    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, shop_values(shop, name)]
     return fingerprint_of(FITTED_MODELS.name, as_of, name, night.code, [v.fingerprint for v in inputs], settings)
 
 
@@ -93,7 +93,8 @@ def train_model(
     Args:
         before: the day whose fit it goes on from; None: it starts from nothing.
     """
-    model, path = build_model(name), weights_path(night.lake, name, dataset.as_of, fingerprint)
+    values = shop_values(night.shop, name)
+    model, path = build_model(name, values), weights_path(night.lake, name, dataset.as_of, fingerprint)
     started = time.monotonic()
     try:
         history = model.fit(dataset) if before is None else refit(night, model, dataset, before)
@@ -108,7 +109,7 @@ def train_model(
         model=name,
         as_of=dataset.as_of,
         version=f"{name}-{dataset.as_of}-{fingerprint[:8]}",
-        config=config_values(name),
+        config=values,
         curves=history.curves,
         facts={**history.facts, "seconds": seconds},
         inputs=[version.fingerprint for version in inputs],

@@ -9,10 +9,6 @@ twice. Equal scores count against us.
 from __future__ import annotations
 
 import argparse
-import logging
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,11 +18,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from expectations.lake import Lake
-from expectations.program import REPOSITORY, days_before
+from expectations.program import days_before
 from expectations.shop import load_shop
 from expectations.tables import EVENTS, FIRST_VALUE_INDEX, UNKNOWN_INDEX, VOCABULARIES
 from models.dataset import Dataset, load_dataset
 from models.model import Model
+from tests.benchmarks.programs import run
 from tests.benchmarks.variants import benchmark_parser, data_folder, parsed
 
 SHOP = "amazon_beauty"
@@ -37,8 +34,6 @@ FIT_DAY = days_before(TEST_DAY, 2)
 K = 10
 METRICS = ("hr@10", "ndcg@10")
 USERS_AT_ONCE = 1024
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,10 +73,10 @@ def build_features(root: str, data: Path) -> None:
     made = ["--order-column", "pos", "--last-day", TEST_DAY]
     logs = ["--log", str(data / SHOP / "interactions.parquet"), "--items", str(data / SHOP / "items.parquet")]
     if not Lake(root).days(EVENTS):
-        _run("jobs.split_days", *flags, *logs, *made)
-    _run("jobs.ingest", *flags, "--ds", TEST_DAY)
+        run("jobs.split_days", *flags, *logs, *made)
+    run("jobs.ingest", *flags, "--ds", TEST_DAY)
     for day in (FIT_DAY, VALIDATION_DAY):
-        _run("jobs.preprocess", *flags, "--ds", TEST_DAY, "--as-of", day)
+        run("jobs.preprocess", *flags, "--ds", TEST_DAY, "--as-of", day)
 
 
 def dataset_as_of(lake: Lake, day: str) -> Dataset:
@@ -123,9 +118,3 @@ def hit_rate_and_ndcg(ranks: np.ndarray) -> tuple[float, float]:
 def judge_of(question: Question) -> Callable[[Model], tuple[float, float]]:
     """What gives a fitted model's METRICS."""
     return lambda model: hit_rate_and_ndcg(ranks_of(model, question))
-
-
-def _run(program: str, *flags: str) -> None:
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-m", program, *flags], check=True, cwd=REPOSITORY)
-    logger.info("ran: program=%s seconds=%.1f", program, time.monotonic() - started)

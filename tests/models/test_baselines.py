@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from models import item_similarity
+from models import disk_arrays, item_similarity
 from models.dataset import Dataset
 from models.item_item import ItemItem
 from models.item_similarity import SimilarityConfig, ease_weights, neighbour_weights
 from models.model import Model, Neighbours, Vectors, recommend
+from models.registry import build_model
 from tests.models.communities import ITEMS, UNSOLD_ITEM, USERS, community_events
 from tests.models.contract import ModelContract
 
@@ -63,6 +64,29 @@ class TestSparseItemItem(TestItemItem):
     """The form that a shop of more items and more users than `max_dense` gets."""
 
     settings: ClassVar[dict] = {"shrinkage": 1.0, "max_dense": 1}
+
+
+class TestItemItemOfSessions(TestItemItem):
+    settings: ClassVar[dict] = {"shrinkage": 1.0, "session_weight": 2.0, "session_pause": 86_400.0}
+
+
+@pytest.mark.parametrize("entries_at_once", [2_000_000, 3])
+def test_a_session_holds_what_was_met_without_a_pause(
+    dataset: Dataset, entries_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_arrays, "ENTRIES_AT_ONCE", entries_at_once)
+    start = dataset.end - 86_400
+    seen = [(2, 5, 0), (2, 6, 200), (2, 5, 400), (2, 7, 800), (3, 8, 800), (3, 9, 1_000), (4, 9, 1_001), (4, 9, 1_002)]
+    users, items, seconds = (np.array(values) for values in zip(*seen, strict=True))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=dataset.num_users))])
+    events = replace(dataset.events, offsets=offsets, user_index=users, item_index=items, time=start + seconds)
+    settings = {"session_weight": 2.0, "session_pause": 300.0, "half_life_days": 1.0}
+    model = build_model("item_item", settings)
+    assert isinstance(model, ItemItem)
+    rows = sparse.vstack(list(model._sessions(replace(dataset, events=events)))).toarray()
+    # A pause of 400 seconds, another user, and a session of one item alone.
+    assert [np.flatnonzero(row).tolist() for row in rows] == [[5, 6], [8, 9]]
+    assert rows[0, 5] == pytest.approx(2 * 0.5 ** ((86_400 - 400) / 86_400 / 2))
 
 
 def test_ease_is_the_ridge_regression_of_an_item_on_the_others() -> None:

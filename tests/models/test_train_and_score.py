@@ -24,6 +24,8 @@ from expectations.tables import (
     TableContractError,
 )
 from models import plan, score, train
+from models.registry import config_values, shop_values
+from models.weights import fetched_folder
 from tests.models.communities import DAY, community_events, write_world
 
 BASELINES = ["all_time_popularity", "recent_demand", "item_item"]
@@ -80,6 +82,32 @@ def test_another_seed_is_another_fit(world_night: Night) -> None:
     before = world_night.lake.require(FITTED_MODELS, DAY, "recent_demand")
     train.train_models(replace(world_night, shop=replace(world_night.shop, seed=5)), DAY, ["recent_demand"])
     assert world_night.lake.require(FITTED_MODELS, DAY, "recent_demand").fingerprint != before.fingerprint
+
+
+def test_a_shop_has_its_own_settings_of_a_model(world_night: Night) -> None:
+    names = ["recent_demand", "item_item"]
+    train.train_models(world_night, DAY, names)
+    before = {name: world_night.lake.require(FITTED_MODELS, DAY, name).fingerprint for name in names}
+    shop = replace(world_night.shop, settings={"item_item": {"shrinkage": 7.0}})
+    train.train_models(replace(world_night, shop=shop), DAY, names)
+    after = {name: world_night.lake.require(FITTED_MODELS, DAY, name).fingerprint for name in names}
+    assert after["recent_demand"] == before["recent_demand"]
+    assert after["item_item"] != before["item_item"]
+    fitted = world_night.lake.read(FITTED_MODELS, DAY, "item_item").to_pylist()[0]
+    with fetched_folder(fitted["weights_path"]) as folder:
+        assert json.loads((folder / "config.json").read_text("utf-8"))["shrinkage"] == 7.0
+
+
+def test_a_setting_that_a_model_does_not_have_is_named(world_night: Night) -> None:
+    shop = replace(world_night.shop, settings={"item_item": {"shrinkag": 7.0}})
+    with pytest.raises(SettingsError, match=r"item_item.toml with \[settings\] .* unknown key 'shrinkag'"):
+        train.train_models(replace(world_night, shop=shop), DAY, ["item_item"])
+
+
+def test_tables_of_settings_are_merged(world_night: Night) -> None:
+    shop = replace(world_night.shop, settings={"deep_cf": {"epochs": 2, "neighbours": {"shrinkage": 7.0}}})
+    plain, values = config_values("deep_cf"), shop_values(shop, "deep_cf")
+    assert values == {**plain, "epochs": 2, "neighbours": {**plain["neighbours"], "shrinkage": 7.0}}
 
 
 def test_features_that_were_never_built_are_named(night: Night) -> None:
