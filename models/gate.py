@@ -120,12 +120,12 @@ def _contender(
     lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, model)
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
-    kept = None
+    agreement = None
     if lists and earlier:
         exclude_seen = contest_of(night).task == NEW_ITEMS
-        kept = refit.kept_share(earlier, lists, night.shop.top_k, exclude_seen)
+        agreement = refit.agreement(earlier, lists, night.shop.top_k, exclude_seen)
     logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
-    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, kept, drift)
+    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, agreement, drift)
 
 
 def _similar_model(night: Night, published_model: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from expectations.tables import NightError
 from models.list_health import ListHealth
+from models.refit_agreement import Agreement
 
 MIN_VARYING_SHARE = 0.5
 """A model that scores everything alike says nothing; single users may well have ties only."""
@@ -16,6 +17,10 @@ MIN_USER_SHARE = 0.8
 
 MIN_KEPT_SHARE = 0.15
 """Sound refits keep twice as much, and shuffled ones two thirds of it; see `models.refit_agreement`."""
+
+
+MIN_VARIETY = 0.1
+"""Far below what any sound refit has, and above one that offers everybody the same ten items."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Contender:
         health: of the lists as of ds; None without lists.
         backtest: the row of `backtests` that counts; None when the model was not judged.
         gains: rival -> the row of `backtest_gains` that counts.
-        kept_share: of a list that was judged, how much a user who did nothing since is still offered; None when there
+        agreement: how the lists of users who did nothing since stand beside those that were judged; None when there
             is nobody to ask.
         refit_overlap: share of the backtest fit's top items that are still top items of the refit; only noted.
     """
@@ -48,7 +53,7 @@ class Contender:
     health: ListHealth | None = None
     backtest: dict[str, Any] | None = None
     gains: dict[str, dict[str, Any]] = field(default_factory=dict)
-    kept_share: float | None = None
+    agreement: Agreement | None = None
     refit_overlap: float | None = None
 
     def health_rules(self) -> list[Rule]:
@@ -74,19 +79,27 @@ class Contender:
                 health.user_share >= MIN_USER_SHARE,
             ),
         ]
-        return [*rules, self._agrees()] if self.kind == "deep" and self.kept_share is not None else rules
-
-    def _agrees(self) -> Rule:
-        """Demand may turn over in a month, and baselines with it: this is asked of deep models alone."""
-        return Rule(
-            f"users who did nothing since the backtest keep at least {MIN_KEPT_SHARE:.0%} of their list",
-            f"{self.kept_share:.1%}",
-            (self.kept_share or 0.0) >= MIN_KEPT_SHARE,
-        )
+        # Demand may turn over in a month, and baselines with it: this is asked of deep models alone.
+        return [*rules, *_agreement_rules(self.agreement)] if self.kind == "deep" and self.agreement else rules
 
     @property
     def is_healthy(self) -> bool:
         return all(rule.passed for rule in self.health_rules())
+
+
+def _agreement_rules(agreement: Agreement) -> list[Rule]:
+    return [
+        Rule(
+            f"users who did nothing since the backtest keep at least {MIN_KEPT_SHARE:.0%} of their list",
+            f"{agreement.kept_share:.1%}",
+            agreement.kept_share >= MIN_KEPT_SHARE,
+        ),
+        Rule(
+            f"their lists hold at least {MIN_VARIETY:.0%} as many different items",
+            f"{agreement.variety:.1%}",
+            agreement.variety >= MIN_VARIETY,
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -199,7 +212,8 @@ def _told(
         "version": contender.version,
         "is_healthy": contender.is_healthy,
         **figures,
-        "kept_share": contender.kept_share,
+        "kept_share": contender.agreement.kept_share if contender.agreement else None,
+        "variety": contender.agreement.variety if contender.agreement else None,
         "refit_overlap": contender.refit_overlap,
         "rules": [asdict(rule) for rule in rules],
     }

@@ -23,6 +23,17 @@ MAX_USERS = 2_000
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """Attributes:
+    kept_share: the mean share of a list that was judged that is still in the list of the refit.
+    variety: different items in all lists of the refit, over those in all lists that were judged.
+    """
+
+    kept_share: float
+    variety: float
+
+
+@dataclass(frozen=True)
 class Refit:
     """The day of the fit that was judged and the day of its refit. Whom to ask is the same for every model."""
 
@@ -30,8 +41,8 @@ class Refit:
     earlier: str
     later: str
 
-    def kept_share(self, judged: Version, refitted: Version, top_k: int, exclude_seen: bool) -> float | None:
-        """Mean share of a list that was judged that is still in the list of the refit; None without idle users.
+    def agreement(self, judged: Version, refitted: Version, top_k: int, exclude_seen: bool) -> Agreement | None:
+        """How the lists of the refit stand beside those that were judged; None without idle users who had one.
 
         Args:
             judged, refitted: a model's lists as of the two days.
@@ -45,7 +56,10 @@ class Refit:
         is_kept = (before[:, :, None] == after[:, None, :]) & (before != NO_ITEM)[:, :, None]
         lengths = (before != NO_ITEM).sum(axis=1)
         shares = is_kept.any(axis=2).sum(axis=1)[lengths > 0] / lengths[lengths > 0]
-        return float(shares.mean()) if len(shares) else None
+        if not len(shares):
+            return None
+        num_items, num_items_judged = (len(np.unique(tops[tops != NO_ITEM])) for tops in (after, before))
+        return Agreement(float(shares.mean()), num_items / num_items_judged)
 
     @cached_property
     def _idle_users(self) -> np.ndarray:

@@ -151,6 +151,19 @@ def test_a_poisoned_refit_is_not_published_however_well_its_twin_was_judged(idle
     assert "users who did nothing since the backtest keep at least 15% of their list: 0.0%" in decision.reason
 
 
+def test_a_refit_that_offers_everybody_the_same_is_not_published(idle: Night) -> None:
+    many = [f"item {n}" for n in range(80)]
+    # All had item 0 before, and each had others of their own.
+    judged = [(user, 2 + n * (5 * user + n), 9.0 - n, False) for user in range(2, 8) for n in range(3)]
+    popular = [(user, 2, 9.0, False) for user in range(2, 8)]
+    for as_of, lists in ((EARLIER, judged), (idle.ds, popular)):
+        write_vocabulary(idle.lake, as_of, USERS, many)
+        write_lists(idle.lake, as_of, "deep_cf", lists, SCORES)
+    decision = decision_of(idle)
+    assert (decision.published_model, decision.is_fallback) == ("item_item", True)
+    assert "deep_cf (their lists hold at least 10% as many different items" in decision.reason
+
+
 def test_who_did_something_since_is_not_asked(idle: Night) -> None:
     write_interactions(idle.lake, EARLIER, [(user, 2) for user in range(2, 4)] * 2)
     write_lists(idle.lake, idle.ds, "deep_cf", tastes(shift=4), SCORES)

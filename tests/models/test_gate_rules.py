@@ -9,6 +9,7 @@ import pytest
 from expectations.tables import NightError
 from models.gate_rules import Contender, Contest, Decision, decide
 from models.list_health import ListHealth
+from models.refit_agreement import Agreement
 
 CONTEST = Contest("ndcg", "with_repeats", 10)
 SOUND = ListHealth(num_rows=500, is_finite=True, varying_share=1.0, user_share=1.0, top_item_ids=("a",))
@@ -75,7 +76,7 @@ def test_a_broken_refit_is_not_published_however_good_its_backtest_was(health: L
 
 @pytest.mark.parametrize(("kind", "published"), [("deep", "recent_demand"), ("baseline", "item_item")])
 def test_a_deep_refit_that_disowns_what_was_judged_is_not_published(kind: str, published: str) -> None:
-    turned = replace(contender("item_item", 0.9, kind), kept_share=0.08)
+    turned = replace(contender("item_item", 0.9, kind), agreement=Agreement(kept_share=0.08, variety=1.0))
     decision = decided(contender("recent_demand", 0.1), turned)
     assert decision.published_model == published
     failed = "users who did nothing since the backtest keep at least 15% of their list: 8.0%"
