@@ -127,9 +127,9 @@ def _lists_figure(backtest: Backtest, top_k: int) -> Figure:
     for panels, task in zip(figure.subplots(len(tasks), len(_LIKE), squeeze=False), tasks, strict=True):
         for axes, name in zip(panels, _LIKE, strict=True):
             for row in backtest.at(task, top_k):
-                axes.plot(row[name], row["ndcg"], "o")
-                axes.annotate(row["model"], (row[name], row["ndcg"]), fontsize=7)
+                axes.plot(row[name], row["ndcg"], "o", label=row["model"])
             axes.set(xlabel=name.replace("_", " "), ylabel=f"ndcg@{top_k}", title=task)
+        panels[-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
