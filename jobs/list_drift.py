@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pads
 from deltalake import DeltaTable
 
 from expectations.lake import Lake, Version, parquet_dataset
@@ -45,7 +44,7 @@ def list_drift(lake: Lake, ds: str, table: Table, version: Version, owners: Sequ
     """
     owner, item = table.key[1], "similar_item_id" if "similar_item_id" in table.column_names else "item_id"
     asked = picked(owners)
-    now = _rows_of(parquet_dataset(version.path), [owner, item, "score"], pc.field(owner).isin(asked))
+    now = parquet_dataset(version.path).to_table([owner, item, "score"], filter=pc.field(owner).isin(asked))
     quantiles = np.quantile(now["score"].to_numpy(), list(QUANTILES.values())) if now.num_rows else []
     scores = {name: round(float(value), 6) for name, value in zip(QUANTILES, quantiles, strict=False)}
     path = lake.table_path(table)
@@ -54,7 +53,7 @@ def list_drift(lake: Lake, ds: str, table: Table, version: Version, owners: Sequ
     if published is None or not days:
         return ListDrift(None, None, scores)
     is_asked = (pc.field("ds") == max(days)) & pc.field(owner).isin(asked)
-    before = _rows_of(published.to_pyarrow_dataset(), [owner, item], is_asked)
+    before = published.to_pyarrow_dataset().to_table([owner, item], filter=is_asked)
     return ListDrift(max(days), overlap(_lists(now, owner, item), _lists(before, owner, item)), scores)
 
 
@@ -69,10 +68,6 @@ def overlap(now: dict[str, set[str]], before: dict[str, set[str]]) -> float | No
     """The mean share of a list that stood in the same owner's list before; None where no owner had one."""
     shares = [len(items & before[owner]) / len(items) for owner, items in now.items() if owner in before]
     return round(float(np.mean(shares)), 6) if shares else None
-
-
-def _rows_of(rows: pads.Dataset, columns: list[str], condition: pc.Expression) -> pa.Table:
-    return rows.to_table(columns=columns, filter=condition)
 
 
 def _lists(rows: pa.Table, owner: str, item: str) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.benchmarks.beauty import DATA, FIT_DAY, METRICS, asked_features, dataset_as_of, judge_of, question_of
-from tests.benchmarks.variants import judged_variants, tell
+from tests.benchmarks.variants import judged_variants, peer_rows, tell
 
 NAME = "beauty_sequence"
 VARIANTS: dict[str, dict[str, Any]] = {"transformer": {}, "gru": {"encoder": "gru"}}
@@ -41,14 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"judged once on the last over the full catalogue of {question.dataset.num_items - 2:,} items, items of "
         f"the history left out; {len(question.users):,} users"
     )
-    tell(NAME, arguments, DATA, protocol, [*rows, *_peer_rows()])
-
-
-def _peer_rows() -> list[dict[str, Any]]:
-    return [
-        {"model": model, "ours": False, "source": SOURCE, "hr@10": hit_rate, "ndcg@10": ndcg}
-        for model, hit_rate, ndcg in PEERS
-    ]
+    tell(NAME, arguments, DATA, protocol, [*rows, *peer_rows(PEERS, SOURCE, METRICS)])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, Table
 from models.dataset import Dataset
 from models.model import Model, Vectors
 from models.user_log import Events, Interactions
-from tests.benchmarks.variants import benchmark_parser, data_folder, judged_variants, parsed, tell
+from tests.benchmarks.variants import benchmark_parser, data_folder, judged_variants, parsed, peer_rows, tell
 
 FOLDER = "gowalla"
 DATA = "Gowalla (SNAP; split of LightGCN): 29,858 users, 40,981 items, 810,128 pairs to train on, 217,242 to test on"
@@ -183,14 +183,6 @@ def _by_user(pairs: Pairs, num_users: int) -> Callable[[int], np.ndarray]:
     return lambda user: pairs.items[starts[user] : starts[user + 1]]
 
 
-def peer_rows() -> list[dict[str, Any]]:
-    """What others reached on this split."""
-    return [
-        {"model": model, "ours": False, "source": SOURCE, "recall@20": recall, "ndcg@20": ndcg}
-        for model, recall, ndcg in PEERS
-    ]
-
-
 def run(
     name: str, told: str, argv: Sequence[str] | None, model: str, variants: Mapping[str, Mapping[str, Any]]
 ) -> None:
@@ -207,4 +199,4 @@ def run(
         f"the published split, judged on its test pairs over the full catalogue of {dataset.num_items - 2:,} items, "
         "training pairs left out; settings chosen on a tenth of each user's"
     )
-    tell(name, arguments, DATA, protocol, [*rows, *peer_rows()])
+    tell(name, arguments, DATA, protocol, [*rows, *peer_rows(PEERS, SOURCE, METRICS)])

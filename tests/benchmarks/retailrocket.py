@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +27,7 @@ from models.dataset import load_dataset
 from models.registry import build_model, shop_values
 from tests.benchmarks.beauty import METRICS, Question, hit_rate_and_ndcg, ranks_of
 from tests.benchmarks.programs import run
-from tests.benchmarks.variants import OURS, data_folder, parsed, seeds_parser, tell, tried_settings
+from tests.benchmarks.variants import OURS, data_folder, parsed, peer_rows, seeds_parser, tell, tried_settings
 
 NAME = SHOP = "retailrocket"
 DATA = "RetailRocket (subset): 2,174 users, 29,905 items, 97,381 views, carts and purchases"
@@ -78,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f"{question.dataset.num_items - 2:,} items, items of the history left out; an item that no event speaks of is "
         "a miss"
     )
-    tell(NAME, arguments, DATA, protocol, [*rows, *_peer_rows()])
+    tell(NAME, arguments, DATA, protocol, [*rows, *peer_rows(PEERS, SOURCE, METRICS)])
 
 
 def without_last_purchases(events: pa.Table) -> tuple[pa.Table, set[Pair]]:
@@ -114,13 +113,6 @@ def question_of(lake: Lake, wanted: set[Pair]) -> Question:
     )
     users, items = np.array(pairs).T
     return Question(load_dataset(lake, load_shop(SHOP), LAST_DAY), users, items)
-
-
-def _peer_rows() -> list[dict[str, Any]]:
-    return [
-        {"model": model, "ours": False, "source": SOURCE, "hr@10": hit_rate, "ndcg@10": ndcg}
-        for model, hit_rate, ndcg in PEERS
-    ]
 
 
 if __name__ == "__main__":

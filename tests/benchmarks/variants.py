@@ -100,6 +100,14 @@ def judged_variants(
     return rows
 
 
+def peer_rows(peers: Iterable[tuple[str, float, float]], source: str, metrics: tuple[str, str]) -> list[dict[str, Any]]:
+    """What others reached: a model and its two figures each."""
+    return [
+        {"model": model, "ours": False, "source": source, **dict(zip(metrics, figures, strict=True))}
+        for model, *figures in peers
+    ]
+
+
 def tell(name: str, arguments: argparse.Namespace, data: str, protocol: str, rows: Sequence[dict[str, Any]]) -> None:
     """Prints the figures, and records them unless they are of the validation."""
     asked = {flag: getattr(arguments, flag, None) for flag in ("variants", "seeds")}
