@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
+from keras import ops
 
 from models.bounds import require_at_least, require_shares
 from models.inputs import CONTENT_COLUMNS, NUM_PRICE_BUCKETS, PICTURE, item_content_inputs
@@ -93,8 +94,14 @@ def content_readers(
         "price_bucket": lambda: one_of("price_bucket", NUM_PRICE_BUCKETS),
         "tokens": lambda: texts(inputs["tokens"]),
         "description_tokens": lambda: texts(inputs["description_tokens"][:, : config.max_description_tokens]),
-        PICTURE: lambda: build_picture_reader(config.text_dim)(inputs[PICTURE]) * inputs["has_picture"],
+        PICTURE: lambda: _picture_vector(build_picture_reader(config.text_dim)(inputs[PICTURE]), inputs["picture_row"]),
     }
+
+
+def _picture_vector(pictures: Any, rows: Any) -> Any:
+    """The vector of each item's picture; zeros where it has none. Shapes (num_pictures, dim), (batch,), (batch, dim)."""
+    has_picture = ops.cast(rows > 0, pictures.dtype)[:, None]
+    return ops.take(pictures, rows, axis=0) * has_picture
 
 
 def build_picture_reader(dim: int) -> keras.Model:

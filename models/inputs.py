@@ -27,7 +27,7 @@ _ONE_OF = ("brand", "domain", "price_bucket")
 ITEM_CONTENT = ("categories", "brand", "domain", "price_bucket", "tokens")
 """What every item tower reads but that of `models.content`, which chooses."""
 PICTURE = "picture"
-"""What an item tower reads of the table item_images, with `has_picture` beside it."""
+"""What an item tower reads of the table item_images: each picture once; `picture_row` says which is an item's."""
 USER_CONTENT_COLUMNS = {
     "age_bucket": "age_bucket_index",
     "gender": "gender_index",
@@ -82,16 +82,29 @@ def item_arrays(
 
 
 def item_content(dataset: Dataset, item_indices: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """What the catalogue says of items, under the names of CONTENT_COLUMNS; and PICTURE, black where there is none."""
+    """What the catalogue says of items, under the names of CONTENT_COLUMNS, and their pictures."""
     content = {}
     for name in names:
         if name == PICTURE:
-            row = dataset.pictures.row[item_indices]
-            content[PICTURE] = dataset.pictures.pixels[row]
-            content["has_picture"] = (row > 0).astype(np.float32)[..., None]
+            content |= pictures_of(dataset, item_indices)
         else:
             content[name] = dataset.item_features[CONTENT_COLUMNS[name]][item_indices]
     return content
+
+
+def pictures_of(dataset: Dataset, item_indices: np.ndarray) -> dict[str, np.ndarray]:
+    """The pictures of items, each once, and where an item's stands among them: at 0, a black one, where it has none.
+
+    Most shops have pictures of a few items or of none, and to read a picture costs more than all else.
+    """
+    rows = dataset.pictures.row[item_indices]
+    distinct = np.union1d(rows, [0])
+    # Few sizes, so that few shapes have to be compiled.
+    padded = np.pad(distinct, (0, (1 << (len(distinct) - 1).bit_length()) - len(distinct)))
+    return {
+        PICTURE: dataset.pictures.pixels[padded],
+        "picture_row": np.searchsorted(distinct, rows).astype(np.int32),
+    }
 
 
 def user_content(dataset: Dataset, user_indices: np.ndarray) -> dict[str, np.ndarray]:
@@ -135,8 +148,8 @@ def item_content_inputs(
     inputs = {}
     for name in names:
         if name == PICTURE:
-            inputs[PICTURE] = keras.Input((*leading_shape, None, None, 3), dtype="uint8", name=PICTURE)
-            inputs["has_picture"] = keras.Input((*leading_shape, 1), name="has_picture")
+            inputs[PICTURE] = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
+            inputs["picture_row"] = keras.Input(leading_shape, dtype="int32", name="picture_row")
         else:
             shape = leading_shape if name in _ONE_OF else (*leading_shape, None)
             inputs[name] = keras.Input(shape, dtype="int32", name=name)

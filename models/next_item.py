@@ -7,16 +7,18 @@ vectors of what a user met, in order, and at every place says what follows. A fa
 Beside all that goes a plain memory: the titles of what was met last, as they are, say how much a candidate's title is
 alike. A network learns slowly that things which are called nearly the same are wanted by the same people.
 
-Every place of a sequence predicts the event after it, from the events up to it alone. A sequence begins with a start of
-its own, from which somebody without a history gets an answer. Padding stands at the end, where no place before it
-looks.
+Every place of a sequence predicts the event after it, from the events up to it alone; events of one moment, such as a
+basket's, are all predicted from what came before that moment, since in which order they stand says nothing. A sequence
+begins with a start of its own, from which somebody without a history gets an answer. Padding stands at the end, where no
+place before it looks.
 
 Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (places predict what follows); Klenitskiy,
 Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the softmax over all
 items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
 Sampling", RecSys 2023 (gbce).
 What differs: places count from the start of a sequence, not from its end, which would tell training how much is still
-to come; only events that the shop wants are predicted, while all are read; time gaps and event types are read too;
+to come; only events that the shop wants are predicted, while all are read; baskets are predicted whole; time gaps and
+event types are read too;
 the popularity of an item may be left out of what is learnt (`popularity_discount`), so that an item nobody met yet is
 asked for on equal terms.
 """
@@ -40,7 +42,7 @@ from models.disk_arrays import disk_array
 from models.encoder import Encoder, build_encoder
 from models.inputs import ITEM_CONTENT, item_arrays, item_inputs
 from models.layers import TitleVector
-from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
+from models.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import (
     answered,
@@ -274,7 +276,7 @@ def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:
 def loss_of(config: NextItemConfig, num_items: int) -> keras.losses.Loss:
     """What a config trains by, over so many items."""
     if config.loss in ("softmax", "sampled_softmax"):
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+        return SoftmaxCrossentropy()
     num_negatives = min(config.num_candidates, num_items)
     calibration = config.calibration if config.loss == "gbce" else 0.0
     return GeneralizedBinaryCrossentropy(num_negatives, calibrated_power(num_negatives / num_items, calibration))

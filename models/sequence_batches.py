@@ -25,7 +25,7 @@ _WIDTH_STEP, _SIZE_STEP = (512, 4096) if steps_are_compiled() else (8, 256)
 """Arrays grow in such steps, so that few shapes have to be compiled."""
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
-"""The inputs; the column of each asked place's item; that place's weight."""
+"""The inputs; row and column of each event that is asked for, as `models.losses` has them; that event's weight."""
 
 
 def latest_sequences(
@@ -114,8 +114,9 @@ class NextItemBatches:
         return counts
 
     def _keep_those_with_targets(self) -> None:
-        # Only the first stretch of a history asks for its first event: the others have no past to tell it from.
-        first_asked, ends = self.starts + ~self.is_first, self.starts + self.lengths
+        # Only the first stretch of a history asks for its first moment: the others have no past to tell it from.
+        ends = self.starts + self.lengths
+        first_asked = np.where(self.is_first, self.starts, _ends_of_moments(self.dataset.events, self.starts, ends))
         num_wanted = np.zeros(len(ends), dtype=np.int64)
         for part in spans(len(self.dataset.events.time)):
             wanted_before = np.concatenate([[0], np.cumsum(self._is_wanted(part))])
@@ -129,12 +130,9 @@ class NextItemBatches:
         starts, lengths = self.starts[chosen], self.lengths[chosen]
         width = min(self.max_length, _rounded_up(int(lengths.max()), _WIDTH_STEP))
         read = sequences(self.dataset.events, starts, lengths - 1, width)
-        steps = np.arange(width)
-        events = np.where(steps < lengths[:, None], starts[:, None] + steps, 0)
-        is_asked = (steps < lengths[:, None]) & self._is_wanted(events)
-        is_asked[:, 0] &= self.is_first[chosen]
-        places = np.flatnonzero(is_asked)
-        targets = self.dataset.events.item_index[events.ravel()[places]]
+        events, place_before, is_asked = self._asked(starts, lengths, self.is_first[chosen], width)
+        places, rows = np.unique(place_before[is_asked], return_inverse=True)
+        targets = self.dataset.events.item_index[events[is_asked]]
 
         candidates, log_inclusion = self._candidates(targets)
         log_inclusion = log_inclusion - self.discount[candidates]
@@ -150,8 +148,23 @@ class NextItemBatches:
         )
         inputs |= read | {"places": _padded(places.astype(np.int32)), "log_inclusion": log_inclusion}
         del inputs["item_state"]
-        weight = _padded(np.ones(len(places), dtype=np.float32))
-        return inputs, _padded(column[targets]), weight
+        weight = _padded(np.ones(len(targets), dtype=np.float32))
+        return inputs, np.stack([_padded(rows), _padded(column[targets])], axis=1), weight
+
+    def _asked(
+        self, starts: np.ndarray, lengths: np.ndarray, is_first: np.ndarray, width: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The events of stretches, the place that says what follows before each of them, and which are asked for.
+
+        All of shape (len(starts), width). Places count through all rows.
+        """
+        steps = np.arange(width)
+        is_event = steps < lengths[:, None]
+        events = np.where(is_event, starts[:, None] + steps, 0)
+        is_new_moment = np.diff(self.dataset.events.time[events], axis=1, prepend=-1) != 0
+        first_of_moment = np.maximum.accumulate(np.where(is_new_moment, steps, 0), axis=1)
+        is_asked = is_event & self._is_wanted(events) & ((first_of_moment > 0) | is_first[:, None])
+        return events, first_of_moment + width * np.arange(len(starts))[:, None], is_asked
 
     def _candidates(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Items that the asked places are scored against, and what their logits are corrected by."""
@@ -183,6 +196,16 @@ def _stretches(offsets: np.ndarray, max_length: int) -> tuple[np.ndarray, np.nda
     ends = num_events[user] - nth_from_last * (max_length - 1)
     begins = np.maximum(0, ends - max_length)
     return offsets[user] + begins, ends - begins, begins == 0
+
+
+def _ends_of_moments(log: Events, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Where, from each of `starts` to its end, the first event stands that happened later; the end where none did."""
+    places, last = starts.copy(), np.maximum(starts, ends - 1)
+    while True:
+        is_same = (places < ends) & (log.time[np.minimum(places, last)] == log.time[starts])
+        if not is_same.any():
+            return places
+        places += is_same
 
 
 def _padded(values: np.ndarray) -> np.ndarray:

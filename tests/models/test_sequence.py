@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -13,7 +15,7 @@ from models.dataset import Dataset
 from models.encoder import Encoder, build_encoder
 from models.inputs import ITEM_CONTENT
 from models.layers import RecentSum, TitleVector
-from models.losses import GeneralizedBinaryCrossentropy, calibrated_power
+from models.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
 from models.model import Model, Vectors
 from models.next_item import Loss, title_rarity
 from models.sequence import Sequence, SequenceConfig
@@ -148,24 +150,55 @@ def test_a_sequence_begins_with_its_start_and_ends_in_padding(dataset: Dataset) 
 def test_every_wanted_event_is_asked_for_once_after_what_came_before_it(
     dataset: Dataset, loss: str, max_length: int
 ) -> None:
-    batches = _batches(dataset, max_length=max_length, loss=loss, batch_size=5)
-    asked = []
-    for inputs, columns, weight in batches.epoch():
-        width = inputs["items"].shape[1]
-        listed = inputs["item_index"]
-        for place, column, counts in zip(inputs["places"], columns, weight, strict=True):
-            if counts:
-                row, step = divmod(int(place), width)
-                assert step < max_length
-                assert column < len(inputs["log_inclusion"])
-                before = tuple(listed[inputs["items"][row, 1 : step + 1]].tolist())
-                asked.append((before, int(listed[column])))
-    events = dataset.events
-    histories = [events.item_index[events.offsets[u] : events.offsets[u + 1]].tolist() for u in USERS]
+    asked = _asked_of(_batches(dataset, max_length=max_length, loss=loss, batch_size=5))
+    histories = _histories(dataset)
     assert sorted(target for _, target in asked) == sorted(item for history in histories for item in history)
     for before, target in asked:
         stretch = [*before, target]
         assert any(stretch == h[n : n + len(stretch)] for h in histories for n in range(len(h))), stretch
+
+
+def test_all_of_a_basket_is_asked_for_from_what_came_before_it(dataset: Dataset) -> None:
+    offsets = dataset.events.offsets
+    nth = np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+    # Two events a basket: the first is asked for after an even number of events, and so is the second.
+    baskets = replace(dataset, events=replace(dataset.events, time=nth // 2))
+    asked = _asked_of(_batches(baskets, max_length=50))
+    expected = [
+        (tuple(history[: n - n % 2]), item) for history in _histories(dataset) for n, item in enumerate(history)
+    ]
+    assert sorted(asked) == sorted(expected)
+
+
+@pytest.mark.parametrize("max_length", [3, 4])
+def test_no_basket_is_asked_for_from_nothing_where_a_history_is_cut(dataset: Dataset, max_length: int) -> None:
+    offsets = dataset.events.offsets
+    nth = np.arange(offsets[-1]) - np.repeat(offsets[:-1], np.diff(offsets))
+    batches = _batches(replace(dataset, events=replace(dataset.events, time=nth // 3)), max_length=max_length)
+    asked = _asked_of(batches)
+    assert len(asked) == batches.num_examples
+    firsts = Counter(item for history in _histories(dataset) for item in history[:3])
+    assert not Counter(target for before, target in asked if not before) - firsts
+
+
+def _histories(dataset: Dataset) -> list[list[int]]:
+    events = dataset.events
+    return [events.item_index[events.offsets[u] : events.offsets[u + 1]].tolist() for u in USERS]
+
+
+def _asked_of(batches: NextItemBatches) -> list[tuple[tuple[int, ...], int]]:
+    """Of every event that an epoch asks for: what was read before the place that is asked, and its item."""
+    asked = []
+    for inputs, came, weight in batches.epoch():
+        width = inputs["items"].shape[1]
+        listed = inputs["item_index"]
+        for row, column in came[weight > 0].tolist():
+            sequence, step = divmod(int(inputs["places"][row]), width)
+            assert step < batches.max_length
+            assert column < len(inputs["log_inclusion"])
+            before = tuple(listed[inputs["items"][sequence, 1 : step + 1]].tolist())
+            asked.append((before, int(listed[column])))
+    return asked
 
 
 def test_a_new_item_is_known_by_its_features_alone(dataset: Dataset) -> None:
@@ -177,12 +210,22 @@ def test_a_new_item_is_known_by_its_features_alone(dataset: Dataset) -> None:
 
 
 def test_generalized_binary_cross_entropy_by_hand() -> None:
-    logits = np.array([[0.5, -1.0, 2.0, 9.0]], dtype=np.float32)
-    sigmoid = 1 / (1 + np.exp(-logits[0]))
-    # The item that came stands among the three negatives, and is none for this row.
-    expected = -0.3 * np.log(sigmoid[2]) - np.log(1 - sigmoid[0]) - np.log(1 - sigmoid[1])
+    logits = np.array([[7.0, 7.0, 7.0, 7.0], [0.5, -1.0, 2.0, 9.0]], dtype=np.float32)
+    sigmoid = 1 / (1 + np.exp(-logits[1]))
+    # Of row 1 came one of the three negatives, which is none for itself, and the item beside them.
+    among = -0.3 * np.log(sigmoid[2]) - np.log(1 - sigmoid[0]) - np.log(1 - sigmoid[1])
+    beside = -0.3 * np.log(sigmoid[3]) - np.log(1 - sigmoid[:3]).sum()
     loss = GeneralizedBinaryCrossentropy(num_negatives=3, power=0.3)
-    np.testing.assert_allclose(float(loss(np.array([2]), logits)), expected, rtol=1e-5)
+    np.testing.assert_allclose(float(loss(np.array([[1, 2]]), logits)), among, rtol=1e-5)
+    np.testing.assert_allclose(float(loss(np.array([[1, 2], [1, 3]]), logits)), (among + beside) / 2, rtol=1e-5)
+
+
+def test_softmax_cross_entropy_is_what_keras_says_of_one_item_a_row() -> None:
+    rng = np.random.default_rng(0)
+    logits, columns, weight = rng.normal(size=(3, 5)).astype(np.float32), np.array([4, 0, 2]), np.array([1.0, 0.0, 2.0])
+    keras_loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")
+    ours = SoftmaxCrossentropy()(np.stack([np.arange(3), columns], axis=1), logits, weight)
+    np.testing.assert_allclose(float(ours), float(keras_loss(columns, logits, weight)), rtol=1e-5)
 
 
 def test_the_power_is_one_without_calibration_and_the_sampled_share_with_all_of_it() -> None:
