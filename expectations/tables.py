@@ -341,7 +341,11 @@ FITTED_MODELS = _lake(
     (
         _MODEL,
         Column("kind", "string", comment="baseline or deep"),
-        Column("role", "string", comment="retrieval: proposes over all items; ranking: scores candidates"),
+        Column(
+            "role",
+            "string",
+            comment="retrieval: proposes items; ranking: scores candidates; blending: joins lists",
+        ),
         Column("version", "string", comment="model name, as_of and a hash of all that it was fitted from"),
         Column("weights_path", "string", nullable=True, comment="folder of the weights; null where vectors are all"),
         Column("tracking_run_id", "string", nullable=True, comment="MLflow run; null when there was no server"),

@@ -34,7 +34,7 @@ from models.arrow_rows import arrow_rows
 from models.backtest_report import Backtest, backtest_figures, backtest_text
 from models.held_out import catalogue_size, held_out_tasks
 from models.judging import JudgedPart, backtest_rows, gain_rows, judged_parts, slice_rows
-from models.ranked_lists import lists_in_force
+from models.ranked_lists import judged_name, lists_in_force
 from models.shop_traits import shop_traits
 from models.slices import slices_of
 
@@ -81,7 +81,9 @@ def lists_to_judge(night: Night) -> dict[str, dict[str, Version]]:
         NightError: no model has.
     """
     days = night.backtest_days
-    in_force = {model: {day: lists_in_force(night.lake, day, model) for day in days} for model in night.shop.models}
+    in_force = {
+        model: {day: lists_in_force(night.lake, day, judged_name(model)) for day in days} for model in night.shop.models
+    }
     lists: dict[str, dict[str, Version]] = {}
     for model, by_day in in_force.items():
         missing_days = [day for day, version in by_day.items() if version is None]
@@ -135,7 +137,7 @@ def _fingerprint(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> st
     versions = list(lake.versions(EVENTS, until=night.ds, since=night.backtest_days[-1]).values())
     for as_of in night.backtest_days:
         versions += [lake.require(table, as_of) for table in (VOCABULARIES, INTERACTIONS, ITEM_FEATURES, USER_FEATURES)]
-        versions += [lake.require(FITTED_MODELS, as_of, model) for model in lists]
+        versions += [lake.require(FITTED_MODELS, as_of, judged_name(model)) for model in lists]
         versions += [by_day[as_of] for by_day in lists.values()]
     settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]
     told = [version.fingerprint for version in versions]

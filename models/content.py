@@ -99,7 +99,7 @@ def content_readers(
 
 
 def _picture_vector(pictures: Any, rows: Any) -> Any:
-    """The vector of each item's picture; zeros where it has none. Shapes (num_pictures, dim), (batch,), (batch, dim)."""
+    """The vector of each item's picture, or zeros. Shapes (num_pictures, dim), (batch,) and (batch, dim)."""
     has_picture = ops.cast(rows > 0, pictures.dtype)[:, None]
     return ops.take(pictures, rows, axis=0) * has_picture
 

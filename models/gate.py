@@ -18,10 +18,10 @@ from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_D
 from models import tracking
 from models.arrow_rows import arrow_rows
 from models.gate_rules import Contender, Contest, Decision, decide
-from models.held_out import NEW_ITEMS, WITH_REPEATS
+from models.held_out import NEW_ITEMS, decisive_task
 from models.list_health import list_health, overlap
 from models.published_nights import published_nights
-from models.ranked_lists import fitted_model, is_fitted, lists_in_force
+from models.ranked_lists import fitted_model, is_fitted, judged_name, lists_in_force
 from models.refit_agreement import Refit
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item")
@@ -44,9 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def contest_of(night: Night) -> Contest:
-    """What the gate compares: where repeats are allowed, lists may hold them, and are judged with them."""
-    task = NEW_ITEMS if night.shop.repeats == "never" else WITH_REPEATS
-    return Contest(night.shop.primary_metric, task, night.shop.top_k)
+    """What the gate compares."""
+    return Contest(night.shop.primary_metric, decisive_task(night.shop), night.shop.top_k)
 
 
 def contenders_of(night: Night) -> list[Contender]:
@@ -117,7 +116,7 @@ def _contender(
     if lake.current(FITTED_MODELS, ds, model) is None:
         return Contender(model, backtest=backtest, gains=gains)
     fitted = fitted_model(lake, ds, model)
-    lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, model)
+    lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, judged_name(model))
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
     agreement = None

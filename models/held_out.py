@@ -10,12 +10,18 @@ import pyarrow.compute as pc
 
 from expectations.lake import Lake
 from expectations.program import Night, days_before, end_of
+from expectations.shop import Shop
 from expectations.tables import EVENTS, INTERACTIONS, NightError
 from models.metrics import Relevant, relevant_from_pairs
 from models.vocabulary import indices_of, read_vocabulary
 
 NEW_ITEMS = "new_items"
 WITH_REPEATS = "with_repeats"
+
+
+def decisive_task(shop: Shop) -> str:
+    """The task that decides between models: where repeats are allowed, lists are judged with them."""
+    return NEW_ITEMS if shop.repeats == "never" else WITH_REPEATS
 
 
 @dataclass(frozen=True)

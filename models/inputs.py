@@ -83,7 +83,7 @@ def item_arrays(
 
 def item_content(dataset: Dataset, item_indices: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
     """What the catalogue says of items, under the names of CONTENT_COLUMNS, and their pictures."""
-    content = {}
+    content: dict[str, np.ndarray] = {}
     for name in names:
         if name == PICTURE:
             content |= pictures_of(dataset, item_indices)

@@ -9,8 +9,8 @@ alike. A network learns slowly that things which are called nearly the same are 
 
 Every place of a sequence predicts the event after it, from the events up to it alone; events of one moment, such as a
 basket's, are all predicted from what came before that moment, since in which order they stand says nothing. A sequence
-begins with a start of its own, from which somebody without a history gets an answer. Padding stands at the end, where no
-place before it looks.
+begins with a start of its own, from which somebody without a history gets an answer. Padding stands at the end, where
+no place before it looks.
 
 Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (places predict what follows); Klenitskiy,
 Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the softmax over all

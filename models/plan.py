@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 
 from expectations.program import night_from, night_parser, run_program
-from models.registry import MODELS, require_known
+from models.registry import MODELS, require_known, trained_models
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,15 +21,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def plan(names: Sequence[str]) -> dict[str, list[str]]:
-    """The models by kind, in the shop's order.
+    """The models by kind, in the shop's order; what joins the lists of others is not trained.
 
     Raises:
         SettingsError: one of them does not exist.
     """
     require_known(names)
+    trained = trained_models(names)
     return {
-        "baselines": [name for name in names if MODELS[name].kind == "baseline"],
-        "deep": [name for name in names if MODELS[name].kind == "deep"],
+        "baselines": [name for name in trained if MODELS[name].kind == "baseline"],
+        "deep": [name for name in trained if MODELS[name].kind == "deep"],
     }
 
 

@@ -13,6 +13,9 @@ from expectations.lake import Lake, Version, parquet_dataset, vocabulary_hash
 from expectations.tables import CANDIDATES, FITTED_MODELS, SCORES
 from models.model import NO_ITEM
 
+OUT_OF_FOLD = {"blend": "blend_out_of_fold"}
+"""Models that learn from what the backtest asks, and under which name their answers to it stand, in which nobody's own
+answer had a part."""
 _COLUMNS = ["user_index", "item_index", "score", "is_seen"]
 
 
@@ -30,6 +33,11 @@ def lists_in_force(lake: Lake, as_of: str, model: str) -> Version | None:
     if not is_fitted(lake, as_of, model):
         return None
     return lake.current(SCORES, as_of, model) or lake.current(CANDIDATES, as_of, model)
+
+
+def judged_name(model: str) -> str:
+    """The name under which the backtest finds a model's lists and fit."""
+    return OUT_OF_FOLD.get(model, model)
 
 
 def is_fitted(lake: Lake, as_of: str, model: str) -> bool:

@@ -26,7 +26,7 @@ class ModelEntry:
 
     class_name: str
     kind: Literal["baseline", "deep"]
-    role: Literal["retrieval", "ranking"]
+    role: Literal["retrieval", "ranking", "blending"]
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -38,6 +38,7 @@ MODELS: dict[str, ModelEntry] = {
     "content": ModelEntry("Content", "deep", "retrieval"),
     "graph": ModelEntry("Graph", "deep", "retrieval"),
     "deep_cf": ModelEntry("DeepCf", "deep", "ranking"),
+    "blend": ModelEntry("Blend", "deep", "blending"),
 }
 
 
@@ -55,6 +56,11 @@ def require_known(names: Iterable[str]) -> None:
                 f"`models` and `settings` must name models of models/configs. Received: {name!r}. {hint}"
                 f"Known: {', '.join(MODELS)}"
             )
+
+
+def trained_models(names: Iterable[str]) -> list[str]:
+    """Those that `models.train` fits: all but what joins the lists of others."""
+    return [name for name in names if MODELS[name].role != "blending"]
 
 
 def model_class(name: str) -> type[Model]:
@@ -93,10 +99,19 @@ def build_model(name: str, changes: Mapping[str, Any] | None = None) -> Model:
     Raises:
         SettingsError: there is no such model, or its settings say something that they cannot mean.
     """
-    module = import_module(f"models.{name}") if name in MODELS else None
-    values = {**config_values(name), **(changes or {})}
-    config_class = getattr(module, f"{MODELS[name].class_name}Config")
-    where = f"models/configs/{name}.toml" + (" with [settings] in place of some" if changes else "")
-    config = settings_from_mapping(config_class, values, where)
-    model: Model = getattr(module, MODELS[name].class_name)(config)
+    require_known([name])
+    config = model_config(name, changes)
+    model: Model = model_class(name)(config)  # type: ignore[call-arg]
     return model
+
+
+def model_config(name: str, changes: Mapping[str, Any] | None = None) -> Any:
+    """The config that ships, but for `changes`; see `build_model`."""
+    config_class = getattr(import_module(f"models.{name}"), f"{MODELS[name].class_name}Config")
+    where = f"models/configs/{name}.toml" + (" with [settings] in place of some" if changes else "")
+    return settings_from_mapping(config_class, {**config_values(name), **(changes or {})}, where)
+
+
+def shop_config(shop: Shop, name: str) -> Any:
+    """The config of a model as the shop wants it."""
+    return model_config(name, shop_values(shop, name))

@@ -24,7 +24,7 @@ from models import tracking
 from models.arrow_rows import arrow_rows
 from models.dataset import Dataset, dataset_versions, load_dataset
 from models.model import Model, TrainingHistory, WarmModel
-from models.registry import MODELS, build_model, model_class, require_known, shop_values
+from models.registry import MODELS, build_model, model_class, require_known, shop_values, trained_models
 from models.training import TrainingFailed
 from models.vector_rows import retrieval_rows
 from models.weights import fetched_folder, put_folder, weights_path
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     names = night.shop.models if arguments.model is None else arguments.model
     require_known(names)
     for as_of in days_from(arguments, night):
-        train_models(night, as_of, names)
+        train_models(night, as_of, trained_models(names))
 
 
 def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
@@ -143,11 +143,17 @@ def kept_weights(model: Model, failure: TrainingFailed, path: str) -> str:
     return f" The weights after epoch {failure.good_epochs}, the last good one, are in {beside}."
 
 
-def write_fitted_model(night: Night, fit: tracking.Fit, fingerprint: str, path: str, run_id: str | None) -> Version:
-    """Writes the row that puts the fit in force."""
-    entry = MODELS[fit.model]
+def write_fitted_model(
+    night: Night, fit: tracking.Fit, fingerprint: str, path: str, run_id: str | None, stands_as: str | None = None
+) -> Version:
+    """Writes the row that puts the fit in force.
+
+    Args:
+        stands_as: the name in the table, where it is not the model's.
+    """
+    entry, name = MODELS[fit.model], stands_as or fit.model
     row = {
-        "model": fit.model,
+        "model": name,
         "kind": entry.kind,
         "role": entry.role,
         "version": fit.version,
@@ -157,7 +163,7 @@ def write_fitted_model(night: Night, fit: tracking.Fit, fingerprint: str, path: 
         "vocabulary_hash": fit.vocabulary_hash,
     }
     rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
-    return night.lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=fit.model)
+    return night.lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
 
 
 def summary(model: Model, history: TrainingHistory) -> str:
