@@ -89,7 +89,7 @@ def settled(task_id: str) -> EmptyOperator:
 
 
 def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOperator], BaseOperator]:
-    """Features, models, candidates and scores as of one day. Returns the first task, the last ones, and what joins lists."""
+    """All that is computed as of one day. Returns the first task, the last ones, and the one that joins lists."""
     preprocess = program("preprocess", "jobs.preprocess", as_of=as_of, **ON_SPARK)
     validate = program("validate_features", "expectations.validate", "--stage", "features", as_of=as_of, **ON_SPARK)
     train = ["models.train", "--model"]

@@ -88,8 +88,8 @@ def judged(night: Night) -> tuple[list[dict[str, Any]], str]:
             }
         )
     protocol = (
-        f"leave-one-out: weights of the lists learnt on each user's event before the last, all judged once on the last, "
-        f"by {windows[0].num_users:,} users whose last item was known before, over the full catalogue of "
+        "leave-one-out: weights of the lists learnt on each user's event before the last, all judged once on the "
+        f"last, by {windows[0].num_users:,} users whose last item was known before, over the full catalogue of "
         f"{windows[0].num_items:,} items, items of the history left out; one seed"
     )
     return rows, protocol

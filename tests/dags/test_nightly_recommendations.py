@@ -25,6 +25,8 @@ HALF = {
     "build_candidates": ["{half}.deep_models_settled", "{half}.train_baselines"],
     "score": ["{half}.build_candidates"],
     "scores_settled": ["{half}.score"],
+    "join_lists": ["{half}.scores_settled"],
+    "joined_lists_settled": ["{half}.join_lists"],
 }
 UPSTREAM = {
     "wait_for_drop": [],
@@ -36,9 +38,10 @@ UPSTREAM = {
         for half in ("backtest", "refit")
         for task, upstreams in HALF.items()
     },
-    "backtest.judge_models": ["backtest.build_candidates", "backtest.scores_settled"],
+    "refit.join_lists": ["refit.scores_settled", "backtest.join_lists"],
+    "backtest.judge_models": ["backtest.build_candidates", "backtest.joined_lists_settled"],
     "backtest.models_judged": ["backtest.judge_models"],
-    "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.scores_settled"],
+    "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.joined_lists_settled"],
     "publish.build_tables": ["publish.gate"],
     "publish.validate_outputs": ["publish.build_tables"],
     "publish.publish_tables": ["publish.validate_outputs"],
@@ -56,7 +59,11 @@ def test_only_what_the_night_can_do_without_is_forgiven() -> None:
     forgiving = {task.task_id for task in dag.tasks if task.trigger_rule != "all_success"}
     assert forgiving == {
         "backtest.models_judged",
-        *(f"{half}.{task}_settled" for half in ("backtest", "refit") for task in ("deep_models", "scores")),
+        *(
+            f"{half}.{task}_settled"
+            for half in ("backtest", "refit")
+            for task in ("deep_models", "scores", "joined_lists")
+        ),
     }
 
 
