@@ -1,0 +1,104 @@
+"""How long is a night? `make nightly` for UCI Online Retail with all families, from nothing and with a warm start.
+
+The cold night finds an empty root. The warm one is the second of two nights with `warm_start`: what it takes from the
+night before, and from the Sundays, is there already. Both are the real DAG, task by task.
+
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.night --kinds cold warm
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from expectations.program import REPOSITORY, days_before
+from expectations.shop import SHIPPED_SHOPS
+from tests.benchmarks.online_retail import DS, SHOP
+from tests.benchmarks.report import Benchmark, hardware
+from tests.benchmarks.variants import OURS, data_folder
+from tests.benchmarks.warm_nights import shop_file
+
+NAME = "night"
+TASK = re.compile(r"^\d\d:\d\d:\d\d  (\S+)\s+(done|FAILED|skipped)\s+([\d.]+) s", re.MULTILINE)
+TOTAL = re.compile(r"^The night took (\d+) s", re.MULTILINE)
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the nights and tells the seconds; exits 0 without the data, saying so."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser.add_argument("--folder", help="a place to keep the roots; else a temporary one, which is removed")
+    parser.add_argument("--kinds", nargs="+", choices=("cold", "warm"), default=["cold", "warm"])
+    arguments = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    if data_folder(arguments, SHOP) is None:
+        return
+    with TemporaryDirectory(prefix="nightjar-") as temporary:
+        folder = Path(arguments.folder or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = [row for kind in arguments.kinds for row in timed_night(folder, arguments.data, kind)]
+    benchmark = Benchmark(
+        name=NAME,
+        command=f"python -m tests.benchmarks.{NAME} --kinds {' '.join(arguments.kinds)}",
+        date=date.today().isoformat(),
+        hardware=hardware(),
+        data="UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to 2011-11-09",
+        protocol=(
+            f"`make nightly` for {DS}, backtest and all families; cold: in an empty root; warm: with `warm_start`, the "
+            "night before in the same root"
+        ),
+        rows=rows,
+    )
+    print(benchmark.text())
+    print(f"written: {benchmark.write()}")
+
+
+def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
+    """A row for the whole night, and one in `detail` for each task in the order of their ends."""
+    shop = str(SHIPPED_SHOPS / f"{SHOP}.toml")
+    if kind == "warm":
+        shop = shop_file(folder, warm_start=True)
+        run_night(folder / kind, data, shop, days_before(DS, 1))
+    told = run_night(folder / kind, data, shop, DS)
+    total = TOTAL.search(told)
+    if total is None:
+        raise ValueError(f"the night tells how many seconds it took. Received: {told[-2000:]}")
+    about = {"ours": True, "source": OURS}
+    tasks = [
+        {"model": f"{kind}: {task}", **about, "seconds": float(seconds), "state": state, "detail": True}
+        for task, state, seconds in TASK.findall(told)
+    ]
+    return [{"model": f"{kind} night", **about, "seconds": float(total[1]), "state": "done"}, *tasks]
+
+
+def run_night(root: Path, data: str, shop: str, ds: str) -> str:
+    """Runs one night. Returns what it printed."""
+    environment = os.environ | {
+        "NIGHTJAR_ROOT": str(root),
+        "NIGHTJAR_DATA": str(Path(data).resolve()),
+        "AIRFLOW_HOME": str(root.parent / "airflow"),
+        "SHOP": shop,
+        "DS": ds,
+    }
+    ended = subprocess.run(
+        ["make", "nightly"], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
+    )
+    logger.info("ran: make nightly DS=%s exit=%d\n%s", ds, ended.returncode, ended.stdout)
+    if ended.returncode:
+        raise subprocess.CalledProcessError(ended.returncode, "make nightly", ended.stdout, ended.stderr)
+    return ended.stdout
+
+
+if __name__ == "__main__":
+    main()
