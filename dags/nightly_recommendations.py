@@ -8,8 +8,8 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
 3. **backtest** fits every model as of `ds - horizon_days`, and judges it on the days between. A blend of their lists
    learns its weights there.
 4. **refit** fits the same models as of `ds`, and joins their lists by these weights.
-5. **publish** lets the gate decide, builds the tables from what it allows, validates them, and commits each one in
-   one step.
+5. **publish** lets the gate decide, finds reasons, builds the tables from what is allowed, validates them, and commits
+   each one in one step.
 
 Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
 The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, or a backtest that cannot
@@ -183,6 +183,8 @@ with DAG(
         first_of_refit, last_of_refit, join_in_refit = fit_as_of("refit", plan_models)
     with TaskGroup("publish"):
         gate = program("gate", "models.gate", **ON_TRAIN)
+        explain = program("explain", "models.explain", execution_timeout=timedelta(hours=2), **ON_TRAIN)
+        explained = settled("explanations_settled")
         build_tables = program("build_tables", "jobs.build_tables", **ON_SPARK)
         validate_outputs = program("validate_outputs", "expectations.validate", "--stage", "outputs", **ON_SPARK)
         # One at a time: a backfill and the nightly run may meet on one day.
@@ -193,4 +195,5 @@ with DAG(
     last_of_backtest >> judge_models >> judged
     # The weights of the lists are learnt on the backtest's days.
     join_in_backtest >> join_in_refit
-    [judged, *last_of_refit] >> gate >> build_tables >> validate_outputs >> publish_tables >> show_night
+    [judged, *last_of_refit] >> gate >> explain >> explained
+    [gate, explained] >> build_tables >> validate_outputs >> publish_tables >> show_night

@@ -499,6 +499,19 @@ GATE_DECISIONS = _lake(
     "models.gate",
     "One row: what this night may publish, and why.",
 )
+ATTRIBUTIONS = _lake(
+    "attributions",
+    "model user_index item_index",
+    (
+        _MODEL,
+        Column("user_index", "int"),
+        Column("item_index", "int"),
+        Column("because_index", "int", comment="the item of the user's history that the score depends on most"),
+        Column("fall", "float", comment="of the score's log-odds, dot product or sum without that item; above 0"),
+    ),
+    "models.explain",
+    "Of the published model's lists, what their rows owe most to; a row that owes nothing to an item is not there.",
+)
 
 # --- What the shop reads ---------------------------------------------------------------------------------
 
@@ -571,7 +584,7 @@ TABLES: dict[str, Table] = {
         TOKENIZERS, VOCABULARIES, PAIR_TOTALS, RECENT_EVENTS, INTERACTIONS, HISTORIES,
         ITEM_FEATURES, ITEM_IMAGES, USER_FEATURES, GRAPH_EDGES,
         FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, RANKING_FEATURES, SCORES,
-        BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS,
+        BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS, ATTRIBUTIONS,
         USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST,
     )
 }  # fmt: skip

@@ -163,25 +163,28 @@ class DeepCf:
         Returns:
             Probabilities, of the members' mean log-odds.
         """
+        return np.asarray(expit(self.logits(dataset, user_indices, item_indices)))
+
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The members' mean log-odds; see `models.attribution.Explainable`."""
         network = fitted(self.name, self.network)
         if self._asked is None or self._asked[0] is not dataset:
             self._asked = dataset, PairFeatures(Snapshot(dataset, dataset.end), self.config.neighbours)
-        features = self._asked[1]
         rows_at_once = max(1, 65_536 // item_indices.shape[1])
-        blocks = range(0, len(user_indices), rows_at_once)
-        scores = [
-            answered(
-                network,
-                ranking_arrays(
-                    features,
-                    user_indices[start : start + rows_at_once],
-                    item_indices[start : start + rows_at_once],
-                    self.config.max_length,
-                ),
-            ).mean(axis=-1)
-            for start in blocks
-        ]
-        return np.asarray(expit(np.concatenate(scores)))
+        logits = []
+        for start in range(0, len(user_indices), rows_at_once):
+            part = slice(start, start + rows_at_once)
+            arrays = ranking_arrays(
+                self._asked[1],
+                user_indices[part],
+                item_indices[part],
+                self.config.max_length,
+                None if without is None else without[part],
+            )
+            logits.append(answered(network, arrays).mean(axis=-1))
+        return np.concatenate(logits)
 
     def save(self, path: Path) -> None:
         save_networks(path, self.name, self.config, {"network": self.network})

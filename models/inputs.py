@@ -66,6 +66,11 @@ def user_arrays(
     }
 
 
+def all_but(items: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """For `shows` of `user_arrays`: one item for each user that the tower may not read."""
+    return lambda histories: histories != items[:, None]
+
+
 def item_arrays(
     snapshot: Snapshot, item_indices: np.ndarray, reads: Iterable[str] = ITEM_CONTENT
 ) -> dict[str, np.ndarray]:

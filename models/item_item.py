@@ -96,6 +96,17 @@ class ItemItem:
     def retrieval(self, dataset: Dataset) -> Neighbours:
         return Neighbours(self.weights)
 
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Sums of weights; see `models.attribution.Explainable`."""
+        sums = (dataset.seen_by(user_indices) @ self.weights).toarray()
+        logits = np.take_along_axis(sums, item_indices, axis=1)
+        if without is None:
+            return logits
+        met = np.asarray(dataset.seen_by(user_indices)[np.arange(len(user_indices)), without]).ravel()
+        return logits - met[:, None] * self.weights[without[:, None], item_indices].toarray()
+
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
         sums = (dataset.seen_by(user_indices) @ self.weights).toarray()
         return np.where(sums > 0, sums, -np.inf)

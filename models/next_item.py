@@ -123,6 +123,7 @@ class NextItemModel(ABC, Generic[C]):
         self.config = config
         self.item_tower: keras.Model | None = None
         self.encoder: keras.Model | None = None
+        self._asked: tuple[Dataset, np.ndarray] | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -212,21 +213,34 @@ class NextItemModel(ABC, Generic[C]):
         items = self._item_vectors(dataset)
         return self._user_vectors(dataset, user_indices, items) @ items.T
 
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Dot products; see `models.attribution.Explainable`."""
+        if self._asked is None or self._asked[0] is not dataset:
+            self._asked = dataset, self._item_vectors(dataset)
+        items = self._asked[1]
+        users = self._user_vectors(dataset, user_indices, items, without)
+        return np.einsum("ud,ukd->uk", users, items[item_indices])
+
     def _item_vectors(self, dataset: Dataset) -> np.ndarray:
         tower, snapshot = fitted(self.name, self.item_tower), Snapshot(dataset, dataset.end)
         items = np.arange(dataset.num_items)
         blocks = [items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE)]
         return np.concatenate([answered(tower, item_arrays(snapshot, block, self.reads)) for block in blocks])
 
-    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def _user_vectors(
+        self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
         """What the encoder says at the end of each user's sequence. Shape (len(user_indices), as long as an item's)."""
         encoder, snapshot = fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), items.shape[1]), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
-            block = user_indices[start : start + USERS_AT_ONCE]
-            inputs, lengths = latest_sequences(snapshot, block, self.config.max_length)
+            part = slice(start, start + USERS_AT_ONCE)
+            missing = None if without is None else without[part]
+            inputs, lengths = latest_sequences(snapshot, user_indices[part], self.config.max_length, missing)
             hidden = answered(encoder, {"history": items[inputs["items"]], **inputs})
-            vectors[start : start + len(block)] = hidden[np.arange(len(block)), lengths]
+            vectors[part] = hidden[np.arange(len(lengths)), lengths]
         return vectors
 
     def save(self, path: Path) -> None:

@@ -40,17 +40,20 @@ class PairFeatures:
                 rows, items, pairs.last_days, self.neighbours.half_life_days, (last - first, num_items)
             )
 
-    def of(self, user_indices: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
+    def of(self, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None) -> np.ndarray:
         """Features of each user with each item of their row.
 
         Args:
             user_indices: shape (num_users,).
             item_indices: shape (num_users, num_candidates).
+            without: an item for each row that its user is taken never to have met; 0 takes nothing out.
 
         Returns:
             Shape (num_users, num_candidates, PAIR_DIM).
         """
         pairs, num_items = self.snapshot.pairs_of(user_indices), self.snapshot.dataset.num_items
+        if without is not None:
+            pairs = pairs.without(without)
         ones = np.ones(len(pairs.keys), dtype=np.float32)
         met = sparse.csr_matrix((ones, pairs.rows_items()), shape=(len(user_indices), num_items))
         fit = np.take_along_axis((met @ self._weights).toarray(), item_indices, axis=1).ravel()[:, None]

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from models.dataset import Dataset
-from models.inputs import item_arrays, user_arrays
+from models.inputs import all_but, item_arrays, user_arrays
 from models.item_similarity import SimilarityConfig
 from models.negative_sampling import NegativeSampler
 from models.pair_features import PairFeatures
@@ -168,11 +168,20 @@ class RankingBatches(keras.utils.PyDataset):
 
 
 def ranking_arrays(
-    pair_features: PairFeatures, user_indices: np.ndarray, item_indices: np.ndarray, max_length: int
+    pair_features: PairFeatures,
+    user_indices: np.ndarray,
+    item_indices: np.ndarray,
+    max_length: int,
+    without: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """What a ranking network reads of users and of the items in their rows. Items: (num_users, row_length)."""
+    """What a ranking network reads of users and of the items in their rows. Items: (num_users, row_length).
+
+    Args:
+        without: an item for each row that its user is taken never to have met; 0 takes nothing out.
+    """
+    shows = None if without is None else all_but(without)
     return {
-        **user_arrays(pair_features.snapshot, user_indices, max_length),
+        **user_arrays(pair_features.snapshot, user_indices, max_length, shows),
         **item_arrays(pair_features.snapshot, item_indices),
-        "pair": pair_features.of(user_indices, item_indices),
+        "pair": pair_features.of(user_indices, item_indices, without),
     }

@@ -23,7 +23,15 @@ from pyarrow import fs
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Version, fingerprint_of, parquet_dataset
 from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
-from expectations.tables import CANDIDATES, FIRST_VALUE_INDEX, FITTED_MODELS, SCORES, NightError, TableContractError
+from expectations.tables import (
+    CANDIDATES,
+    FIRST_VALUE_INDEX,
+    FITTED_MODELS,
+    SCORES,
+    NightError,
+    Table,
+    TableContractError,
+)
 from models.dataset import Dataset, dataset_versions, load_dataset
 from models.deep_cf import DeepCf
 from models.registry import MODELS, model_class
@@ -118,19 +126,19 @@ def scored_blocks(model: DeepCf, dataset: Dataset, candidates: Sequence[Version]
             yield _scored(model, dataset, block, pairs)
 
 
-def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard) -> None:
+def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard, table: Table = SCORES) -> None:
     """Writes the shard's file. Its name is final only when it is complete; readers skip names that begin with `_`."""
     filesystem, folder = fs.FileSystem.from_uri(path)
     filesystem.create_dir(folder, recursive=True)
     partial = f"{folder}/_{_shard_file(shard)}"
-    with pq.ParquetWriter(partial, arrow_schema(SCORES), filesystem=filesystem) as writer:
+    with pq.ParquetWriter(partial, arrow_schema(table), filesystem=filesystem) as writer:
         for block in blocks:
             writer.write_table(block)
     filesystem.move(partial, f"{folder}/{_shard_file(shard)}")
 
 
 def commit_if_complete(
-    night: Night, as_of: str, name: str, path: str, fingerprint: str, shard: Shard
+    night: Night, as_of: str, name: str, path: str, fingerprint: str, shard: Shard, table: Table = SCORES
 ) -> Version | None:
     """Puts the version in force when the files of all shards are there. Two that finish at once commit the same."""
     filesystem, folder = fs.FileSystem.from_uri(path)
@@ -138,11 +146,11 @@ def commit_if_complete(
     infos = filesystem.get_file_info(files)
     missing = [info.base_name for info in infos if info.type != fs.FileType.File]
     if missing:
-        logger.info("scored a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
+        logger.info("wrote a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
         return None
     rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
-    version = night.lake.commit(SCORES, as_of, path, fingerprint, rows, model=name)
-    logger.info("built: table=%s ds=%s model=%s rows=%d", SCORES.name, as_of, name, rows)
+    version = night.lake.commit(table, as_of, path, fingerprint, rows, model=name)
+    logger.info("built: table=%s ds=%s model=%s rows=%d", table.name, as_of, name, rows)
     return version
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from expectations.tables import FIRST_VALUE_INDEX, UNKNOWN_INDEX
+from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX, UNKNOWN_INDEX
 from models.dataset import Dataset
 from models.disk_arrays import spans
 from models.inputs import item_arrays
@@ -29,12 +29,23 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 
 
 def latest_sequences(
-    snapshot: Snapshot, user_indices: np.ndarray, max_length: int
+    snapshot: Snapshot, user_indices: np.ndarray, max_length: int, without: np.ndarray | None = None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The latest events of users as the encoder's inputs, `items` as item indices, and the place of the last one."""
+    """The latest events of users as the encoder's inputs, `items` as item indices, and the place of the last one.
+
+    Args:
+        without: an item for each user whose events are passed over; 0 passes over none.
+    """
     ends = snapshot.ends[user_indices]
     lengths = np.minimum(ends - snapshot.starts[user_indices], max_length - 1)
-    return sequences(snapshot.dataset.events, ends - lengths, lengths, int(lengths.max(initial=0)) + 1), lengths
+    read = sequences(snapshot.dataset.events, ends - lengths, lengths, int(lengths.max(initial=0)) + 1)
+    if without is None:
+        return read, lengths
+    is_left = (read["items"] != without[:, None]) & (read["items"] != PADDING_INDEX)
+    order = np.argsort(~is_left, axis=1, kind="stable")
+    num_left = is_left.sum(axis=1)
+    stays = np.arange(order.shape[1]) < num_left[:, None]
+    return {name: np.take_along_axis(values, order, axis=1) * stays for name, values in read.items()}, num_left - 1
 
 
 def sequences(log: Events, starts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, np.ndarray]:

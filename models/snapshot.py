@@ -207,6 +207,19 @@ class PairLog:
             columns += [met, np.log1p(counts[places]) * met, np.log1p(np.where(met, last_days[places], 0))]
         return np.stack(columns, axis=1).astype(np.float32)
 
+    def without(self, items: np.ndarray) -> PairLog:
+        """As if the user of each row had never met the row's item. Shape (num_rows,)."""
+        rows, met = self.rows_items()
+        kept = met != items[rows]
+        return PairLog(
+            self.keys[kept],
+            self.counts[kept],
+            self.last_days[kept],
+            self.num_targets[kept],
+            self.last_target_days[kept],
+            self.num_items,
+        )
+
     def rows_items(self) -> tuple[np.ndarray, np.ndarray]:
         """The pairs' rows and items."""
         return self.keys // self.num_items, self.keys % self.num_items

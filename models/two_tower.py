@@ -29,7 +29,7 @@ from expectations.tables import NightError
 from models.bounds import require_at_least, require_shares
 from models.dataset import Dataset
 from models.disk_arrays import disk_array
-from models.inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, user_arrays, user_inputs
+from models.inputs import NUM_PRICE_BUCKETS, all_but, item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
@@ -128,12 +128,24 @@ class TwoTower:
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
         return self._user_vectors(dataset, user_indices) @ self._item_vectors(dataset, np.arange(dataset.num_items)).T
 
-    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Dot products; see `models.attribution.Explainable`."""
+        items, rows = np.unique(item_indices, return_inverse=True)
+        item_vectors = self._item_vectors(dataset, items)[rows.reshape(item_indices.shape)]
+        return np.einsum("ud,ukd->uk", self._user_vectors(dataset, user_indices, without), item_vectors)
+
+    def _user_vectors(
+        self, dataset: Dataset, user_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
         tower, snapshot = fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), self.config.embedding_dim), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
-            block = user_indices[start : start + USERS_AT_ONCE]
-            vectors[start : start + len(block)] = answered(tower, user_arrays(snapshot, block, self.config.max_length))
+            part = slice(start, start + USERS_AT_ONCE)
+            shows = None if without is None else all_but(without[part])
+            arrays = user_arrays(snapshot, user_indices[part], self.config.max_length, shows)
+            vectors[part] = answered(tower, arrays)
         return vectors
 
     def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:

@@ -42,7 +42,9 @@ UPSTREAM = {
     "backtest.judge_models": ["backtest.build_candidates", "backtest.joined_lists_settled"],
     "backtest.models_judged": ["backtest.judge_models"],
     "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.joined_lists_settled"],
-    "publish.build_tables": ["publish.gate"],
+    "publish.explain": ["publish.gate"],
+    "publish.explanations_settled": ["publish.explain"],
+    "publish.build_tables": ["publish.gate", "publish.explanations_settled"],
     "publish.validate_outputs": ["publish.build_tables"],
     "publish.publish_tables": ["publish.validate_outputs"],
     "publish.show_night": ["publish.publish_tables"],
@@ -59,6 +61,7 @@ def test_only_what_the_night_can_do_without_is_forgiven() -> None:
     forgiving = {task.task_id for task in dag.tasks if task.trigger_rule != "all_success"}
     assert forgiving == {
         "backtest.models_judged",
+        "publish.explanations_settled",
         *(
             f"{half}.{task}_settled"
             for half in ("backtest", "refit")

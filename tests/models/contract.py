@@ -14,6 +14,7 @@ import pytest
 from expectations.lake import Lake
 from expectations.settings import SettingsError, settings_from_mapping
 from expectations.shop import Shop
+from models.attribution import Explainable, attributions, speakers_for
 from models.dataset import Dataset, load_dataset
 from models.model import NO_ITEM, Model, TrainingHistory, recommend
 from models.registry import MODELS, build_model, config_values, model_class
@@ -61,6 +62,40 @@ class ModelContract:
     def test_a_config_refuses_a_key_it_does_not_know(self) -> None:
         with pytest.raises(SettingsError, match="learning_rat"):
             self.config_from({**config_values(self.name), "learning_rat": 0.1})
+
+    def test_a_model_that_can_be_asked_without_an_item_says_what_it_scores(
+        self, fitted: Model, dataset: Dataset
+    ) -> None:
+        if not isinstance(fitted, Explainable):
+            pytest.skip(f"{self.name} cannot be asked without an item")
+        users, items = np.array(USERS), np.tile(ITEMS, (len(USERS), 1))
+        logits, scores = fitted.logits(dataset, users, items), fitted.scores(dataset, users)[:, ITEMS]
+        for mine, own in zip(logits, scores, strict=True):
+            is_scored = np.isfinite(own)
+            order = np.argsort(mine[is_scored], kind="stable")
+            assert (np.diff(own[is_scored][order]) > -1e-6).all()
+        nothing = np.zeros(len(users), dtype=np.int64)
+        np.testing.assert_allclose(fitted.logits(dataset, users, items, nothing), logits, atol=1e-5)
+
+    def test_what_a_score_owes_most_to_is_of_the_users_history_and_its_absence_costs(
+        self, fitted: Model, dataset: Dataset
+    ) -> None:
+        if not isinstance(fitted, Explainable):
+            pytest.skip(f"{self.name} cannot be asked without an item")
+        users = np.array([*USERS, SILENT_USER])
+        listed = recommend(fitted, dataset, users, 5, exclude_seen=False)[0]
+        listed = np.where(listed == NO_ITEM, 0, listed)
+        speakers = speakers_for(dataset, users, listed, None, num_speakers=8)
+        found = attributions(fitted, dataset, users, listed, speakers)
+        assert (found.because[:-1] > 0).mean() > 0.5
+        assert not found.because[-1].any(), "who met nothing owes nothing to an item"
+        seen = dataset.seen_by(users).toarray()
+        for row, place in zip(*np.nonzero(found.because), strict=True):
+            because, user, item = found.because[row, [place]], users[[row]], listed[row, [[place]]]
+            assert seen[row, because[0]]
+            fall = fitted.logits(dataset, user, item) - fitted.logits(dataset, user, item, because)
+            assert found.fall[row, place] == pytest.approx(float(fall[0, 0]), abs=1e-4)
+            assert found.fall[row, place] > 0
 
     def test_a_loaded_model_gives_equal_scores(self, fitted: Model, dataset: Dataset, tmp_path: Path) -> None:
         fitted.save(tmp_path / "saved")

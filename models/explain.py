@@ -1,0 +1,132 @@
+"""Finds the item that each row of the published model's lists owes most to, by asking the model without it.
+
+Reads the gate's decision, the published model's lists and weights, and the features as of ds. Writes `attributions` for
+the best of each user's list, deep enough that the shop's rules may choose among them; a model that cannot be asked that
+way leaves none, and then reasons rest on item-item weights. With `--shard i/n` a program explains one n-th of the
+users. A re-run finds its work done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from expectations.arrow_types import arrow_schema
+from expectations.lake import Version, fingerprint_of
+from expectations.program import Night, night_from, night_parser, run_program
+from expectations.tables import (
+    ATTRIBUTIONS,
+    FIRST_VALUE_INDEX,
+    FITTED_MODELS,
+    GATE_DECISIONS,
+    ITEM_NEIGHBOURS,
+    PADDING_INDEX,
+)
+from models.attribution import Explainable, attributions, speakers_for
+from models.dataset import Dataset, dataset_versions, load_dataset
+from models.held_out import NEW_ITEMS, decisive_task
+from models.model import NO_ITEM
+from models.ranked_lists import fitted_model, lists_in_force, read_list_rows, top_items
+from models.registry import model_class
+from models.score import Shard, commit_if_complete, write_shard
+from models.weights import fetched_folder
+
+DEPTH = 3
+"""So many times K rows of a list are explained."""
+NUM_SPEAKERS = 12
+"""Items of a history that are taken out, one at a time."""
+USERS_AT_ONCE = 256
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Explains one shard of the users."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    night = night_from(arguments)
+    explain(night, Shard.from_text(arguments.shard))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = night_parser(__doc__)
+    parser.add_argument("--shard", default="1/1", help="i/n: explain to the i-th of n parts of the users")
+    return parser
+
+
+def explain(night: Night, shard: Shard) -> Version | None:
+    """Writes a shard's attributions. Returns the version if it is in force afterwards.
+
+    None where shards are missing, or where the published model cannot be asked without an item.
+    """
+    lake, ds = night.lake, night.ds
+    name = str(lake.read(GATE_DECISIONS, ds)["published_model"][0].as_py())
+    lists, neighbours = lists_in_force(lake, ds, name), lake.current(ITEM_NEIGHBOURS, ds, "item_item")
+    if lists is None or not issubclass(model_class(name), Explainable):
+        logger.info("not explained: model=%s cannot be asked as if an item had not been met", name)
+        return None
+    told = [lists, lake.require(FITTED_MODELS, ds, name), *dataset_versions(lake, ds)]
+    parts = [version.fingerprint for version in (*told, *([neighbours] if neighbours else []))]
+    settings = [night.shop.top_k, night.shop.repeats]
+    fingerprint = fingerprint_of(ATTRIBUTIONS.name, ds, name, night.code, parts, settings)
+    current = lake.current(ATTRIBUTIONS, ds, name)
+    if current is not None and current.fingerprint == fingerprint:
+        logger.info("already built: table=%s ds=%s model=%s rows=%d", ATTRIBUTIONS.name, ds, name, current.rows)
+        return current
+    dataset = load_dataset(lake, night.shop, ds)
+    with fetched_folder(str(fitted_model(lake, ds, name)["weights_path"])) as folder:
+        model = model_class(name).load(folder)
+    assert isinstance(model, Explainable), "its class was asked above"
+    weights = _weights(lake.read(ITEM_NEIGHBOURS, ds, "item_item"), dataset.num_items) if neighbours else None
+    path = lake.new_version_path(ATTRIBUTIONS, ds, fingerprint, name, attempt=f"shards-{shard.count}")
+    blocks = explained_blocks(night, name, model, dataset, lists, weights, shard)
+    write_shard(blocks, path, shard, ATTRIBUTIONS)
+    return commit_if_complete(night, ds, name, path, fingerprint, shard, ATTRIBUTIONS)
+
+
+def explained_blocks(
+    night: Night,
+    name: str,
+    model: Explainable,
+    dataset: Dataset,
+    lists: Version,
+    weights: sparse.csr_matrix | None,
+    shard: Shard,
+) -> Iterator[pa.Table]:
+    """Rows of `attributions` for the shard's users, block by block."""
+    exclude_seen = decisive_task(night.shop) == NEW_ITEMS
+    users = np.arange(FIRST_VALUE_INDEX, dataset.num_users)
+    blocks = np.array_split(users, max(1, -(-len(users) // USERS_AT_ONCE)))[shard.index - 1 :: shard.count]
+    for n, block in enumerate(blocks, start=1):
+        listed = top_items(read_list_rows(lists, block), block, DEPTH * night.shop.top_k, exclude_seen)
+        listed = np.where(listed == NO_ITEM, PADDING_INDEX, listed)
+        speakers = speakers_for(dataset, block, listed, weights, NUM_SPEAKERS)
+        found = attributions(model, dataset, block, listed, speakers)
+        rows, places = np.nonzero(found.because)
+        yield pa.table(
+            {
+                "ds": pa.repeat(pa.scalar(dataset.as_of), len(rows)),
+                "model": pa.repeat(pa.scalar(name), len(rows)),
+                "user_index": block[rows].astype(np.int32),
+                "item_index": listed[rows, places].astype(np.int32),
+                "because_index": found.because[rows, places],
+                "fall": found.fall[rows, places],
+            },
+            schema=arrow_schema(ATTRIBUTIONS),
+        )
+        logger.info("explained: model=%s blocks=%d of=%d", name, n, len(blocks))
+
+
+def _weights(rows: pa.Table, num_items: int) -> sparse.csr_matrix:
+    """[item met, item listed]."""
+    places = rows["item_index"].to_numpy(), rows["neighbour_index"].to_numpy()
+    return sparse.csr_matrix((rows["weight"].to_numpy(), places), shape=(num_items, num_items))
+
+
+if __name__ == "__main__":
+    run_program(main)
