@@ -82,7 +82,7 @@ def explain(night: Night, shard: Shard) -> Version | None:
     with fetched_folder(str(fitted_model(lake, ds, name)["weights_path"])) as folder:
         model = model_class(name).load(folder)
     assert isinstance(model, Explainable), "its class was asked above"
-    weights = _weights(lake.read(ITEM_NEIGHBOURS, ds, "item_item"), dataset.num_items) if neighbours else None
+    weights = neighbour_matrix(lake.read(ITEM_NEIGHBOURS, ds, "item_item"), dataset.num_items) if neighbours else None
     path = lake.new_version_path(ATTRIBUTIONS, ds, fingerprint, name, attempt=f"shards-{shard.count}")
     blocks = explained_blocks(night, name, model, dataset, lists, weights, shard)
     write_shard(blocks, path, shard, ATTRIBUTIONS)
@@ -122,7 +122,7 @@ def explained_blocks(
         logger.info("explained: model=%s blocks=%d of=%d", name, n, len(blocks))
 
 
-def _weights(rows: pa.Table, num_items: int) -> sparse.csr_matrix:
+def neighbour_matrix(rows: pa.Table, num_items: int) -> sparse.csr_matrix:
     """[item met, item listed]."""
     places = rows["item_index"].to_numpy(), rows["neighbour_index"].to_numpy()
     return sparse.csr_matrix((rows["weight"].to_numpy(), places), shape=(num_items, num_items))
