@@ -70,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         hardware=hardware(),
         data=f"UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to {DS}",
         protocol=(
-            f"the {K} best items of {NUM_USERS:,} users with at least two items in their histories, repeats among them; "
-            "cited truly: rows whose score falls more without the cited item than without a random other item of the "
+            f"the {K} best items of {NUM_USERS:,} users with at least two items in their histories, repeats among "
+            "them; cited truly: rows whose score falls more without the cited item than without a random other item of the "
             "history, of all rows that cite one"
         ),
         rows=rows,
@@ -132,10 +132,8 @@ def random_others(dataset: Dataset, users: np.ndarray, because: np.ndarray, rng:
 
 def heaviest_speakers(speakers: np.ndarray, listed: np.ndarray, weights: sparse.csr_matrix) -> np.ndarray:
     """For each row the speaker with the largest item-item weight. Shape of `listed`."""
-    pairs = weights[
-        speakers[:, :, None].repeat(listed.shape[1], 2).ravel(), listed[:, None, :].repeat(speakers.shape[1], 1).ravel()
-    ]
-    told = np.asarray(pairs).reshape(len(listed), speakers.shape[1], listed.shape[1])
+    met, neighbours = np.broadcast_arrays(speakers[:, :, None], listed[:, None, :])
+    told = np.asarray(weights[met.ravel(), neighbours.ravel()]).reshape(met.shape)
     return np.take_along_axis(speakers, told.argmax(axis=1), axis=1)
 
 
