@@ -71,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         data=f"UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to {DS}",
         protocol=(
             f"the {K} best items of {NUM_USERS:,} users with at least two items in their histories, repeats among "
-            "them; cited truly: rows whose score falls more without the cited item than without a random other item of the "
-            "history, of all rows that cite one"
+            "them; cited truly: rows whose score falls more without the cited item than without a random other item of "
+            "the history, of all rows that cite one"
         ),
         rows=rows,
     )
