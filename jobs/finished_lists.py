@@ -108,7 +108,7 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
         return _as_table(*(np.zeros(0) for _ in range(9)))
     met_items = MetItems.of(met, user_indices)
     lists = []
-    for first, pool in _pools(asked, user_indices, rules.selection.boost):
+    for first, pool in user_pools(asked, user_indices, rules.selection.boost):
         bought = [met_items.bought_by(first + row, rules.exclude_bought) for row in range(len(pool.items))]
         chosen = chosen_lists(pool, rules.top_k, rules.selection, rules.fillers, bought)
         lists += [_finished(pool, chosen, row, bought[row], rules) for row in range(len(pool.items))]
@@ -123,7 +123,7 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
     return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, brought_by, is_moved)
 
 
-def _pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
+def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
     """The candidates of neighbouring users, some at a time, with the place of the first of these users."""
     asked = asked.sort_by([("user_index", "ascending"), ("score", "descending"), ("item_index", "ascending")])
     item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
@@ -146,7 +146,8 @@ def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: L
     """A chosen list, filled to K items."""
     places, fillers = chosen.places[row], rules.fillers
     is_place = places >= 0
-    listed, scores = pool.items[row, places[is_place]], np.round(pool.scores[row, places[is_place]], SCORE_DECIMALS)
+    listed, own_scores = pool.items[row, places[is_place]], pool.scores[row, places[is_place]]
+    scores = np.round(own_scores, SCORE_DECIMALS)
     new = chosen.new_fillers.get(row, listed[:0])
     num_missing = rules.top_k - len(listed) - len(new)
     filling = fillers.best(num_missing, np.concatenate([listed, new]), bought)
@@ -156,7 +157,7 @@ def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: L
     filled_scores = np.round(last_score - FILL_STEP * np.arange(1, num_filled + 1), SCORE_DECIMALS)
     best_below = np.maximum.accumulate(scores[::-1])[::-1]
     because_of = (len(filling), -1), (len(lifted), BROUGHT_BY.index(CAPS_LIFTED)), (len(new), STAGES.index("new_items"))
-    is_moved = np.lexsort((listed, -scores)) != np.arange(len(listed))
+    is_moved = np.lexsort((listed, -own_scores)) != np.arange(len(listed))
     return FinishedList(
         items=np.concatenate([listed, filling, lifted, new]),
         scores=np.concatenate([best_below, filled_scores]),
