@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from expectations.lake import parquet_dataset
 from expectations.list_rules import Boost, Rules
 from expectations.program import Night
 from expectations.spark_partitions import Partitions
@@ -25,6 +26,7 @@ from expectations.tables import (
     NightError,
 )
 from expectations.validate import expectations_of
+from jobs import build_tables as module
 from jobs.build_tables import build_tables
 from jobs.build_user_recommendations import user_recommendations
 from jobs.gate_decision import gate_decision
@@ -55,6 +57,8 @@ GOODS: dict[int, tuple[list[str], str | None, float | None, str, list[int]]] = {
     BELL: (["Garden"], None, None, "2024-03-05", [5]),
     SOLD_OUT: (["Home", "Light"], "glow", 9.0, "2024-03-05", [2, 3]),
 }
+NUM_FILES = 3
+"""One a user, where a file holds so few rows."""
 Lists = dict[str, list[tuple[str, float]]]
 
 
@@ -246,14 +250,15 @@ def test_finished_lists_keep_what_is_asked_of_the_table(
 
 
 def test_the_manifest_records_the_rules_and_what_they_did(spark: SparkSession, own_night: Night) -> None:
-    night = with_rules(own_night, RULES)
+    night, versions = with_rules(own_night, RULES), []
     for run_id in ("first", "again"):
         build_tables(spark, replace(night, run_id=run_id))
         for table in (USER_RECOMMENDATIONS, SIMILAR_ITEMS):
             night.lake.note_validated(table, night.ds, night.lake.require(table, night.ds))
         publish_tables(replace(night, run_id=run_id))
-    published = DeltaTable(night.lake.table_path(RUN_MANIFEST))
-    assert published.version() == 0
+        published = DeltaTable(night.lake.table_path(RUN_MANIFEST))
+        versions.append(published.version())
+    assert versions[0] == versions[1]
     rows = {row["table_name"]: row for row in published.to_pyarrow_table().to_pylist()}
     assert rows["user_recommendations"]["run_id"] == "first"
     rules = json.loads(rows["user_recommendations"]["metrics"])["rules"]
@@ -263,6 +268,24 @@ def test_the_manifest_records_the_rules_and_what_they_did(spark: SparkSession, o
         {"brands": 1, "items": 1},
     )
     assert (rules["counts"]["proposed"], rules["counts"]["exclude_brands"]) == (7, 1)
+
+
+def test_nothing_is_counted_twice_where_rows_are_looked_at_twice(
+    spark: SparkSession, own_night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = with_rules(own_night, RULES)
+    build_tables(spark, night)
+    counts = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds).facts["rules"]["counts"]
+    # A file a row: Spark first takes a sample of all rows, to find where each file begins.
+    monkeypatch.setattr(module, "ROWS_PER_FILE", 1)
+    for is_adaptive in ("false", "true"):
+        spark.conf.set("spark.sql.adaptive.enabled", is_adaptive)
+        try:
+            build_tables(spark, replace(night, code=f"is_adaptive={is_adaptive}"))
+        finally:
+            spark.conf.set("spark.sql.adaptive.enabled", "false")
+        version = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds)
+        assert (len(parquet_dataset(version.path).files), version.facts["rules"]["counts"]) == (NUM_FILES, counts)
 
 
 def test_other_rules_are_another_table(spark: SparkSession, own_night: Night) -> None:
