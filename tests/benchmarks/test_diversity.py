@@ -42,5 +42,5 @@ def test_the_dial_runs_from_the_best_scores_to_what_differs(features: str) -> No
 def test_the_chart_has_a_point_for_each_position(tmp_path: Path) -> None:
     row = {"ndcg@10 with_repeats": 0.3, "ndcg@10 new_items": 0.1, "diversity": 0.5, "coverage": 0.2}
     figure = curve_figure([row] * len(DIAL))
-    assert [len(line.get_xdata()) for line in figure.axes[1].lines] == [len(DIAL)] * 2
+    assert [len(np.asarray(line.get_xdata())) for line in figure.axes[1].lines] == [len(DIAL)] * 2
     figure.savefig(tmp_path / "curve.svg")

@@ -19,7 +19,7 @@ from expectations.tables import ITEMS, USER_RECOMMENDATIONS
 from tests.expectations.good_tables import DS, good_tables, write_good_night, write_rows
 
 # Everybody has the items a, b, c; d is also sold. Ann bought a and b, Bob bought c, Cy nothing.
-SHELVES = {
+SHELVES: dict[str, dict[str, Any]] = {
     "a": {"category": ["Home", "Light"], "brand": "glow", "price": 1.0, "first_seen": "2024-03-05"},
     "b": {"category": ["Home", "Light"], "brand": "clay", "price": 2.0},
     "c": {"category": ["Home", "Desk"], "brand": "glow", "price": None},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from jobs.list_filling import Cap, Fillers
 from jobs.list_selection import Selection
 
 NUM_ITEMS, NUM_USERS, TOP_K = 40, 6, 5
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
