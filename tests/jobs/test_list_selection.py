@@ -131,8 +131,7 @@ def lists_of(pool: Pool, top_k: int, selection: Selection, fillers: Fillers | No
     chosen = chosen_lists(
         pool, top_k, selection, fillers or Fillers(np.empty(0, np.int32)), [np.empty(0, np.int32)] * len(pool.items)
     )
-    names = (*STAGES, "model")
-    assert BY_MODEL == -1
+    names = {BY_MODEL: "model", **dict(enumerate(STAGES))}
     by = [names[place] for place, at in zip(chosen.brought_by[0], chosen.places[0], strict=True) if at >= 0]
     listed = list(zip(items_at(pool, chosen.places, 0), by, strict=True))
     return [*listed, *((int(item), "new filler") for item in chosen.new_fillers.get(0, []))]
