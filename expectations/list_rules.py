@@ -109,7 +109,7 @@ class Rules:
         return {name: value for name, value in asdict(self).items() if name != "version" and value != nothing[name]}
 
     @property
-    def select(self) -> bool:
+    def choose_lists(self) -> bool:
         """Whether a list can be other than the best K items that are left."""
         return bool(
             self.boosts or self.diversity or self.max_per_category or self.max_per_brand or self.min_new_item_share

@@ -136,7 +136,7 @@ def ranked(lists: DataFrame, interactions: DataFrame, night: Night, counts: Rule
     As many as a list has, or where rules choose among candidates, as many as a model proposes.
     """
     shop, best_first = night.shop, (F.desc("score"), "item_index")
-    most, depth = max_repeats(shop), shop.num_candidates if shop.rules.select else shop.top_k
+    most, depth = max_repeats(shop), shop.num_candidates if shop.rules.choose_lists else shop.top_k
     if most < shop.top_k:
         bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
         rows = lists.join(bought, on=["user_index", "item_index"], how="left")

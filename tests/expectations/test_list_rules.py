@@ -32,7 +32,7 @@ def shop_file(folder: Path, rules: str) -> str:
 
 def test_a_shop_without_rules_declares_none(tmp_path: Path) -> None:
     rules = load_shop(shop_file(tmp_path, "")).rules
-    assert (rules.declared, rules.select, rules.num_new(10)) == ({}, False, 0)
+    assert (rules.declared, rules.choose_lists, rules.num_new(10)) == ({}, False, 0)
 
 
 def test_what_is_declared_is_told_as_it_stands(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_what_is_declared_is_told_as_it_stands(tmp_path: Path) -> None:
     rules = load_shop(shop_file(tmp_path, text)).rules
     boost = {"factor": 2.0, "category": None, "brand": "y", "items": None, "is_new": None}
     assert rules.declared == {"exclude_brands": ("x",), "diversity": 0.3, "boosts": ({**boost},)}
-    assert rules.select
+    assert rules.choose_lists
 
 
 @pytest.mark.parametrize(
