@@ -110,10 +110,8 @@ def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
     if num_rows == 0:
         raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    facts = plan.facts()
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=shop.top_k, **facts)
-    sources = ",".join(plan.sources)
-    logger.info("staged: table=%s ds=%s rows=%d sources=%s facts=%s", table.name, ds, num_rows, sources, facts)
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=shop.top_k, **plan.facts())
+    logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 
 def _signed(rows: DataFrame, night: Night, gate: GateDecision, sources: Sequence[str]) -> DataFrame:

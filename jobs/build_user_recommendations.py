@@ -99,8 +99,10 @@ def rules_told(spark: SparkSession, night: Night, counts: dict[str, int]) -> dic
     rules = night.shop.rules
     unknown = unknown_names(read_partition(spark, night.lake, ITEMS, night.ds), rules)
     for kind, names in unknown.items():
-        told = ", ".join(names[:_UNKNOWN_TOLD])
-        logger.warning("rules name unknown %s: count=%d such as %s", kind, len(names), told)
+        few = ", ".join(names[:_UNKNOWN_TOLD])
+        logger.warning("rules name unknown %s: count=%d such as %s", kind, len(names), few)
+    told = " ".join(f"{name}={count}" for name, count in counts.items())
+    logger.info("rules kept: table=%s ds=%s version=%s %s", USER_RECOMMENDATIONS.name, night.ds, rules.version, told)
     num_unknown = {kind: len(names) for kind, names in unknown.items()}
     return {"version": rules.version, "declared": rules.declared, "unknown": num_unknown, "counts": counts}
 
