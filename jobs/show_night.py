@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from itertools import zip_longest
+from textwrap import fill
 from typing import Any
 
 from deltalake import DeltaTable
@@ -133,7 +134,8 @@ def rules_text(rules: dict[str, Any] | None) -> str:
         f"Brought into lists: {', '.join(brought) or 'none'}; {moved}, {filled} in",
         *(f"Named, but not in the catalogue: {count} {kind}" for kind, count in rules["unknown"].items()),
     ]
-    return "\n".join(f"  {_cut(line, WIDTH)}" for line in lines)
+    wrapped = (fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines)
+    return "\n".join(wrapped)
 
 
 def _short(value: Any) -> str:
