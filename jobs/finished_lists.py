@@ -33,7 +33,7 @@ SCORE_DECIMALS = 6
 CAPS_LIFTED = "caps_lifted"
 BROUGHT_BY = (*STAGES, CAPS_LIFTED)
 """What brings a row into a list in place of the model, or of demand: values of the column `brought_by`."""
-MAX_PAIRS = 65_536
+MAX_PAIRS = 32_768
 """Users times candidates that are chosen among at a time: what an executor holds for it stays below 100 MB."""
 
 
