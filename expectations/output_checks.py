@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 
 import great_expectations.expectations as gxe
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from expectations.item_rules import AVAILABILITY, refusals
+from expectations.list_checks import list_rule_checks
 from expectations.program import Night, days_before, end_of
 from expectations.repeat_policy import barred_pairs, max_repeats
 from expectations.rules import Check, Rule
@@ -41,10 +43,12 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
     """Rows name items that may be sold; users have exactly K of them, and reasons that are theirs."""
     recommendations = partitions.rows(USER_RECOMMENDATIONS, ds)
     met = _met_items(partitions, ds)
-    rows = recommendations.join(_known_items(partitions, ds), on="item_id", how="left").withColumn(
+    excluding = {name: is_refused for name, is_refused in refusals(night.shop.rules).items() if name != AVAILABILITY}
+    items = _known_items(partitions, ds, {f"is_refused_by_{name}": refused for name, refused in excluding.items()})
+    rows = recommendations.join(items, on="item_id", how="left").withColumn(
         "fallback_share", F.col("is_fallback").cast("double")
     )
-    rules = [*_item_rules("item_id"), *_row_rules(ds)]
+    rules = [*_item_rules("item_id"), *_row_rules(ds), *(_kept_by_items(name) for name in excluding)]
     barred = _barred_items(partitions, night, ds)
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")
@@ -70,6 +74,7 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
         Check(rows, [share], rules),
         Check(cited.join(met, on=["user_id", "item_id"], how="left"), [], [cited_is_met]),
         *_repeats_of_users(night, recommendations, met),
+        *list_rule_checks(night, partitions, recommendations, met, ds),
         _lists_of_users(night, partitions, recommendations, ds),
     ]
 
@@ -206,8 +211,19 @@ def _row_rules(ds: str) -> list[Rule]:
     ]
 
 
-def _known_items(partitions: Partitions, ds: str) -> DataFrame:
-    return partitions.rows(ITEMS, ds).select("item_id", F.col("is_available").alias("is_sold"))
+def _kept_by_items(name: str) -> Rule:
+    return Rule(
+        f"{name}_is_kept",
+        f"No item is listed that the shop's rule `{name}` leaves out.",
+        F.col(f"is_refused_by_{name}"),
+        ("user_id", "item_id"),
+    )
+
+
+def _known_items(partitions: Partitions, ds: str, more: dict[str, Column] | None = None) -> DataFrame:
+    """`item_id`, `is_sold` of the catalogue, and more of each item by name."""
+    named = (column.alias(name) for name, column in (more or {}).items())
+    return partitions.rows(ITEMS, ds).select("item_id", F.col("is_available").alias("is_sold"), *named)
 
 
 def _barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:

@@ -24,6 +24,11 @@ def max_repeats(shop: Shop) -> int:
     return int(shop.max_repeat_share * shop.top_k + 1e-9)
 
 
+def excludes_bought_fillers(shop: Shop) -> bool:
+    """Whether what fills a list must be new to the user: repeats are bounded."""
+    return shop.repeats != "allowed" or max_repeats(shop) < shop.top_k
+
+
 def barred_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> DataFrame | None:
     """`user_index`, `item_index` of what must not be in the user's list on account of a purchase; None: nothing is.
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from expectations.list_rules import Rules
 from expectations.settings import SettingsError, settings_from_mapping
 from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
 
@@ -162,6 +163,7 @@ class Shop:
         repeats: may an item be recommended to somebody who bought it? `allowed`, `never`, or `after_gap`: when it is
             longer ago than the item's buyers usually wait until they buy it again.
         max_repeat_share: of a list, how much may be what the user bought before; 1 sets no bound.
+        rules: what else the lists of users must be like.
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
         memory_days: users without an event for so many days are forgotten, and begin anew should they come back:
             neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
@@ -190,6 +192,7 @@ class Shop:
     items_file: str = "full"
     drops: Drops = field(default_factory=Drops)
     publish: Publish = field(default_factory=Publish)
+    rules: Rules = field(default_factory=Rules)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_weights: dict[str, float] = field(
         default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}

@@ -565,7 +565,11 @@ RUN_MANIFEST = Table(
         Column("rows", "bigint"),
         Column("users", "bigint", comment="distinct users (or items, where the table is about items)"),
         Column("fallback_share", "double"),
-        Column("metrics", "string", comment="JSON: the backtest, the gate and the table's own figures"),
+        Column(
+            "metrics",
+            "string",
+            comment="JSON: the backtest, the gate, the table's own figures, its `rules` and their counts",
+        ),
         Column("model_versions", "string", comment="JSON"),
         Column("input_fingerprint", "string", comment="of every drop and setting that the night read"),
         Column("vocabulary_hash", "string"),

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -20,10 +21,11 @@ from expectations.program import Night, end_of, night_from, night_parser, run_pr
 from expectations.spark_session import session_from_environment
 from expectations.tables import GATE_DECISIONS, ITEMS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, USERS, NightError, Table
 from jobs.build_similar_items import similar_inputs, similar_items
-from jobs.build_user_recommendations import recommendation_inputs, user_recommendations
+from jobs.build_user_recommendations import recommendation_inputs, rules_told, user_recommendations
 from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
 from jobs.gate_decision import GateDecision, gate_decision
 from jobs.partitions import contract_columns, write_parquet
+from jobs.rule_counts import RuleCounts
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ def build_tables(spark: SparkSession, night: Night) -> None:
     gate = gate_decision(lake, ds)
     popularity = popularity_vectors(lake, ds)
     fallback_source = popularity[0] if popularity else CATALOGUE_ORDER
+    counts = RuleCounts()
     _stage(
         night,
         gate,
@@ -52,7 +55,8 @@ def build_tables(spark: SparkSession, night: Night) -> None:
             recommendation_inputs(night, gate),
             (gate.published_model, fallback_source),
             lake.require(USERS, ds).rows,
-            lambda: user_recommendations(spark, night, gate),
+            lambda: user_recommendations(spark, night, gate, counts),
+            lambda: {"rules": rules_told(spark, night, counts.get())},
         ),
     )
     _stage(
@@ -77,6 +81,7 @@ class Plan:
         sources: what may stand in the column `source`.
         num_owners: at most so many users, or items, have a list.
         rows: the table without what every published row has besides.
+        facts: what is noted with the table, once it is written.
     """
 
     table: Table
@@ -84,12 +89,16 @@ class Plan:
     sources: Sequence[str]
     num_owners: int
     rows: Callable[[], DataFrame]
+    facts: Callable[[], dict[str, Any]] = dict
 
 
 def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
     lake, ds, shop, table = night.lake, night.ds, night.shop, plan.table
     inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
-    settings = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
+    settings = [
+        *(shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates),
+        asdict(shop.rules),
+    ]
     fingerprint = fingerprint_of(table.name, ds, night.code, inputs, settings)
     current = lake.current(table, ds)
     if current is not None and current.fingerprint == fingerprint:
@@ -101,7 +110,7 @@ def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
     if num_rows == 0:
         raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=shop.top_k)
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=shop.top_k, **plan.facts())
     logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 

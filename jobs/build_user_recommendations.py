@@ -1,20 +1,25 @@
 """`user_recommendations`: the published model's lists after the shop's rules, exactly K items for every user.
 
-Rules: the item is in the catalogue and available when `ds` ends; what the user bought comes back as the shop's
-`repeats` and `max_repeat_share` say (see `expectations.repeat_policy`). What a list then lacks is filled (see
-`jobs.finished_lists`).
+Rules of single items: the item is in the catalogue and available when `ds` ends, and no rule of the shop leaves it out
+(see `expectations.item_rules`). Rules of what comes back: `repeats` and `max_repeat_share` (see
+`expectations.repeat_policy`). Rules of lists: boosts, diversity, caps and new items choose among the best
+`num_candidates` that are left (see `jobs.list_selection`). What a list then lacks is filled (see `jobs.list_filling`).
 """
 
 from __future__ import annotations
+
+import logging
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from expectations.item_rules import refusals, unknown_names
 from expectations.lake import Version
 from expectations.program import Night, days_before
-from expectations.repeat_policy import barred_pairs, max_repeats
+from expectations.repeat_policy import barred_pairs, excludes_bought_fillers, max_repeats
 from expectations.tables import (
     HISTORIES,
     INTERACTIONS,
@@ -29,11 +34,19 @@ from expectations.tables import (
 )
 from jobs.catalogue import catalogue
 from jobs.fallback_order import POPULARITY_MODELS, FallbackOrder, fallback_order, popularity_vectors
-from jobs.finished_lists import FINISHED_DDL, ListRules, finished_lists
+from jobs.finished_lists import BROUGHT_BY, FINISHED_DDL, ListRules, finished_lists
 from jobs.gate_decision import GateDecision, lists_of
+from jobs.list_filling import Fillers
+from jobs.list_selection import Selection
+from jobs.listed_items import ListedItems, listed_items
 from jobs.partitions import read_partition
 from jobs.reasons import reason_text
+from jobs.rule_counts import RuleCounts
 from jobs.user_blocks import BLOCK, Blocks
+
+logger = logging.getLogger(__name__)
+
+_UNKNOWN_TOLD = 5
 
 
 def recommendation_inputs(night: Night, gate: GateDecision) -> list[Version]:
@@ -51,25 +64,24 @@ def recommendation_inputs(night: Night, gate: GateDecision) -> list[Version]:
     ]
 
 
-def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
+def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, counts: RuleCounts) -> DataFrame:
     """The rows of `user_recommendations`, without what every published row has besides.
 
+    Args:
+        counts: learns what each rule did.
+
     Raises:
-        NightError: the shop has fewer than K available items.
+        NightError: the rules leave fewer than K items for a list.
     """
     items = catalogue(spark, night)
-    available = np.array([row[0] for row in items.where("is_available").select("item_index").collect()], np.int32)
-    if len(available) < night.shop.top_k:
-        raise NightError(
-            f"{USER_RECOMMENDATIONS.name} ds={night.ds}: every user gets {night.shop.top_k} items, and the shop has "
-            f"{len(available)} available. Set `top_k` in the shop file to that at most, or look at the day's items."
-        )
-    order = fallback_order(night.lake, night.ds, available)
-    rules = _list_rules(night, gate, order)
+    listed = listed_items(items, night)
+    order = fallback_order(night.lake, night.ds, listed.indices)
+    rules = _list_rules(night, gate, order, listed)
+    _require_caps_leave_k(night, rules.fillers)
     interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
     blocks = Blocks.of(night.lake, night.ds)
     targets = target_users(spark, night)
-    lists = ranked(eligible(spark, _lists(spark, night, gate), items, night), interactions, night)
+    lists = ranked(eligible(spark, _lists(spark, night, gate), items, night, counts), interactions, night, counts)
     asked = blocks.split(lists.unionByName(targets.select("user_index"), allowMissingColumns=True))
     met = blocks.split(interactions.select("user_index", "item_index", "num_purchases"))
 
@@ -77,7 +89,22 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision) 
         return finished_lists(asked, met, rules)
 
     finished = asked.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(finish, FINISHED_DDL)
-    return in_shop_words(finished, targets, items, gate, order.source)
+    # Whoever orders the rows for their files looks at them twice: lists are finished, and counted, once.
+    counted = _counted(finished, counts).repartition(blocks.num_partitions, "user_index")
+    return in_shop_words(counted, targets, items, gate, order.source)
+
+
+def rules_told(spark: SparkSession, night: Night, counts: dict[str, int]) -> dict[str, Any]:
+    """What `run_manifest` says of the rules of a night: which they were, what they did, which names meant nothing."""
+    rules = night.shop.rules
+    unknown = unknown_names(read_partition(spark, night.lake, ITEMS, night.ds), rules)
+    for kind, names in unknown.items():
+        few = ", ".join(names[:_UNKNOWN_TOLD])
+        logger.warning("rules name unknown %s: count=%d such as %s", kind, len(names), few)
+    told = " ".join(f"{name}={count}" for name, count in counts.items())
+    logger.info("rules kept: table=%s ds=%s version=%s %s", USER_RECOMMENDATIONS.name, night.ds, rules.version, told)
+    num_unknown = {kind: len(names) for kind, names in unknown.items()}
+    return {"version": rules.version, "declared": rules.declared, "unknown": num_unknown, "counts": counts}
 
 
 def target_users(spark: SparkSession, night: Night) -> DataFrame:
@@ -90,26 +117,39 @@ def target_users(spark: SparkSession, night: Night) -> DataFrame:
     return users.where(F.col("last_active") > since).join(indices, on="user_id").select("user_index", "user_id")
 
 
-def eligible(spark: SparkSession, lists: DataFrame, items: DataFrame, night: Night) -> DataFrame:
-    """The rows of `lists` that the shop's rules leave."""
-    available = items.where("is_available").select("item_index")
-    rows = lists.join(F.broadcast(available), on="item_index", how="left_semi")
-    barred = barred_pairs(lambda table: read_partition(spark, night.lake, table, night.ds), night.shop, night.ds)
-    return rows if barred is None else rows.join(barred, on=["user_index", "item_index"], how="left_anti")
+def eligible(spark: SparkSession, lists: DataFrame, items: DataFrame, night: Night, counts: RuleCounts) -> DataFrame:
+    """The rows of `lists` that the rules of single items and of what comes back leave."""
+    shop = night.shop
+    rows = lists.join(F.broadcast(items.select("item_index", "refused_by")), on="item_index")
+    by_rule = {name: F.count_if(F.col("refused_by") == name) for name in refusals(shop.rules)}
+    rows = counts.observe(rows, {"proposed": F.count(F.lit(1)), **by_rule})
+    rows = rows.where(F.col("refused_by").isNull()).drop("refused_by")
+    barred = barred_pairs(lambda table: read_partition(spark, night.lake, table, night.ds), shop, night.ds)
+    if barred is None:
+        return rows
+    rows = rows.join(barred.withColumn("is_barred", F.lit(True)), on=["user_index", "item_index"], how="left")
+    rows = counts.observe(rows, {"repeats": F.count_if("is_barred")})
+    return rows.where(F.col("is_barred").isNull()).drop("is_barred")
 
 
-def ranked(lists: DataFrame, interactions: DataFrame, night: Night) -> DataFrame:
-    """The best K rows of each user, with no more of what they bought than the shop says; equal scores by item_index."""
-    best_first, most = (F.desc("score"), "item_index"), max_repeats(night.shop)
-    if most < night.shop.top_k:
+def ranked(lists: DataFrame, interactions: DataFrame, night: Night, counts: RuleCounts) -> DataFrame:
+    """The best rows of each user, with no more of what they bought than the shop says; equal scores by item_index.
+
+    As many as a list has, or where rules choose among candidates, as many as a model proposes.
+    """
+    shop, best_first = night.shop, (F.desc("score"), "item_index")
+    most, depth = max_repeats(shop), shop.num_candidates if shop.rules.choose_lists else shop.top_k
+    if most < shop.top_k:
         bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
         rows = lists.join(bought, on=["user_index", "item_index"], how="left")
         of_repeats = Window.partitionBy("user_index", "is_repeat").orderBy(*best_first)
-        rows = rows.withColumn("rank", F.row_number().over(of_repeats))
-        lists = rows.where(F.col("is_repeat").isNull() | (F.col("rank") <= most)).drop("is_repeat", "rank")
+        is_too_many = F.col("is_repeat").isNotNull() & (F.col("rank") > most)
+        rows = rows.withColumn("rank", F.row_number().over(of_repeats)).withColumn("is_too_many", is_too_many)
+        rows = counts.observe(rows, {"max_repeat_share": F.count_if("is_too_many")})
+        lists = rows.where(~F.col("is_too_many")).drop("is_repeat", "rank", "is_too_many")
     of_user = Window.partitionBy("user_index").orderBy(*best_first)
     rows = lists.withColumn("rank", F.row_number().over(of_user))
-    return rows.where(F.col("rank") <= night.shop.top_k).drop("rank")
+    return rows.where(F.col("rank") <= depth).drop("rank")
 
 
 def in_shop_words(
@@ -147,17 +187,42 @@ def _lists(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
     return spark.read.schema(table.ddl).parquet(version.path).select("user_index", "item_index", "score")
 
 
-def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder) -> ListRules:
-    neighbours = _neighbours(night, gate)
+def _counted(finished: DataFrame, counts: RuleCounts) -> DataFrame:
+    brought_in = {name: F.count_if(F.col("brought_by") == name) for name in BROUGHT_BY}
+    return counts.observe(finished, {**brought_in, "moved": F.count_if("is_moved"), "filled": F.count_if("is_filled")})
+
+
+def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: ListedItems) -> ListRules:
+    rules, neighbours = night.shop.rules, _neighbours(night, gate)
+    caps, num_new = items.caps(rules.max_per_category, rules.max_per_brand), rules.num_new(night.shop.top_k)
     return ListRules(
         top_k=night.shop.top_k,
-        fallback_items=order.item_indices,
+        fillers=Fillers(order.item_indices, order.item_indices[items.is_new[order.item_indices]], caps),
         num_sought=order.num_sought,
         num_popular=min(order.num_sought, night.shop.num_candidates),
-        exclude_bought=night.shop.repeats != "allowed" or max_repeats(night.shop) < night.shop.top_k,
+        exclude_bought=excludes_bought_fillers(night.shop),
         is_by_demand=gate.published_model in POPULARITY_MODELS,
         neighbours_path=neighbours.path if neighbours else None,
+        selection=Selection(
+            diversity=rules.diversity,
+            content_path=night.lake.require(ITEM_FEATURES, night.ds).path,
+            boost=items.boost if rules.boosts else None,
+            caps=caps,
+            is_new=items.is_new if num_new else None,
+            num_new=num_new,
+        ),
     )
+
+
+def _require_caps_leave_k(night: Night, fillers: Fillers) -> None:
+    none, top_k, rules = np.empty(0, np.int32), night.shop.top_k, night.shop.rules
+    num_left = len(fillers.best(top_k, none, none))
+    if num_left < top_k:
+        raise NightError(
+            f"{USER_RECOMMENDATIONS.name} ds={night.ds}: every user gets {top_k} items, and under the shop's "
+            f"max_per_category={rules.max_per_category} and max_per_brand={rules.max_per_brand} a list can hold "
+            f"{num_left}. Raise these caps (0 sets none), or lower `top_k`."
+        )
 
 
 def _neighbours(night: Night, gate: GateDecision) -> Version | None:

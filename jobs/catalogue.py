@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.item_rules import boost_factor, category_path, is_new, refused_by
 from expectations.program import Night
 from expectations.tables import ITEMS, VOCABULARIES
 from jobs.partitions import read_partition
@@ -12,9 +13,26 @@ from jobs.reasons import readable_title
 
 
 def catalogue(spark: SparkSession, night: Night) -> DataFrame:
-    """Items known when `ds` ended: item_index, item_id, title, is_available."""
-    vocabulary = read_partition(spark, night.lake, VOCABULARIES, night.ds).where(F.col("field") == "item_id")
+    """Items known when `ds` ended: item_index, item_id, title, and what the shop's rules say of each.
+
+    `refused_by` names the rule that keeps an item out of all lists, be it only `availability`, and is null where none
+    does. The rules of lists look at `category`, as far as they tell categories apart, `brand`, `is_new` and `boost`.
+    """
+    rules, ds = night.shop.rules, night.ds
+    vocabulary = read_partition(spark, night.lake, VOCABULARIES, ds).where(F.col("field") == "item_id")
     indices = vocabulary.select(F.col("value").alias("item_id"), F.col("index").alias("item_index"))
-    items = read_partition(spark, night.lake, ITEMS, night.ds)
-    title = readable_title(F.col("title"), F.col("item_id"))
-    return items.join(indices, on="item_id").select("item_index", "item_id", title.alias("title"), "is_available")
+    return (
+        read_partition(spark, night.lake, ITEMS, ds)
+        .join(indices, on="item_id")
+        .select(
+            "item_index",
+            "item_id",
+            readable_title(F.col("title"), F.col("item_id")).alias("title"),
+            "is_available",
+            refused_by(rules).alias("refused_by"),
+            category_path(rules.category_level).alias("category"),
+            "brand",
+            is_new(rules, ds).alias("is_new"),
+            boost_factor(rules, ds).alias("boost"),
+        )
+    )

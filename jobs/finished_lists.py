@@ -1,7 +1,8 @@
-"""Finishes the lists of one block of users: fills them to K items and finds a reason for each.
+"""Finishes the lists of one block of users: chooses them as the shop's rules ask, fills them, finds reasons.
 
 A list that falls short goes on in the order of demand. A filled item has no score in the model's scale, so it takes
-the score of the row before it, less one millionth: the list stays in order, and no filled item passes for chosen.
+the score of the row before it, less one millionth: the list stays in order, and no filled item passes for chosen. A row
+that a rule lifted above better scores carries the best score below it; all other rows carry their own.
 
 The reason is the best that is true of the row, in this order: the user bought the item before; an item of the
 user's own speaks for it (the one with the largest neighbour weight, which for an item-item model is the largest part
@@ -11,19 +12,29 @@ claim no more than demand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
+from expectations.tables import PADDING_INDEX
+from jobs.list_filling import Fillers
+from jobs.list_selection import STAGES, Chosen, Pool, Selection, chosen_lists
 from jobs.reasons import Reason
 from jobs.score_blocks import neighbour_weights
 
 FINISHED_DDL = (
-    "user_index int, rank int, item_index int, score double, is_filled boolean, reason_code string, because_index int"
+    "user_index int, rank int, item_index int, score double, is_filled boolean, reason_code string, because_index int, "
+    "brought_by string, is_moved boolean"
 )
 FILL_STEP = 1e-6
 SCORE_DECIMALS = 6
+CAPS_LIFTED = "caps_lifted"
+BROUGHT_BY = (*STAGES, CAPS_LIFTED)
+"""What brings a row into a list in place of the model, or of demand: values of the column `brought_by`."""
+MAX_PAIRS = 32_768
+"""Users times candidates that are chosen among at a time: what an executor holds for it stays below 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,7 @@ class ListRules:
     """How lists are finished; the same for every block.
 
     Attributes:
-        fallback_items: available items, by demand.
+        fillers: available items that rules allow, by demand.
         num_sought: how many of them, from the first, have any demand.
         num_popular: how many of them, from the first, may be called popular.
         exclude_bought: what fills a list must be new to the user, since repeats are bounded.
@@ -40,12 +51,13 @@ class ListRules:
     """
 
     top_k: int
-    fallback_items: np.ndarray
+    fillers: Fillers
     num_sought: int
     num_popular: int
     exclude_bought: bool
     is_by_demand: bool
     neighbours_path: str | None
+    selection: Selection = field(default_factory=Selection)
 
 
 @dataclass(frozen=True)
@@ -64,57 +76,97 @@ class MetItems:
         starts = np.stack([np.searchsorted(user, user_indices), np.searchsorted(user, user_indices, side="right")])
         return cls(met["item_index"].to_numpy(), met["num_purchases"].to_numpy() > 0, starts)
 
-    def of_user(self, place: int) -> slice:
-        return slice(*self.starts[:, place])
+    def bought_by(self, place: int, is_asked: bool) -> np.ndarray:
+        """The items that a user bought; none where it is not asked."""
+        mine = slice(*self.starts[:, place])
+        bought: np.ndarray = self.item_indices[mine][self.is_bought[mine] & is_asked]
+        return bought
+
+
+@dataclass(frozen=True)
+class FinishedList:
+    """One user's list; arrays of equal length, best first. `brought_by` is a place in BROUGHT_BY, or -1."""
+
+    items: np.ndarray
+    scores: np.ndarray
+    is_filled: np.ndarray
+    brought_by: np.ndarray
+    is_moved: np.ndarray
 
 
 def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table:
     """The lists of a block's users, complete where the shop has enough items.
 
     Args:
-        asked: columns user_index, item_index, score: the model's best K at most, after the shop's rules; and for
+        asked: columns user_index, item_index, score: the candidates that the rules of single items leave; and for
             every user who gets a list one row without an item. Others are left aside.
         met: columns user_index, item_index, num_purchases.
     """
-    asked = asked.sort_by([("user_index", "ascending"), ("score", "descending"), ("item_index", "ascending")])
-    item = asked["item_index"].fill_null(-1).to_numpy()
-    user = asked["user_index"].to_numpy()
-    score = np.round(asked["score"].fill_null(0).to_numpy().astype(np.float64), SCORE_DECIMALS)
+    item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
     user_indices = np.unique(user[item < 0])
+    if not len(user_indices):
+        return _as_table(*(np.zeros(0) for _ in range(9)))
     met_items = MetItems.of(met, user_indices)
-
-    items, scores, is_filled, lengths = [], [], [], []
-    for place, user_index in enumerate(user_indices):
-        rows = slice(np.searchsorted(user, user_index), np.searchsorted(user, user_index, side="right"))
-        is_listed = item[rows] >= 0
-        listed = item[rows][is_listed]
-        mine = met_items.of_user(place)
-        bought = met_items.item_indices[mine][met_items.is_bought[mine]] if rules.exclude_bought else listed[:0]
-        filling = _filling(listed, bought, rules)
-        last_score = score[rows][is_listed][-1] if len(listed) else 0.0
-        filled_scores = np.round(last_score - FILL_STEP * np.arange(1, len(filling) + 1), SCORE_DECIMALS)
-        items.append(np.concatenate([listed, filling]))
-        scores.append(np.concatenate([score[rows][is_listed], filled_scores]))
-        is_filled.append(np.arange(len(items[-1])) >= len(listed))
-        lengths.append(len(items[-1]))
-    if not items:
-        return _as_table(*(np.zeros(0) for _ in range(7)))
+    lists = []
+    for first, pool in user_pools(asked, user_indices, rules.selection.boost):
+        bought = [met_items.bought_by(first + row, rules.exclude_bought) for row in range(len(pool.items))]
+        chosen = chosen_lists(pool, rules.top_k, rules.selection, rules.fillers, bought)
+        lists += [_finished(pool, chosen, row, bought[row], rules) for row in range(len(pool.items))]
+    lengths = [len(one.items) for one in lists]
     owners = np.repeat(np.arange(len(user_indices)), lengths)
     ranks = np.concatenate([np.arange(1, length + 1) for length in lengths])
-    all_items, filled = np.concatenate(items), np.concatenate(is_filled)
-    codes, because = _reasons(owners, all_items, filled, met_items, rules)
-    return _as_table(user_indices[owners], ranks, all_items, np.concatenate(scores), filled, codes, because)
+    items, scores, is_filled, brought_by, is_moved = (
+        np.concatenate([getattr(one, name) for one in lists])
+        for name in ("items", "scores", "is_filled", "brought_by", "is_moved")
+    )
+    codes, because = _reasons(owners, items, is_filled, met_items, rules)
+    return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, brought_by, is_moved)
 
 
-def _filling(listed: np.ndarray, excluded: np.ndarray, rules: ListRules) -> np.ndarray:
-    """Items that bring a list to K, best demand first."""
-    num_missing = rules.top_k - len(listed)
-    if num_missing <= 0:
-        return listed[:0]
-    taken = np.concatenate([listed, excluded])
-    # No more than this many can be among the taken, so the rest of the order need not be looked at.
-    head = rules.fallback_items[: num_missing + len(taken)]
-    return head[~np.isin(head, taken)][:num_missing]
+def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
+    """The candidates of neighbouring users, some at a time, with the place of the first of these users."""
+    asked = asked.sort_by([("user_index", "ascending"), ("score", "descending"), ("item_index", "ascending")])
+    item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
+    score = asked["score"].fill_null(0).to_numpy().astype(np.float64)
+    is_candidate = (item >= 0) & np.isin(user, user_indices)
+    owner, item, score = np.searchsorted(user_indices, user[is_candidate]), item[is_candidate], score[is_candidate]
+    starts = np.searchsorted(owner, np.arange(len(user_indices) + 1))
+    width = max(1, int(np.diff(starts).max(initial=0)))
+    num_users = max(1, MAX_PAIRS // width)
+    for first in range(0, len(user_indices), num_users):
+        last = min(first + num_users, len(user_indices))
+        rows = slice(starts[first], starts[last])
+        place = owner[rows] - first, np.arange(starts[first], starts[last]) - starts[owner[rows]]
+        items, scores = np.full((last - first, width), PADDING_INDEX, item.dtype), np.zeros((last - first, width))
+        items[place], scores[place] = item[rows], score[rows]
+        yield first, Pool.of(items, scores, boost)
+
+
+def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: ListRules) -> FinishedList:
+    """A chosen list, filled to K items."""
+    places, fillers = chosen.places[row], rules.fillers
+    is_place = places >= 0
+    listed, own_scores = pool.items[row, places[is_place]], pool.scores[row, places[is_place]]
+    scores = np.round(own_scores, SCORE_DECIMALS)
+    new = chosen.new_fillers.get(row, listed[:0])
+    num_missing = rules.top_k - len(listed) - len(new)
+    filling = fillers.best(num_missing, np.concatenate([listed, new]), bought)
+    lifted = fillers.beyond_caps(num_missing - len(filling), np.concatenate([listed, new, filling]), bought)
+    num_filled = len(filling) + len(lifted) + len(new)
+    last_score = scores[-1] if len(scores) else 0.0
+    filled_scores = np.round(last_score - FILL_STEP * np.arange(1, num_filled + 1), SCORE_DECIMALS)
+    best_below = np.maximum.accumulate(scores[::-1])[::-1]
+    because_of = (len(filling), -1), (len(lifted), BROUGHT_BY.index(CAPS_LIFTED)), (len(new), STAGES.index("new_items"))
+    is_moved = np.lexsort((listed, -own_scores)) != np.arange(len(listed))
+    return FinishedList(
+        items=np.concatenate([listed, filling, lifted, new]),
+        scores=np.concatenate([best_below, filled_scores]),
+        is_filled=np.arange(len(listed) + num_filled) >= len(listed),
+        brought_by=np.concatenate(
+            [chosen.brought_by[row][is_place], *(np.full(length, by) for length, by in because_of)]
+        ),
+        is_moved=np.concatenate([is_moved, np.zeros(num_filled, bool)]),
+    )
 
 
 def _reasons(
@@ -139,8 +191,8 @@ def _reasons(
     best = best[weights[best] > 0]
     spoken_for, speaker, speaker_bought = row[best], cited[best], is_bought[best]
 
-    in_demand = np.isin(items, rules.fallback_items[: rules.num_sought])
-    is_popular = np.isin(items, rules.fallback_items[: rules.num_popular]) | (by_demand & in_demand)
+    in_demand = np.isin(items, rules.fillers.items[: rules.num_sought])
+    is_popular = np.isin(items, rules.fillers.items[: rules.num_popular]) | (by_demand & in_demand)
     codes = np.where(by_demand, Reason.IN_OUR_RANGE, Reason.PICKED_FOR_YOU).astype(object)
     because = np.zeros(len(items), np.int32)
     codes[is_popular] = Reason.POPULAR
@@ -173,7 +225,10 @@ def _as_table(
     is_filled: np.ndarray,
     codes: np.ndarray,
     because: np.ndarray,
+    brought_by: np.ndarray,
+    is_moved: np.ndarray,
 ) -> pa.Table:
+    names = (*BROUGHT_BY, None)
     return pa.table(
         {
             "user_index": pa.array(users, pa.int32()),
@@ -183,5 +238,7 @@ def _as_table(
             "is_filled": pa.array(is_filled.astype(bool)),
             "reason_code": pa.array([str(code) for code in codes], pa.string()),
             "because_index": pa.array(because, pa.int32()),
+            "brought_by": pa.array([names[by] for by in brought_by.astype(int)], pa.string()),
+            "is_moved": pa.array(is_moved.astype(bool)),
         }
     )

@@ -51,7 +51,7 @@ def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
     gate = gate_decision(lake, ds)
     figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
     require_fit_to_publish(night, figures[USER_RECOMMENDATIONS])
-    rows = [_row(night, gate, table, of_table) for table, of_table in figures.items()]
+    rows = [_row(night, gate, table, version, figures[table]) for table, version in staged.items()]
     fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()])
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
@@ -93,9 +93,11 @@ def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
             )
 
 
-def _row(night: Night, gate: GateDecision, table: Table, figures: TableFigures) -> dict[str, Any]:
+def _row(night: Night, gate: GateDecision, table: Table, version: Version, figures: TableFigures) -> dict[str, Any]:
     lake, ds = night.lake, night.ds
     metrics = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
+    if "rules" in version.facts:
+        metrics["rules"] = version.facts["rules"]
     return {
         "ds": ds,
         "table_name": table.name,

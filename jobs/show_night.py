@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from itertools import zip_longest
+from textwrap import fill
 from typing import Any
 
 from deltalake import DeltaTable
@@ -16,6 +17,7 @@ from deltalake import DeltaTable
 from expectations.drops import DropFolder
 from expectations.program import Night, night_from, night_parser, run_program
 from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
+from jobs.finished_lists import BROUGHT_BY
 from jobs.night_sample import ItemSample, ShownItem, UserSample, sample_items, sample_users
 
 WIDTH = 118
@@ -52,6 +54,8 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         backtest_text(metrics["backtest"], metrics["gate"]["published_model"], night.shop.top_k),
         _title("Gate"),
         gate_text(metrics["gate"]),
+        _title("Rules"),
+        rules_text(metrics.get("rules")),
         _title("What a few users get"),
         *(user_text(user) for user in sample_users(night.lake, night.ds, NUM_SAMPLES)),
         _title("What goes with a few items"),
@@ -114,6 +118,29 @@ def gate_text(gate: dict[str, Any]) -> str:
     decided = f"Published: {gate['published_model']}{' (a fallback)' if gate['is_fallback'] else ''}."
     champion = f"Published before: {gate['champion'] or 'nothing'}."
     return f"  {decided} {champion}\n  {gate.get('reason', '')}".rstrip()
+
+
+def rules_text(rules: dict[str, Any] | None) -> str:
+    """The shop's rules, and what each did to the lists of users."""
+    if rules is None:
+        return "  Nothing was noted of them."
+    counts = {name: f"{count:,} {name}" for name, count in rules["counts"].items() if count}
+    brought = [counts.pop(name) for name in BROUGHT_BY if name in counts]
+    proposed, moved, filled = (counts.pop(name, f"0 {name}") for name in ("proposed", "moved", "filled"))
+    declared = ", ".join(f"{name} {_short(value)}" for name, value in rules["declared"].items())
+    lines = [
+        f"version {rules['version']}: {declared}" if declared else "The shop file sets none.",
+        f"Taken out of {proposed} rows: {', '.join(counts.values()) or 'none'}",
+        f"Brought into lists: {', '.join(brought) or 'none'}; {moved}, {filled} in",
+        *(f"Named, but not in the catalogue: {count} {kind}" for kind, count in rules["unknown"].items()),
+    ]
+    wrapped = (fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines)
+    return "\n".join(wrapped)
+
+
+def _short(value: Any) -> str:
+    """A number as it is, and of what is long only how much there is."""
+    return f"({len(value)})" if isinstance(value, list) else str(value)
 
 
 def user_text(user: UserSample) -> str:

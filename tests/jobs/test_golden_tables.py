@@ -19,6 +19,7 @@ from jobs.build_ranking_features import build_ranking_features
 from jobs.build_similar_items import similar_items
 from jobs.build_user_recommendations import user_recommendations
 from jobs.gate_decision import gate_decision
+from jobs.rule_counts import RuleCounts
 from tests.golden.golden import expected_rows, write_inputs
 
 
@@ -33,7 +34,7 @@ def rows_of(frame: DataFrame, owner: str) -> list[dict[str, object]]:
 
 def test_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "user_recommendations")
-    rows = user_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    rows = user_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds), RuleCounts())
     assert rows_of(rows, "user_id") == expected_rows("user_recommendations")
 
 

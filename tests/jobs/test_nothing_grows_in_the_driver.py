@@ -9,14 +9,15 @@ from expectations.program import REPOSITORY
 
 BRINGS_ROWS = {"collect", "toPandas", "toLocalIterator", "toArrow", "toJSON", "first", "head", "take", "tail"}
 BOUNDED = {
-    "jobs/build_user_recommendations.py": "one number per item that is for sale",
     "jobs/build_vocabularies.py": "one row of sums",
     "jobs/daily_partitions.py": "one row per day of one pass",
     "jobs/ingest.py": "one row per day and reason",
     "jobs/inspect_drops.py": "one row per raw file",
+    "jobs/listed_items.py": "a few values per item of the catalogue",
     "jobs/night_sample.py": "a page to look at, by pyarrow's head()",
     "jobs/split_days.py": "one row of counts",
     "expectations/feature_checks.py": "one row per field of the vocabularies",
+    "expectations/item_rules.py": "at most one row per name in the shop file",
     "expectations/lake.py": "one value, by pyarrow's head()",
 }
 

@@ -9,7 +9,7 @@ import pytest
 from expectations.program import Night
 from expectations.tables import BACKTESTS, HISTORIES, USER_RECOMMENDATIONS, VOCABULARIES, NightError
 from jobs.publish_tables import publish_tables
-from jobs.show_night import WIDTH, night_text
+from jobs.show_night import WIDTH, night_text, rules_text
 from tests.jobs.small_night import ANN, LANTERN, MUG, write_rows
 from tests.jobs.staged_night import recommendation, stage_night, stage_rows
 
@@ -61,6 +61,27 @@ def test_the_backtest_marks_what_is_published(page: str) -> None:
     marked = [line.split()[:3] for line in page.splitlines() if line.startswith("  → ")]
     assert marked == [["→", "two_tower", "0.5000"]]
     assert "new_items, 1,200 users, 6 items, k=3" in page
+
+
+def test_the_page_tells_the_rules_and_what_each_did() -> None:
+    rules = {
+        "version": "2024-03",
+        "declared": {"exclude_brands": ["a", "b"], "diversity": 0.2},
+        "unknown": {"brands": 1},
+        "counts": {"proposed": 1200, "availability": 30, "exclude_brands": 7, "diversity": 55, "caps": 0, "moved": 9},
+    }
+    assert rules_text(rules).splitlines() == [
+        "  version 2024-03: exclude_brands (2), diversity 0.2",
+        "  Taken out of 1,200 proposed rows: 30 availability, 7 exclude_brands",
+        "  Brought into lists: 55 diversity; 9 moved, 0 filled in",
+        "  Named, but not in the catalogue: 1 brands",
+    ]
+    nothing = {"version": "", "declared": {}, "unknown": {}, "counts": {"proposed": 9, "filled": 2}}
+    assert rules_text(nothing).splitlines() == [
+        "  The shop file sets none.",
+        "  Taken out of 9 proposed rows: none",
+        "  Brought into lists: none; 0 moved, 2 filled in",
+    ]
 
 
 def test_no_line_is_wider_than_the_terminal(page: str, night: Night) -> None:

@@ -1,0 +1,82 @@
+"""Fills lists that fall short, in the order of demand and under the caps of the shop's rules.
+
+The chain: allowed items that no cap forbids; where a user bought so many of these that they are used up, allowed items
+beyond the caps, so that a list has K items whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_LOOKED_AT = 256
+"""Items of the order at a time: most lists are full soon."""
+
+
+@dataclass(frozen=True)
+class Cap:
+    """Of each group, at most so many items in a list.
+
+    Attributes:
+        group: by item_index; 0 belongs to no group, and so do items beyond its end.
+    """
+
+    most: int
+    group: np.ndarray
+
+    def group_of(self, items: np.ndarray) -> np.ndarray:
+        """The groups of items. Same shape."""
+        is_known = items < len(self.group)
+        groups: np.ndarray = np.where(is_known, self.group[np.where(is_known, items, 0)], 0)
+        return groups
+
+
+@dataclass(frozen=True)
+class Fillers:
+    """What fills lists; the same for every block.
+
+    Attributes:
+        items: allowed items, best demand first.
+        new_items: those of them that are new, where lists need any.
+    """
+
+    items: np.ndarray
+    new_items: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    caps: tuple[Cap, ...] = ()
+
+    def best(self, num: int, listed: np.ndarray, excluded: np.ndarray, only_new: bool = False) -> np.ndarray:
+        """At most `num` items that go with those listed, best first, without breaking a cap."""
+        order = self.new_items if only_new else self.items
+        if num <= 0:
+            return order[:0]
+        taken = np.concatenate([listed, excluded])
+        return self._under_caps(order, num, listed, taken) if self.caps else _first_free(order, num, taken)
+
+    def beyond_caps(self, num: int, listed: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+        """At most `num` items, best first, whatever their groups."""
+        return _first_free(self.items, num, np.concatenate([listed, excluded]))
+
+    def _under_caps(self, order: np.ndarray, num: int, listed: np.ndarray, taken: np.ndarray) -> np.ndarray:
+        found: list[int] = []
+        is_taken = set(taken.tolist())
+        uses = [Counter(cap.group_of(listed).tolist()) for cap in self.caps]
+        for start in range(0, len(order), _LOOKED_AT):
+            part = order[start : start + _LOOKED_AT]
+            for item, *groups in zip(part.tolist(), *(cap.group_of(part).tolist() for cap in self.caps), strict=True):
+                of_caps = list(zip(self.caps, uses, groups, strict=True))
+                if item in is_taken or any(group and use[group] >= cap.most for cap, use, group in of_caps):
+                    continue
+                found.append(item)
+                if len(found) == num:
+                    return np.array(found, order.dtype)
+                for _, use, group in of_caps:
+                    use[group] += 1
+        return np.array(found, order.dtype)
+
+
+def _first_free(order: np.ndarray, num: int, taken: np.ndarray) -> np.ndarray:
+    # No more than this many can be among the taken, so the rest of the order need not be looked at.
+    head = order[: max(num, 0) + len(taken)]
+    return head[~np.isin(head, taken)][: max(num, 0)]
