@@ -510,7 +510,7 @@ ATTRIBUTIONS = _lake(
         Column("fall", "float", comment="of the score's log-odds, dot product or sum without that item; above 0"),
     ),
     "models.explain",
-    "Of the published model's lists, what their rows owe most to; a row that owes nothing to an item is not there.",
+    "What rows of the lists that the fact `lists` names owe most to; who owes nothing to an item is not there.",
 )
 
 # --- What the shop reads ---------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from expectations.lake import Version
 from expectations.program import Night, days_before
 from expectations.repeat_policy import barred_pairs, excludes_bought_fillers, max_repeats
 from expectations.tables import (
+    ATTRIBUTIONS,
     HISTORIES,
     INTERACTIONS,
     ITEM_FEATURES,
@@ -55,12 +56,12 @@ def recommendation_inputs(night: Night, gate: GateDecision) -> list[Version]:
     if night.shop.repeats == "after_gap":
         tables.append(HISTORIES)
     popularity = popularity_vectors(night.lake, night.ds)
-    neighbours = _neighbours(night, gate)
+    reasons = _attributions(night, gate) or _neighbours(night, gate)
     return [
         *(night.lake.require(table, night.ds) for table in tables),
         lists_of(night.lake, night.ds, gate.published_model)[1],
         *([popularity[1]] if popularity else []),
-        *([neighbours] if neighbours else []),
+        *([reasons] if reasons else []),
     ]
 
 
@@ -82,6 +83,7 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, 
     blocks = Blocks.of(night.lake, night.ds)
     targets = target_users(spark, night)
     lists = ranked(eligible(spark, _lists(spark, night, gate), items, night, counts), interactions, night, counts)
+    lists = with_attributions(spark, lists, _attributions(night, gate))
     asked = blocks.split(lists.unionByName(targets.select("user_index"), allowMissingColumns=True))
     met = blocks.split(interactions.select("user_index", "item_index", "num_purchases"))
 
@@ -152,6 +154,14 @@ def ranked(lists: DataFrame, interactions: DataFrame, night: Night, counts: Rule
     return rows.where(F.col("rank") <= depth).drop("rank")
 
 
+def with_attributions(spark: SparkSession, lists: DataFrame, found: Version | None) -> DataFrame:
+    """`lists` with `because_index`, the item that a row owes most to; null where it owes nothing, or nobody asked."""
+    if found is None:
+        return lists.withColumn("because_index", F.lit(None).cast("int"))
+    rows = spark.read.schema(ATTRIBUTIONS.ddl).parquet(found.path).select("user_index", "item_index", "because_index")
+    return lists.join(rows, on=["user_index", "item_index"], how="left")
+
+
 def in_shop_words(
     finished: DataFrame, targets: DataFrame, items: DataFrame, gate: GateDecision, fallback_source: str
 ) -> DataFrame:
@@ -193,7 +203,7 @@ def _counted(finished: DataFrame, counts: RuleCounts) -> DataFrame:
 
 
 def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: ListedItems) -> ListRules:
-    rules, neighbours = night.shop.rules, _neighbours(night, gate)
+    rules, neighbours, attributions = night.shop.rules, _neighbours(night, gate), _attributions(night, gate)
     caps, num_new = items.caps(rules.max_per_category, rules.max_per_brand), rules.num_new(night.shop.top_k)
     return ListRules(
         top_k=night.shop.top_k,
@@ -202,6 +212,7 @@ def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: L
         num_popular=min(order.num_sought, night.shop.num_candidates),
         exclude_bought=excludes_bought_fillers(night.shop),
         is_by_demand=gate.published_model in POPULARITY_MODELS,
+        is_explained=attributions is not None,
         neighbours_path=neighbours.path if neighbours else None,
         selection=Selection(
             diversity=rules.diversity,
@@ -223,6 +234,13 @@ def _require_caps_leave_k(night: Night, fillers: Fillers) -> None:
             f"max_per_category={rules.max_per_category} and max_per_brand={rules.max_per_brand} a list can hold "
             f"{num_left}. Raise these caps (0 sets none), or lower `top_k`."
         )
+
+
+def _attributions(night: Night, gate: GateDecision) -> Version | None:
+    """What the rows of the published lists owe most to, where these very lists were explained."""
+    version = night.lake.current(ATTRIBUTIONS, night.ds, gate.published_model)
+    lists = lists_of(night.lake, night.ds, gate.published_model)[1]
+    return version if version and version.facts.get("lists") == lists.fingerprint else None
 
 
 def _neighbours(night: Night, gate: GateDecision) -> Version | None:

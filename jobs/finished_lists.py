@@ -5,9 +5,9 @@ the score of the row before it, less one millionth: the list stays in order, and
 that a rule lifted above better scores carries the best score below it; all other rows carry their own.
 
 The reason is the best that is true of the row, in this order: the user bought the item before; an item of the
-user's own speaks for it (the one with the largest neighbour weight, which for an item-item model is the largest part
-of the very score); the user looked at it before; it sells well; the model chose it. Rows that demand alone chose
-claim no more than demand.
+user's own speaks for it; the user looked at it before; it sells well; the model chose it. Rows that demand alone chose
+claim no more than demand. What speaks for a row is the item without which the published model would score it lowest
+(`models.explain`); of a model that cannot be asked so, the one with the largest item-item weight.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from expectations.tables import PADDING_INDEX
 from jobs.list_filling import Fillers
@@ -47,7 +48,8 @@ class ListRules:
         num_popular: how many of them, from the first, may be called popular.
         exclude_bought: what fills a list must be new to the user, since repeats are bounded.
         is_by_demand: the published model ranks by demand alone.
-        neighbours_path: item-item weights for reasons; None when no model has any.
+        is_explained: reasons cite what `because_index` of the candidates says, and nothing else.
+        neighbours_path: item-item weights for reasons where that is not so; None when no model has any.
     """
 
     top_k: int
@@ -56,6 +58,7 @@ class ListRules:
     num_popular: int
     exclude_bought: bool
     is_by_demand: bool
+    is_explained: bool
     neighbours_path: str | None
     selection: Selection = field(default_factory=Selection)
 
@@ -98,8 +101,8 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
     """The lists of a block's users, complete where the shop has enough items.
 
     Args:
-        asked: columns user_index, item_index, score: the candidates that the rules of single items leave; and for
-            every user who gets a list one row without an item. Others are left aside.
+        asked: columns user_index, item_index, score, because_index: the candidates that the rules of single items
+            leave; and for every user who gets a list one row without an item. Others are left aside.
         met: columns user_index, item_index, num_purchases.
     """
     item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
@@ -119,7 +122,8 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
         np.concatenate([getattr(one, name) for one in lists])
         for name in ("items", "scores", "is_filled", "brought_by", "is_moved")
     )
-    codes, because = _reasons(owners, items, is_filled, met_items, rules)
+    attributed = _attributed(asked, user_indices[owners], items) if rules.is_explained else None
+    codes, because = _reasons(owners, items, is_filled, attributed, met_items, rules)
     return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, brought_by, is_moved)
 
 
@@ -169,8 +173,30 @@ def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: L
     )
 
 
+def _attributed(asked: pa.Table, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """What the candidates say that each row owes most to; 0 for nothing."""
+    told = asked.filter(pc.is_valid(asked["because_index"]))
+    keys, own_keys = _pairs(told["user_index"].to_numpy(), told["item_index"].to_numpy()), _pairs(users, items)
+    if not len(keys):
+        return np.zeros(len(items), np.int64)
+    order = np.argsort(keys)
+    places = order[np.minimum(np.searchsorted(keys, own_keys, sorter=order), len(keys) - 1)]
+    attributed: np.ndarray = np.where(keys[places] == own_keys, told["because_index"].to_numpy()[places], 0)
+    return attributed
+
+
+def _pairs(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """One integer a pair; indices are 32-bit."""
+    return (users.astype(np.int64) << 32) | items
+
+
 def _reasons(
-    owners: np.ndarray, items: np.ndarray, is_filled: np.ndarray, met: MetItems, rules: ListRules
+    owners: np.ndarray,
+    items: np.ndarray,
+    is_filled: np.ndarray,
+    attributed: np.ndarray | None,
+    met: MetItems,
+    rules: ListRules,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reason code of every row, and the index of the item that it cites; 0 where it cites none."""
     # One pair per row and item that its user met: the whole block in a few array operations.
@@ -185,7 +211,8 @@ def _reasons(
     is_met_before[row[is_same]] = True
 
     by_demand = is_filled | rules.is_by_demand
-    weights = np.where(is_same | by_demand[row], 0.0, _weights(rules.neighbours_path, cited, items[row]))
+    speaks = _weights(rules.neighbours_path, cited, items[row]) if attributed is None else cited == attributed[row]
+    weights = np.where(is_same | by_demand[row], 0.0, speaks)
     best = np.lexsort((cited, -weights, row))
     best = best[np.flatnonzero(np.diff(row[best], prepend=-1))]
     best = best[weights[best] > 0]

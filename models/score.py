@@ -138,7 +138,14 @@ def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard, table: Tabl
 
 
 def commit_if_complete(
-    night: Night, as_of: str, name: str, path: str, fingerprint: str, shard: Shard, table: Table = SCORES
+    night: Night,
+    as_of: str,
+    name: str,
+    path: str,
+    fingerprint: str,
+    shard: Shard,
+    table: Table = SCORES,
+    **facts: str,
 ) -> Version | None:
     """Puts the version in force when the files of all shards are there. Two that finish at once commit the same."""
     filesystem, folder = fs.FileSystem.from_uri(path)
@@ -149,7 +156,7 @@ def commit_if_complete(
         logger.info("wrote a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
         return None
     rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
-    version = night.lake.commit(table, as_of, path, fingerprint, rows, model=name)
+    version = night.lake.commit(table, as_of, path, fingerprint, rows, model=name, **facts)
     logger.info("built: table=%s ds=%s model=%s rows=%d", table.name, as_of, name, rows)
     return version
 

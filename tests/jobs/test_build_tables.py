@@ -11,11 +11,21 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.program import Night
-from expectations.tables import ITEMS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, USERS, NightError, Table
+from expectations.tables import (
+    ATTRIBUTIONS,
+    CANDIDATES,
+    ITEMS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    USERS,
+    NightError,
+    Table,
+)
 from jobs.build_tables import build_tables
 from jobs.build_user_recommendations import target_users
 from tests.jobs.small_night import (
     ANN,
+    CLOCK,
     LANTERN,
     MUG,
     SPOON,
@@ -77,6 +87,29 @@ def test_reasons_say_the_best_that_is_true(built: Night) -> None:
         ("user-4", "item-2", "popular_now", "Popular right now", []),
         ("user-4", "item-3", "popular_now", "Popular right now", []),
         ("user-4", "item-4", "popular_now", "Popular right now", []),
+    ]
+
+
+def test_reasons_cite_what_the_published_model_owes_a_row_to(spark: SparkSession, small_night: Night) -> None:
+    owed = [{"user_index": ANN, "item_index": CLOCK, "because_index": MUG, "fall": 0.5}]
+    version = write_rows(small_night, ATTRIBUTIONS, owed, model="two_tower")
+    build_tables(spark, small_night)
+    columns = ("user_id", "item_id", "reason_code", "because_item_ids")
+    assert [row[2:] for row in staged(small_night, USER_RECOMMENDATIONS, *columns)[:3]] == [
+        ("because_you_bought", ["item-2"]),
+        ("buy_again", ["item-2"]),
+        ("picked_for_you", []),
+    ], "they are of other lists"
+    lists = small_night.lake.require(CANDIDATES, small_night.ds, "two_tower").fingerprint
+    where = (ATTRIBUTIONS, small_night.ds, version.path, "explained", 1)
+    small_night.lake.commit(*where, model="two_tower", lists=lists)
+    build_tables(spark, small_night)
+    assert [row[1:] for row in staged(small_night, USER_RECOMMENDATIONS, *columns)[:5]] == [
+        ("item-4", "popular_now", []),
+        ("item-2", "buy_again", ["item-2"]),
+        ("item-5", "because_you_viewed", ["item-3"]),
+        ("item-5", "picked_for_you", []),
+        ("item-6", "picked_for_you", []),
     ]
 
 

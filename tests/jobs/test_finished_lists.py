@@ -39,8 +39,9 @@ def asked_of(rng: np.random.Generator) -> pa.Table:
         users += [user] * num
         items += rng.permutation(np.arange(2, NUM_ITEMS))[:num].tolist()
         scores += (rng.integers(-9, 9, num) / 8).tolist()
-    schema = pa.schema([("user_index", pa.int32()), ("item_index", pa.int32()), ("score", pa.float32())])
-    return pa.table([users, items, scores], schema=schema)
+    because = [None if item is None or item % 3 else 2 + item % 5 for item in items]
+    types = {"user_index": pa.int32(), "item_index": pa.int32(), "score": pa.float32(), "because_index": pa.int32()}
+    return pa.table([users, items, scores, because], schema=pa.schema(types.items()))
 
 
 def met_of(rng: np.random.Generator) -> pa.Table:
@@ -50,10 +51,12 @@ def met_of(rng: np.random.Generator) -> pa.Table:
     return pa.table({name: pa.array(values, pa.int32()) for name, values in zip(names, columns, strict=True)})
 
 
-def rules_of(selection: Selection, is_new: np.ndarray, exclude_bought: bool = False) -> ListRules:
+def rules_of(
+    selection: Selection, is_new: np.ndarray, exclude_bought: bool = False, is_explained: bool = False
+) -> ListRules:
     order = np.arange(NUM_ITEMS - 1, 1, -1, dtype=np.int32)
     fillers = Fillers(order, order[is_new[order]], selection.caps)
-    return ListRules(TOP_K, fillers, 10, 5, exclude_bought, False, None, selection)
+    return ListRules(TOP_K, fillers, 10, 5, exclude_bought, False, is_explained, None, selection)
 
 
 def lists_of(table: pa.Table) -> dict[int, list[Row]]:
@@ -125,3 +128,23 @@ def test_lists_are_the_same_however_many_are_chosen_at_a_time(
     together = finished_lists(asked, met, rules_of(selection, is_new))
     monkeypatch.setattr(module, "MAX_PAIRS", 1)
     assert finished_lists(asked, met, rules_of(selection, is_new)).equals(together)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_reasons_cite_what_a_row_owes_most_to_where_its_user_met_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    asked, met = asked_of(rng), met_of(rng)
+    rules = rules_of(Selection(), np.zeros(NUM_ITEMS, bool), is_explained=True)
+    owed = {(row["user_index"], row["item_index"]): row["because_index"] for row in asked.to_pylist()}
+    bought = {(row["user_index"], row["item_index"]): row["num_purchases"] > 0 for row in met.to_pylist()}
+    for row in finished_lists(asked, met, rules).to_pylist():
+        user, item = row["user_index"], row["item_index"]
+        because = None if row["is_filled"] else owed[user, item]
+        if bought.get((user, item)):
+            assert (row["reason_code"], row["because_index"]) == ("buy_again", item)
+        elif because is not None and because != item and (user, because) in bought:
+            code = "because_you_bought" if bought[user, because] else "because_you_viewed"
+            assert (row["reason_code"], row["because_index"]) == (code, because)
+        else:
+            assert row["because_index"] in (0, item)
+            assert not row["reason_code"].startswith("because")
