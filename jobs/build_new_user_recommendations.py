@@ -44,8 +44,7 @@ def new_user_recommendations(spark: SparkSession, night: Night) -> DataFrame:
     wishes = recent_wishes(histories, days_first_seen(users, vocabularies), vocabularies, night)
     wishes = wishes.join(available, on="item_index", how="left_semi")
     people = known_people(user_features, vocabularies)
-    # Every level of the segments goes on from it.
-    demand = demand_by_segment(wishes, people, night.shop.new_users.min_people).persist()
+    demand = demand_by_segment(wishes, people, night.shop.new_users.min_people)
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
     country = readable_title(F.col("country_name"), F.lit(""))
     return (

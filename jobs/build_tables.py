@@ -57,6 +57,8 @@ def build_tables(spark: SparkSession, night: Night) -> None:
     gate = gate_decision(night.lake, night.ds)
     for plan in plans(spark, night, gate):
         _stage(night, gate, plan)
+        # What a table kept at hand is of no use to the next one, and the programs of a night may share a JVM.
+        spark.catalog.clearCache()
 
 
 def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:

@@ -113,7 +113,8 @@ def sample_items(lake: Lake, ds: str, num_items: int) -> list[ItemSample]:
     dataset = _published(lake, SIMILAR_ITEMS)
     columns = ["item_id", "rank", "score", "reason_code"]
     head = dataset.scanner(columns=columns, filter=pc.field("ds") == ds).head(ROWS_LOOKED_AT)
-    reasons, scores = defaultdict(set), defaultdict(float)
+    reasons: dict[str, set[str]] = defaultdict(set)
+    scores: dict[str, float] = defaultdict(float)
     for row in head.to_pylist():
         reasons[row["item_id"]].add(row["reason_code"])
         scores[row["item_id"]] = max(scores[row["item_id"]], row["score"])

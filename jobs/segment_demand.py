@@ -84,14 +84,15 @@ def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int) -> DataFra
         demand: as `demand_by_segment` gives it, of available items alone.
         available: item_index of all items that may be listed.
     """
-    everybody = _rates_of_everybody(demand, available)
-    rates, best = everybody, best_rates(everybody, top_k)
-    found = best
+    # Each level goes on from the one above it, which must not be computed again for every level below.
+    demand = demand.persist()
+    rates = _rates_of_everybody(demand, available).persist()
+    best = found = best_rates(rates, top_k).persist()
     for depth in range(1, len(ATTRIBUTES) + 1):
         of_depth = demand.where(F.col("depth") == depth)
-        own = _own_rates(of_depth, rates)
+        own = _own_rates(of_depth, rates).persist()
         inherited = _inherited_rates(of_depth, best, own)
-        rates, best = own, best_rates(own.unionByName(inherited), top_k)
+        rates, best = own, best_rates(own.unionByName(inherited), top_k).persist()
         found = found.unionByName(best)
     return found
 
