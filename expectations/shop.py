@@ -165,15 +165,22 @@ class NewItems:
     Attributes:
         days: for so many days after it was first seen an item is new.
         audience_size: how many users `new_item_audiences` names for each.
+        exploration_share: of a user's list, how much at its end may go to new items that the user is in the audience
+            of; 0 leaves the lists as they are.
     """
 
     days: int = 14
     audience_size: int = 100
+    exploration_share: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if value < 1:
-                raise ValueError(f"`new_items.{name}` must be at least 1. Received: {value}")
+        for name in ("days", "audience_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`new_items.{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 <= self.exploration_share <= 0.5:
+            raise ValueError(
+                f"`new_items.exploration_share` must lie between 0 and 0.5. Received: {self.exploration_share}"
+            )
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,10 @@ def audience_inputs(night: Night, gate: GateDecision) -> list[Version]:
 
 
 def new_item_audiences(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
-    """The rows of `new_item_audiences`, without what every published row has besides; none where nothing is new."""
+    """The rows of `new_item_audiences`, without what every published row has besides; none where nothing is new.
+
+    Beside the table's columns, `because_item_id` is what speaks for the item in the user's own history.
+    """
     items, targets = catalogue(spark, night), target_users(spark, night)
     interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
     first_seen = read_partition(spark, night.lake, ITEMS, night.ds).select("item_id", "first_seen")
@@ -61,7 +64,9 @@ def new_item_audiences(spark: SparkSession, night: Night, gate: GateDecision) ->
     strangers = wanted.join(interactions, on=["user_index", "item_index"], how="left_anti")
     best_first = Window.partitionBy("item_index").orderBy(F.desc("parts"), "user_index")
     ranked = strangers.withColumn("rank", F.row_number().over(best_first))
-    cited = F.broadcast(items.select(F.col("item_index").alias("like_index"), "title"))
+    cited = F.broadcast(
+        items.select(F.col("item_index").alias("like_index"), F.col("item_id").alias("because_item_id"), "title")
+    )
     code = F.when(F.col("is_bought"), Reason.BECAUSE_YOU_BOUGHT.value).otherwise(Reason.BECAUSE_YOU_VIEWED.value)
     return (
         ranked.where(F.col("rank") <= night.shop.new_items.audience_size)
@@ -75,6 +80,7 @@ def new_item_audiences(spark: SparkSession, night: Night, gate: GateDecision) ->
             F.lit(source_of(night, gate)).alias("source"),
             code.alias("reason_code"),
             reason_text(code, F.col("title"), "").alias("reason"),
+            "because_item_id",
         )
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -35,6 +35,7 @@ from jobs.build_new_user_recommendations import SOURCE as SEGMENT_DEMAND
 from jobs.build_new_user_recommendations import new_user_inputs, new_user_recommendations
 from jobs.build_similar_items import similar_inputs, similar_items, similar_sources
 from jobs.build_user_recommendations import recommendation_inputs, user_recommendations
+from jobs.exploration import explored, num_explored
 from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
 from jobs.gate_decision import GateDecision, gate_decision
 from jobs.partitions import contract_columns, write_parquet
@@ -66,14 +67,16 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
     lake, ds, shop = night.lake, night.ds, night.shop
     popularity = popularity_vectors(lake, ds)
     fallback_source = popularity[0] if popularity else CATALOGUE_ORDER
+    of_new = asdict(shop.new_items)
+    explores = num_explored(night) > 0
     return [
         Plan(
             USER_RECOMMENDATIONS,
-            recommendation_inputs(night, gate),
-            (gate.published_model, fallback_source),
+            [*recommendation_inputs(night, gate), *(audience_inputs(night, gate) if explores else [])],
+            (gate.published_model, fallback_source, *([source_of(night, gate)] if explores else [])),
             lake.require(USERS, ds).rows * shop.top_k,
-            lambda: user_recommendations(spark, night, gate),
-            [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates],
+            lambda: explored(user_recommendations(spark, night, gate), spark, night, gate),
+            [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates, of_new],
         ),
         Plan(
             SIMILAR_ITEMS,
@@ -97,7 +100,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             (source_of(night, gate),),
             num_new_items(night) * shop.new_items.audience_size,
             lambda: new_item_audiences(spark, night, gate),
-            [shop.new_items.days, shop.new_items.audience_size, shop.active_days],
+            [of_new, shop.active_days],
             may_be_empty=True,
         ),
     ]
