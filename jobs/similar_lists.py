@@ -31,7 +31,7 @@ LISTS_DDL = "item_index int, rank int, similar_index int, score double, source s
 DOUBT = 2.0
 POPULARITY = 0.3
 NUM_HEARD = 100
-"""Items that a voice may name for one item; the best of them all make the list."""
+"""Items that a voice may name for one item, or as many as a list has; the best of them all make the list."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def similar_lists(owners: np.ndarray, voices: Sequence[Voice], facts: ItemFacts,
     Args:
         owners: item indices, all different. Shape (num_owners,).
     """
-    heard = [_heard(voice.scores(owners), owners, facts) for voice in voices]
+    num_heard = max(NUM_HEARD, top_k)
+    heard = [_heard(voice.scores(owners), owners, facts, num_heard) for voice in voices]
     for part, weight in zip(heard, _weights(facts.num_users[owners], voices), strict=True):
         part.data *= np.repeat(weight, np.diff(part.indptr))
     lists = [_list_of(place, owner, heard, facts, top_k) for place, owner in enumerate(owners)]
@@ -105,20 +106,21 @@ def _weights(num_users: np.ndarray, voices: Sequence[Voice]) -> list[np.ndarray]
     return [(of_reason[reason] / reasons.count(reason)).astype(np.float32) for reason in reasons]
 
 
-def _heard(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts) -> sparse.csr_matrix:
-    """A voice's answers on the common scale, with popularity; the best NUM_HEARD available others, and their equals.
+def _heard(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_heard: int) -> sparse.csr_matrix:
+    """A voice's answers on the common scale, with popularity; the best `num_heard` available others, and their equals.
 
     Args:
-        scores: shape (num_owners, num_items); overwritten.
+        scores: shape (num_owners, num_items); overwritten. Items that the catalogue does not hold are left aside.
     """
+    scores = scores[:, : len(facts.is_available)]
     num_items = scores.shape[1]
     is_inside = owners < num_items
     scores[is_inside, owners[is_inside]] = 0
     scores[:, ~facts.is_available[:num_items]] = 0
     scores /= np.maximum(scores.max(axis=1, keepdims=True, initial=0), np.finfo(np.float32).tiny)
     scores *= facts.popularity()[:num_items]
-    if num_items > NUM_HEARD:
-        thresholds = np.partition(scores, num_items - NUM_HEARD, axis=1)[:, num_items - NUM_HEARD]
+    if num_items > num_heard:
+        thresholds = np.partition(scores, num_items - num_heard, axis=1)[:, num_items - num_heard]
         scores[scores < thresholds[:, None]] = 0
     return sparse.csr_matrix(scores)
 
