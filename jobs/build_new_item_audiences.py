@@ -14,8 +14,6 @@ see `tests.benchmarks.new_users_items`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,16 +22,17 @@ from pyspark.sql import functions as F
 
 from expectations.lake import Version
 from expectations.program import Night, days_before, end_of
-from expectations.tables import INTERACTIONS, ITEMS, USERS, VOCABULARIES
+from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.build_user_recommendations import target_users
 from jobs.catalogue import catalogue
 from jobs.finished_lists import SCORE_DECIMALS
-from jobs.gate_decision import GateDecision
-from jobs.item_voices import Voice, alike_voices
+from jobs.item_voices import Voice, words_voice
 from jobs.partitions import read_partition
 from jobs.reasons import Reason, reason_text
 from jobs.user_blocks import BLOCK, Blocks
 
+SOURCE = ITEM_FEATURES.name
+"""What chooses: the words of the catalogue, which follow from `item_features`."""
 LIKES_DDL = "item_index int, like_index int, likeness float"
 NUM_LIKES = 300
 """Of a new item, the items most like it that speak for it."""
@@ -43,14 +42,13 @@ PARTS = 1_000_000_000
 _SECONDS_PER_DAY = 86_400
 
 
-def audience_inputs(night: Night, gate: GateDecision) -> list[Version]:
+def audience_inputs(night: Night) -> list[Version]:
     """Every version that `new_item_audiences` reads."""
-    tables = (VOCABULARIES, ITEMS, USERS, INTERACTIONS)
-    voices = [version for _, version in alike_voices(night, gate)]
-    return [*(night.lake.require(table, night.ds) for table in tables), *voices]
+    tables = (VOCABULARIES, ITEMS, ITEM_FEATURES, USERS, USER_FEATURES, INTERACTIONS)
+    return [night.lake.require(table, night.ds) for table in tables]
 
 
-def new_item_audiences(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
+def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
     """The rows of `new_item_audiences`, without what every published row has besides; none where nothing is new.
 
     Beside the table's columns, `because_item_id` is what speaks for the item in the user's own history.
@@ -60,7 +58,7 @@ def new_item_audiences(spark: SparkSession, night: Night, gate: GateDecision) ->
     first_seen = read_partition(spark, night.lake, ITEMS, night.ds).select("item_id", "first_seen")
     is_new = F.col("is_available") & (F.col("first_seen") > old_until(night))
     new = items.join(first_seen, on="item_id").where(is_new).select("item_index")
-    wanted = fans(interactions, likes(night, gate, interactions, new), night.ds).join(targets, on="user_index")
+    wanted = fans(interactions, likes(night, interactions, new), night.ds).join(targets, on="user_index")
     strangers = wanted.join(interactions, on=["user_index", "item_index"], how="left_anti")
     best_first = Window.partitionBy("item_index").orderBy(F.desc("parts"), "user_index")
     ranked = strangers.withColumn("rank", F.row_number().over(best_first))
@@ -77,7 +75,7 @@ def new_item_audiences(spark: SparkSession, night: Night, gate: GateDecision) ->
             "rank",
             "user_id",
             F.round(F.col("parts") / PARTS, SCORE_DECIMALS).alias("score"),
-            F.lit(source_of(night, gate)).alias("source"),
+            F.lit(SOURCE).alias("source"),
             code.alias("reason_code"),
             reason_text(code, F.col("title"), "").alias("reason"),
             "because_item_id",
@@ -97,30 +95,25 @@ def num_new_items(night: Night) -> int:
     return pc.sum(pc.and_(pc.greater(items["first_seen"], old_until(night)), items["is_available"])).as_py() or 0
 
 
-def source_of(night: Night, gate: GateDecision) -> str:
-    """Who says what is like a new item: a model where one is fitted, else the words of the catalogue."""
-    return alike_voices(night, gate)[-1][0].source
-
-
-def likes(night: Night, gate: GateDecision, interactions: DataFrame, new: DataFrame) -> DataFrame:
+def likes(night: Night, interactions: DataFrame, new: DataFrame) -> DataFrame:
     """The items that speak for each new one: item_index, like_index, likeness above 0, at most 1."""
     met = interactions.select("item_index").distinct().toArrow()["item_index"].to_numpy()
-    voices = [voice for voice, _ in alike_voices(night, gate)]
+    words, _ = words_voice(night)
 
     def of_block(owners: pa.Table) -> pa.Table:
-        return likes_of(np.sort(owners["item_index"].to_numpy()), voices, met)
+        return likes_of(np.sort(owners["item_index"].to_numpy()), words, met)
 
     return Blocks.of_items(night.lake, night.ds).split(new).groupBy(BLOCK).applyInArrow(of_block, LIKES_DDL)
 
 
-def likes_of(owners: np.ndarray, voices: Sequence[Voice], met: np.ndarray) -> pa.Table:
+def likes_of(owners: np.ndarray, voice: Voice, met: np.ndarray) -> pa.Table:
     """The NUM_LIKES items that are most like each of some items, among those that somebody met; equal ones by index.
 
     Args:
         met: item indices.
     """
     met = np.sort(met)
-    likeness = sum((_columns(voice.scores(owners), met) for voice in voices), np.zeros(())) / len(voices)
+    likeness = _columns(voice.scores(owners), met)
     best = np.argsort(-likeness, axis=1, kind="stable")[:, :NUM_LIKES]
     values = np.take_along_axis(likeness, best, axis=1)
     values[met[best] == owners[:, None]] = 0

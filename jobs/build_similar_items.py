@@ -1,9 +1,4 @@
-"""`similar_items`: for every item what goes with it and what is like it, if available; see `jobs.similar_lists`.
-
-What goes together is told by item-item weights, or where no model of the night has any by the edges of the graph, and
-by the vectors of `graph` where the shop fits it. What is alike is told by the words of the catalogue, and by the
-vectors of `content`.
-"""
+"""`similar_items`: for every item what goes with it and what is like it, if available; see `jobs.similar_lists`."""
 
 from __future__ import annotations
 

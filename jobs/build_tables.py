@@ -30,7 +30,8 @@ from expectations.tables import (
     NightError,
     Table,
 )
-from jobs.build_new_item_audiences import audience_inputs, new_item_audiences, num_new_items, source_of
+from jobs.build_new_item_audiences import SOURCE as WORDS
+from jobs.build_new_item_audiences import audience_inputs, new_item_audiences, num_new_items
 from jobs.build_new_user_recommendations import SOURCE as SEGMENT_DEMAND
 from jobs.build_new_user_recommendations import new_user_inputs, new_user_recommendations
 from jobs.build_similar_items import similar_inputs, similar_items, similar_sources
@@ -72,10 +73,10 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
     return [
         Plan(
             USER_RECOMMENDATIONS,
-            [*recommendation_inputs(night, gate), *(audience_inputs(night, gate) if explores else [])],
-            (gate.published_model, fallback_source, *([source_of(night, gate)] if explores else [])),
+            [*recommendation_inputs(night, gate), *(audience_inputs(night) if explores else [])],
+            (gate.published_model, fallback_source, *([WORDS] if explores else [])),
             lake.require(USERS, ds).rows * shop.top_k,
-            lambda: explored(user_recommendations(spark, night, gate), spark, night, gate),
+            lambda: explored(user_recommendations(spark, night, gate), spark, night, gate.is_fallback),
             [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates, of_new],
         ),
         Plan(
@@ -96,10 +97,10 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
         ),
         Plan(
             NEW_ITEM_AUDIENCES,
-            audience_inputs(night, gate),
-            (source_of(night, gate),),
+            audience_inputs(night),
+            (WORDS,),
             num_new_items(night) * shop.new_items.audience_size,
-            lambda: new_item_audiences(spark, night, gate),
+            lambda: new_item_audiences(spark, night),
             [of_new, shop.active_days],
             may_be_empty=True,
         ),

@@ -12,7 +12,6 @@ from pyspark.sql import functions as F
 from expectations.program import Night
 from jobs.build_new_item_audiences import new_item_audiences
 from jobs.finished_lists import FILL_STEP, SCORE_DECIMALS
-from jobs.gate_decision import GateDecision
 
 
 def num_explored(night: Night) -> int:
@@ -20,12 +19,16 @@ def num_explored(night: Night) -> int:
     return int(night.shop.new_items.exploration_share * night.shop.top_k + 1e-9)
 
 
-def explored(recommendations: DataFrame, spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
-    """The rows of `user_recommendations` with new items at the end of lists; the same rows where none may explore."""
+def explored(recommendations: DataFrame, spark: SparkSession, night: Night, is_fallback: bool) -> DataFrame:
+    """The rows of `user_recommendations` with new items at the end of lists; the same rows where none may explore.
+
+    Args:
+        is_fallback: of the night, and so of every row.
+    """
     num_places = num_explored(night)
     if num_places == 0:
         return recommendations
-    audiences = new_item_audiences(spark, night, gate).withColumn("is_fallback", F.lit(gate.is_fallback))
+    audiences = new_item_audiences(spark, night).withColumn("is_fallback", F.lit(is_fallback))
     # They are looked at more than once, and cost the most of all tables.
     return with_new_items(recommendations.persist(), audiences, num_places)
 

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from expectations.lake import Version, parquet_dataset
 from expectations.program import Night
-from expectations.tables import GRAPH_EDGES, ITEM_FEATURES, ITEM_NEIGHBOURS
+from expectations.tables import GRAPH_EDGES, ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
 from jobs.gate_decision import GateDecision
 from jobs.item_content import content_cosines
 from jobs.reasons import Reason
@@ -42,26 +42,39 @@ class Voice:
 
 
 def voices_of(night: Night, gate: GateDecision) -> list[tuple[Voice, Version]]:
-    """Everybody who has a say this night, and what of theirs is read."""
-    return [*together_voices(night, gate), *alike_voices(night, gate)]
+    """Everybody who has a say this night, and what of theirs is read.
+
+    What goes together is told by item-item weights, or by the edges of the graph where no model of the night has any;
+    what is alike by the words of the catalogue; the vectors of `graph` and of `content` join in where these are fitted.
+    """
+    together, alike = Reason.BOUGHT_TOGETHER, Reason.ALIKE
+    asked = [_together(night, gate), *_of_vectors(night, gate, "graph", together)]
+    return [*asked, words_voice(night), *_of_vectors(night, gate, "content", alike)]
 
 
-def together_voices(night: Night, gate: GateDecision) -> list[tuple[Voice, Version]]:
-    """What goes together: item-item weights, or the edges of the graph where no model of the night has any."""
+def words_voice(night: Night) -> tuple[Voice, Version]:
+    """The words of the catalogue."""
+    version = night.lake.require(ITEM_FEATURES, night.ds)
+    scores = partial(content_cosines, item_features_path=version.path)
+    return Voice(ITEM_FEATURES.name, Reason.ALIKE, scores), version
+
+
+def _together(night: Night, gate: GateDecision) -> tuple[Voice, Version]:
     if gate.similar_model:
         version = night.lake.require(ITEM_NEIGHBOURS, night.ds, gate.similar_model)
         scores = partial(neighbour_scores, neighbours_path=version.path)
-        return [(Voice(gate.similar_model, Reason.BOUGHT_TOGETHER, scores), version)]
+        return Voice(gate.similar_model, Reason.BOUGHT_TOGETHER, scores), version
     version = night.lake.require(GRAPH_EDGES, night.ds)
     scores = partial(edge_scores, graph_edges_path=version.path)
-    return [(Voice(GRAPH_EDGES.name, Reason.BOUGHT_TOGETHER, scores), version)]
+    return Voice(GRAPH_EDGES.name, Reason.BOUGHT_TOGETHER, scores), version
 
 
-def alike_voices(night: Night, gate: GateDecision) -> list[tuple[Voice, Version]]:
-    """What is alike: the words of the catalogue."""
-    version = night.lake.require(ITEM_FEATURES, night.ds)
-    scores = partial(content_cosines, item_features_path=version.path)
-    return [(Voice(ITEM_FEATURES.name, Reason.ALIKE, scores), version)]
+def _of_vectors(night: Night, gate: GateDecision, model: str, reason: Reason) -> list[tuple[Voice, Version]]:
+    """A model's voice, if the gate found nothing wrong with it."""
+    version = night.lake.current(ITEM_VECTORS, night.ds, model)
+    if version is None or not gate.is_sound(model):
+        return []
+    return [(Voice(model, reason, partial(vector_cosines, item_vectors_path=version.path)), version)]
 
 
 def neighbour_scores(owners: np.ndarray, neighbours_path: str) -> np.ndarray:

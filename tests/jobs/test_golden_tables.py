@@ -54,7 +54,7 @@ def test_new_user_recommendations(spark: SparkSession, strict_night: Night) -> N
 
 def test_new_item_audiences(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "new_item_audiences")
-    rows = new_item_audiences(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    rows = new_item_audiences(spark, strict_night)
     assert rows_of(rows, "item_id") == expected_rows("new_item_audiences")
 
 

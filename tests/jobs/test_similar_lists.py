@@ -11,11 +11,12 @@ import pytest
 from expectations.program import Night
 from expectations.tables import ITEM_FEATURES, ITEM_VECTORS
 from jobs.build_new_item_audiences import likes_of
+from jobs.gate_decision import gate_decision
 from jobs.item_content import content_cosines
-from jobs.item_voices import Voice, unit_vectors, vector_cosines
+from jobs.item_voices import Voice, unit_vectors, vector_cosines, voices_of
 from jobs.reasons import Reason
 from jobs.similar_lists import DOUBT, ItemFacts, similar_lists
-from tests.jobs.small_night import write_rows, write_vectors, write_words
+from tests.jobs.small_night import write_gate, write_neighbours, write_rows, write_vectors, write_words
 
 NUM_ITEMS = 8
 KNOWN, COLD, FRIEND, TWIN, SOLD_OUT, BEST_SELLER = range(2, NUM_ITEMS)
@@ -125,9 +126,23 @@ def test_vectors_that_are_no_numbers_are_like_nothing(night: Night) -> None:
 
 def test_the_new_item_does_not_speak_for_itself_and_neither_does_what_nobody_met(night: Night) -> None:
     alike = voice_of(Reason.ALIKE, {COLD: {COLD: 1.0, TWIN: 0.5, FRIEND: 0.25, KNOWN: 0.25, BEST_SELLER: 0.9}})
-    found = likes_of(np.array([COLD]), [alike], met=np.array([TWIN, KNOWN, FRIEND, COLD]))
+    found = likes_of(np.array([COLD]), alike, met=np.array([TWIN, KNOWN, FRIEND, COLD]))
     assert [tuple(row.values()) for row in found.to_pylist()] == [
         (COLD, TWIN, 0.5),
         (COLD, KNOWN, 0.25),
         (COLD, FRIEND, 0.25),
+    ]
+
+
+def test_vectors_of_sound_models_have_a_say_and_others_have_none(night: Night) -> None:
+    write_words(night, {2: [2]})
+    write_neighbours(night, [(2, 3, 1.0)])
+    for model in ("graph", "content"):
+        write_vectors(night, model, {}, {2: [1.0]})
+    write_gate(night, healthy={"graph": True, "content": False})
+    told = [(voice.source, voice.reason) for voice, _ in voices_of(night, gate_decision(night.lake, night.ds))]
+    assert told == [
+        ("item_item", Reason.BOUGHT_TOGETHER),
+        ("graph", Reason.BOUGHT_TOGETHER),
+        ("item_features", Reason.ALIKE),
     ]
