@@ -97,13 +97,14 @@ def similar_lists(owners: np.ndarray, voices: Sequence[Voice], facts: ItemFacts,
 
 
 def _weights(num_users: np.ndarray, voices: Sequence[Voice]) -> list[np.ndarray]:
-    """How much each voice is heard, each (num_owners,). Voices of one reason share; a reason alone has all."""
+    """How much each voice is heard, each (num_owners,). A reason without a rival has all the weight."""
     trust = num_users / (num_users + DOUBT)
     reasons = [voice.reason for voice in voices]
     if Reason.ALIKE not in reasons or Reason.BOUGHT_TOGETHER not in reasons:
         trust = np.full(len(num_users), float(Reason.BOUGHT_TOGETHER in reasons))
     of_reason = {Reason.BOUGHT_TOGETHER: trust, Reason.ALIKE: 1 - trust}
-    return [(of_reason[reason] / reasons.count(reason)).astype(np.float32) for reason in reasons]
+    total = {reason: sum(voice.share for voice in voices if voice.reason == reason) for reason in of_reason}
+    return [(of_reason[v.reason] * v.share / total[v.reason]).astype(np.float32) for v in voices]
 
 
 def _heard(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_heard: int) -> sparse.csr_matrix:

@@ -113,7 +113,7 @@ def test_every_item_has_k_similar_ones_of_both_kinds(night: Ran) -> None:
     assert (rows.groupby("item_id")["similar_item_id"].nunique() == TOP_K).all()
     assert not (rows.item_id == rows.similar_item_id).any()
     assert {"bought_together", "alike"} <= set(rows.reason_code)
-    assert {"item_item", "graph", "item_features", "content"} <= set(rows.source)
+    assert {"item_item", "item_features"} <= set(rows.source)
 
 
 def test_new_users_have_a_list_by_what_is_known_of_them(night: Ran) -> None:

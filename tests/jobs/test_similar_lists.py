@@ -92,6 +92,14 @@ def test_a_reason_without_a_rival_has_all_the_weight(facts: ItemFacts) -> None:
     assert (listed(rows, KNOWN), rows["score"].to_pylist()) == ([(TWIN, "alike")], [1.0])
 
 
+def test_voices_of_one_reason_are_heard_by_their_shares(facts: ItemFacts) -> None:
+    other = replace(voice_of(Reason.BOUGHT_TOGETHER, {KNOWN: {TWIN: 1.0}}), share=1 / 3)
+    rows = similar_lists(np.array([KNOWN]), [TOGETHER, other, ALIKE], facts, top_k=2)
+    trust = 98 / (98 + DOUBT)
+    assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (TWIN, "bought_together")]
+    assert rows["score"].to_pylist() == pytest.approx([trust * 3 / 4, trust / 4 + 1 - trust])
+
+
 def test_items_share_words_by_how_rare_these_are(night: Night) -> None:
     # Piece 2 is in three titles and piece 3 in two.
     write_words(night, {2: [2, 3], 3: [2, 4], 4: [3, 5], 5: [2, 6], 6: [7]})
