@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -238,6 +239,19 @@ def test_a_second_build_leaves_what_is_staged(spark: SparkSession, built: Night)
     first = {name: built.lake.require(TABLES[name], built.ds) for name in OUTPUT_TABLES}
     build_tables(spark, replace(built, now=datetime(2024, 3, 11, 9, tzinfo=timezone.utc), run_id="again"))
     assert {name: built.lake.require(TABLES[name], built.ds) for name in OUTPUT_TABLES} == first
+
+
+def test_another_run_elsewhere_gives_the_same_rows_whatever_was_ingested_since(
+    spark: SparkSession, built: Night, tmp_path: Path
+) -> None:
+    elsewhere = replace(new_night(tmp_path), run_id="other", now=datetime(2024, 3, 12, tzinfo=timezone.utc))
+    write_small_night(replace(elsewhere, ds="2024-03-11"))
+    write_met(replace(elsewhere, ds="2024-03-11"), [(ANN, CLOCK, 9)])
+    write_small_night(elsewhere)
+    build_tables(spark, elsewhere)
+    for table in map(TABLES.__getitem__, OUTPUT_TABLES):
+        columns = [name for name in table.column_names if name not in ("ds", "generated_at")]
+        assert staged(elsewhere, table, *columns) == staged(built, table, *columns)
 
 
 def test_files_of_a_delta_table_hold_no_partition_column(built: Night) -> None:
