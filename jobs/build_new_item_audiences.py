@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 
 from expectations.lake import Version
 from expectations.program import Night, days_before, end_of
-from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
+from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.build_user_recommendations import target_users
 from jobs.catalogue import catalogue
 from jobs.finished_lists import SCORE_DECIMALS
@@ -44,7 +44,7 @@ _SECONDS_PER_DAY = 86_400
 
 def audience_inputs(night: Night) -> list[Version]:
     """Every version that `new_item_audiences` reads."""
-    tables = (VOCABULARIES, ITEMS, ITEM_FEATURES, USERS, USER_FEATURES, INTERACTIONS)
+    tables = (VOCABULARIES, ITEMS, ITEM_FEATURES, USERS, USER_FEATURES, INTERACTIONS, HISTORIES)
     return [night.lake.require(table, night.ds) for table in tables]
 
 
@@ -59,7 +59,14 @@ def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
     is_new = F.col("is_available") & (F.col("first_seen") > old_until(night))
     new = items.join(first_seen, on="item_id").where(is_new).select("item_index")
     wanted = fans(interactions, likes(night, interactions, new), night.ds).join(targets, on="user_index")
-    strangers = wanted.join(interactions, on=["user_index", "item_index"], how="left_anti")
+    # What came back whole is no interaction, yet the user knows it.
+    remembered = read_partition(spark, night.lake, HISTORIES, night.ds).select(
+        "user_index", F.explode("item_indices").alias("item_index")
+    )
+    met = (
+        interactions.select("user_index", "item_index").unionByName(remembered).join(F.broadcast(new), on="item_index")
+    )
+    strangers = wanted.join(met, on=["user_index", "item_index"], how="left_anti")
     best_first = Window.partitionBy("item_index").orderBy(F.desc("parts"), "user_index")
     ranked = strangers.withColumn("rank", F.row_number().over(best_first))
     cited = F.broadcast(
