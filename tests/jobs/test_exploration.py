@@ -26,7 +26,7 @@ AUDIENCE_DDL = (
 
 
 def lists(spark: SparkSession, **users: list[str]) -> DataFrame:
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (user, rank, item, 1.0 - rank / 10, "two_tower", "picked_for_you", "Picked for you", [], False)
         for user, items in users.items()
         for rank, item in enumerate(items, start=1)
