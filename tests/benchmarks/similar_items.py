@@ -111,7 +111,7 @@ def baskets_after(lake: Lake, ds: str) -> dict[str, Baskets]:
 
 
 def judged(lists: np.ndarray, baskets: dict[str, Baskets], num_users: np.ndarray) -> dict[str, Any]:
-    """Hit rates over all items and over cold ones, and how much of the catalogue the lists hold.
+    """Hit rates over all items and over cold ones, and how much of what anybody met the lists hold.
 
     Args:
         lists: each item's similar items, 0 where there is none. Shape (num_indices, K).
@@ -123,9 +123,9 @@ def judged(lists: np.ndarray, baskets: dict[str, Baskets], num_users: np.ndarray
         figures[f"hr@{K} {question} basket"] = round(float(values.mean()), 4)
         figures[f"cold, {question}"] = round(float(hit_shares(lists, asked, is_cold).mean()), 4)
     low, high = interval(values)
-    filled = lists[num_users > 0]
-    coverage = len(np.unique(filled[filled > 0])) / max(1, int((num_users > 0).sum()))
-    return {**figures, "95 % low": low, "95 % high": high, "coverage": round(coverage, 4)}
+    is_met = num_users > 0
+    coverage = np.isin(np.flatnonzero(is_met), lists).sum() / is_met.sum()
+    return {**figures, "95 % low": low, "95 % high": high, "coverage": round(float(coverage), 4)}
 
 
 def hit_shares(lists: np.ndarray, asked: Baskets, is_asked: np.ndarray) -> np.ndarray:
