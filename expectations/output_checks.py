@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import great_expectations.expectations as gxe
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.item_rules import AVAILABILITY, refusals
+from expectations.item_rules import AVAILABILITY, refusals, refused_by
 from expectations.list_checks import list_rule_checks
 from expectations.program import Night, days_before, end_of
 from expectations.repeat_policy import barred_pairs, max_repeats
@@ -18,6 +18,8 @@ from expectations.tables import (
     HISTORIES,
     INTERACTIONS,
     ITEMS,
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
     SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
     USERS,
@@ -26,6 +28,7 @@ from expectations.tables import (
 )
 
 MIN_SHARE_OF_PREVIOUS = 0.5
+SEGMENT_PATTERN = r"^(all|(country|age_bucket|gender)=[^&=]+(&(age_bucket|gender)=[^&=]+){0,2})$"
 
 
 def min_listed_rows(night: Night, table: Table, ds: str) -> int:
@@ -44,7 +47,10 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
     recommendations = partitions.rows(USER_RECOMMENDATIONS, ds)
     met = _met_items(partitions, ds)
     excluding = {name: is_refused for name, is_refused in refusals(night.shop.rules).items() if name != AVAILABILITY}
-    items = _known_items(partitions, ds, {f"is_refused_by_{name}": refused for name, refused in excluding.items()})
+    items = _known_items(night, partitions, ds).join(
+        partitions.rows(ITEMS, ds).select("item_id", *(c.alias(f"is_refused_by_{n}") for n, c in excluding.items())),
+        on="item_id",
+    )
     rows = recommendations.join(items, on="item_id", how="left").withColumn(
         "fallback_share", F.col("is_fallback").cast("double")
     )
@@ -80,12 +86,13 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
 
 
 def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
-    """Rows name other items that may be sold; items have up to K of them."""
+    """Rows name other items that may be sold; every item has exactly K of them."""
     similar = partitions.rows(SIMILAR_ITEMS, ds)
-    items = _known_items(partitions, ds)
+    items = _known_items(night, partitions, ds)
     rows = similar.join(items.withColumnRenamed("item_id", "similar_item_id"), on="similar_item_id", how="left")
     rules = [
         *_item_rules("similar_item_id"),
+        _is_allowed("similar_item_id"),
         *_row_rules(ds),
         Rule(
             "similar_item_is_another",
@@ -94,19 +101,86 @@ def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[C
             ("item_id", "rank"),
         ),
     ]
-    lists = _lists(similar, "item_id", "similar_item_id").join(items, on="item_id", how="left")
-    top_k = night.shop.top_k
+    lists = _lists(similar, "item_id", "similar_item_id").join(items, on="item_id", how="full")
+    top_k, num_allowed = night.shop.top_k, items.where("is_allowed").count()
+    num_others = num_allowed - F.col("is_allowed").cast("int")
     of_lists = [
         Rule("item_is_known", "Every item with a list is in the catalogue.", F.col("is_sold").isNull(), ("item_id",)),
         Rule(
-            "list_is_not_too_long",
-            f"No item has more than K={top_k} similar items.",
-            F.col("num_rows") > top_k,
+            "list_has_k_items",
+            f"Every item of the catalogue has exactly K={top_k} similar items, or all others that may be shown.",
+            F.coalesce("num_rows", F.lit(0)) != F.least(F.lit(top_k), num_others),
             ("item_id", "num_rows"),
         ),
         *_list_rules("item_id"),
     ]
     return [Check(rows, [], rules), Check(lists, [], of_lists)]
+
+
+def new_user_recommendation_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+    """Rows name items that may be sold; segments have exactly K of them, and `all` is one of these."""
+    recommendations, items = partitions.rows(NEW_USER_RECOMMENDATIONS, ds), _known_items(night, partitions, ds)
+    rows = recommendations.join(items, on="item_id", how="left")
+    length = min(night.shop.top_k, items.where("is_allowed").count())
+    everybody = items.select(F.lit("all").alias("segment")).limit(1)
+    lists = _lists(recommendations, "segment", "item_id").join(everybody, on="segment", how="full")
+    rules = [
+        Rule(
+            "segment_names_attributes",
+            "A segment is `all`, or attributes of people with their values.",
+            ~F.col("segment").rlike(SEGMENT_PATTERN),
+            ("segment",),
+        ),
+        Rule(
+            "segment_has_k_items",
+            f"A segment has exactly K={length} items, and `all` is there.",
+            F.coalesce("num_rows", F.lit(0)) != length,
+            ("segment", "num_rows"),
+        ),
+        *_list_rules("segment"),
+    ]
+    of_rows = [*_item_rules("item_id"), _is_allowed("item_id"), *_row_rules(ds)]
+    return [Check(rows, [], of_rows), Check(lists, [], rules)]
+
+
+def new_item_audience_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+    """Rows bring items that are new and may be sold to users of the shop who have not met them."""
+    audiences, new = partitions.rows(NEW_ITEM_AUDIENCES, ds), night.shop.new_items
+    items = _known_items(night, partitions, ds)
+    users = partitions.rows(USERS, ds).select("user_id", F.lit(True).alias("is_known"))
+    met = _met_items(partitions, ds).select("user_id", "item_id", F.lit(True).alias("is_met"))
+    rows = (
+        audiences.join(items, on="item_id", how="left")
+        .join(users, on="user_id", how="left")
+        .join(met, on=["user_id", "item_id"], how="left")
+    )
+    pair = ("user_id", "item_id")
+    rules = [
+        *_item_rules("item_id"),
+        _is_allowed("item_id"),
+        *_row_rules(ds),
+        Rule(
+            "item_is_new",
+            f"An item with an audience was first seen in the last {new.days} days.",
+            F.col("first_seen") <= days_before(ds, new.days),
+            ("item_id", "first_seen"),
+        ),
+        Rule("user_is_known", "Everybody in an audience is a user of the shop.", F.col("is_known").isNull(), pair),
+        Rule("item_is_new_to_user", "Nobody in an audience has met the item.", F.col("is_met"), pair),
+    ]
+    too_long = Rule(
+        "audience_is_not_too_large",
+        f"No audience is larger than `audience_size`, {new.audience_size}.",
+        F.col("num_rows") > new.audience_size,
+        ("item_id", "num_rows"),
+    )
+    lists = Check(_lists(audiences, "item_id", "user_id"), [], [too_long, *_list_rules("item_id")])
+    return [Check(rows, [], rules), lists]
+
+
+def no_rows_needed(night: Night, table: Table, ds: str) -> int:
+    """0: a night without a new item has no audience."""
+    return 0
 
 
 def _repeats_of_users(night: Night, recommendations: DataFrame, met: DataFrame) -> list[Check]:
@@ -220,10 +294,20 @@ def _kept_by_items(name: str) -> Rule:
     )
 
 
-def _known_items(partitions: Partitions, ds: str, more: dict[str, Column] | None = None) -> DataFrame:
-    """`item_id`, `is_sold` of the catalogue, and more of each item by name."""
-    named = (column.alias(name) for name, column in (more or {}).items())
-    return partitions.rows(ITEMS, ds).select("item_id", F.col("is_available").alias("is_sold"), *named)
+def _is_allowed(item: str) -> Rule:
+    return Rule(
+        f"{item}_is_allowed",
+        f"No rule of the shop leaves {item} out of lists.",
+        F.col("is_sold") & ~F.col("is_allowed"),
+        (item, "rank"),
+    )
+
+
+def _known_items(night: Night, partitions: Partitions, ds: str) -> DataFrame:
+    """`item_id`, `is_sold`, `is_allowed` (by availability and the shop's rules) and `first_seen` of the catalogue."""
+    is_allowed = refused_by(night.shop.rules).isNull().alias("is_allowed")
+    items = partitions.rows(ITEMS, ds)
+    return items.select("item_id", F.col("is_available").alias("is_sold"), is_allowed, "first_seen")
 
 
 def _barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:

@@ -145,6 +145,46 @@ class Publish:
 
 
 @dataclass(frozen=True)
+class NewUsers:
+    """How people without a history are met.
+
+    Attributes:
+        min_people: who wanted anything lately, for a country, an age or a gender to have a list of its own.
+    """
+
+    min_people: int = 15
+
+    def __post_init__(self) -> None:
+        if self.min_people < 1:
+            raise ValueError(f"`new_users.min_people` must be at least 1. Received: {self.min_people}")
+
+
+@dataclass(frozen=True)
+class NewItems:
+    """How items without a history are brought to people.
+
+    Attributes:
+        days: for so many days after it was first seen an item is new.
+        audience_size: how many users `new_item_audiences` names for each.
+        exploration_share: of a user's list, how much at its end may go to new items that the user is in the audience
+            of; 0 leaves the lists as they are.
+    """
+
+    days: int = 14
+    audience_size: int = 100
+    exploration_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("days", "audience_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`new_items.{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 <= self.exploration_share <= 0.5:
+            raise ValueError(
+                f"`new_items.exploration_share` must lie between 0 and 0.5. Received: {self.exploration_share}"
+            )
+
+
+@dataclass(frozen=True)
 class Shop:
     """What a night needs to know of a shop. Checks itself; see README, "Bring your own shop".
 
@@ -193,6 +233,8 @@ class Shop:
     drops: Drops = field(default_factory=Drops)
     publish: Publish = field(default_factory=Publish)
     rules: Rules = field(default_factory=Rules)
+    new_users: NewUsers = field(default_factory=NewUsers)
+    new_items: NewItems = field(default_factory=NewItems)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_weights: dict[str, float] = field(
         default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}

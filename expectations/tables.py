@@ -63,6 +63,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def listed(self) -> str:
+        """What a row of a published list names: the first column after the key."""
+        return self.columns[len(self.key)].name
+
+    @property
     def ddl(self) -> str:
         """The schema as Spark reads it: `name type [NOT NULL], ...`."""
         return ", ".join(f"{c.name} {c.type}{'' if c.nullable else ' NOT NULL'}" for c in self.columns)
@@ -552,7 +557,19 @@ SIMILAR_ITEMS = _published(
     "similar_items",
     "item_id rank",
     (Column("similar_item_id", "string"), *_WHY),
-    "Up to K items that go with an item, best first.",
+    "K items for every item, where the shop has as many others on sale: what goes with it and what is like it.",
+)
+NEW_USER_RECOMMENDATIONS = _published(
+    "new_user_recommendations",
+    "segment rank",
+    (Column("item_id", "string"), *_WHY),
+    "K items for whoever the shop knows nothing of but a country, an age or a gender; the segment `all` always exists.",
+)
+NEW_ITEM_AUDIENCES = _published(
+    "new_item_audiences",
+    "item_id rank",
+    (Column("user_id", "string"), *_WHY),
+    "For each item that is new, who is most likely to want it; no rows where nothing is new.",
 )
 RUN_MANIFEST = Table(
     "run_manifest",
@@ -563,7 +580,7 @@ RUN_MANIFEST = Table(
         Column("table_name", "string"),
         Column("status", "string", comment="published or fallback"),
         Column("rows", "bigint"),
-        Column("users", "bigint", comment="distinct users (or items, where the table is about items)"),
+        Column("users", "bigint", comment="how many lists: of users, of items, or of segments"),
         Column("fallback_share", "double"),
         Column(
             "metrics",
@@ -589,7 +606,7 @@ TABLES: dict[str, Table] = {
         ITEM_FEATURES, ITEM_IMAGES, USER_FEATURES, GRAPH_EDGES,
         FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, RANKING_FEATURES, SCORES,
         BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS, ATTRIBUTIONS,
-        USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST,
+        USER_RECOMMENDATIONS, SIMILAR_ITEMS, NEW_USER_RECOMMENDATIONS, NEW_ITEM_AUDIENCES, RUN_MANIFEST,
     )
 }  # fmt: skip
 INPUT_TABLES = ("events", "items", "users")
@@ -602,4 +619,4 @@ FEATURE_TABLES = (
     "user_features",
     "graph_edges",
 )
-OUTPUT_TABLES = ("user_recommendations", "similar_items")
+OUTPUT_TABLES = ("user_recommendations", "similar_items", "new_user_recommendations", "new_item_audiences")

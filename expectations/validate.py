@@ -23,7 +23,14 @@ from expectations.feature_checks import (
 )
 from expectations.graph_checks import graph_edge_checks, ranking_feature_checks
 from expectations.input_checks import event_checks, events_day, item_checks, min_events, user_checks
-from expectations.output_checks import min_listed_rows, similar_item_checks, user_recommendation_checks
+from expectations.output_checks import (
+    min_listed_rows,
+    new_item_audience_checks,
+    new_user_recommendation_checks,
+    no_rows_needed,
+    similar_item_checks,
+    user_recommendation_checks,
+)
 from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.rules import Check
 from expectations.spark_partitions import Partitions, shuffle_partitions
@@ -57,12 +64,15 @@ CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
     "ranking_features": ranking_feature_checks,
     "user_recommendations": user_recommendation_checks,
     "similar_items": similar_item_checks,
+    "new_user_recommendations": new_user_recommendation_checks,
+    "new_item_audiences": new_item_audience_checks,
 }
 MIN_ROWS: dict[str, Callable[[Night, Table, str], int]] = {
     "events": min_events,
     "item_images": min_images,
     "user_recommendations": min_listed_rows,
     "similar_items": min_listed_rows,
+    "new_item_audiences": no_rows_needed,
 }
 
 

@@ -1,62 +1,95 @@
-"""`similar_items`: for every item the available items that go with it best, by item-item weights."""
+"""`similar_items`: for every item what goes with it and what is like it, if available; see `jobs.similar_lists`."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession, Window
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version
-from expectations.program import Night
-from expectations.tables import ITEM_NEIGHBOURS, ITEMS, SIMILAR_ITEMS, VOCABULARIES, NightError
+from expectations.program import Night, end_of
+from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.catalogue import catalogue
-from jobs.finished_lists import SCORE_DECIMALS
+from jobs.fallback_order import fallback_order, popularity_vectors
 from jobs.gate_decision import GateDecision
+from jobs.item_voices import voices_of
 from jobs.partitions import read_partition
-from jobs.reasons import Reason, reason_text
+from jobs.reasons import reason_text
+from jobs.similar_lists import LISTS_DDL, ItemFacts, similar_lists
+from jobs.user_blocks import BLOCK, Blocks
+
+HALF_LIFE_DAYS = 30
+"""Somebody who met an item a month ago counts half."""
+_SECONDS_PER_DAY = 86_400
 
 
 def similar_inputs(night: Night, gate: GateDecision) -> list[Version]:
-    """Every version that `similar_items` reads.
-
-    Raises:
-        NightError: no model of the night has item-item neighbours.
-    """
-    if not gate.similar_model:
-        raise NightError(
-            f"{SIMILAR_ITEMS.name} ds={night.ds}: no model of this night has item-item neighbours. "
-            f"Add item_item to `models` of the shop file. Received: {', '.join(night.shop.models)}"
-        )
-    tables = (VOCABULARIES, ITEMS)
+    """Every version that `similar_items` reads."""
+    lake, ds = night.lake, night.ds
+    popularity = popularity_vectors(lake, ds)
+    tables = (VOCABULARIES, ITEMS, INTERACTIONS, ITEM_FEATURES)
     return [
-        *(night.lake.require(table, night.ds) for table in tables),
-        night.lake.require(ITEM_NEIGHBOURS, night.ds, gate.similar_model),
+        *(lake.require(table, ds) for table in tables),
+        *(version for _, version in voices_of(night, gate)),
+        *([popularity[1]] if popularity else []),
     ]
+
+
+def similar_sources(night: Night, gate: GateDecision) -> list[str]:
+    """Who may have chosen a row."""
+    return [voice.source for voice, _ in voices_of(night, gate)]
 
 
 def similar_items(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
     """The rows of `similar_items`, without what every published row has besides."""
     items = catalogue(spark, night)
-    neighbours = read_partition(spark, night.lake, ITEM_NEIGHBOURS, night.ds, gate.similar_model)
+    facts = item_facts(spark, night, items)
+    voices, top_k = [voice for voice, _ in voices_of(night, gate)], night.shop.top_k
+
+    def lists(owners: pa.Table) -> pa.Table:
+        return similar_lists(np.sort(owners["item_index"].to_numpy()), voices, facts, top_k)
+
+    blocks = Blocks.of_items(night.lake, night.ds).split(items.select("item_index"))
+    found = blocks.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
     owners = F.broadcast(items.select("item_index", "item_id", "title"))
-    available = items.where("is_available").select(
-        F.col("item_index").alias("neighbour_index"), F.col("item_id").alias("similar_item_id")
+    named = F.broadcast(
+        items.select(F.col("item_index").alias("similar_index"), F.col("item_id").alias("similar_item_id"))
     )
-    best_first = Window.partitionBy("item_index").orderBy(F.desc("weight"), "neighbour_index")
-    is_pair = (F.col("item_index") != F.col("neighbour_index")) & (F.col("weight") > 0)
-    reason_code = F.lit(Reason.BOUGHT_TOGETHER.value)
     return (
-        neighbours.where(is_pair)
-        .join(F.broadcast(available), on="neighbour_index")
-        .join(owners, on="item_index")
-        .withColumn("rank", F.row_number().over(best_first))
-        .where(F.col("rank") <= night.shop.top_k)
+        found.join(owners, on="item_index")
+        .join(named, on="similar_index")
         .select(
             "item_id",
             "rank",
             "similar_item_id",
-            F.round(F.col("weight").cast("double"), SCORE_DECIMALS).alias("score"),
-            F.lit(gate.similar_model).alias("source"),
-            reason_code.alias("reason_code"),
-            reason_text(reason_code, F.col("title"), gate.similar_model).alias("reason"),
+            "score",
+            "source",
+            "reason_code",
+            reason_text(F.col("reason_code"), F.col("title"), facts.fallback_source).alias("reason"),
         )
+    )
+
+
+def item_facts(spark: SparkSession, night: Night, items: DataFrame) -> ItemFacts:
+    """A few numbers for every item of the catalogue, which the driver holds."""
+    known = items.select("item_index", F.col("refused_by").isNull().alias("is_available")).toArrow()
+    indices, is_available = known["item_index"].to_numpy(), known["is_available"].to_numpy()
+    met = item_demand(read_partition(spark, night.lake, INTERACTIONS, night.ds), night.ds).toArrow()
+    met_indices = met["item_index"].to_numpy()
+    size = int(max(indices.max(initial=0), met_indices.max(initial=0))) + 1
+    available, num_users, demand = np.zeros(size, bool), np.zeros(size, np.int64), np.zeros(size)
+    available[indices] = is_available
+    num_users[met_indices], demand[met_indices] = met["num_users"].to_numpy(), met["demand"].to_numpy()
+    order = fallback_order(night.lake, night.ds, np.flatnonzero(available))
+    return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_sought)
+
+
+def item_demand(interactions: DataFrame, ds: str) -> DataFrame:
+    """item_index, how many users met it, and the same faded by how long ago each did last."""
+    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / _SECONDS_PER_DAY
+    # Whole numbers have the same sum in any order.
+    parts = F.round(F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS) * 1_000_000).cast("bigint")
+    return interactions.groupBy("item_index").agg(
+        F.count("*").alias("num_users"), (F.sum(parts) / 1_000_000).alias("demand")
     )

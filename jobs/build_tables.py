@@ -1,7 +1,7 @@
 """Builds the tables that the shop reads, and leaves them staged: their files lie inside the Delta tables, unseen.
 
-Reads gate_decisions, the published model's lists, items, users, interactions and neighbours of `ds`; stages
-user_recommendations and similar_items of `ds`. `jobs.publish_tables` commits them once they passed their
+Reads gate_decisions, the published model's lists, and of what the night knows of items and users what each table
+needs; stages every table of OUTPUT_TABLES for `ds`. `jobs.publish_tables` commits them once they passed their
 expectations. A re-run finds what it would write already staged, and an attempt that died is never looked at.
 """
 
@@ -19,9 +19,24 @@ from pyspark.sql import functions as F
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, end_of, night_from, night_parser, run_program
 from expectations.spark_session import session_from_environment
-from expectations.tables import GATE_DECISIONS, ITEMS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, USERS, NightError, Table
-from jobs.build_similar_items import similar_inputs, similar_items
+from expectations.tables import (
+    GATE_DECISIONS,
+    ITEMS,
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    USERS,
+    NightError,
+    Table,
+)
+from jobs.build_new_item_audiences import SOURCE as WORDS
+from jobs.build_new_item_audiences import audience_inputs, new_item_audiences, num_new_items
+from jobs.build_new_user_recommendations import SOURCE as SEGMENT_DEMAND
+from jobs.build_new_user_recommendations import new_user_inputs, new_user_recommendations
+from jobs.build_similar_items import similar_inputs, similar_items, similar_sources
 from jobs.build_user_recommendations import recommendation_inputs, rules_told, user_recommendations
+from jobs.exploration import explored, num_explored
 from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
 from jobs.gate_decision import GateDecision, gate_decision
 from jobs.partitions import contract_columns, write_parquet
@@ -41,35 +56,57 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def build_tables(spark: SparkSession, night: Night) -> None:
-    """Stages both tables; the one that is already staged as it would be is left alone."""
-    lake, ds = night.lake, night.ds
-    gate = gate_decision(lake, ds)
+    """Stages every table; one that is already staged as it would be is left alone."""
+    gate = gate_decision(night.lake, night.ds)
+    for plan in plans(spark, night, gate):
+        _stage(night, gate, plan)
+        # What a table kept at hand is of no use to the next one, and the programs of a night may share a JVM.
+        spark.catalog.clearCache()
+
+
+def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
+    """How each table is built, in the order in which they are."""
+    lake, ds, shop = night.lake, night.ds, night.shop
     popularity = popularity_vectors(lake, ds)
     fallback_source = popularity[0] if popularity else CATALOGUE_ORDER
-    counts = RuleCounts()
-    _stage(
-        night,
-        gate,
+    of_new, of_rules = asdict(shop.new_items), asdict(shop.rules)
+    explores, counts = num_explored(night) > 0, RuleCounts()
+    return [
         Plan(
             USER_RECOMMENDATIONS,
-            recommendation_inputs(night, gate),
-            (gate.published_model, fallback_source),
-            lake.require(USERS, ds).rows,
-            lambda: user_recommendations(spark, night, gate, counts),
-            lambda: {"rules": rules_told(spark, night, counts.get())},
+            [*recommendation_inputs(night, gate), *(audience_inputs(night) if explores else [])],
+            (gate.published_model, fallback_source, *([WORDS] if explores else [])),
+            lake.require(USERS, ds).rows * shop.top_k,
+            lambda: explored(user_recommendations(spark, night, gate, counts), spark, night, gate.is_fallback),
+            [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates, of_new, of_rules],
+            facts=lambda: {"rules": rules_told(spark, night, counts.get())},
         ),
-    )
-    _stage(
-        night,
-        gate,
         Plan(
             SIMILAR_ITEMS,
             similar_inputs(night, gate),
-            (gate.similar_model,),
-            lake.require(ITEMS, ds).rows,
+            (*similar_sources(night, gate), fallback_source),
+            lake.require(ITEMS, ds).rows * shop.top_k,
             lambda: similar_items(spark, night, gate),
+            [shop.top_k, of_rules],
         ),
-    )
+        Plan(
+            NEW_USER_RECOMMENDATIONS,
+            new_user_inputs(night),
+            (SEGMENT_DEMAND,),
+            shop.top_k,
+            lambda: new_user_recommendations(spark, night),
+            [shop.top_k, shop.target_events, shop.new_users.min_people, of_rules],
+        ),
+        Plan(
+            NEW_ITEM_AUDIENCES,
+            audience_inputs(night),
+            (WORDS,),
+            num_new_items(night) * shop.new_items.audience_size,
+            lambda: new_item_audiences(spark, night),
+            [of_new, of_rules, shop.active_days],
+            may_be_empty=True,
+        ),
+    ]
 
 
 @dataclass(frozen=True)
@@ -79,38 +116,38 @@ class Plan:
     Attributes:
         inputs: every version that `rows` reads, but the gate's.
         sources: what may stand in the column `source`.
-        num_owners: at most so many users, or items, have a list.
+        max_rows: about so many at most; they say how many files the table gets.
         rows: the table without what every published row has besides.
+        settings: every setting of the shop that `rows` depends on.
+        may_be_empty: whether a night without any row is as it should be.
         facts: what is noted with the table, once it is written.
     """
 
     table: Table
     inputs: Sequence[Version]
     sources: Sequence[str]
-    num_owners: int
+    max_rows: int
     rows: Callable[[], DataFrame]
+    settings: Sequence[Any]
+    may_be_empty: bool = False
     facts: Callable[[], dict[str, Any]] = dict
 
 
 def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
-    lake, ds, shop, table = night.lake, night.ds, night.shop, plan.table
+    lake, ds, table = night.lake, night.ds, plan.table
     inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
-    settings = [
-        *(shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates),
-        asdict(shop.rules),
-    ]
-    fingerprint = fingerprint_of(table.name, ds, night.code, inputs, settings)
+    fingerprint = fingerprint_of(table.name, ds, night.code, inputs, list(plan.settings))
     current = lake.current(table, ds)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)
         return
     rows = contract_columns(_signed(plan.rows(), night, gate, plan.sources), table, ds)
     path = lake.new_version_path(table, ds, fingerprint)
-    num_files = max(1, -(-plan.num_owners * shop.top_k // ROWS_PER_FILE))
+    num_files = max(1, -(-plan.max_rows // ROWS_PER_FILE))
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
-    if num_rows == 0:
+    if num_rows == 0 and not plan.may_be_empty:
         raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=shop.top_k, **plan.facts())
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=night.shop.top_k, **plan.facts())
     logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 

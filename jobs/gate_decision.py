@@ -7,8 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from expectations.lake import Lake, Version
-from expectations.tables import CANDIDATES, GATE_DECISIONS, SCORES, NightError, Table, TableContractError
+from expectations.tables import (
+    CANDIDATES,
+    GATE_DECISIONS,
+    GRAPH_EDGES,
+    ITEM_FEATURES,
+    SCORES,
+    NightError,
+    Table,
+    TableContractError,
+)
 from jobs.fallback_order import CATALOGUE_ORDER
+
+UNFITTED_SOURCES = (CATALOGUE_ORDER, ITEM_FEATURES.name, GRAPH_EDGES.name, "segment_demand")
+"""What may choose a row without a fit: it follows from the tables of the day and the code."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +46,18 @@ class GateDecision:
         Raises:
             TableContractError: the gate named none, so nobody could say later what made the row.
         """
-        if source == CATALOGUE_ORDER:
-            return f"{CATALOGUE_ORDER}-{self.ds}"
+        if source in UNFITTED_SOURCES:
+            return f"{source}-{self.ds}"
         if source not in self.model_versions:
             raise TableContractError(
                 f"{GATE_DECISIONS.name} ds={self.ds}: no version of {source!r}. Found: {sorted(self.model_versions)}"
             )
         return self.model_versions[source]
+
+    def is_sound(self, model: str) -> bool:
+        """Whether the gate looked at the model's fit of this night, and found nothing wrong with its lists."""
+        healthy = {told["model"] for told in self.decision.get("models", ()) if told["is_healthy"]}
+        return model in self.model_versions and model in healthy
 
 
 def gate_decision(lake: Lake, ds: str) -> GateDecision:

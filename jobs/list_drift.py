@@ -42,8 +42,8 @@ def list_drift(lake: Lake, ds: str, table: Table, version: Version, owners: Sequ
         version: the finished partition `ds`.
         owners: all that have a list, in any order.
     """
-    owner, item = table.key[1], "similar_item_id" if "similar_item_id" in table.column_names else "item_id"
-    asked = picked(owners)
+    owner, item = table.key[1], table.listed
+    asked = pa.array(picked(owners), pa.string())
     now = parquet_dataset(version.path).to_table([owner, item, "score"], filter=pc.field(owner).isin(asked))
     quantiles = np.quantile(now["score"].to_numpy(), list(QUANTILES.values())) if now.num_rows else []
     scores = {name: round(float(value), 6) for name, value in zip(QUANTILES, quantiles, strict=False)}

@@ -30,7 +30,7 @@ from jobs.list_drift import ListDrift, list_drift
 
 @dataclass(frozen=True)
 class TableFigures:
-    """What is in one table: `coverage` is the share of the available items that it recommends to anybody."""
+    """What is in one table: `coverage` is the share of the available items that it brings to anybody."""
 
     rows: int
     owners: int
@@ -115,8 +115,8 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version, figur
 
 def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableFigures:
     """Counts a staged table in one pass; holds one batch at a time, and the names of items and of owners."""
-    owner, item = table.key[1], "item_id" if "user_id" in table.key else "similar_item_id"
-    columns = ["rank", owner, item, "source", "reason_code"]
+    owner, item = table.key[1], "similar_item_id" if table.listed == "similar_item_id" else "item_id"
+    columns = list(dict.fromkeys(["rank", owner, item, "source", "reason_code"]))
     has_fallback = "is_fallback" in table.column_names
     rows = num_fallback = 0
     owners: list[str] = []

@@ -18,7 +18,16 @@ import pyarrow.dataset as pads
 from deltalake import DeltaTable
 
 from expectations.lake import Lake
-from expectations.tables import HISTORIES, ITEMS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, VOCABULARIES, Table
+from expectations.tables import (
+    HISTORIES,
+    ITEMS,
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    VOCABULARIES,
+    Table,
+)
 
 ROWS_LOOKED_AT = 50_000
 """Of a large table the sample comes from the first rows alone."""
@@ -61,6 +70,23 @@ class ItemSample:
     similar: list[ShownItem]
 
 
+@dataclass(frozen=True)
+class SegmentSample:
+    """A segment of people, and what is recommended to new ones of them."""
+
+    segment: str
+    recommendations: list[ShownItem]
+
+
+@dataclass(frozen=True)
+class AudienceSample:
+    """A new item, and the first of its audience: rank, user in place of a title, score and reason."""
+
+    title: str
+    num_users: int
+    first: list[ShownItem]
+
+
 def sample_users(lake: Lake, ds: str, num_users: int) -> list[UserSample]:
     """Users of the published partition, whose reasons differ most."""
     dataset = _published(lake, USER_RECOMMENDATIONS)
@@ -83,18 +109,53 @@ def sample_users(lake: Lake, ds: str, num_users: int) -> list[UserSample]:
 
 
 def sample_items(lake: Lake, ds: str, num_items: int) -> list[ItemSample]:
-    """Items of the published partition with the strongest neighbours."""
+    """Items of the published partition whose reasons differ most; of equals those with the strongest neighbours."""
     dataset = _published(lake, SIMILAR_ITEMS)
-    is_first = (pc.field("ds") == ds) & (pc.field("rank") == 1)
-    head = dataset.scanner(columns=["item_id", "score"], filter=is_first).head(ROWS_LOOKED_AT)
-    first = sorted(head.to_pylist(), key=lambda row: (-row["score"], row["item_id"]))[:num_items]
-    item_ids = [row["item_id"] for row in first]
+    columns = ["item_id", "rank", "score", "reason_code"]
+    head = dataset.scanner(columns=columns, filter=pc.field("ds") == ds).head(ROWS_LOOKED_AT)
+    reasons: dict[str, set[str]] = defaultdict(set)
+    scores: dict[str, float] = defaultdict(float)
+    for row in head.to_pylist():
+        reasons[row["item_id"]].add(row["reason_code"])
+        scores[row["item_id"]] = max(scores[row["item_id"]], row["score"])
+    item_ids = sorted(scores, key=lambda item_id: (-len(reasons[item_id]), -scores[item_id], item_id))[:num_items]
     rows = dataset.to_table(filter=(pc.field("ds") == ds) & _is_in("item_id", item_ids)).to_pylist()
     titles = _titles(lake, ds, {*item_ids, *(row["similar_item_id"] for row in rows)})
     samples = []
     for item_id in item_ids:
         mine = [{"is_fallback": False, **row} for row in _by_rank(rows, "item_id", item_id)]
         samples.append(ItemSample(titles[item_id], [_shown(row, titles[row["similar_item_id"]]) for row in mine]))
+    return samples
+
+
+def sample_segments(lake: Lake, ds: str, num_segments: int) -> list[SegmentSample]:
+    """Everybody, and the finest segments of the published partition."""
+    rows = _published(lake, NEW_USER_RECOMMENDATIONS).to_table(filter=pc.field("ds") == ds).to_pylist()
+    finest_first = sorted({row["segment"] for row in rows} - {"all"}, key=lambda name: (-name.count("="), name))
+    titles = _titles(lake, ds, {row["item_id"] for row in rows})
+    return [
+        SegmentSample(
+            segment,
+            [
+                _shown({"is_fallback": False, **row}, titles[row["item_id"]])
+                for row in _by_rank(rows, "segment", segment)
+            ],
+        )
+        for segment in ["all", *finest_first[: num_segments - 1]]
+    ]
+
+
+def sample_audiences(lake: Lake, ds: str, num_items: int, num_users: int) -> list[AudienceSample]:
+    """New items of the published partition with the surest audiences; none where nothing was new."""
+    dataset = _published(lake, NEW_ITEM_AUDIENCES)
+    head = dataset.scanner(filter=(pc.field("ds") == ds) & (pc.field("rank") == 1)).head(ROWS_LOOKED_AT).to_pylist()
+    item_ids = [row["item_id"] for row in sorted(head, key=lambda row: (-row["score"], row["item_id"]))[:num_items]]
+    rows = dataset.to_table(filter=(pc.field("ds") == ds) & _is_in("item_id", item_ids)).to_pylist()
+    titles, samples = _titles(lake, ds, item_ids), []
+    for item_id in item_ids:
+        mine = [{"is_fallback": False, **row} for row in _by_rank(rows, "item_id", item_id)]
+        first = [_shown(row, row["user_id"]) for row in mine[:num_users]]
+        samples.append(AudienceSample(titles[item_id], len(mine), first))
     return samples
 
 

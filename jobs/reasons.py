@@ -23,13 +23,16 @@ class Reason(StrEnum):
     PICKED_FOR_YOU = "picked_for_you"
     IN_OUR_RANGE = "in_our_range"
     BOUGHT_TOGETHER = "bought_together"
+    ALIKE = "alike"
+    POPULAR_IN_COUNTRY = "popular_in_country"
+    POPULAR_WITH_PEERS = "popular_with_peers"
 
 
 def reason_text(code: Column, title: Column, demand_source: str) -> Column:
     """The words of a reason.
 
     Args:
-        title: of the item that the reason cites; not looked at for codes that cite none.
+        title: of the item, or the name of the country, that the reason cites; not looked at for codes that cite none.
         demand_source: the model that says what is popular; demand of all time is not popular "now".
     """
     popular = "Popular right now" if demand_source == POPULARITY_MODELS[0] else "Popular with our customers"
@@ -39,11 +42,14 @@ def reason_text(code: Column, title: Column, demand_source: str) -> Column:
         Reason.POPULAR: popular,
         Reason.PICKED_FOR_YOU: "Picked for you",
         Reason.IN_OUR_RANGE: "From our range",
+        Reason.POPULAR_WITH_PEERS: "Popular with customers like you",
     }
     citing = {
         Reason.BECAUSE_YOU_BOUGHT: "Because you bought ",
         Reason.BECAUSE_YOU_VIEWED: "Because you viewed ",
         Reason.BOUGHT_TOGETHER: "Often bought with ",
+        Reason.ALIKE: "Similar to ",
+        Reason.POPULAR_IN_COUNTRY: "Popular in ",
     }
     text = F.lit(None).cast("string")
     for reason, words in fixed.items():

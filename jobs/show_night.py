@@ -18,7 +18,17 @@ from expectations.drops import DropFolder
 from expectations.program import Night, night_from, night_parser, run_program
 from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
 from jobs.finished_lists import BROUGHT_BY
-from jobs.night_sample import ItemSample, ShownItem, UserSample, sample_items, sample_users
+from jobs.night_sample import (
+    AudienceSample,
+    ItemSample,
+    SegmentSample,
+    ShownItem,
+    UserSample,
+    sample_audiences,
+    sample_items,
+    sample_segments,
+    sample_users,
+)
 
 WIDTH = 118
 HISTORY_WIDTH = 40
@@ -60,6 +70,10 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         *(user_text(user) for user in sample_users(night.lake, night.ds, NUM_SAMPLES)),
         _title("What goes with a few items"),
         *(item_text(item) for item in sample_items(night.lake, night.ds, NUM_SAMPLES)),
+        _title("What new users get, by what is known of them"),
+        *(segment_text(segment) for segment in sample_segments(night.lake, night.ds, NUM_SAMPLES)),
+        _title(f"Who may want what is new: first seen in the last {night.shop.new_items.days} days"),
+        audiences_text(sample_audiences(night.lake, night.ds, NUM_SAMPLES, NUM_SAMPLES)),
     ]
     return "\n".join(sections)
 
@@ -160,9 +174,25 @@ def user_text(user: UserSample) -> str:
 
 
 def item_text(item: ItemSample) -> str:
-    """An item and what goes with it."""
-    rows = [f"    {row.rank:>2} {_cut(row.title, 60):<60} {row.score:>8.4g}" for row in item.similar]
-    return "\n".join([f"  {_cut(item.title, WIDTH)}", *rows, ""])
+    """An item, and what goes with it or is like it."""
+    return "\n".join([f"  {_cut(item.title, WIDTH)}", *map(_line, item.similar), ""])
+
+
+def segment_text(segment: SegmentSample) -> str:
+    """A segment and its list."""
+    return "\n".join([f"  {_cut(segment.segment, WIDTH)}", *map(_line, segment.recommendations), ""])
+
+
+def audiences_text(audiences: Sequence[AudienceSample]) -> str:
+    """New items and the first users of each audience."""
+    lines = []
+    for audience in audiences:
+        lines += [
+            f"  {_cut(audience.title, WIDTH - 20)}, {audience.num_users:,} users",
+            *map(_line, audience.first),
+            "",
+        ]
+    return "\n".join(lines) if lines else "  Nothing was new."
 
 
 def shown_text(item: ShownItem) -> str:
@@ -182,6 +212,10 @@ def _manifest(night: Night) -> dict[str, dict[str, Any]]:
             f"Was jobs.publish_tables run for it?"
         )
     return {row["table_name"]: row for row in rows}
+
+
+def _line(row: ShownItem) -> str:
+    return f"    {row.rank:>2} {_cut(row.title, 50):<50} {row.score:>8.4g}  {_cut(row.reason, 50)}"
 
 
 def _title(text: str) -> str:

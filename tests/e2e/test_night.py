@@ -57,7 +57,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         assert old in text
         text = text.replace(old, new)
     shop.write_text(text, "utf-8")
-    write_drops(str(root), WorldConfig(num_users=150, num_items=60, mean_visit_rate=0.3), DS)
+    write_drops(
+        str(root), WorldConfig(num_users=150, num_items=60, mean_visit_rate=0.3, weekly_new_items_share=0.05), DS
+    )
     command = [sys.executable, "docker/local/run_night.py", "--shop", str(shop), "--ds", DS]
     environment = {
         **os.environ,
@@ -104,6 +106,34 @@ def test_every_user_has_k_distinct_available_items(night: Ran) -> None:
     assert set(rows.item_id) <= available
 
 
+def test_every_item_has_k_similar_ones_of_both_kinds(night: Ran) -> None:
+    rows = night.table("similar_items")
+    items = Lake(str(night.root)).read(ITEMS, DS).to_pandas()
+    assert set(rows.item_id) == set(items.item_id)
+    assert (rows.groupby("item_id")["similar_item_id"].nunique() == TOP_K).all()
+    assert not (rows.item_id == rows.similar_item_id).any()
+    assert {"bought_together", "alike"} <= set(rows.reason_code)
+    assert {"item_item", "item_features"} <= set(rows.source)
+
+
+def test_new_users_have_a_list_by_what_is_known_of_them(night: Ran) -> None:
+    rows = night.table("new_user_recommendations")
+    assert (rows.groupby("segment").size() == TOP_K).all()
+    depths = {0 if segment == "all" else segment.count("=") for segment in set(rows.segment)}
+    assert {0, 1, 2} <= depths
+    # Where a segment says no more than its parent, its list is the parent's; some must say more.
+    lists = rows.sort_values("rank").groupby("segment")["item_id"].agg(tuple)
+    assert lists.nunique() > 1
+
+
+def test_new_items_have_an_audience(night: Ran) -> None:
+    rows = night.table("new_item_audiences")
+    items = Lake(str(night.root)).read(ITEMS, DS).to_pandas().set_index("item_id")
+    assert len(rows) > 0
+    assert (items.loc[rows.item_id.unique(), "first_seen"] > items.first_seen.min()).all()
+    assert (rows.groupby("item_id")["user_id"].nunique() == rows.groupby("item_id").size()).all()
+
+
 def test_the_manifest_shows_every_model_over_the_full_catalogue(night: Ran) -> None:
     manifest = night.table("run_manifest").set_index("table_name")
     assert sorted(manifest.index) == sorted(OUTPUT_TABLES)
@@ -117,5 +147,6 @@ def test_the_manifest_shows_every_model_over_the_full_catalogue(night: Ran) -> N
 
 
 def test_the_night_is_shown_to_whoever_ran_it(night: Ran) -> None:
-    for said in ("publish_tables", "user_recommendations", "Backtest", "Gate", "recommended"):
+    needs = ("What goes with a few items", "What new users get", "Who may want what is new")
+    for said in ("publish_tables", "user_recommendations", "Backtest", "Gate", "recommended", *needs):
         assert said in night.printed

@@ -68,7 +68,7 @@ def _inputs() -> dict[str, Rows]:
             "price": 2.5,
             "domain": "things",
             "is_available": is_available,
-            "first_seen": "2024-03-01",
+            "first_seen": "2024-03-08" if item_id == "d" else "2024-02-01",
             "last_seen": "2024-03-09",
         }
 
@@ -196,6 +196,12 @@ def _outputs() -> dict[str, Rows]:
         listed = {"item_id": item_id, "rank": rank, "similar_item_id": similar_item_id, "score": 1.0 / rank}
         return {**listed, **published}
 
+    def wanted(segment: str, rank: int, item_id: str) -> dict[str, Any]:
+        return {"segment": segment, "rank": rank, "item_id": item_id, "score": 1.0 / rank, **published}
+
+    def fan(rank: int, user_id: str) -> dict[str, Any]:
+        return {"item_id": "d", "rank": rank, "user_id": user_id, "score": 1.0 / rank, **published}
+
     because = {"ann": ["a", "b"], "bob": ["c"], "cy": []}
     return {
         "user_recommendations": [
@@ -203,5 +209,15 @@ def _outputs() -> dict[str, Rows]:
             for user_id in because
             for rank, item_id in enumerate("abc", start=1)
         ],
-        "similar_items": [similar("a", 1, "b"), similar("a", 2, "c"), similar("old", 1, "a")],
+        "similar_items": [
+            similar(item_id, rank, other)
+            for item_id in ("a", "b", "c", "d", "old")
+            for rank, other in enumerate([other for other in "abcd" if other != item_id][:3], start=1)
+        ],
+        "new_user_recommendations": [
+            wanted(segment, rank, item_id)
+            for segment in ("all", "country=Bosnia %26 Herzegovina&age_bucket=<18")
+            for rank, item_id in enumerate("abc", start=1)
+        ],
+        "new_item_audiences": [fan(1, "bob"), fan(2, "ann")],
     }

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import RawFile, Shop
+from expectations.shop import NewItems, RawFile, Shop
 from expectations.spark_partitions import Partitions
 from expectations.table_runs import quiet_context, run_table
 from expectations.tables import TABLES
@@ -200,16 +200,47 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
     "similar_items": (
         [
             (0, {"similar_item_id": "a", "score": 0.1}),
-            (1, {"rank": 3, "similar_item_id": "old"}),
-            (2, {"item_id": "ghost", "reason": ""}),
+            (1, {"rank": 4, "similar_item_id": "old"}),
+            (3, {"item_id": "ghost", "reason": ""}),
         ],
         [
             ("similar_item_is_another", "item_id=a rank=1"),
-            ("score_never_rises", "item_id=a scores=[0.1, 0.5]"),
-            ("similar_item_id_is_available", "similar_item_id=old rank=3"),
-            ("ranks_have_no_gap", "item_id=a ranks=[1, 3]"),
+            ("score_never_rises", "item_id=a scores=[0.1,"),
+            ("similar_item_id_is_available", "similar_item_id=old rank=4"),
+            ("ranks_have_no_gap", "item_id=a ranks=[1, 3, 4]"),
             ("item_is_known", "item_id=ghost"),
             ("reason_is_not_empty", "item_id=ghost rank=1"),
+            ("list_has_k_items", "item_id=b num_rows=2"),
+        ],
+    ),
+    "new_user_recommendations": (
+        [
+            (0, {"segment": "country=DE&shoe_size=42"}),
+            (1, {"item_id": "old", "score": 0.25}),
+            (2, {"item_id": "b"}),
+            (3, {"item_id": "ghost", "score": 0.1}),
+            (5, {"rank": 4}),
+        ],
+        [
+            ("segment_names_attributes", "segment=country=DE&shoe_size=42"),
+            ("segment_has_k_items", "segment=all num_rows=2"),
+            ("item_id_is_available", "item_id=old rank=2"),
+            ("item_id_is_in_catalogue", "item_id=ghost rank=1"),
+            ("ranks_have_no_gap", "segment=all ranks=[2, 3]"),
+            ("score_never_rises", "scores=[0.1, 0.5"),
+        ],
+    ),
+    "new_item_audiences": (
+        [
+            (0, {"user_id": "dan", "score": 0.25}),
+            (1, {"item_id": "a", "expires_at": at(11, 0)}),
+        ],
+        [
+            ("user_is_known", "user_id=dan item_id=d"),
+            ("item_is_new", "item_id=a first_seen=2024-02-01"),
+            ("item_is_new_to_user", "user_id=ann item_id=a"),
+            ("ranks_have_no_gap", "item_id=a ranks=[2]"),
+            ("expires_after_the_day", "expires_at=2024-03-11 00:00:00"),
         ],
     ),
 }
@@ -270,6 +301,24 @@ def test_nothing_else_fails(failures_of: RunTable, name: str) -> None:
     expected = {rule for rule, _ in BROKEN[name][1]}
     surprising = [f for f in failures_of(name) if not any(rule in f for rule in expected)]
     assert surprising == []
+
+
+def test_a_night_without_new_items_keeps_the_contract(failures_of: RunTable) -> None:
+    assert failures_of("new_item_audiences", []) == ()
+
+
+def test_an_audience_that_is_too_large_is_told(failures_of: RunTable, night: Night) -> None:
+    shop = replace(night.shop, new_items=NewItems(audience_size=1))
+    (failure,) = failures_of("new_item_audiences", shop=shop)
+    assert "audience_is_not_too_large" in failure
+    assert "item_id=d num_rows=2" in failure
+
+
+def test_new_users_without_a_list_for_all_are_missed(failures_of: RunTable) -> None:
+    without_all = [row for row in good_tables()["new_user_recommendations"] if row["segment"] != "all"]
+    (failure,) = failures_of("new_user_recommendations", without_all)
+    assert "segment_has_k_items" in failure
+    assert "segment=all num_rows=null" in failure
 
 
 def test_an_active_user_without_a_list_is_missed(failures_of: RunTable) -> None:

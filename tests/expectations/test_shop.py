@@ -71,6 +71,17 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
         (NAME, 'name = "corner"\nactive_days = -1', "`active_days` must be 0 (no bound) or more. Received: -1"),
         (NAME, 'name = "corner"\nmemory_days = 60', "whoever is forgotten gets no list. Received: active_days=0"),
         (NAME, 'name = "corner"\nmemory_days = 60\nactive_days = 90', "`active_days` must be 1 to 60"),
+        (
+            NAME,
+            'name = "corner"\nnew_users = {min_people = 0}',
+            "`new_users.min_people` must be at least 1. Received: 0",
+        ),
+        (NAME, 'name = "corner"\nnew_items = {days = 0}', "`new_items.days` must be at least 1. Received: 0"),
+        (
+            NAME,
+            'name = "corner"\nnew_items = {exploration_share = 0.6}',
+            "`new_items.exploration_share` must lie between 0 and 0.5. Received: 0.6",
+        ),
         (NAME, 'name = "corner"\nmodels = []', "`models` must name at least one model"),
         (NAME, 'name = "corner"\nevent_weights = {buy = 1.0}', "`event_weights` must name view"),
         (NAME, 'name = "corner"\ntarget_events = ["buy"]', "`target_events` must name view"),

@@ -17,13 +17,17 @@ from expectations.program import Night
 from expectations.shop import RawFile, Shop
 from expectations.tables import (
     CANDIDATES,
+    EVENT_TYPES,
     EVENTS,
+    FIRST_VALUE_INDEX,
     GATE_DECISIONS,
+    HISTORIES,
     INTERACTIONS,
     ITEM_FEATURES,
     ITEM_NEIGHBOURS,
     ITEM_VECTORS,
     ITEMS,
+    PURCHASE_INDEX,
     USER_FEATURES,
     USER_VECTORS,
     USERS,
@@ -89,6 +93,27 @@ def write_met(night: Night, met: Sequence[tuple[int, int, int]]) -> None:
     write_rows(night, INTERACTIONS, rows)
 
 
+def write_histories(night: Night, events: Sequence[tuple[int, int, str, str]]) -> None:
+    """Histories from (user_index, item_index, event type, day), in time order."""
+    histories: dict[int, list[tuple[int, int, int]]] = {}
+    for user, item, event_type, day in events:
+        seconds = int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp())
+        entry = (item, FIRST_VALUE_INDEX + EVENT_TYPES.index(event_type), seconds)
+        histories.setdefault(user, []).append(entry)
+    columns = ("item_indices", "event_type_indices", "event_times")
+    rows = [
+        {"user_index": user, **dict(zip(columns, map(list, zip(*entries, strict=True)), strict=True))}
+        for user, entries in histories.items()
+    ]
+    write_rows(night, HISTORIES, rows)
+
+
+def write_words(night: Night, words: Mapping[int, Sequence[int]]) -> None:
+    """The features of items that are known by the pieces of their titles alone."""
+    rows = [{"item_index": item, "token_indices": list(tokens), "brand_index": 1} for item, tokens in words.items()]
+    write_rows(night, ITEM_FEATURES, rows)
+
+
 def write_lists(night: Night, model: str, lists: Sequence[tuple[int, int, float]]) -> None:
     """Candidates from (user_index, item_index, score)."""
     write_rows(night, CANDIDATES, [{"user_index": u, "item_index": i, "score": s} for u, i, s in lists], model=model)
@@ -108,14 +133,21 @@ def write_vectors(
     write_rows(night, ITEM_VECTORS, [{"item_index": i, "vector": list(v)} for i, v in items.items()], model=model)
 
 
-def write_gate(night: Night, published_model: str = "two_tower", is_fallback: bool = False) -> None:
-    """The gate's decision of the night."""
-    models = ("two_tower", "item_item", "recent_demand")
+def write_gate(
+    night: Night,
+    published_model: str = "two_tower",
+    is_fallback: bool = False,
+    similar_model: str = "item_item",
+    healthy: Mapping[str, bool] = {},
+) -> None:
+    """The gate's decision of the night; `healthy` says of more models whether they are."""
+    models = ("two_tower", "item_item", "recent_demand", *healthy)
+    told = [{"model": model, "is_healthy": is_healthy} for model, is_healthy in healthy.items()]
     row = {
         "published_model": published_model,
-        "similar_model": "item_item",
+        "similar_model": similar_model,
         "is_fallback": is_fallback,
-        "decision": json.dumps({"reason": f"{published_model} is best."}),
+        "decision": json.dumps({"reason": f"{published_model} is best.", "models": told}),
         "model_versions": json.dumps({model: f"{model}-{night.ds}-1" for model in models}),
     }
     write_rows(night, GATE_DECISIONS, [row])
@@ -128,14 +160,19 @@ def write_small_night(night: Night) -> None:
         {"item_id": f"item-{i}", "title": t, "is_available": i != SOLD_OUT, "first_seen": "2024-01-01"}
         for i, t in enumerate(titles, start=2)
     ]
-    users = [{"user_id": f"user-{i}", "last_active": None if i == NEW else "2024-03-09"} for i in range(2, 6)]
+    days = {i: None if i == NEW else "2024-03-09" for i in range(2, 6)}
+    users = [{"user_id": f"user-{i}", "first_seen": "2024-03-01", "last_active": day} for i, day in days.items()]
     write_rows(night, ITEMS, items)
     write_rows(night, USERS, users)
     write_rows(night, EVENTS, [{"user_id": "user-2", "item_id": "item-2", "event_type": "purchase"}])
     fields = [("item_id", row["item_id"]) for row in items] + [("user_id", row["user_id"]) for row in users]
     vocabulary = [{"field": f, "value": v, "index": int(str(v)[-1]), "vocabulary_hash": "hash"} for f, v in fields]
-    write_rows(night, VOCABULARIES, vocabulary)
+    event_type = {"field": "event_type", "value": "purchase", "index": PURCHASE_INDEX, "vocabulary_hash": "hash"}
+    write_rows(night, VOCABULARIES, [*vocabulary, event_type])
     write_sizes(night, num_users=4, num_items=6)
+    write_words(night, {LANTERN: [2, 3], MUG: [4, 5], SPOON: [4, 6], CLOCK: [3, 7], BELL: [8], SOLD_OUT: [2, 9]})
+    bought = [(ANN, LANTERN, "purchase"), (BOB, MUG, "purchase"), (BOB, MUG, "purchase")]
+    write_histories(night, [(*event, "2024-03-01") for event in (*bought, (ANN, MUG, "view"), (CID, BELL, "view"))])
     write_met(night, [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, MUG, 2), (CID, BELL, 0)])
     write_lists(
         night,

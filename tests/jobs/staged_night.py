@@ -14,7 +14,13 @@ from pyarrow import fs
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night, end_of
-from expectations.tables import SIMILAR_ITEMS, USER_RECOMMENDATIONS, Table
+from expectations.tables import (
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    Table,
+)
 from tests.jobs.small_night import write_small_night
 
 
@@ -51,13 +57,27 @@ def similar(item_id: str, rank: int, similar_item_id: str) -> dict[str, Any]:
     return {**row, "reason_code": "bought_together", "reason": f"Often bought with {item_id}"}
 
 
+def newcomers(segment: str, rank: int, item_id: str) -> dict[str, Any]:
+    """One row of new_user_recommendations."""
+    row = {"segment": segment, "rank": rank, "item_id": item_id, "score": 0.5, "source": "segment_demand"}
+    return {**row, "reason_code": "popular_now", "reason": "Popular right now"}
+
+
+def audience(item_id: str, rank: int, user_id: str) -> dict[str, Any]:
+    """One row of new_item_audiences."""
+    row = {"item_id": item_id, "rank": rank, "user_id": user_id, "score": 0.5, "source": "item_features"}
+    return {**row, "reason_code": "because_you_bought", "reason": "Because you bought MUG"}
+
+
 def stage_night(night: Night, *items: str, ds: str | None = None) -> Night:
-    """A whole night with both tables staged: `items` for one user, best first."""
+    """A whole night with every table staged: `items` for one user, best first."""
     night = replace(night, ds=ds or night.ds)
     write_small_night(night)
     ranked = [recommendation("user-2", rank, item, 1.0 / rank) for rank, item in enumerate(items, start=1)]
     stage_rows(night, USER_RECOMMENDATIONS, ranked)
     stage_rows(night, SIMILAR_ITEMS, [similar("item-2", 1, "item-3")])
+    stage_rows(night, NEW_USER_RECOMMENDATIONS, [newcomers("all", 1, "item-2")])
+    stage_rows(night, NEW_ITEM_AUDIENCES, [audience("item-4", 1, "user-2")])
     return night
 
 

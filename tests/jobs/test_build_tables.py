@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -14,8 +15,13 @@ from expectations.program import Night
 from expectations.tables import (
     ATTRIBUTIONS,
     CANDIDATES,
+    GRAPH_EDGES,
     ITEMS,
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
+    OUTPUT_TABLES,
     SIMILAR_ITEMS,
+    TABLES,
     USER_RECOMMENDATIONS,
     USERS,
     NightError,
@@ -25,13 +31,18 @@ from jobs.build_tables import build_tables
 from jobs.build_user_recommendations import target_users
 from tests.jobs.small_night import (
     ANN,
+    BELL,
+    BOB,
     CLOCK,
     LANTERN,
     MUG,
+    NEW,
+    SOLD_OUT,
     SPOON,
     new_night,
     write_gate,
     write_lists,
+    write_met,
     write_rows,
     write_small_night,
 )
@@ -113,13 +124,76 @@ def test_reasons_cite_what_the_published_model_owes_a_row_to(spark: SparkSession
     ]
 
 
-def test_similar_items_are_available_and_never_the_item_itself(built: Night) -> None:
-    columns = ("item_id", "rank", "similar_item_id", "score", "source", "reason_code", "reason")
+def test_similar_items_mix_what_goes_together_with_what_is_alike(built: Night) -> None:
+    columns = ("item_id", "rank", "similar_item_id", "source", "reason")
+    lantern, mug = "WHITE METAL LANTERN", "MUG"
     assert staged(built, SIMILAR_ITEMS, *columns) == [
-        ("item-2", 1, "item-3", 0.25, "item_item", "bought_together", "Often bought with WHITE METAL LANTERN"),
-        ("item-2", 2, "item-4", 0.25, "item_item", "bought_together", "Often bought with WHITE METAL LANTERN"),
-        ("item-3", 1, "item-6", 0.2, "item_item", "bought_together", "Often bought with MUG"),
-        ("item-3", 2, "item-4", 0.1, "item_item", "bought_together", "Often bought with MUG"),
+        # One user met the lantern: what is like it weighs more than what goes with it.
+        ("item-2", 1, "item-5", "item_features", f"Similar to {lantern}"),
+        ("item-2", 2, "item-3", "item_item", f"Often bought with {lantern}"),
+        ("item-2", 3, "item-4", "item_item", f"Often bought with {lantern}"),
+        ("item-3", 1, "item-4", "item_features", f"Similar to {mug}"),
+        ("item-3", 2, "item-6", "item_item", f"Often bought with {mug}"),
+        ("item-3", 3, "item-2", "recent_demand", "Popular right now"),
+        # Nobody met the spoon; a list goes on with what sells, and then with the rest.
+        ("item-4", 1, "item-3", "item_features", "Similar to {spoon} %s"),
+        ("item-4", 2, "item-2", "recent_demand", "Popular right now"),
+        ("item-4", 3, "item-5", "recent_demand", "From our range"),
+        ("item-5", 1, "item-2", "item_features", "Similar to item-5"),
+        ("item-5", 2, "item-3", "recent_demand", "Popular right now"),
+        ("item-5", 3, "item-4", "recent_demand", "Popular right now"),
+        *(("item-6", rank, f"item-{rank + 1}", "recent_demand", "Popular right now") for rank in (1, 2, 3)),
+        # What is sold out has a list, and stands in none.
+        ("item-7", 1, "item-2", "item_features", "Similar to SOLD OUT"),
+        ("item-7", 2, "item-3", "recent_demand", "Popular right now"),
+        ("item-7", 3, "item-4", "recent_demand", "Popular right now"),
+    ]
+
+
+def test_without_item_item_the_edges_of_the_graph_say_what_goes_together(
+    spark: SparkSession, small_night: Night
+) -> None:
+    edges = [{"kind": "window", "source_index": MUG, "target_index": BELL, "weight": 0.5}]
+    write_rows(small_night, GRAPH_EDGES, edges)
+    write_gate(small_night, similar_model="")
+    build_tables(spark, small_night)
+    rows = staged(small_night, SIMILAR_ITEMS, "item_id", "similar_item_id", "source", "model_version")
+    assert [row[1:] for row in rows if row[0] == "item-3"] == [
+        ("item-6", "graph_edges", "graph_edges-2024-03-10"),
+        ("item-4", "item_features", "item_features-2024-03-10"),
+        ("item-2", "recent_demand", "recent_demand-2024-03-10-1"),
+    ]
+
+
+def test_new_users_get_what_new_users_want(built: Night) -> None:
+    columns = ("segment", "rank", "item_id", "source", "model_version", "reason_code")
+    told = ("segment_demand", "segment_demand-2024-03-10")
+    assert staged(built, NEW_USER_RECOMMENDATIONS, *columns) == [
+        # A person counts once, however often they bought; equal demand comes in the order of the index.
+        ("all", 1, "item-2", *told, "popular_now"),
+        ("all", 2, "item-3", *told, "popular_now"),
+        ("all", 3, "item-4", *told, "in_our_range"),
+    ]
+
+
+def test_without_a_new_item_there_is_no_audience(built: Night) -> None:
+    assert staged(built, NEW_ITEM_AUDIENCES, "item_id") == []
+
+
+def test_a_new_item_is_brought_to_who_met_what_is_like_it(spark: SparkSession, small_night: Night) -> None:
+    first_seen = {f"item-{item}": "2024-03-09" for item in (SPOON, CLOCK, SOLD_OUT)}
+    items = small_night.lake.read(ITEMS, small_night.ds).to_pylist()
+    write_rows(
+        small_night, ITEMS, [{**row, "first_seen": first_seen.get(row["item_id"], "2024-01-01")} for row in items]
+    )
+    write_met(small_night, [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, MUG, 2), (BOB, CLOCK, 1), (NEW, MUG, 1)])
+    build_tables(spark, small_night)
+    rows = staged(small_night, NEW_ITEM_AUDIENCES, "item_id", "rank", "user_id", "source", "reason")
+    assert rows == [
+        ("item-4", 1, "user-2", "item_features", "Because you viewed MUG"),
+        ("item-4", 2, "user-3", "item_features", "Because you bought MUG"),
+        # Bob has met the clock, and the new user gets no lists at all.
+        ("item-5", 1, "user-2", "item_features", "Because you bought WHITE METAL LANTERN"),
     ]
 
 
@@ -187,9 +261,22 @@ def test_every_row_of_a_fallback_night_says_so(spark: SparkSession, small_night:
 
 
 def test_a_second_build_leaves_what_is_staged(spark: SparkSession, built: Night) -> None:
-    first = built.lake.require(USER_RECOMMENDATIONS, built.ds)
+    first = {name: built.lake.require(TABLES[name], built.ds) for name in OUTPUT_TABLES}
     build_tables(spark, replace(built, now=datetime(2024, 3, 11, 9, tzinfo=timezone.utc), run_id="again"))
-    assert built.lake.require(USER_RECOMMENDATIONS, built.ds) == first
+    assert {name: built.lake.require(TABLES[name], built.ds) for name in OUTPUT_TABLES} == first
+
+
+def test_another_run_elsewhere_gives_the_same_rows_whatever_was_ingested_since(
+    spark: SparkSession, built: Night, tmp_path: Path
+) -> None:
+    elsewhere = replace(new_night(tmp_path), run_id="other", now=datetime(2024, 3, 12, tzinfo=timezone.utc))
+    write_small_night(replace(elsewhere, ds="2024-03-11"))
+    write_met(replace(elsewhere, ds="2024-03-11"), [(ANN, CLOCK, 9)])
+    write_small_night(elsewhere)
+    build_tables(spark, elsewhere)
+    for table in map(TABLES.__getitem__, OUTPUT_TABLES):
+        columns = [name for name in table.column_names if name not in ("ds", "generated_at")]
+        assert staged(elsewhere, table, *columns) == staged(built, table, *columns)
 
 
 def test_files_of_a_delta_table_hold_no_partition_column(built: Night) -> None:

@@ -13,8 +13,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.lake import Version
 from expectations.program import Night
+from expectations.shop import NewUsers
 from expectations.tables import GRAPH_EDGES, RANKING_FEATURES, Table
 from jobs.build_graph_edges import build_graph_edges
+from jobs.build_new_item_audiences import new_item_audiences
+from jobs.build_new_user_recommendations import new_user_recommendations
 from jobs.build_ranking_features import build_ranking_features
 from jobs.build_similar_items import similar_items
 from jobs.build_user_recommendations import user_recommendations
@@ -42,6 +45,18 @@ def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "similar_items")
     rows = similar_items(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
     assert rows_of(rows, "item_id") == expected_rows("similar_items")
+
+
+def test_new_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
+    write_inputs(strict_night, "new_user_recommendations")
+    small = replace(strict_night, shop=replace(strict_night.shop, new_users=NewUsers(min_people=2)))
+    assert rows_of(new_user_recommendations(spark, small), "segment") == expected_rows("new_user_recommendations")
+
+
+def test_new_item_audiences(spark: SparkSession, strict_night: Night) -> None:
+    write_inputs(strict_night, "new_item_audiences")
+    rows = new_item_audiences(spark, strict_night)
+    assert rows_of(rows, "item_id") == expected_rows("new_item_audiences")
 
 
 @pytest.mark.parametrize(

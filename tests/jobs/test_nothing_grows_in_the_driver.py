@@ -9,6 +9,8 @@ from expectations.program import REPOSITORY
 
 BRINGS_ROWS = {"collect", "toPandas", "toLocalIterator", "toArrow", "toJSON", "first", "head", "take", "tail"}
 BOUNDED = {
+    "jobs/build_new_item_audiences.py": "one number per item that somebody met",
+    "jobs/build_similar_items.py": "a few numbers per item",
     "jobs/build_vocabularies.py": "one row of sums",
     "jobs/daily_partitions.py": "one row per day of one pass",
     "jobs/ingest.py": "one row per day and reason",

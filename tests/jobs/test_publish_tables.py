@@ -14,7 +14,16 @@ from deltalake import DeltaTable
 
 from expectations.program import Night
 from expectations.shop import Publish
-from expectations.tables import RUN_MANIFEST, SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError, Table
+from expectations.tables import (
+    NEW_ITEM_AUDIENCES,
+    OUTPUT_TABLES,
+    RUN_MANIFEST,
+    SIMILAR_ITEMS,
+    TABLES,
+    USER_RECOMMENDATIONS,
+    NightError,
+    Table,
+)
 from jobs import delta_commit
 from jobs.delta_commit import commit_partition
 from jobs.publish_tables import publish_tables
@@ -25,7 +34,7 @@ EARLIER = "2024-03-09"
 
 
 def versions_of(night: Night) -> list[int]:
-    tables = (USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST)
+    tables = (*(TABLES[name] for name in OUTPUT_TABLES), RUN_MANIFEST)
     return [DeltaTable(night.lake.table_path(table)).version() for table in tables]
 
 
@@ -156,7 +165,7 @@ def test_the_manifest_tells_what_each_table_rests_on(night: Night) -> None:
     stage_rows(night, USER_RECOMMENDATIONS, rows)
     publish_tables(night)
     manifest = manifest_of(night)
-    assert set(manifest) == {"user_recommendations", "similar_items"}
+    assert set(manifest) == set(OUTPUT_TABLES)
     row = manifest["user_recommendations"]
     told = {key: row[key] for key in ("status", "rows", "users", "fallback_share", "vocabulary_hash", "run_id")}
     assert told == {
@@ -194,7 +203,7 @@ def test_the_log_lets_readers_skip_files(night: Night) -> None:
     assert bounds == [2, "user-2", "user-2", 2]
 
 
-@pytest.mark.parametrize("table", [USER_RECOMMENDATIONS, SIMILAR_ITEMS, RUN_MANIFEST], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*map(TABLES.__getitem__, OUTPUT_TABLES), RUN_MANIFEST], ids=lambda table: table.name)
 def test_readers_who_filter_by_any_column_find_the_rows(night: Night, table: Table) -> None:
     publish_tables(stage_night(night, "item-2"))
     published = DeltaTable(night.lake.table_path(table)).to_pyarrow_dataset()
@@ -202,6 +211,21 @@ def test_readers_who_filter_by_any_column_find_the_rows(night: Night, table: Tab
     flat = [column.name for column in table.columns if not column.type.startswith("array")]
     found = {name: published.to_table(filter=pc.field(name) == row[name][0]).num_rows > 0 for name in flat}
     assert [name for name, is_found in found.items() if not is_found] == []
+
+
+def test_a_night_without_a_new_item_publishes_an_empty_partition_in_place_of_the_one_before(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    publish_tables(stage_night(night, "item-2"))
+    stage_night(night, "item-3")
+    stage_rows(night, NEW_ITEM_AUDIENCES, [])
+    publish_tables(night)
+    published = DeltaTable(night.lake.table_path(NEW_ITEM_AUDIENCES)).to_pyarrow_table()
+    assert published["ds"].to_pylist() == [EARLIER]
+    row = manifest_of(night)["new_item_audiences"]
+    assert (row["rows"], row["users"], json.loads(row["metrics"])["table"]["coverage"]) == (0, 0, 0.0)
+    before = versions_of(night)
+    publish_tables(night)
+    assert versions_of(night) == before
 
 
 def drift_of(night: Night) -> dict[str, Any]:

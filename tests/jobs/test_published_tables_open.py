@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 
 import duckdb
@@ -9,10 +10,10 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from expectations.program import Night
-from expectations.tables import USER_RECOMMENDATIONS
+from expectations.program import REPOSITORY, Night
+from expectations.tables import OUTPUT_TABLES, TABLES, USER_RECOMMENDATIONS
 from jobs.publish_tables import publish_tables
-from tests.jobs.staged_night import stage_night
+from tests.jobs.staged_night import audience, newcomers, similar, stage_night, stage_rows
 
 EXPECTED = [("2024-03-10", "user-2", 1, "item-2"), ("2024-03-10", "user-2", 2, "item-3")]
 
@@ -43,3 +44,44 @@ def test_polars_reads_one_night(path: str) -> None:
 def test_pandas_reads_one_night(path: str) -> None:
     night = DeltaTable(path).to_pandas(filters=[("ds", "=", "2024-03-10")]).sort_values(["user_id", "rank"])
     assert list(night[["ds", "user_id", "rank", "item_id"]].itertuples(index=False, name=None)) == EXPECTED
+
+
+@pytest.fixture
+def queries(night: Night) -> dict[str, list[tuple[object, ...]]]:
+    """Place of the shop's page -> what the query that README shows for it finds."""
+    stage_night(night, "item-2", "item-3")
+    similar_rows = [similar("item-2", 1, "item-3"), similar("item-2", 2, "item-4"), similar("item-3", 1, "item-4")]
+    stage_rows(night, TABLES["similar_items"], [similar_rows[0] | {"reason_code": "alike"}, *similar_rows[1:]])
+    segments = ("all", "country=Germany", "country=Germany&age_bucket=25-34")
+    lists = [newcomers(segment, 1, f"item-{place}") for place, segment in enumerate(segments[:2], start=2)]
+    stage_rows(night, TABLES["new_user_recommendations"], lists)
+    stage_rows(night, TABLES["new_item_audiences"], [audience("item-4", 1, "user-2"), audience("item-5", 1, "user-3")])
+    publish_tables(night)
+    (shown,) = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text("utf-8"), re.DOTALL)
+    values = {
+        "ds": night.ds,
+        "user_id": "user-2",
+        "item_id": "item-2",
+        "basket": ["item-2", "item-3"],
+        "segments": [*reversed(segments)],
+    }
+    connection = duckdb.connect()
+    for name in OUTPUT_TABLES:
+        connection.register(name, DeltaTable(night.lake.table_path(TABLES[name])).to_pyarrow_dataset())
+    found = {}
+    for query in shown.strip().split(";\n\n"):
+        asked = {name: value for name, value in values.items() if f"${name}" in query}
+        found[query.removeprefix("-- ").partition(":")[0]] = connection.execute(query, asked).fetchall()
+    return found
+
+
+def test_the_queries_of_a_shops_page_find_what_they_say(queries: dict[str, list[tuple[object, ...]]]) -> None:
+    reason = "Often bought with item-2"
+    assert queries == {
+        "Home": [("item-2", "Picked for you"), ("item-3", "Picked for you")],
+        "Product page": [("bought_together", "item-4", reason), ("alike", "item-3", reason)],
+        "Basket": [("item-4",)],
+        "Mail": [("item-4", "Because you bought MUG")],
+        # Nobody of Germany's young people has a list of their own: the country's serves them.
+        "New visitor": [("item-3", "Popular right now")],
+    }

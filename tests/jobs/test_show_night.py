@@ -7,7 +7,14 @@ from datetime import datetime, timezone
 import pytest
 
 from expectations.program import Night
-from expectations.tables import BACKTESTS, HISTORIES, USER_RECOMMENDATIONS, VOCABULARIES, NightError
+from expectations.tables import (
+    BACKTESTS,
+    HISTORIES,
+    NEW_ITEM_AUDIENCES,
+    USER_RECOMMENDATIONS,
+    VOCABULARIES,
+    NightError,
+)
 from jobs.publish_tables import publish_tables
 from jobs.show_night import WIDTH, night_text, rules_text
 from tests.jobs.small_night import ANN, LANTERN, MUG, write_rows
@@ -55,6 +62,30 @@ def test_the_page_names_the_places_and_the_decision(page: str, night: Night) -> 
     assert f"  Data Docs             {night.lake.root}/data_docs/index.html" in page
     assert f"  user_recommendations  {night.lake.root}/tables/user_recommendations" in page
     assert "Published: two_tower. Published before: nothing.\n  two_tower is best." in page
+
+
+def test_every_need_has_a_part_of_the_page(page: str) -> None:
+    lines = page.splitlines()
+    assert [line.strip() for line in lines[lines.index("What goes with a few items") + 2 :][:2]] == [
+        "WHITE METAL LANTERN",
+        f"1 {'MUG':<50}      0.5  Often bought with item-2",
+    ]
+    assert [line.strip() for line in lines[lines.index("What new users get, by what is known of them") + 2 :][:2]] == [
+        "all",
+        f"1 {'WHITE METAL LANTERN':<50}      0.5  Popular right now",
+    ]
+    new = next(place for place, line in enumerate(lines) if line.startswith("Who may want what is new"))
+    assert [line.strip() for line in lines[new + 2 : new + 4]] == [
+        "{spoon} %s, 1 users",
+        f"1 {'user-2':<50}      0.5  Because you bought MUG",
+    ]
+
+
+def test_a_night_without_new_items_says_so(night: Night) -> None:
+    stage_night(night, "item-2")
+    stage_rows(night, NEW_ITEM_AUDIENCES, [])
+    publish_tables(night)
+    assert "Nothing was new." in night_text(night, None)
 
 
 def test_the_backtest_marks_what_is_published(page: str) -> None:

@@ -195,7 +195,7 @@ def test_the_row_of_the_decision_says_what_is_published_and_why(gated: Night) ->
     assert [rule["rule"] for rule in told["deep_cf"]["rules"]][-2:] == ["beats recent_demand", "beats item_item"]
 
 
-def test_without_neighbours_no_similar_items_are_promised(gated: Night) -> None:
+def test_without_neighbours_no_model_says_what_goes_together(gated: Night) -> None:
     write_decision(gated, decision_of(gated))
     assert gated.lake.read(GATE_DECISIONS, gated.ds)["similar_model"].to_pylist() == [""]
 
