@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,9 +68,7 @@ def log_session_model(night: Night, version: str, bundle: Path, folder: Path) ->
     """
     from mlflow import pyfunc
 
-    with warnings.catch_warnings():
-        # MLflow says that it leaves the values of a request unchecked; `models.session_request` checks them.
-        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType.*")
+    with _values_are_checked_by_us():
         pyfunc.save_model(
             folder / MODEL_FOLDER,
             python_model=str(_CODE),
@@ -129,14 +128,24 @@ def answer_mlflow(load: Callable[[Path], Answers]) -> None:
     from mlflow.models import set_model
     from mlflow.pyfunc import PythonModel, PythonModelContext
 
-    class SessionPythonModel(PythonModel):
-        def load_context(self, context: PythonModelContext) -> None:
-            self.answers = load(Path(context.artifacts[_BUNDLE]))
+    with _values_are_checked_by_us():
 
-        def predict(self, model_input: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            try:
-                return self.answers.predict(model_input)
-            except RequestError as err:
-                raise MlflowException.invalid_parameter_value(str(err)) from err
+        class SessionPythonModel(PythonModel):
+            def load_context(self, context: PythonModelContext) -> None:
+                self.answers = load(Path(context.artifacts[_BUNDLE]))
+
+            def predict(self, model_input: list[dict[str, Any]]) -> list[dict[str, Any]]:
+                try:
+                    return self.answers.predict(model_input)
+                except RequestError as err:
+                    raise MlflowException.invalid_parameter_value(str(err)) from err
 
     set_model(SessionPythonModel())
+
+
+@contextmanager
+def _values_are_checked_by_us() -> Iterator[None]:
+    """MLflow warns that it leaves the values in a request unchecked; `models.session_request` checks them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
+        yield

@@ -15,7 +15,8 @@ from expectations.program import REPOSITORY
 # Queue -> programs that run there; tests/dags holds the DAG's own list against it.
 SPARK = ("jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables", "jobs.publish_tables",
          "jobs.show_night", "expectations.validate")  # fmt: skip
-TRAIN = ("models.plan", "models.train", "models.score", "models.backtest", "models.gate")
+TRAIN = ("models.plan", "models.train", "models.score", "models.backtest", "models.gate",
+         "models.register_session_model")  # fmt: skip
 
 PARSE = """
 from importlib.util import find_spec

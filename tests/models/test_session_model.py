@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -442,7 +443,7 @@ def test_gaps_and_titles_are_told_as_the_night_tells_them(spark: SparkSession) -
     seconds = [0, 59, 60, 119, 120, 7_000, 90_000, 90_000_000]
     rows = spark.createDataFrame([(seconds,)], "seconds array<bigint>")
     (row,) = rows.select(gap_buckets(F.col("seconds"))).collect()
-    assert row[0] == [0, *(gap_bucket(b - a) for a, b in zip(seconds, seconds[1:], strict=False))]
+    assert row[0] == [0, *(gap_bucket(b - a) for a, b in pairwise(seconds))]
     titles = [None, "", " \t\n", "Lamp", "A\nlamp \x07", "x" * 80, "long " * 40, " wide\u00a0space "]
     rows = spark.createDataFrame([(n, title) for n, title in enumerate(titles)], "n int, title string")
     found = rows.select(readable_title(F.col("title"), F.lit("id"))).collect()
