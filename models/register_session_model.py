@@ -20,7 +20,16 @@ from scipy import sparse
 from expectations.lake import fingerprint_of
 from expectations.program import Night, end_of, night_from, night_parser, run_program
 from expectations.reasons import CATALOGUE_ORDER, POPULARITY_MODELS, readable
-from expectations.tables import FITTED_MODELS, ITEM_NEIGHBOURS, ITEM_VECTORS, ITEMS, USER_RECOMMENDATIONS, VOCABULARIES
+from expectations.tables import (
+    FITTED_MODELS,
+    HISTORIES,
+    INTERACTIONS,
+    ITEM_NEIGHBOURS,
+    ITEM_VECTORS,
+    ITEMS,
+    USER_RECOMMENDATIONS,
+    VOCABULARIES,
+)
 from models import session_registry
 from models.dataset import Dataset, load_dataset
 from models.networks import save_networks
@@ -88,7 +97,7 @@ def _build_and_log(night: Night, version: str) -> str | None:
 def bundle_version(night: Night) -> str:
     """Names what the bundle is made from: the same inputs, the same text."""
     lake, ds = night.lake, night.ds
-    tables = [lake.require(table, ds).fingerprint for table in (VOCABULARIES, ITEMS)]
+    tables = [lake.require(table, ds).fingerprint for table in (VOCABULARIES, ITEMS, INTERACTIONS, HISTORIES)]
     others = [lake.current(ITEM_VECTORS, ds, name) for name in POPULARITY_MODELS]
     others.append(lake.current(ITEM_NEIGHBOURS, ds, NEIGHBOURS_MODEL))
     fit = fitted_model(lake, ds, MODEL)["version"]

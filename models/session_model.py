@@ -69,7 +69,7 @@ class SessionModel:
         user = self.bundle.users.find(request.user_id) if request.user_id is not None else None
         session = self._session(request, user)
         by_demand = not session.items
-        scores = self.bundle.items.demand.copy() if by_demand else self.bundle.vectors @ self._says(session)
+        scores = self.bundle.items.demand if by_demand else self.bundle.vectors @ self._says(session)
         listed = self._listed(scores, session, request.k)
         return {
             "ds": self.facts.ds,

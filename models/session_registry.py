@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from expectations.lake import Lake
 from expectations.program import REPOSITORY, Night
+from expectations.tables import NightError
 from models.session_request import RequestError
 from models.tracking import (
     MODEL_FOLDER,
+    mlflow_client,
     register_version,
     registered_name,
     start_run,
@@ -101,8 +103,11 @@ def serve_from_now(night: Night, number: str) -> None:
 
 
 def serving_uri(lake: Lake, shop_name: str) -> str | None:
-    """What `mlflow models serve` is told to serve; None where nothing is registered for the shop."""
-    from mlflow import MlflowClient
+    """What `mlflow models serve` is told to serve; None where nothing is registered for the shop.
+
+    Raises:
+        NightError: MLflow does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     server, name = tracking_uri(lake), session_model_name(shop_name)
@@ -110,11 +115,11 @@ def serving_uri(lake: Lake, shop_name: str) -> str | None:
     if file != server and not os.path.exists(file):
         return None  # to look into a file that is not there would make it
     try:
-        MlflowClient(tracking_uri=server).get_model_version_by_alias(name, SERVING)
+        mlflow_client(lake).get_model_version_by_alias(name, SERVING)
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        raise
+        raise NightError(f"MLflow at {server} does not say what to serve. Does it run? It says: {err}") from err
     return f"models:/{name}@{SERVING}"
 
 

@@ -212,13 +212,9 @@ def curves_figure(fit: Fit) -> Figure:
 
 def unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -> T | None:
     """Calls with a client; a server that fails in whatever way is one warning."""
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
     try:
-        from mlflow import MlflowClient
-
         with _alone(night):
-            return call(MlflowClient(tracking_uri=tracking_uri(night.lake)))
+            return call(mlflow_client(night.lake))
     except NightError:
         raise
     except Exception as err:
@@ -226,6 +222,15 @@ def unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) ->
         reason = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
         logger.warning("MLflow did not %s, the night goes on without: %s", action, reason)
         return None
+
+
+def mlflow_client(lake: Lake) -> MlflowClient:
+    """A client that does not wait long for its server."""
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri(lake))
 
 
 def tracking_uri(lake: Lake) -> str:

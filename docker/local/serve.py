@@ -19,8 +19,13 @@ from models.session_registry import serving_uri
 from models.tracking import tracking_uri
 
 HOST = "127.0.0.1"
-# One request is small work: threads of its own in each of them would only fight over the cores.
-ONE_THREAD = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1")
+ENVIRONMENT = {
+    # One request is small work: threads of its own in each of them would only fight over the cores.
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"),
+    # A line for each request, and for each file that is read at the start, hides the lines that matter.
+    "UVICORN_ACCESS_LOG": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 def command(model_uri: str, port: str) -> list[str]:
@@ -49,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"No session model of the shop {shop.name!r} is registered under {tracking_uri(lake)}. Run `make nightly` "
             f"with `sequence` among `models` of the shop file; it registers one when the tables are published."
         )
-    os.environ.update({"MLFLOW_TRACKING_URI": tracking_uri(lake), **ONE_THREAD})
+    os.environ.update({"MLFLOW_TRACKING_URI": tracking_uri(lake), **ENVIRONMENT})
     print(f"Answers at http://{HOST}:{arguments.port}/invocations as soon as it has loaded {model_uri}.", flush=True)
     os.execvp("mlflow", command(model_uri, arguments.port))
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -43,6 +41,7 @@ from models.tracking import tracking_uri
 from models.weights import fetched_folder
 from tests.models.communities import DAY, USERS
 from tests.models.session_night import SETTINGS, SOLD_OUT, session_night
+from tests.session_server import SessionServer, session_server
 
 NOON = datetime(2024, 3, 11, 12, tzinfo=timezone.utc)
 MODEL_NAME = "nightjar-communities-sessions"
@@ -92,17 +91,20 @@ def items_of(answer: dict[str, Any]) -> list[str]:
     return [row["item_id"] for row in answer["items"]]
 
 
+def scores_of(answer: dict[str, Any]) -> list[float]:
+    return [row["score"] for row in answer["items"]]
+
+
 # --- Over HTTP --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Server:
-    process: psutil.Process
-    address: str
+    started: SessionServer
 
     def post(self, body: bytes) -> tuple[int, str]:
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.address}/invocations", body, headers)
+        request = urllib.request.Request(f"{self.started.address}/invocations", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
                 return response.status, response.read().decode()
@@ -120,23 +122,8 @@ class Server:
 def server(night: Night, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     register_session_model.register_session_model(night)
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "docker/local/serve.py", "--shop", str(shop_file(folder)), "--port", str(port)]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "NIGHTJAR_ROOT": night.lake.root, "PYTHONPATH": str(REPOSITORY), "PATH": path}
-    log = folder / "log"
-    with log.open("w") as output:
-        process = psutil.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
-    found = Server(process, f"http://127.0.0.1:{port}")
-    try:
-        wait_for(found, log)
-        yield found
-    finally:
-        for part in [*process.children(recursive=True), process]:
-            part.terminate()
-        process.wait(20)
+    with session_server(night.lake.root, str(shop_file(folder)), folder / "log") as started:
+        yield Server(started)
 
 
 def shop_file(folder: Path) -> Path:
@@ -149,18 +136,6 @@ def shop_file(folder: Path) -> Path:
     return path
 
 
-def wait_for(server: Server, log: Path) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert server.process.is_running() and server.process.status() != psutil.STATUS_ZOMBIE, log.read_text()
-        try:
-            with urllib.request.urlopen(f"{server.address}/ping", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    raise AssertionError(log.read_text())
-
-
 def test_known_users_get_the_lists_of_the_nightly_model(server: Server, world: Dataset, nightly: Sequence) -> None:
     items, scores = recommend(nightly, world, np.array(USERS), k=10, exclude_seen=False)
     for user, row, row_scores in zip(USERS, items, scores, strict=True):
@@ -168,14 +143,18 @@ def test_known_users_get_the_lists_of_the_nightly_model(server: Server, world: D
         kept = [(f"item {item}", score) for item, score in zip(row, row_scores, strict=True) if item != SOLD_OUT][:9]
         assert answer["is_known_user"]
         assert items_of(answer) == [item for item, _ in kept]
-        np.testing.assert_allclose([r["score"] for r in answer["items"]], [score for _, score in kept], rtol=1e-4)
+        np.testing.assert_allclose(scores_of(answer), [score for _, score in kept], rtol=1e-4)
 
 
 def test_the_same_events_of_an_unknown_user_get_the_same_list(server: Server, world: Dataset) -> None:
     for user in USERS:
-        answer = server.ask(user_id="nobody", events=events_of(world, user), k=9)
-        assert not answer["is_known_user"]
-        assert items_of(answer) == items_of(server.ask(user_id=f"user {user}", k=9))
+        answer, known = (
+            server.ask(user_id="nobody", events=events_of(world, user), k=9),
+            server.ask(user_id=f"user {user}", k=9),
+        )
+        assert (answer["is_known_user"], known["is_known_user"]) == (False, True)
+        assert items_of(answer) == items_of(known)
+        np.testing.assert_allclose(scores_of(answer), scores_of(known), rtol=1e-5)
 
 
 def test_an_empty_session_gets_what_sells_and_the_first_click_changes_it(server: Server) -> None:
@@ -257,7 +236,7 @@ def test_events_out_of_order_are_refused(server: Server) -> None:
 
 
 def test_the_server_listens_on_loopback_alone(server: Server) -> None:
-    parts = [server.process, *server.process.children(recursive=True)]
+    parts = server.started.processes
     heard = [c.laddr.ip for part in parts for c in part.net_connections() if c.status == psutil.CONN_LISTEN]
     assert heard and set(heard) == {"127.0.0.1"}
 
@@ -273,6 +252,7 @@ def test_a_known_users_session_goes_on_from_their_history(model: SessionModel, w
         )
         assert known["num_events"] == told["num_events"] == SETTINGS["max_length"] - 1
         assert items_of(known) == items_of(told)
+        np.testing.assert_allclose(scores_of(known), scores_of(told), rtol=1e-5)
 
 
 def test_what_the_night_knows_already_is_not_read_twice(model: SessionModel, world: Dataset) -> None:
@@ -296,8 +276,7 @@ def test_reasons_follow_what_was_done(model: SessionModel) -> None:
     assert reason["item 5"] == ("buy_again", ["item 5"])
     assert {code for code, cited in reason.values() if cited == ["item 5"]} <= {"buy_again", "because_you_bought"}
     assert [row["rank"] for row in answer["items"]] == list(range(1, len(reason) + 1))
-    scores = [row["score"] for row in answer["items"]]
-    assert scores == sorted(scores, reverse=True)
+    assert scores_of(answer) == sorted(scores_of(answer), reverse=True)
 
 
 # --- The shop's rules --------------------------------------------------------------------------------------
