@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,14 +68,14 @@ def log_session_model(night: Night, version: str, bundle: Path, folder: Path) ->
     """
     from mlflow import pyfunc
 
-    with _values_are_checked_by_us():
-        pyfunc.save_model(
-            folder / MODEL_FOLDER,
-            python_model=str(_CODE),
-            artifacts={_BUNDLE: str(bundle)},
-            code_paths=[str(REPOSITORY / package) for package in ("models", "expectations")],
-            pip_requirements=[f"{package}=={installed_version(package)}" for package in _PACKAGES],
-        )
+    # MLflow warns that it leaves the values in a request unchecked; `models.session_request` checks them.
+    pyfunc.save_model(
+        folder / MODEL_FOLDER,
+        python_model=str(_CODE),
+        artifacts={_BUNDLE: str(bundle)},
+        code_paths=[str(REPOSITORY / package) for package in ("models", "expectations")],
+        pip_requirements=[f"{package}=={installed_version(package)}" for package in _PACKAGES],
+    )
     tags = {"version": version, "as_of": night.ds}
 
     def log(client: MlflowClient) -> str:
@@ -133,24 +131,15 @@ def answer_mlflow(load: Callable[[Path], Answers]) -> None:
     from mlflow.models import set_model
     from mlflow.pyfunc import PythonModel, PythonModelContext
 
-    with _values_are_checked_by_us():
+    class SessionPythonModel(PythonModel):
+        def load_context(self, context: PythonModelContext) -> None:
+            self.answers = load(Path(context.artifacts[_BUNDLE]))
 
-        class SessionPythonModel(PythonModel):
-            def load_context(self, context: PythonModelContext) -> None:
-                self.answers = load(Path(context.artifacts[_BUNDLE]))
-
-            def predict(self, model_input: list[dict[str, Any]]) -> list[dict[str, Any]]:
-                try:
-                    return self.answers.predict(model_input)
-                except RequestError as err:
-                    raise MlflowException.invalid_parameter_value(str(err)) from err
+        # MLflow knows this form by its arguments.
+        def predict(self, model_input: list[dict[str, Any]]) -> list[dict[str, Any]]:  # type: ignore[override]
+            try:
+                return self.answers.predict(model_input)
+            except RequestError as err:
+                raise MlflowException.invalid_parameter_value(str(err)) from err
 
     set_model(SessionPythonModel())
-
-
-@contextmanager
-def _values_are_checked_by_us() -> Iterator[None]:
-    """MLflow warns that it leaves the values in a request unchecked; `models.session_request` checks them."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Any type hint is inferred as AnyType")
-        yield

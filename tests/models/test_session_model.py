@@ -379,6 +379,7 @@ def test_a_night_registers_once_and_an_earlier_one_leaves_the_alias(
 
 def test_nothing_in_the_registered_model_is_pickled(night: Night, server: Server) -> None:
     version = MlflowClient(tracking_uri(night.lake)).get_model_version_by_alias(MODEL_NAME, "serving")
+    assert version.source
     files = [file.name for file in Path(version.source.removeprefix("file://")).rglob("*") if file.is_file()]
     assert {"session_code.py", "encoder.keras", "users.sqlite", "MLmodel"} <= set(files)
     assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
