@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
     parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
+    parser.add_argument("--as-is", action="store_true", help="serve what a run before has registered under `--root`")
     arguments = parser.parse_args(argv)
     if not (Path(arguments.data) / SHOP).is_dir():
         print(f"skipped: no {SHOP} under {arguments.data}; set NIGHTJAR_DATA to where the raw data lies")
@@ -56,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         root = arguments.root or temporary
         shop = Path(temporary) / f"{SHOP}.toml"
         shop.write_text((SHIPPED_SHOPS / shop.name).read_text("utf-8") + FEW_EPOCHS, "utf-8")
-        run_night(root, arguments.data, str(shop))
+        if not arguments.as_is:
+            run_night(root, arguments.data, str(shop))
         bodies = Path(temporary) / "bodies.json"
         bodies.write_text(json.dumps(session_bodies(Lake(root))), encoding="utf-8")
         with session_server(root, str(shop), Path(temporary) / "server.log") as server:
