@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not (Path(arguments.data) / SHOP).is_dir():
         print(f"skipped: no {SHOP} under {arguments.data}; set NIGHTJAR_DATA to where the raw data lies")
         return
+    busy = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="nightjar-") as temporary:
         root = arguments.root or temporary
         shop = Path(temporary) / f"{SHOP}.toml"
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with session_server(root, str(shop), Path(temporary) / "server.log") as server:
             rows = measured(server.address, bodies)
             memory = sum(part.memory_info().rss for part in server.processes) / 2**20
-        benchmark = benchmark_of(Lake(root), rows, server.seconds, memory)
+        benchmark = benchmark_of(Lake(root), rows, server.seconds, memory, busy)
     print(benchmark.text())
     print(f"written: {benchmark.write()}")
 
@@ -126,8 +127,10 @@ def load(address: str, bodies: Path, rate: int, seconds: int) -> dict[str, float
     return {name: round(value, 1) if isinstance(value, float) else value for name, value in figures.items()}
 
 
-def benchmark_of(lake: Lake, rows: list[dict[str, Any]], seconds_to_load: float, memory: float) -> Benchmark:
-    """What README shows."""
+def benchmark_of(
+    lake: Lake, rows: list[dict[str, Any]], seconds_to_load: float, memory: float, busy: float
+) -> Benchmark:
+    """What README shows. `busy` is the load average before the start: what other programs take."""
     return Benchmark(
         name="serving",
         command="python -m tests.benchmarks.serving",
@@ -138,7 +141,8 @@ def benchmark_of(lake: Lake, rows: list[dict[str, Any]], seconds_to_load: float,
             f"`make serve`, one process, one thread of arithmetic; open loop with exponential gaps, latency from the "
             f"moment a request was due; {NUM_SESSIONS:,} sessions of 0 to {MAX_EVENTS} real events, half of known "
             f"customers, 10 items each. Load generator and server share the cores. Up to the first rate whose p99 "
-            f"exceeds {ENOUGH_MS:.0f} ms. The server takes {seconds_to_load:.0f} s to start and {memory:.0f} MiB"
+            f"exceeds {ENOUGH_MS:.0f} ms. The server takes {seconds_to_load:.0f} s to start and {memory:.0f} MiB. "
+            f"Load average of the machine before the start: {busy:.1f}"
         ),
         rows=rows,
     )
