@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help nightly up down backfill stale test lock check
+.PHONY: help nightly up down backfill stale serve test lock check
 
 with_environment := . docker/local/environment.sh &&
 
@@ -10,7 +10,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
 	@echo "Variables: SHOP (a name or a .toml file), DS (YYYY-MM-DD), MODELS, TOP_K, NIGHTJAR_ROOT (./data), NIGHTJAR_DATA,"
-	@echo "           AIRFLOW_PORT (8080), MLFLOW_PORT (5000). For example: make nightly SHOP=online_retail DS=2011-11-09"
+	@echo "           AIRFLOW_PORT (8080), MLFLOW_PORT (5000), SERVE_PORT (5001). For example: make nightly SHOP=online_retail DS=2011-11-09"
 
 nightly: .venv/installed ## install, run one night through Airflow, show what it published
 	@$(with_environment) exec python docker/local/run_night.py
@@ -27,6 +27,9 @@ backfill: .venv/installed ## with `make up` running: FROM=2011-11-05 TO=2011-11-
 
 stale: .venv/installed ## list the published days that rest on older drops or settings, with the backfill line (SHOP=…)
 	@$(with_environment) exec python -m jobs.list_stale
+
+serve: .venv/installed ## answer sessions in real time with the last night's sequence model, on loopback (SHOP=…)
+	@$(with_environment) exec python docker/local/serve.py
 
 test: .venv/installed ## all checks: style, types, import rules, tests
 	@$(with_environment) \

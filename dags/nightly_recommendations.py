@@ -8,12 +8,13 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
 3. **backtest** fits every model as of `ds - horizon_days`, and judges it on the days between. A blend of their lists
    learns its weights there.
 4. **refit** fits the same models as of `ds`, and joins their lists by these weights.
-5. **publish** lets the gate decide, finds reasons, builds the tables from what is allowed, validates them, and commits
-   each one in one step.
+5. **publish** lets the gate decide, finds reasons, builds the tables from what is allowed, validates them, commits
+   each one in one step, and registers the sequence model for sessions in real time.
 
 Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
-The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, or a backtest that cannot
-be held, stays red, and the night goes on without it; the gate then publishes what it has, marked as a fallback.
+The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, a backtest that cannot be
+held, or a session model that cannot be registered stays red, and the night goes on without it; the gate then publishes
+what it has, marked as a fallback.
 
 `ds` is the run's partition key (scheduled runs, backfills) or the form's field. The form's other fields take the place
 of what the shop file says, for this run only.
@@ -190,6 +191,9 @@ with DAG(
         # One at a time: a backfill and the nightly run may meet on one day.
         publish_tables = program("publish_tables", "jobs.publish_tables", queue="spark", pool="publish")
         show_night = program("show_night", "jobs.show_night", queue="spark")
+        # For sessions in real time. The tables are out by then, so that nothing of it can spoil the night.
+        register_session_model = program("register_session_model", "models.register_session_model", **ON_TRAIN)
+        registered = settled("session_model_settled")
 
     wait_for_drop >> ingest_drops >> validate_inputs >> plan_models >> [first_of_backtest, first_of_refit]
     last_of_backtest >> judge_models >> judged
@@ -197,3 +201,4 @@ with DAG(
     join_in_backtest >> join_in_refit
     [judged, *last_of_refit] >> gate >> explain >> explained
     [gate, explained] >> build_tables >> validate_outputs >> publish_tables >> show_night
+    publish_tables >> register_session_model >> registered

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.lake import Lake, Version
+from expectations.reasons import CATALOGUE_ORDER, POPULARITY_MODELS
 from expectations.tables import ITEM_VECTORS
-
-POPULARITY_MODELS = ("recent_demand", "all_time_popularity")
-"""In the order in which they are asked; both publish demand as vectors one number long."""
-CATALOGUE_ORDER = "catalogue_order"
-"""The source of filled rows when neither model was fitted."""
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,13 @@
-"""Reasons in words, for a shopper. Titles are data: they are cleaned, cut and put behind fixed words, never parsed."""
+"""Reasons in words, for a shopper, as Spark columns; see `expectations.reasons`."""
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from jobs.fallback_order import POPULARITY_MODELS
+from expectations.reasons import CITING_WORDS, MAX_TITLE_LENGTH, Reason, fixed_words
 
-MAX_TITLE_LENGTH = 80
-
-
-class Reason(StrEnum):
-    """Reason codes of the published tables."""
-
-    BUY_AGAIN = "buy_again"
-    BECAUSE_YOU_BOUGHT = "because_you_bought"
-    BECAUSE_YOU_VIEWED = "because_you_viewed"
-    LOOK_AGAIN = "look_again"
-    POPULAR = "popular_now"
-    PICKED_FOR_YOU = "picked_for_you"
-    IN_OUR_RANGE = "in_our_range"
-    BOUGHT_TOGETHER = "bought_together"
-    ALIKE = "alike"
-    POPULAR_IN_COUNTRY = "popular_in_country"
-    POPULAR_WITH_PEERS = "popular_with_peers"
+__all__ = ["Reason", "readable_title", "reason_text"]
 
 
 def reason_text(code: Column, title: Column, demand_source: str) -> Column:
@@ -35,26 +17,10 @@ def reason_text(code: Column, title: Column, demand_source: str) -> Column:
         title: of the item, or the name of the country, that the reason cites; not looked at for codes that cite none.
         demand_source: the model that says what is popular; demand of all time is not popular "now".
     """
-    popular = "Popular right now" if demand_source == POPULARITY_MODELS[0] else "Popular with our customers"
-    fixed = {
-        Reason.BUY_AGAIN: "You bought this before",
-        Reason.LOOK_AGAIN: "You looked at this before",
-        Reason.POPULAR: popular,
-        Reason.PICKED_FOR_YOU: "Picked for you",
-        Reason.IN_OUR_RANGE: "From our range",
-        Reason.POPULAR_WITH_PEERS: "Popular with customers like you",
-    }
-    citing = {
-        Reason.BECAUSE_YOU_BOUGHT: "Because you bought ",
-        Reason.BECAUSE_YOU_VIEWED: "Because you viewed ",
-        Reason.BOUGHT_TOGETHER: "Often bought with ",
-        Reason.ALIKE: "Similar to ",
-        Reason.POPULAR_IN_COUNTRY: "Popular in ",
-    }
     text = F.lit(None).cast("string")
-    for reason, words in fixed.items():
+    for reason, words in fixed_words(demand_source).items():
         text = F.when(code == reason.value, F.lit(words)).otherwise(text)
-    for reason, words in citing.items():
+    for reason, words in CITING_WORDS.items():
         text = F.when(code == reason.value, F.concat(F.lit(words), title)).otherwise(text)
     return text
 

@@ -206,11 +206,11 @@ class NextItemModel(ABC, Generic[C]):
         return keras.Model(inputs, keras.layers.Concatenate()([tower.output, title]), name="item_tower"), dim
 
     def retrieval(self, dataset: Dataset) -> Vectors:
-        items = self._item_vectors(dataset)
+        items = self.item_vectors(dataset)
         return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users), items), items)
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
-        items = self._item_vectors(dataset)
+        items = self.item_vectors(dataset)
         return self._user_vectors(dataset, user_indices, items) @ items.T
 
     def logits(
@@ -218,12 +218,13 @@ class NextItemModel(ABC, Generic[C]):
     ) -> np.ndarray:
         """Dot products; see `models.attribution.Explainable`."""
         if self._asked is None or self._asked[0] is not dataset:
-            self._asked = dataset, self._item_vectors(dataset)
+            self._asked = dataset, self.item_vectors(dataset)
         items = self._asked[1]
         users = self._user_vectors(dataset, user_indices, items, without)
         return np.einsum("ud,ukd->uk", users, items[item_indices])
 
-    def _item_vectors(self, dataset: Dataset) -> np.ndarray:
+    def item_vectors(self, dataset: Dataset) -> np.ndarray:
+        """What is read and what is predicted, of every index. Shape (num_items, dim)."""
         tower, snapshot = fitted(self.name, self.item_tower), Snapshot(dataset, dataset.end)
         items = np.arange(dataset.num_items)
         blocks = [items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deltalake import DeltaTable
 
@@ -16,9 +16,10 @@ GATE_KEY = "gate"
 
 @dataclass(frozen=True)
 class PublishedNights:
-    """Model by ds, of every night whose recommendations were published."""
+    """Model by ds, of every night whose recommendations were published; and the hash of its vocabulary."""
 
     models: dict[str, str]
+    vocabulary_hashes: dict[str, str] = field(default_factory=dict, compare=False)
 
     def champion(self, ds: str) -> str | None:
         """The model published for the latest earlier ds: a backfilled night looks at its own past, not at today."""
@@ -35,11 +36,9 @@ def published_nights(lake: Lake) -> PublishedNights:
     path = lake.table_path(RUN_MANIFEST)
     if not DeltaTable.is_deltatable(path):
         return PublishedNights({})
-    manifest = DeltaTable(path).to_pyarrow_table(columns=["ds", "table_name", "metrics"])
+    manifest = DeltaTable(path).to_pyarrow_table(columns=["ds", "table_name", "metrics", "vocabulary_hash"])
+    rows = [row for row in manifest.to_pylist() if row["table_name"] == USER_RECOMMENDATIONS.name]
     return PublishedNights(
-        {
-            row["ds"]: json.loads(row["metrics"])[GATE_KEY]["published_model"]
-            for row in manifest.to_pylist()
-            if row["table_name"] == USER_RECOMMENDATIONS.name
-        }
+        {row["ds"]: json.loads(row["metrics"])[GATE_KEY]["published_model"] for row in rows},
+        {row["ds"]: row["vocabulary_hash"] for row in rows},
     )

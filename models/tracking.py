@@ -1,8 +1,9 @@
 """What MLflow remembers of a shop's nights: every fit, every backtest, and which version is champion.
 
-The only file that imports `mlflow`, and only when something is logged. The server is MLFLOW_TRACKING_URI, as
-everywhere in MLflow; unset, runs go to an SQLite file under `{root}/mlflow`, with their files beside it. A server that
-is away costs one warning line and a few seconds, never the night: whatever a night needs lies in the lake.
+With `models.session_registry` the only file that imports `mlflow`, and only when something is logged. The server is
+MLFLOW_TRACKING_URI, as everywhere in MLflow; unset, runs go to an SQLite file under `{root}/mlflow`, with their files
+beside it. A server that is away costs one warning line and a few seconds, never the night: whatever a night needs lies
+in the lake.
 
 Each fit becomes a version of the registered model `nightjar-<shop>`, with tags `model`, `as_of` and `version` (our
 version text); its files are those of `{root}/weights`, without pickle. The alias `champion` moves by `promote` alone.
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from expectations.lake import Lake
 from expectations.program import Night
 from expectations.tables import BACKTESTS, FITTED_MODELS, NightError
 
@@ -36,6 +38,7 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 logger = logging.getLogger(__name__)
@@ -70,7 +73,7 @@ def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
     Returns:
         The id of the run, None when the server was away.
     """
-    return _unless_away("log the fit", night, lambda client: _log_fit(client, night, fit, folder))
+    return unless_away("log the fit", night, lambda client: _log_fit(client, night, fit, folder))
 
 
 def log_backtest(
@@ -81,12 +84,12 @@ def log_backtest(
     Args:
         tables: name -> rows; the metrics are those of `backtests`.
     """
-    return _unless_away("log the backtest", night, lambda client: _log_backtest(client, night, tables, figures))
+    return unless_away("log the backtest", night, lambda client: _log_backtest(client, night, tables, figures))
 
 
 def promote(night: Night, model: str) -> bool:
     """Moves the alias `champion` to the fit of `model` as of the night's ds. Says whether it did."""
-    return _unless_away("move the alias champion", night, lambda client: _promote(client, night, model)) or False
+    return unless_away("move the alias champion", night, lambda client: _promote(client, night, model)) or False
 
 
 def registered_name(shop_name: str) -> str:
@@ -95,7 +98,7 @@ def registered_name(shop_name: str) -> str:
 
 
 def _log_fit(client: MlflowClient, night: Night, fit: Fit, folder: Path) -> str:
-    run_id = _start_run(client, night, fit.version, {"model": fit.model, "as_of": fit.as_of, "version": fit.version})
+    run_id = start_run(client, night, fit.version, {"model": fit.model, "as_of": fit.as_of, "version": fit.version})
     parameters = {**_flat(fit.config), "seed": night.shop.seed, "horizon_days": night.shop.horizon_days}
     facts = {"vocabulary_hash": fit.vocabulary_hash, "inputs": ",".join(fit.inputs), "code": night.code}
     _log_batch(
@@ -114,17 +117,28 @@ def _log_fit(client: MlflowClient, night: Night, fit: Fit, folder: Path) -> str:
 
 
 def _register(client: MlflowClient, night: Night, fit: Fit, run_id: str) -> None:
+    tags = {"model": fit.model, "as_of": fit.as_of, "version": fit.version}
+    register_version(client, registered_name(night.shop.name), run_id, tags)
+
+
+def register_version(client: MlflowClient, name: str, run_id: str, tags: Mapping[str, str]) -> str:
+    """Registers the folder MODEL_FOLDER of a run as a version of the model `name`. Returns its number."""
     from mlflow.exceptions import MlflowException
 
-    name = registered_name(night.shop.name)
     try:
         client.create_registered_model(name)
     except MlflowException as err:
         if err.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
-    tags = {"model": fit.model, "as_of": fit.as_of, "version": fit.version}
-    client.create_model_version(name, source, run_id, tags=tags)
+    return str(client.create_model_version(name, source, run_id, tags=dict(tags)).version)
+
+
+def versions_of(client: MlflowClient, name: str, version: str) -> list[str]:
+    """The numbers under which our version text is registered, the latest first."""
+    # Version texts are our own: letters, digits, _ and -; nothing to escape.
+    found = client.search_model_versions(f"name = '{name}' AND tags.version = '{version}'")
+    return [str(number) for number in sorted((int(v.version) for v in found), reverse=True)]
 
 
 def _log_backtest(
@@ -133,7 +147,7 @@ def _log_backtest(
     tables: Mapping[str, Sequence[Mapping[str, Any]]],
     figures: Mapping[str, Figure],
 ) -> str:
-    run_id = _start_run(client, night, f"backtest-{night.ds}", {"as_of": ",".join(night.backtest_days)})
+    run_id = start_run(client, night, f"backtest-{night.ds}", {"as_of": ",".join(night.backtest_days)})
     about = {"ds", "model", "task", "k", "num_items"}
     metrics = [
         (f"{row['model']}.{row['task']}.{measure}_at_{row['k']}", float(row[measure]), 0)
@@ -152,17 +166,17 @@ def _log_backtest(
 def _promote(client: MlflowClient, night: Night, model: str) -> bool:
     version = night.lake.read(FITTED_MODELS, night.ds, model)["version"][0].as_py()
     name = registered_name(night.shop.name)
-    # Version texts are our own: letters, digits, _ and -; nothing to escape.
-    found = client.search_model_versions(f"name = '{name}' AND tags.version = '{version}'")
+    found = versions_of(client, name, version)
     if not found:
         logger.warning("alias champion stays: version %s is not registered in MLflow", version)
         return False
-    client.set_registered_model_alias(name, CHAMPION, max(found, key=lambda v: int(v.version)).version)
+    client.set_registered_model_alias(name, CHAMPION, found[0])
     logger.info("champion: model=%s version=%s", model, version)
     return True
 
 
-def _start_run(client: MlflowClient, night: Night, run_name: str, tags: Mapping[str, str]) -> str:
+def start_run(client: MlflowClient, night: Night, run_name: str, tags: Mapping[str, str]) -> str:
+    """Starts a run in the shop's experiment. Returns its id."""
     all_tags = {**tags, "shop": night.shop.name, "ds": night.ds, "run_id": night.run_id}
     name = registered_name(night.shop.name)
     experiment = client.get_experiment_by_name(name)
@@ -196,15 +210,11 @@ def curves_figure(fit: Fit) -> Figure:
     return figure
 
 
-def _unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -> T | None:
+def unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -> T | None:
     """Calls with a client; a server that fails in whatever way is one warning."""
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
     try:
-        from mlflow import MlflowClient
-
         with _alone(night):
-            return call(MlflowClient(tracking_uri=tracking_uri(night)))
+            return call(mlflow_client(night.lake))
     except NightError:
         raise
     except Exception as err:
@@ -214,12 +224,21 @@ def _unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -
         return None
 
 
-def tracking_uri(night: Night) -> str:
+def mlflow_client(lake: Lake) -> MlflowClient:
+    """A client that does not wait long for its server."""
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri(lake))
+
+
+def tracking_uri(lake: Lake) -> str:
     """The server that MLflow's own variable names, else a file under the root."""
     given = os.environ.get("MLFLOW_TRACKING_URI")
     if given:
         return given
-    return f"sqlite:///{_local_folder(night)}/mlflow.db"
+    return f"sqlite:///{_local_folder(lake)}/mlflow.db"
 
 
 @contextmanager
@@ -228,7 +247,7 @@ def _alone(night: Night) -> Iterator[None]:
     if os.environ.get("MLFLOW_TRACKING_URI"):
         yield
         return
-    folder = _local_folder(night)
+    folder = _local_folder(night.lake)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -237,13 +256,13 @@ def _alone(night: Night) -> Iterator[None]:
 
 def _artifacts(night: Night) -> str | None:
     """Where the runs' files go; None leaves it to the server."""
-    return None if os.environ.get("MLFLOW_TRACKING_URI") else (_local_folder(night) / "artifacts").as_uri()
+    return None if os.environ.get("MLFLOW_TRACKING_URI") else (_local_folder(night.lake) / "artifacts").as_uri()
 
 
-def _local_folder(night: Night) -> Path:
-    if "://" in night.lake.root:
+def _local_folder(lake: Lake) -> Path:
+    if "://" in lake.root:
         raise ValueError("MLFLOW_TRACKING_URI must be set where NIGHTJAR_ROOT is an object store")
-    return Path(night.lake.root) / "mlflow"
+    return Path(lake.root) / "mlflow"
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

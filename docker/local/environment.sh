@@ -11,6 +11,7 @@ export NIGHTJAR_DATA="${NIGHTJAR_DATA:-../shared/data}"
 export AIRFLOW_HOME="${AIRFLOW_HOME:-$nightjar/.airflow}"
 export AIRFLOW_PORT="${AIRFLOW_PORT:-8080}"
 export MLFLOW_PORT="${MLFLOW_PORT:-5000}"
+export SERVE_PORT="${SERVE_PORT:-5001}"
 
 export AIRFLOW__CORE__DAGS_FOLDER="$nightjar/dags"
 export AIRFLOW__CORE__LOAD_EXAMPLES=False

@@ -48,6 +48,8 @@ UPSTREAM = {
     "publish.validate_outputs": ["publish.build_tables"],
     "publish.publish_tables": ["publish.validate_outputs"],
     "publish.show_night": ["publish.publish_tables"],
+    "publish.register_session_model": ["publish.publish_tables"],
+    "publish.session_model_settled": ["publish.register_session_model"],
 }
 
 
@@ -61,6 +63,7 @@ def test_only_what_the_night_can_do_without_is_forgiven() -> None:
     forgiving = {task.task_id for task in dag.tasks if task.trigger_rule != "all_success"}
     assert forgiving == {
         "backtest.models_judged",
+        "publish.session_model_settled",
         "publish.explanations_settled",
         *(
             f"{half}.{task}_settled"

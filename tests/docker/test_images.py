@@ -23,6 +23,7 @@ TRAIN = (
     "models.backtest",
     "models.gate",
     "models.explain",
+    "models.register_session_model",
 )
 
 PARSE = """

@@ -111,7 +111,7 @@ def test_nothing_of_the_local_stack_listens_beyond_loopback(stack: ModuleType) -
 
 def test_help_lists_every_target() -> None:
     printed = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    for target in ("nightly", "test", "up", "down", "backfill", "lock", "help"):
+    for target in ("nightly", "test", "up", "down", "backfill", "serve", "lock", "help"):
         assert f"make {target} " in printed
 
 

@@ -21,6 +21,7 @@ from expectations.shop import SHIPPED_SHOPS, load_shop
 from expectations.tables import HISTORIES, ITEMS, OUTPUT_TABLES
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.write_drops import write_drops
+from models.session_registry import serving_uri
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DS = "2025-04-05"
@@ -144,6 +145,10 @@ def test_the_manifest_shows_every_model_over_the_full_catalogue(night: Ran) -> N
     assert judged == {(model, task) for model in models for task in ("new_items", "with_repeats")}
     assert all(row["num_users"] > 0 and row["num_items"] >= 60 for row in metrics["backtest"])
     assert metrics["gate"]["published_model"] in models
+
+
+def test_the_night_registers_its_sequence_model_for_sessions(night: Ran) -> None:
+    assert serving_uri(Lake(str(night.root)), "tiny") == "models:/nightjar-tiny-sessions@serving"
 
 
 def test_the_night_is_shown_to_whoever_ran_it(night: Ran) -> None:

@@ -50,7 +50,7 @@ def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path
     local_night.lake.write(FITTED_MODELS, DAY, arrow_rows(FITTED_MODELS, DAY, [row]), "f", model="two_tower")
     assert tracking.promote(local_night, "two_tower")
 
-    client = MlflowClient(tracking.tracking_uri(local_night))
+    client = MlflowClient(tracking.tracking_uri(local_night.lake))
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["sampling.num_positives"] == "3"

@@ -1,0 +1,67 @@
+"""Answers sessions of one shop on loopback: `mlflow models serve` with the session model of its last night.
+
+The server takes over this process, so that Ctrl-C or a signal ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from run_night import root_for
+
+from expectations.lake import Lake
+from expectations.shop import load_shop
+from expectations.tables import NightError
+from models.session_registry import serving_uri
+from models.tracking import tracking_uri
+
+HOST = "127.0.0.1"
+ENVIRONMENT = {
+    # One request is small work: threads of its own in each of them would only fight over the cores.
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), "1"),
+    # A line for each request, and for each file that is read at the start, hides the lines that matter.
+    "UVICORN_ACCESS_LOG": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+
+def command(model_uri: str, port: str) -> list[str]:
+    """What is run; the packages are those of this environment, which the model was saved with."""
+    return [
+        "mlflow", "models", "serve", "--model-uri", model_uri, "--host", HOST, "--port", port,
+        "--env-manager", "local", "--workers", "1",
+    ]  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parses, looks for the model, becomes the server.
+
+    Raises:
+        NightError: no night of the shop has registered a session model.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shop", default=os.environ.get("SHOP", "demo"), help="a name or a .toml file (SHOP)")
+    parser.add_argument("--port", default=os.environ.get("SERVE_PORT", "5001"), help="on loopback (SERVE_PORT)")
+    arguments = parser.parse_args(argv)
+    shop = load_shop(arguments.shop)
+    lake = Lake(root_for(shop, os.environ.get("NIGHTJAR_ROOT")))
+    model_uri = serving_uri(lake, shop.name)
+    if model_uri is None:
+        raise NightError(
+            f"No session model of the shop {shop.name!r} is registered under {tracking_uri(lake)}. Run `make nightly` "
+            f"with `sequence` among `models` of the shop file; it registers one when the tables are published."
+        )
+    os.environ.update({"MLFLOW_TRACKING_URI": tracking_uri(lake), **ENVIRONMENT})
+    print(f"Answers at http://{HOST}:{arguments.port}/invocations as soon as it has loaded {model_uri}.", flush=True)
+    os.execvp("mlflow", command(model_uri, arguments.port))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NightError as err:
+        print(f"ERROR {err}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,184 @@
+"""Puts the night's sequence model where a server can answer from it: a bundle, registered in MLflow.
+
+Reads the fit of `sequence` as of ds, the features that it was fitted from, the catalogue, demand and item neighbours.
+Writes a version of the registered model `nightjar-<shop>-sessions`, which holds all that a server needs, and moves its
+alias `serving` there, unless a later night is published. `make serve` serves what the alias names. A night whose bundle
+is registered already is left alone. A shop without `sequence`, or a server that is away, costs a line in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence as Sequences
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from scipy import sparse
+
+from expectations.lake import fingerprint_of
+from expectations.program import Night, end_of, night_from, night_parser, run_program
+from expectations.reasons import CATALOGUE_ORDER, POPULARITY_MODELS, readable
+from expectations.tables import (
+    FITTED_MODELS,
+    HISTORIES,
+    INTERACTIONS,
+    ITEM_NEIGHBOURS,
+    ITEM_VECTORS,
+    ITEMS,
+    USER_RECOMMENDATIONS,
+    VOCABULARIES,
+)
+from models import session_registry
+from models.dataset import Dataset, load_dataset
+from models.networks import save_networks
+from models.published_nights import published_nights
+from models.ranked_lists import fitted_model, is_fitted
+from models.return_days import ReturnDays
+from models.sequence import Sequence
+from models.session_bundle import (
+    USERS_FILE,
+    Facts,
+    SessionBundle,
+    SessionItems,
+    require_same_vocabulary,
+    save_parts,
+)
+from models.session_users import write_session_users
+from models.user_log import SECONDS_PER_DAY
+from models.vocabulary import read_vocabulary
+from models.weights import fetched_folder
+
+MODEL, NEIGHBOURS_MODEL = "sequence", "item_item"
+
+logger = logging.getLogger(__name__)
+
+
+def main(argv: Sequences[str] | None = None) -> None:
+    """Builds the bundle of the night, registers it and moves the alias."""
+    night = night_from(night_parser(__doc__).parse_args(argv))
+    if MODEL not in night.shop.models:
+        logger.info("nothing to serve: the shop does not run %s", MODEL)
+    elif night.lake.current(FITTED_MODELS, night.ds, MODEL) is None:
+        logger.warning("nothing to serve: %s was not fitted as of ds=%s; an earlier bundle stays", MODEL, night.ds)
+    else:
+        register_session_model(night)
+
+
+def register_session_model(night: Night) -> None:
+    """See the module's docstring.
+
+    Raises:
+        BundleError: the fit, or something that it is served with, is of another vocabulary.
+    """
+    version = bundle_version(night)
+    number = session_registry.find_session_model(night, version)
+    if number == "":
+        number = _build_and_log(night, version)
+    elif number:
+        logger.info("already registered: version=%s", version)
+    if number and published_nights(night.lake).is_latest(night.ds):
+        session_registry.serve_from_now(night, number)
+    elif number:
+        logger.info("alias serving stays: a later night than ds=%s is published", night.ds)
+
+
+def _build_and_log(night: Night, version: str) -> str | None:
+    with tempfile.TemporaryDirectory(prefix="nightjar-bundle-") as temporary:
+        bundle, model = Path(temporary) / "bundle", Path(temporary) / "model"
+        bundle.mkdir()
+        num_users = build_bundle(night, bundle)
+        size = sum(file.stat().st_size for file in bundle.iterdir()) / 2**20
+        logger.info("built bundle: version=%s users=%d mib=%.1f", version, num_users, size)
+        return session_registry.log_session_model(night, version, bundle, model)
+
+
+def bundle_version(night: Night) -> str:
+    """Names what the bundle is made from: the same inputs, the same text."""
+    lake, ds = night.lake, night.ds
+    tables = [lake.require(table, ds).fingerprint for table in (VOCABULARIES, ITEMS, INTERACTIONS, HISTORIES)]
+    others = [lake.current(ITEM_VECTORS, ds, name) for name in POPULARITY_MODELS]
+    others.append(lake.current(ITEM_NEIGHBOURS, ds, NEIGHBOURS_MODEL))
+    fit = fitted_model(lake, ds, MODEL)["version"]
+    rules = [night.shop.top_k, night.shop.repeats, night.shop.max_repeat_share, night.shop.num_candidates]
+    rules.append(night.shop.active_days)
+    found = [version.fingerprint if version else None for version in others]
+    return f"sessions-{ds}-{fingerprint_of(fit, night.code, tables, found, rules)[:8]}"
+
+
+def build_bundle(night: Night, folder: Path) -> int:
+    """Writes the bundle's parts into an empty folder, and reads them once. Returns how many users are known.
+
+    Raises:
+        BundleError: a part is of another vocabulary.
+    """
+    row = fitted_model(night.lake, night.ds, MODEL)
+    dataset = load_dataset(night.lake, night.shop, night.ds)
+    with fetched_folder(str(row["weights_path"])) as weights:
+        model = Sequence.load(weights)
+    facts = _facts(night, dataset, model, str(row["version"]))
+    require_same_vocabulary(f"{MODEL} as of {night.ds}", str(row["vocabulary_hash"]), facts)
+    published = published_nights(night.lake).vocabulary_hashes.get(night.ds, facts.vocabulary_hash)
+    require_same_vocabulary(f"{USER_RECOMMENDATIONS.name} as published for {night.ds}", published, facts)
+    save_networks(folder, MODEL, model.config, {"encoder": model.encoder})
+    purchase_index = facts.event_types.get("purchase", -1)
+    return_days = ReturnDays.of(night.lake, dataset, night.shop.repeats, purchase_index)
+    items = _items(night, dataset, return_days, facts.demand_source)
+    save_parts(folder, facts, items, model.item_vectors(dataset), _neighbours(night, dataset.num_items))
+    num_events = model.config.max_length - 1
+    users = folder / USERS_FILE
+    num_users = write_session_users(users, night.lake, dataset, return_days, num_events, night.shop.active_days)
+    SessionBundle.load(folder)
+    return num_users
+
+
+def _facts(night: Night, dataset: Dataset, model: Sequence, model_version: str) -> Facts:
+    event_types = read_vocabulary(night.lake, night.ds, "event_type").to_pydict()
+    popular = [name for name in POPULARITY_MODELS if is_fitted(night.lake, night.ds, name)]
+    return Facts(
+        shop=night.shop.name,
+        ds=night.ds,
+        code_version=night.code,
+        vocabulary_hash=dataset.vocabulary_hash,
+        model_version=model_version,
+        demand_source=popular[0] if popular else CATALOGUE_ORDER,
+        max_length=model.config.max_length,
+        top_k=night.shop.top_k,
+        max_repeat_share=night.shop.max_repeat_share,
+        today=int(end_of(night.ds).timestamp()) // SECONDS_PER_DAY,
+        event_types=dict(zip(event_types["value"], event_types["index"], strict=True)),
+    )
+
+
+def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_source: str) -> SessionItems:
+    vocabulary = read_vocabulary(night.lake, night.ds, "item_id").to_pydict()
+    index_of = dict(zip(vocabulary["value"], vocabulary["index"], strict=True))
+    item_ids, is_available, demand = [""] * dataset.num_items, *np.zeros((2, dataset.num_items), np.float32)
+    for item_id, index in index_of.items():
+        item_ids[index] = item_id
+    titles = list(item_ids)
+    for row in night.lake.read(ITEMS, night.ds, columns=["item_id", "title", "is_available"]).to_pylist():
+        index = index_of.get(row["item_id"])
+        if index is not None:
+            titles[index], is_available[index] = readable(row["title"], row["item_id"]), row["is_available"]
+    if demand_source != CATALOGUE_ORDER:
+        vectors = night.lake.read(ITEM_VECTORS, night.ds, demand_source, columns=["item_index", "vector"])
+        demand[vectors["item_index"].to_numpy()] = pc.list_flatten(vectors["vector"]).to_numpy()
+    sought = np.flatnonzero((demand > 0) & (is_available > 0))
+    is_popular = np.zeros(dataset.num_items, dtype=bool)
+    is_popular[sought[np.argsort(-demand[sought], kind="stable")][: night.shop.num_candidates]] = True
+    return SessionItems(item_ids, titles, is_available > 0, demand, is_popular, return_days.usual_gap_days)
+
+
+def _neighbours(night: Night, num_items: int) -> sparse.csr_matrix:
+    """How much the items speak for each other; nothing where no model of this vocabulary says so."""
+    if not is_fitted(night.lake, night.ds, NEIGHBOURS_MODEL):
+        return sparse.csr_matrix((num_items, num_items), dtype=np.float32)
+    rows = night.lake.read(ITEM_NEIGHBOURS, night.ds, NEIGHBOURS_MODEL)
+    places = (rows["item_index"].to_numpy(), rows["neighbour_index"].to_numpy())
+    return sparse.csr_matrix((rows["weight"].to_numpy(), places), shape=(num_items, num_items), dtype=np.float32)
+
+
+if __name__ == "__main__":
+    run_program(main)
