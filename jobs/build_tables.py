@@ -1,8 +1,9 @@
 """Builds the tables that the shop reads, and leaves them staged: their files lie inside the Delta tables, unseen.
 
-Reads gate_decisions, the published model's lists, items, users, interactions and neighbours of `ds`; stages
-user_recommendations and similar_items of `ds`. `jobs.publish_tables` commits them once they passed their
-expectations. A re-run finds what it would write already staged, and an attempt that died is never looked at.
+Reads gate_decisions, the published model's lists, items, users, interactions, neighbours and vectors of `ds`; stages
+user_recommendations, similar_items and, of a shop of several domains, cross_domain_recommendations of `ds`.
+`jobs.publish_tables` commits them once they passed their expectations. A re-run finds what it would write already
+staged, and an attempt that died is never looked at.
 """
 
 from __future__ import annotations
@@ -16,9 +17,20 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version, fingerprint_of
+from expectations.outputs import available_domains, output_tables
 from expectations.program import Night, end_of, night_from, night_parser, run_program
 from expectations.spark_session import session_from_environment
-from expectations.tables import GATE_DECISIONS, ITEMS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, USERS, NightError, Table
+from expectations.tables import (
+    CROSS_DOMAIN_RECOMMENDATIONS,
+    GATE_DECISIONS,
+    ITEMS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    USERS,
+    NightError,
+    Table,
+)
+from jobs.build_cross_domain import cross_domain_inputs, cross_domain_recommendations, cross_domain_source
 from jobs.build_similar_items import similar_inputs, similar_items
 from jobs.build_user_recommendations import recommendation_inputs, user_recommendations
 from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
@@ -39,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def build_tables(spark: SparkSession, night: Night) -> None:
-    """Stages both tables; the one that is already staged as it would be is left alone."""
+    """Stages the tables of the night; one that is already staged as it would be is left alone."""
     lake, ds = night.lake, night.ds
     gate = gate_decision(lake, ds)
     popularity = popularity_vectors(lake, ds)
@@ -66,6 +78,18 @@ def build_tables(spark: SparkSession, night: Night) -> None:
             lambda: similar_items(spark, night, gate),
         ),
     )
+    if CROSS_DOMAIN_RECOMMENDATIONS in output_tables(lake, ds):
+        _stage(
+            night,
+            gate,
+            Plan(
+                CROSS_DOMAIN_RECOMMENDATIONS,
+                cross_domain_inputs(night, gate),
+                (cross_domain_source(night, gate),),
+                lake.require(USERS, ds).rows * len(available_domains(lake, ds)),
+                lambda: cross_domain_recommendations(spark, night, gate),
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,7 @@ class Plan:
     Attributes:
         inputs: every version that `rows` reads, but the gate's.
         sources: what may stand in the column `source`.
-        num_owners: at most so many users, or items, have a list.
+        num_owners: at most so many lists there are.
         rows: the table without what every published row has besides.
     """
 
@@ -130,7 +154,7 @@ def _in_files(rows: DataFrame, table: Table, num_files: int) -> DataFrame:
     Delta keeps the partition in its log. Readers that look for one user skip the files whose bounds exclude them.
     """
     owner = table.key[1]
-    return rows.drop("ds").repartitionByRange(num_files, owner).sortWithinPartitions(owner, "rank")
+    return rows.drop("ds").repartitionByRange(num_files, owner).sortWithinPartitions(*table.key[1:])
 
 
 if __name__ == "__main__":
