@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
+import duckdb
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from expectations.outputs import output_tables
 from expectations.program import Night
+from expectations.spark_partitions import Partitions
+from expectations.table_runs import quiet_context, run_table
 from expectations.tables import (
     CROSS_DOMAIN_RECOMMENDATIONS,
     GATE_DECISIONS,
+    HISTORIES,
     HISTORY_VECTORS,
     INTERACTIONS,
     ITEMS,
     SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
 )
+from expectations.validate import expectations_of
 from jobs.build_tables import build_tables
+from jobs.manifest import table_figures
+from jobs.publish_tables import publish_tables
+from jobs.show_night import night_text
 from tests.jobs.small_night import (
     ANN,
     BELL,
@@ -60,6 +70,8 @@ def write_two_domains(night: Night, is_sound: bool = True) -> None:
     met = [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, MUG, 2), (CID, BELL, 0)]
     pairs = [{"user_index": u, "item_index": i, "num_purchases": n, "weight": 4.0} for u, i, n in met]
     write_rows(night, INTERACTIONS, pairs)
+    bought = {"item_indices": [LANTERN], "event_type_indices": [5], "event_times": [1_709_500_000]}
+    write_rows(night, HISTORIES, [{"user_index": ANN, **bought}])
     write_vectors(night, "cross_domain", USERS, ITEM_VECTORS)
     vectors = [{"item_index": item, "vector": HISTORY.get(item, [0.0] * 3)} for item in ITEM_VECTORS]
     write_rows(night, HISTORY_VECTORS, vectors, model="cross_domain")
@@ -151,3 +163,48 @@ def test_a_shop_of_one_domain_has_no_such_table(spark: SparkSession, night: Nigh
     build_tables(spark, night)
     assert night.lake.current(CROSS_DOMAIN_RECOMMENDATIONS, night.ds) is None
     assert output_tables(night.lake, night.ds) == [USER_RECOMMENDATIONS, SIMILAR_ITEMS]
+
+
+def failures_of(spark: SparkSession, night: Night) -> tuple[str, ...]:
+    partitions = Partitions(spark, night.lake)
+    return run_table(
+        quiet_context(), expectations_of(night, partitions, CROSS_DOMAIN_RECOMMENDATIONS, night.ds)
+    ).failures
+
+
+def test_what_is_built_passes_its_expectations(spark: SparkSession, built: Night) -> None:
+    assert failures_of(spark, built) == ()
+
+
+def test_a_shop_that_never_repeats_has_what_its_expectations_ask(spark: SparkSession, night: Night) -> None:
+    strict = replace(night, shop=replace(night.shop, repeats="never"))
+    write_two_domains(strict)
+    build_tables(spark, strict)
+    assert failures_of(spark, strict) == ()
+    # Ann bought one of the three lights.
+    assert [row[1] for row in listed(strict, "user_id", "domain")].count("light") == 2 + 3
+
+
+def test_every_user_is_counted_once_however_many_lists_they_have(built: Night) -> None:
+    lake, table = built.lake, CROSS_DOMAIN_RECOMMENDATIONS
+    figures = table_figures(lake, built.ds, table, lake.require(table, built.ds))
+    assert (figures.rows, figures.owners) == (10, 3)
+
+
+def test_the_night_publishes_it_and_shows_it(built: Night) -> None:
+    for table in output_tables(built.lake, built.ds):
+        built.lake.note_validated(table, built.ds, built.lake.require(table, built.ds))
+    publish_tables(built)
+    page = night_text(built, None).splitlines()
+    start = page.index("  user user-2, light")
+    assert page[start + 1].split() == ["1", "WHITE", "METAL", "LANTERN", "1.75", "Because", "you", "viewed", "MUG"]
+    across = DeltaTable(built.lake.table_path(CROSS_DOMAIN_RECOMMENDATIONS)).to_pyarrow_dataset()
+    assert across.count_rows() == 10
+    now = datetime(2024, 3, 11, tzinfo=timezone.utc)
+    rows = duckdb.execute(
+        "SELECT item_id, reason, because_item_ids FROM across "
+        "WHERE ds = ? AND user_id = ? AND domain = ? AND expires_at > ? ORDER BY rank",
+        ["2024-03-10", "user-3", "light", now],
+    ).fetchall()
+    assert rows[0] == ("item-2", "Because you bought MUG", ["item-3"])
+    assert len(rows) == 3
