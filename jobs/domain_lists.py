@@ -56,15 +56,6 @@ class DomainRules:
         """Indices of the items that can be bought."""
         return np.flatnonzero(self.is_available).astype(np.int32)
 
-    def vectors(self, path: str | None, length: int) -> np.ndarray:
-        """Rows by item index, zeros where an item has none. Shape (num_items, dim)."""
-        rows = np.zeros((len(self.domain_of), length), np.float32)
-        if path is not None:
-            found, _ = item_vectors(path)
-            shared = min(len(rows), len(found))
-            rows[:shared] = found[:shared]
-        return rows
-
 
 @dataclass(frozen=True)
 class History:
@@ -105,36 +96,55 @@ def _of_domain(
     domain: int, items: np.ndarray, users: np.ndarray, vectors: np.ndarray, histories: list[History], rules: DomainRules
 ) -> pa.Table:
     """Args: `items` are those that can be bought in the domain; `vectors` and `histories` follow `users`."""
-    item_rows = rules.vectors(rules.item_vectors_path, vectors.shape[1])
-    history_rows = rules.vectors(rules.history_vectors_path, vectors.shape[1])
-    in_demand = rules.sought_items[rules.domain_of[rules.sought_items] == domain]
-    popular = in_demand[: rules.num_popular] if rules.history_vectors_path else in_demand
-    otherwise = Reason.PICKED_FOR_YOU if rules.history_vectors_path else Reason.IN_OUR_RANGE
-    scores = vectors @ item_rows[items].T  # (num_users, num_items)
+    of_items = _vectors_of(items, rules.item_vectors_path, vectors.shape[1])
+    scores = vectors @ of_items.T  # (num_users, num_items)
     columns: list[list[np.ndarray]] = [[] for _ in range(6)]
     for user, history, of_user in zip(users, histories, scores, strict=True):
         of_user[np.isin(items, history.barred)] = -np.inf
-        # A partition first: the domain may hold a million items.
         order = _best(of_user, rules.top_k)
-        listed = items[order]
-        codes = np.where(np.isin(listed, popular), Reason.POPULAR.value, otherwise.value).astype(object)
-        because = np.zeros(len(listed), np.int32)
-        outside = np.flatnonzero((rules.domain_of[history.items] != domain) & (history.weights > 0))
-        if len(outside) and rules.history_vectors_path:
-            parts = history_rows[history.items[outside]] * np.sqrt(history.weights[outside])[:, None]
-            parts = parts @ item_rows[listed].T  # (num_outside, num_listed)
-            first = parts.argmax(axis=0)
-            is_spoken_for = parts.max(axis=0) > 0
-            speaker = outside[first]
-            told = np.where(history.is_bought[speaker], Reason.BECAUSE_YOU_BOUGHT, Reason.BECAUSE_YOU_VIEWED)
-            codes[is_spoken_for] = told[is_spoken_for]
-            because[is_spoken_for] = history.items[speaker][is_spoken_for]
-        found = (np.full(len(listed), user), listed, np.arange(1, len(listed) + 1), of_user[order], codes, because)
+        codes, because = _reasons(domain, items[order], of_items[order], history, rules)
+        ranks = np.arange(1, len(order) + 1)
+        found = (np.full(len(order), user), items[order], ranks, of_user[order], codes, because)
         for column, values in zip(columns, found, strict=True):
             column.append(values)
     user, item, rank, score, code, because = (np.concatenate(column) for column in columns)
     score = np.round(score.astype(np.float64), SCORE_DECIMALS)
     return pa.table([user, item, rank, score, [str(c) for c in code], because], schema=_SCHEMA)
+
+
+def _reasons(
+    domain: int, listed: np.ndarray, of_listed: np.ndarray, history: History, rules: DomainRules
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reason code of every row, and the index of the item that it cites; 0 where it cites none.
+
+    Args:
+        of_listed: the vectors of the listed items.
+    """
+    in_demand = rules.sought_items[rules.domain_of[rules.sought_items] == domain]
+    is_personal = rules.history_vectors_path is not None
+    popular = in_demand[: rules.num_popular] if is_personal else in_demand
+    otherwise = Reason.PICKED_FOR_YOU if is_personal else Reason.IN_OUR_RANGE
+    codes = np.where(np.isin(listed, popular), Reason.POPULAR.value, otherwise.value).astype(object)
+    because = np.zeros(len(listed), np.int32)
+    outside = np.flatnonzero((rules.domain_of[history.items] != domain) & (history.weights > 0))
+    if is_personal and len(outside) and len(listed):
+        told = _vectors_of(history.items[outside], rules.history_vectors_path, of_listed.shape[1])
+        parts = np.sqrt(history.weights[outside])[:, None] * (told @ of_listed.T)  # (num_outside, num_listed)
+        speaker, is_spoken_for = outside[parts.argmax(axis=0)], parts.max(axis=0) > 0
+        said = np.where(history.is_bought[speaker], Reason.BECAUSE_YOU_BOUGHT.value, Reason.BECAUSE_YOU_VIEWED.value)
+        codes[is_spoken_for] = said[is_spoken_for]
+        because[is_spoken_for] = history.items[speaker][is_spoken_for]
+    return codes, because
+
+
+def _vectors_of(items: np.ndarray, path: str | None, length: int) -> np.ndarray:
+    """Rows for the items; zeros where an item has none. Shape (len(items), length)."""
+    rows = np.zeros((len(items), length), np.float32)
+    if path is not None:
+        found, _ = item_vectors(path)
+        is_inside = items < len(found)
+        rows[is_inside] = found[items[is_inside]]
+    return rows
 
 
 def _best(scores: np.ndarray, count: int) -> np.ndarray:
