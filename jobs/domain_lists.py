@@ -97,12 +97,14 @@ def _of_domain(
 ) -> pa.Table:
     """Args: `items` are those that can be bought in the domain; `vectors` and `histories` follow `users`."""
     of_items = _vectors_of(items, rules.item_vectors_path, vectors.shape[1])
+    in_demand = rules.sought_items[rules.domain_of[rules.sought_items] == domain]
+    popular = in_demand[: rules.num_popular] if rules.history_vectors_path else in_demand
     scores = vectors @ of_items.T  # (num_users, num_items)
     columns: list[list[np.ndarray]] = [[] for _ in range(6)]
     for user, history, of_user in zip(users, histories, scores, strict=True):
         of_user[np.isin(items, history.barred)] = -np.inf
         order = _best(of_user, rules.top_k)
-        codes, because = _reasons(domain, items[order], of_items[order], history, rules)
+        codes, because = _reasons(domain, items[order], of_items[order], history, popular, rules)
         ranks = np.arange(1, len(order) + 1)
         found = (np.full(len(order), user), items[order], ranks, of_user[order], codes, because)
         for column, values in zip(columns, found, strict=True):
@@ -113,16 +115,15 @@ def _of_domain(
 
 
 def _reasons(
-    domain: int, listed: np.ndarray, of_listed: np.ndarray, history: History, rules: DomainRules
+    domain: int, listed: np.ndarray, of_listed: np.ndarray, history: History, popular: np.ndarray, rules: DomainRules
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reason code of every row, and the index of the item that it cites; 0 where it cites none.
 
     Args:
         of_listed: the vectors of the listed items.
+        popular: items of the domain that may be called so.
     """
-    in_demand = rules.sought_items[rules.domain_of[rules.sought_items] == domain]
     is_personal = rules.history_vectors_path is not None
-    popular = in_demand[: rules.num_popular] if is_personal else in_demand
     otherwise = Reason.PICKED_FOR_YOU if is_personal else Reason.IN_OUR_RANGE
     codes = np.where(np.isin(listed, popular), Reason.POPULAR.value, otherwise.value).astype(object)
     because = np.zeros(len(listed), np.int32)
