@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from expectations.lake import Version
 from expectations.program import Night
 from expectations.tables import GRAPH_EDGES, RANKING_FEATURES, Table
+from jobs.build_cross_domain import cross_domain_recommendations
 from jobs.build_graph_edges import build_graph_edges
 from jobs.build_ranking_features import build_ranking_features
 from jobs.build_similar_items import similar_items
@@ -27,8 +28,8 @@ def strict_night(night: Night) -> Night:
     return replace(night, shop=replace(night.shop, repeats="never"))
 
 
-def rows_of(frame: DataFrame, owner: str) -> list[dict[str, object]]:
-    return [row.asDict() for row in frame.orderBy(owner, "rank").collect()]
+def rows_of(frame: DataFrame, *owner: str) -> list[dict[str, object]]:
+    return [row.asDict() for row in frame.orderBy(*owner, "rank").collect()]
 
 
 def test_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
@@ -41,6 +42,12 @@ def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "similar_items")
     rows = similar_items(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
     assert rows_of(rows, "item_id") == expected_rows("similar_items")
+
+
+def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) -> None:
+    write_inputs(strict_night, "cross_domain_recommendations")
+    rows = cross_domain_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    assert rows_of(rows, "user_id", "domain") == expected_rows("cross_domain_recommendations")
 
 
 @pytest.mark.parametrize(
