@@ -9,6 +9,7 @@ from expectations.program import REPOSITORY
 
 BRINGS_ROWS = {"collect", "toPandas", "toLocalIterator", "toArrow", "toJSON", "first", "head", "take", "tail"}
 BOUNDED = {
+    "jobs/build_cross_domain.py": "one row per item of the catalogue",
     "jobs/build_user_recommendations.py": "one number per item that is for sale",
     "jobs/build_vocabularies.py": "one row of sums",
     "jobs/daily_partitions.py": "one row per day of one pass",
