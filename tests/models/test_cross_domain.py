@@ -49,7 +49,7 @@ class TestCrossDomain(ModelContract):
         "learning_rate": 0.05,
         "batch_size": 8,
         "min_steps": 8,
-        "epochs": 25,
+        "epochs": 40,
         "item_dropout": 0.2,
         "dropout": 0.0,
     }
