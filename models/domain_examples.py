@@ -166,16 +166,16 @@ def history_matrices(
     """Whole histories: each item's strength by user, and the share of each era. For `user_indices` in their order."""
     pairs = dataset.interactions
     rows, items, eras, strengths = [], [], [], []
-    for row, user in enumerate(user_indices):
+    for row, user in enumerate(user_indices.tolist()):
         part = slice(int(pairs.offsets[user]), int(pairs.offsets[user + 1]))
         rows.append(np.full(part.stop - part.start, row))
         items.append(pairs.item_index[part])
         eras.append(reading.eras(pairs.age_days[part]))
         strengths.append(reading.strengths(pairs.weight[part]))
-    values, row, num_users = np.concatenate(strengths), np.concatenate(rows), len(user_indices)
+    values, places, num_users = np.concatenate(strengths), np.concatenate(rows), len(user_indices)
     return (
-        sparse.csr_matrix((values, (row, np.concatenate(items))), shape=(num_users, dataset.num_items)),
-        sparse.csr_matrix((values**2, (row, np.concatenate(eras))), shape=(num_users, reading.num_eras)),
+        sparse.csr_matrix((values, (places, np.concatenate(items))), shape=(num_users, dataset.num_items)),
+        sparse.csr_matrix((values**2, (places, np.concatenate(eras))), shape=(num_users, reading.num_eras)),
     )
 
 

@@ -184,10 +184,10 @@ def asked_later(log: Log, domain: str, is_validation: bool) -> Asked:
     """Users known in both departments before a day, and what they bought in `domain` in the TEST_DAYS after it."""
     end = seconds_of(LAST_DAY) - TEST_DAYS * SECONDS_PER_DAY * (2 if is_validation else 1)
     is_known = log.times < end
-    known_in = [np.unique(log.users[is_known & log.within(name)]) for name in DOMAINS]
+    in_one, in_other = (np.unique(log.users[is_known & log.within(name)]) for name in DOMAINS)
     is_true = ~is_known & (log.times < end + TEST_DAYS * SECONDS_PER_DAY) & log.within(domain)
     items = np.intersect1d(log.catalogue(domain), log.items[is_known])
-    is_true &= np.isin(log.users, np.intersect1d(*known_in))
+    is_true &= np.isin(log.users, np.intersect1d(in_one, in_other))
     users = np.unique(log.users[is_true & np.isin(log.items, items)])
     return _asked(log, domain, is_known, is_true, end, users, items)
 
