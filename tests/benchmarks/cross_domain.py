@@ -265,11 +265,11 @@ def transfer_rows(log: Log, domain: str, seeds: Sequence[int], changes: Row, is_
     ours = [asked.judged(model_scores(log, asked, NAME, changes, seed, False)) for seed in seeds]
     seconds = round((time.monotonic() - started) / len(seeds), 1)
     bar = float(popular[:, 0].mean())
-    spread = round(float(np.ptp([figures[:, 0].mean() for figures in ours])), 4)
+    means = [float(figures[:, 0].mean()) for figures in ours]
+    more = {"spread of ndcg": round(float(np.ptp(means)), 4)} if len(seeds) > 1 else {}
     told = f"ridge regression and log-popularity (penalty {penalty:g}, weight {prior:g})"
     rows = [
-        _row(domain, NAME, True, OURS, np.mean(ours, axis=0), bar)
-        | {"spread of ndcg": spread, "seconds a fit": seconds},
+        _row(domain, NAME, True, OURS, np.mean(ours, axis=0), bar) | more | {"seconds a fit": seconds},
         _row(domain, told, False, COUNTED, ridge, bar),
         _row(domain, "popularity of the department", False, COUNTED, popular, bar),
     ]
@@ -323,13 +323,23 @@ def main(argv: Sequence[str] | None = None) -> None:
         asks: Callable[..., list[Row]] = later_rows if question.startswith("later ") else transfer_rows
         domain = question.rpartition(" ")[2]
         rows[question] = asks(log, domain, arguments.seeds, changes, arguments.validation)
-    protocol = (
-        "to a department: a fifth of the users (894, by default_rng(0)), whose purchases in it are hidden, its full "
-        f"catalogue; later: users known in both, purchases of the last {TEST_DAYS} days, items known before, what they "
-        "had bought left out, gain over the same model fitted on that department alone; settings chosen on another "
-        "fifth of the users"
+    told = [row for name in QUESTIONS for row in rows.get(name, [])]
+    tell(NAME, arguments, DATA, protocol_of(told), told)
+
+
+def protocol_of(rows: Sequence[Row]) -> str:
+    """What was asked, as far as there are rows of it."""
+    transfer = (
+        "a fifth of the users (894, by default_rng(0)), whose purchases in a department are hidden, its full catalogue; "
+        "settings of the regression chosen on another fifth, those of cross_domain by trials of single directions on "
+        "such fifths"
     )
-    tell(NAME, arguments, DATA, protocol, [row for name in QUESTIONS for row in rows.get(name, [])])
+    later = (
+        f"later: users known in both departments, purchases of the last {TEST_DAYS} days, items known before, what they "
+        "had bought left out; gain over the same model fitted on that department alone"
+    )
+    has_later = any(row["towards"].startswith("later ") for row in rows)
+    return f"{transfer}; {later}" if has_later else transfer
 
 
 def earlier_rows(path: Path) -> dict[str, list[Row]]:
