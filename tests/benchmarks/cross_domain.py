@@ -330,13 +330,13 @@ def main(argv: Sequence[str] | None = None) -> None:
 def protocol_of(rows: Sequence[Row]) -> str:
     """What was asked, as far as there are rows of it."""
     transfer = (
-        "a fifth of the users (894, by default_rng(0)), whose purchases in a department are hidden, its full catalogue; "
+        "a fifth of the users (894, by default_rng(0)), whose purchases in a department are hidden, full catalogue; "
         "settings of the regression chosen on another fifth, those of cross_domain by trials of single directions on "
         "such fifths"
     )
     later = (
-        f"later: users known in both departments, purchases of the last {TEST_DAYS} days, items known before, what they "
-        "had bought left out; gain over the same model fitted on that department alone"
+        f"later: users known in both departments, purchases of the last {TEST_DAYS} days, items known before, what "
+        "they had bought left out; gain over the same model fitted on that department alone"
     )
     has_later = any(row["towards"].startswith("later ") for row in rows)
     return f"{transfer}; {later}" if has_later else transfer
