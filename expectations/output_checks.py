@@ -45,17 +45,17 @@ def min_listed_rows(night: Night, table: Table, ds: str) -> int:
 def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Rows name items that may be sold; users have exactly K of them, and reasons that are theirs."""
     recommendations = partitions.rows(USER_RECOMMENDATIONS, ds)
-    met = _met_items(partitions, ds)
+    met = met_items(partitions, ds)
     excluding = {name: is_refused for name, is_refused in refusals(night.shop.rules).items() if name != AVAILABILITY}
-    items = _known_items(night, partitions, ds).join(
+    items = known_items(night, partitions, ds).join(
         partitions.rows(ITEMS, ds).select("item_id", *(c.alias(f"is_refused_by_{n}") for n, c in excluding.items())),
         on="item_id",
     )
     rows = recommendations.join(items, on="item_id", how="left").withColumn(
         "fallback_share", F.col("is_fallback").cast("double")
     )
-    rules = [*_item_rules("item_id"), *_row_rules(ds), *(_kept_by_items(name) for name in excluding)]
-    barred = _barred_items(partitions, night, ds)
+    rules = [*item_rules("item_id"), *row_rules(ds), *(_kept_by_items(name) for name in excluding)]
+    barred = barred_items(partitions, night, ds)
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")
         rules.append(
@@ -88,12 +88,12 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
 def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Rows name other items that may be sold; every item has exactly K of them."""
     similar = partitions.rows(SIMILAR_ITEMS, ds)
-    items = _known_items(night, partitions, ds)
+    items = known_items(night, partitions, ds)
     rows = similar.join(items.withColumnRenamed("item_id", "similar_item_id"), on="similar_item_id", how="left")
     rules = [
-        *_item_rules("similar_item_id"),
-        _is_allowed("similar_item_id"),
-        *_row_rules(ds),
+        *item_rules("similar_item_id"),
+        is_allowed_rule("similar_item_id"),
+        *row_rules(ds),
         Rule(
             "similar_item_is_another",
             "No item is similar to itself.",
@@ -101,7 +101,7 @@ def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[C
             ("item_id", "rank"),
         ),
     ]
-    lists = _lists(similar, "item_id", "similar_item_id").join(items, on="item_id", how="full")
+    lists = lists_by(similar, "item_id", "similar_item_id").join(items, on="item_id", how="full")
     top_k, num_allowed = night.shop.top_k, items.where("is_allowed").count()
     num_others = num_allowed - F.col("is_allowed").cast("int")
     of_lists = [
@@ -112,18 +112,18 @@ def similar_item_checks(night: Night, partitions: Partitions, ds: str) -> list[C
             F.coalesce("num_rows", F.lit(0)) != F.least(F.lit(top_k), num_others),
             ("item_id", "num_rows"),
         ),
-        *_list_rules("item_id"),
+        *list_rules("item_id"),
     ]
     return [Check(rows, [], rules), Check(lists, [], of_lists)]
 
 
 def new_user_recommendation_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Rows name items that may be sold; segments have exactly K of them, and `all` is one of these."""
-    recommendations, items = partitions.rows(NEW_USER_RECOMMENDATIONS, ds), _known_items(night, partitions, ds)
+    recommendations, items = partitions.rows(NEW_USER_RECOMMENDATIONS, ds), known_items(night, partitions, ds)
     rows = recommendations.join(items, on="item_id", how="left")
     length = min(night.shop.top_k, items.where("is_allowed").count())
     everybody = items.select(F.lit("all").alias("segment")).limit(1)
-    lists = _lists(recommendations, "segment", "item_id").join(everybody, on="segment", how="full")
+    lists = lists_by(recommendations, "segment", "item_id").join(everybody, on="segment", how="full")
     rules = [
         Rule(
             "segment_names_attributes",
@@ -137,18 +137,18 @@ def new_user_recommendation_checks(night: Night, partitions: Partitions, ds: str
             F.coalesce("num_rows", F.lit(0)) != length,
             ("segment", "num_rows"),
         ),
-        *_list_rules("segment"),
+        *list_rules("segment"),
     ]
-    of_rows = [*_item_rules("item_id"), _is_allowed("item_id"), *_row_rules(ds)]
+    of_rows = [*item_rules("item_id"), is_allowed_rule("item_id"), *row_rules(ds)]
     return [Check(rows, [], of_rows), Check(lists, [], rules)]
 
 
 def new_item_audience_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
     """Rows bring items that are new and may be sold to users of the shop who have not met them."""
     audiences, new = partitions.rows(NEW_ITEM_AUDIENCES, ds), night.shop.new_items
-    items = _known_items(night, partitions, ds)
+    items = known_items(night, partitions, ds)
     users = partitions.rows(USERS, ds).select("user_id", F.lit(True).alias("is_known"))
-    met = _met_items(partitions, ds).select("user_id", "item_id", F.lit(True).alias("is_met"))
+    met = met_items(partitions, ds).select("user_id", "item_id", F.lit(True).alias("is_met"))
     rows = (
         audiences.join(items, on="item_id", how="left")
         .join(users, on="user_id", how="left")
@@ -156,9 +156,9 @@ def new_item_audience_checks(night: Night, partitions: Partitions, ds: str) -> l
     )
     pair = ("user_id", "item_id")
     rules = [
-        *_item_rules("item_id"),
-        _is_allowed("item_id"),
-        *_row_rules(ds),
+        *item_rules("item_id"),
+        is_allowed_rule("item_id"),
+        *row_rules(ds),
         Rule(
             "item_is_new",
             f"An item with an audience was first seen in the last {new.days} days.",
@@ -174,7 +174,7 @@ def new_item_audience_checks(night: Night, partitions: Partitions, ds: str) -> l
         F.col("num_rows") > new.audience_size,
         ("item_id", "num_rows"),
     )
-    lists = Check(_lists(audiences, "item_id", "user_id"), [], [too_long, *_list_rules("item_id")])
+    lists = Check(lists_by(audiences, "item_id", "user_id"), [], [too_long, *list_rules("item_id")])
     return [Check(rows, [], rules), lists]
 
 
@@ -201,7 +201,7 @@ def _repeats_of_users(night: Night, recommendations: DataFrame, met: DataFrame) 
 def _lists_of_users(night: Night, partitions: Partitions, recommendations: DataFrame, ds: str) -> Check:
     """One row per user: those with a list, and those who should have one."""
     users = partitions.rows(USERS, ds).select("user_id", "last_active", F.lit(True).alias("is_known"))
-    lists = _lists(recommendations, "user_id", "item_id").join(users, on="user_id", how="full")
+    lists = lists_by(recommendations, "user_id", "item_id").join(users, on="user_id", how="full")
     num_available = partitions.rows(ITEMS, ds).where("is_available").count()
     length = min(night.shop.top_k, num_available)
     since = days_before(ds, night.shop.active_days) if night.shop.active_days else ""
@@ -221,12 +221,12 @@ def _lists_of_users(night: Night, partitions: Partitions, recommendations: DataF
             F.col("num_rows") != length,
             ("user_id", "num_rows"),
         ),
-        *_list_rules("user_id"),
+        *list_rules("user_id"),
     ]
     return Check(lists, [], rules)
 
 
-def _lists(rows: DataFrame, owner: str, item: str) -> DataFrame:
+def lists_by(rows: DataFrame, owner: str, item: str) -> DataFrame:
     """One row per list: its length, its ranks and scores in order, its distinct items."""
     in_order = F.sort_array(F.collect_list(F.struct("rank", "score")))
     lists = rows.groupBy(owner).agg(
@@ -241,7 +241,7 @@ def _lists(rows: DataFrame, owner: str, item: str) -> DataFrame:
     )
 
 
-def _list_rules(owner: str) -> list[Rule]:
+def list_rules(owner: str) -> list[Rule]:
     return [
         Rule(
             "ranks_have_no_gap",
@@ -264,7 +264,7 @@ def _list_rules(owner: str) -> list[Rule]:
     ]
 
 
-def _item_rules(item: str) -> list[Rule]:
+def item_rules(item: str) -> list[Rule]:
     return [
         Rule(
             f"{item}_is_in_catalogue", f"{item} is in the catalogue of ds.", F.col("is_sold").isNull(), (item, "rank")
@@ -273,7 +273,7 @@ def _item_rules(item: str) -> list[Rule]:
     ]
 
 
-def _row_rules(ds: str) -> list[Rule]:
+def row_rules(ds: str) -> list[Rule]:
     # Not compared with `generated_at`: a backfill writes rows that have long expired, as they would have been then.
     return [
         Rule(
@@ -294,31 +294,31 @@ def _kept_by_items(name: str) -> Rule:
     )
 
 
-def _is_allowed(item: str) -> Rule:
+def is_allowed_rule(item: str) -> Rule:
     return Rule(
-        f"{item}_is_allowed",
+        f"{item}is_allowed_rule",
         f"No rule of the shop leaves {item} out of lists.",
         F.col("is_sold") & ~F.col("is_allowed"),
         (item, "rank"),
     )
 
 
-def _known_items(night: Night, partitions: Partitions, ds: str) -> DataFrame:
+def known_items(night: Night, partitions: Partitions, ds: str) -> DataFrame:
     """`item_id`, `is_sold`, `is_allowed` (by availability and the shop's rules) and `first_seen` of the catalogue."""
     is_allowed = refused_by(night.shop.rules).isNull().alias("is_allowed")
     items = partitions.rows(ITEMS, ds)
     return items.select("item_id", F.col("is_available").alias("is_sold"), is_allowed, "first_seen")
 
 
-def _barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:
+def barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:
     """`user_id`, `item_id`, `is_barred` of what must not come back to a user; None where all may."""
     barred = barred_pairs(lambda table: partitions.rows(table, ds), night.shop, ds)
     if barred is None:
         return None
-    return _with_ids(barred.withColumn("is_barred", F.lit(True)), partitions, ds)
+    return with_ids(barred.withColumn("is_barred", F.lit(True)), partitions, ds)
 
 
-def _with_ids(pairs: DataFrame, partitions: Partitions, ds: str) -> DataFrame:
+def with_ids(pairs: DataFrame, partitions: Partitions, ds: str) -> DataFrame:
     """The pairs with `user_id` and `item_id` in place of their indices."""
     vocabularies = partitions.rows(VOCABULARIES, ds)
     for name in ("user", "item"):
@@ -328,7 +328,7 @@ def _with_ids(pairs: DataFrame, partitions: Partitions, ds: str) -> DataFrame:
     return pairs
 
 
-def _met_items(partitions: Partitions, ds: str) -> DataFrame:
+def met_items(partitions: Partitions, ds: str) -> DataFrame:
     """The pairs of user and item that the log knows, by the shop's ids, and whether the user bought the item."""
     met = partitions.rows(INTERACTIONS, ds).select("user_index", "item_index", "num_purchases")
     # What came back whole is no interaction, yet the user knows it.
@@ -340,4 +340,4 @@ def _met_items(partitions: Partitions, ds: str) -> DataFrame:
         .groupBy("user_index", "item_index")
         .agg((F.max("num_purchases") > 0).alias("is_bought"))
     )
-    return _with_ids(pairs, partitions, ds).select("user_id", "item_id", "is_bought")
+    return with_ids(pairs, partitions, ds).select("user_id", "item_id", "is_bought")

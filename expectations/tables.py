@@ -373,6 +373,14 @@ ITEM_VECTORS = _lake(
     (_MODEL, Column("item_index", "int"), Column("vector", "array<float>")),
     "models.train",
 )
+HISTORY_VECTORS = _lake(
+    "history_vectors",
+    "model item_index",
+    (_MODEL, Column("item_index", "int"), Column("vector", "array<float>")),
+    "models.train",
+    "Of a model whose user vector is a sum over the user's items: what an item adds, times the root of the pair's "
+    "weight. Times an item vector it is that item's part in a score, up to a factor of the user's.",
+)
 ITEM_NEIGHBOURS = _lake(
     "item_neighbours",
     "model item_index neighbour_index",
@@ -571,6 +579,16 @@ NEW_ITEM_AUDIENCES = _published(
     (Column("user_id", "string"), *_WHY),
     "For each item that is new, who is most likely to want it; no rows where nothing is new.",
 )
+CROSS_DOMAIN_RECOMMENDATIONS = _published(
+    "cross_domain_recommendations",
+    "user_id domain rank",
+    (
+        Column("item_id", "string", comment="of that domain"),
+        *_WHY,
+        Column("because_item_ids", "array<string>", comment="of the user's history in other domains; may be empty"),
+    ),
+    "K items of a domain for every user who met something in another one, best first. Not of a shop of one domain.",
+)
 RUN_MANIFEST = Table(
     "run_manifest",
     "published",
@@ -604,9 +622,11 @@ TABLES: dict[str, Table] = {
         EVENTS, QUARANTINE, ITEM_UPDATES, USER_UPDATES, ITEMS, USERS,
         TOKENIZERS, VOCABULARIES, PAIR_TOTALS, RECENT_EVENTS, INTERACTIONS, HISTORIES,
         ITEM_FEATURES, ITEM_IMAGES, USER_FEATURES, GRAPH_EDGES,
-        FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS, CANDIDATES, RANKING_FEATURES, SCORES,
+        FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, HISTORY_VECTORS, ITEM_NEIGHBOURS,
+        CANDIDATES, RANKING_FEATURES, SCORES,
         BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS, ATTRIBUTIONS,
-        USER_RECOMMENDATIONS, SIMILAR_ITEMS, NEW_USER_RECOMMENDATIONS, NEW_ITEM_AUDIENCES, RUN_MANIFEST,
+        USER_RECOMMENDATIONS, SIMILAR_ITEMS, NEW_USER_RECOMMENDATIONS, NEW_ITEM_AUDIENCES,
+        CROSS_DOMAIN_RECOMMENDATIONS, RUN_MANIFEST,
     )
 }  # fmt: skip
 INPUT_TABLES = ("events", "items", "users")
@@ -619,4 +639,11 @@ FEATURE_TABLES = (
     "user_features",
     "graph_edges",
 )
-OUTPUT_TABLES = ("user_recommendations", "similar_items", "new_user_recommendations", "new_item_audiences")
+OUTPUT_TABLES = (
+    "user_recommendations",
+    "similar_items",
+    "new_user_recommendations",
+    "new_item_audiences",
+    "cross_domain_recommendations",
+)
+"""All that a night may publish; `expectations.outputs` says what the night of a shop does."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import SparkSession
 
 from expectations.content_checks import item_image_checks, min_images
+from expectations.cross_domain_checks import cross_domain_checks
 from expectations.data_docs import publish_data_docs
 from expectations.feature_checks import (
     history_checks,
@@ -31,6 +32,7 @@ from expectations.output_checks import (
     similar_item_checks,
     user_recommendation_checks,
 )
+from expectations.outputs import output_tables
 from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.rules import Check
 from expectations.spark_partitions import Partitions, shuffle_partitions
@@ -66,6 +68,7 @@ CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
     "similar_items": similar_item_checks,
     "new_user_recommendations": new_user_recommendation_checks,
     "new_item_audiences": new_item_audience_checks,
+    "cross_domain_recommendations": cross_domain_checks,
 }
 MIN_ROWS: dict[str, Callable[[Night, Table, str], int]] = {
     "events": min_events,
@@ -73,6 +76,7 @@ MIN_ROWS: dict[str, Callable[[Night, Table, str], int]] = {
     "user_recommendations": min_listed_rows,
     "similar_items": min_listed_rows,
     "new_item_audiences": no_rows_needed,
+    "cross_domain_recommendations": min_listed_rows,
 }
 
 
@@ -99,7 +103,8 @@ def validate_stage(night: Night, spark: SparkSession, stage: str, as_of: str) ->
         TableContractError: an expectation was not met; says which, of what, and shows failing values.
     """
     partitions = Partitions(spark, night.lake)
-    days = {name: _partition_day(night, stage, TABLES[name], as_of) for name in STAGES[stage]}
+    names = [table.name for table in output_tables(night.lake, night.ds)] if stage == "outputs" else STAGES[stage]
+    days = {name: _partition_day(night, stage, TABLES[name], as_of) for name in names}
     num_rows = max(partitions.version(TABLES[name], ds).rows for name, ds in days.items())
     spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions(num_rows)))
     context = quiet_context()

@@ -1,7 +1,7 @@
 """Builds the tables that the shop reads, and leaves them staged: their files lie inside the Delta tables, unseen.
 
 Reads gate_decisions, the published model's lists, and of what the night knows of items and users what each table
-needs; stages every table of OUTPUT_TABLES for `ds`. `jobs.publish_tables` commits them once they passed their
+needs; stages every table of `expectations.outputs` for `ds`. `jobs.publish_tables` commits them once they passed their
 expectations. A re-run finds what it would write already staged, and an attempt that died is never looked at.
 """
 
@@ -17,9 +17,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.lake import Version, fingerprint_of
+from expectations.outputs import available_domains, output_tables
 from expectations.program import Night, end_of, night_from, night_parser, run_program
 from expectations.spark_session import session_from_environment
 from expectations.tables import (
+    CROSS_DOMAIN_RECOMMENDATIONS,
     GATE_DECISIONS,
     ITEMS,
     NEW_ITEM_AUDIENCES,
@@ -30,6 +32,7 @@ from expectations.tables import (
     NightError,
     Table,
 )
+from jobs.build_cross_domain import cross_domain_inputs, cross_domain_recommendations, cross_domain_source
 from jobs.build_new_item_audiences import SOURCE as WORDS
 from jobs.build_new_item_audiences import audience_inputs, new_item_audiences, num_new_items
 from jobs.build_new_user_recommendations import SOURCE as SEGMENT_DEMAND
@@ -57,8 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def build_tables(spark: SparkSession, night: Night) -> None:
     """Stages every table; one that is already staged as it would be is left alone."""
-    gate = gate_decision(night.lake, night.ds)
+    gate, wanted = gate_decision(night.lake, night.ds), output_tables(night.lake, night.ds)
     for plan in plans(spark, night, gate):
+        if plan.table not in wanted:
+            continue
         _stage(night, gate, plan)
         # What a table kept at hand is of no use to the next one, and the programs of a night may share a JVM.
         spark.catalog.clearCache()
@@ -105,6 +110,14 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             lambda: new_item_audiences(spark, night),
             [of_new, of_rules, shop.active_days],
             may_be_empty=True,
+        ),
+        Plan(
+            CROSS_DOMAIN_RECOMMENDATIONS,
+            cross_domain_inputs(night, gate),
+            (cross_domain_source(night, gate),),
+            lake.require(USERS, ds).rows * len(available_domains(lake, ds)) * shop.top_k,
+            lambda: cross_domain_recommendations(spark, night, gate),
+            [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates, of_rules],
         ),
     ]
 
@@ -176,7 +189,7 @@ def _in_files(rows: DataFrame, table: Table, num_files: int) -> DataFrame:
     Delta keeps the partition in its log. Readers that look for one user skip the files whose bounds exclude them.
     """
     owner = table.key[1]
-    return rows.drop("ds").repartitionByRange(num_files, owner).sortWithinPartitions(owner, "rank")
+    return rows.drop("ds").repartitionByRange(num_files, owner).sortWithinPartitions(*table.key[1:])
 
 
 if __name__ == "__main__":

@@ -119,13 +119,13 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
     columns = list(dict.fromkeys(["rank", owner, item, "source", "reason_code"]))
     has_fallback = "is_fallback" in table.column_names
     rows = num_fallback = 0
-    owners: list[str] = []
+    owners: set[str] = set()
     items: set[str] = set()
     sources: dict[str, int] = {}
     reasons: dict[str, int] = {}
     for batch in _batches(version, [*columns, *(["is_fallback"] if has_fallback else [])]):
         rows += batch.num_rows
-        owners += batch[owner].filter(pc.equal(batch["rank"], 1)).to_pylist()
+        owners.update(batch[owner].filter(pc.equal(batch["rank"], 1)).to_pylist())
         items.update(pc.unique(batch[item]).to_pylist())
         num_fallback += (pc.sum(batch["is_fallback"]).as_py() or 0) if has_fallback else 0
         _count(sources, batch["source"])
@@ -138,7 +138,7 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
         coverage=round(len(items) / max(num_available, 1), 6),
         sources=sources,
         reasons=reasons,
-        drift=list_drift(lake, ds, table, version, owners),
+        drift=list_drift(lake, ds, table, version, sorted(owners)),
     )
 
 

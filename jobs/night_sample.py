@@ -19,6 +19,7 @@ from deltalake import DeltaTable
 
 from expectations.lake import Lake
 from expectations.tables import (
+    CROSS_DOMAIN_RECOMMENDATIONS,
     HISTORIES,
     ITEMS,
     NEW_ITEM_AUDIENCES,
@@ -85,6 +86,15 @@ class AudienceSample:
     title: str
     num_users: int
     first: list[ShownItem]
+
+
+@dataclass(frozen=True)
+class DomainSample:
+    """What a user is recommended in one domain."""
+
+    user_id: str
+    domain: str
+    recommendations: list[ShownItem]
 
 
 def sample_users(lake: Lake, ds: str, num_users: int) -> list[UserSample]:
@@ -156,6 +166,28 @@ def sample_audiences(lake: Lake, ds: str, num_items: int, num_users: int) -> lis
         mine = [{"is_fallback": False, **row} for row in _by_rank(rows, "item_id", item_id)]
         first = [_shown(row, row["user_id"]) for row in mine[:num_users]]
         samples.append(AudienceSample(titles[item_id], len(mine), first))
+    return samples
+
+
+def sample_domains(lake: Lake, ds: str, num_lists: int) -> list[DomainSample]:
+    """Lists of the published partition with the most reasons that cite an item; one for each user."""
+    dataset, is_of_ds = _published(lake, CROSS_DOMAIN_RECOMMENDATIONS), pc.field("ds") == ds
+    head = dataset.scanner(columns=["user_id", "domain", "because_item_ids"], filter=is_of_ds).head(ROWS_LOOKED_AT)
+    num_cited: dict[tuple[str, str], int] = defaultdict(int)
+    for row in head.to_pylist():
+        num_cited[row["user_id"], row["domain"]] += len(row["because_item_ids"])
+    best_first = sorted(num_cited, key=lambda owner: (-num_cited[owner], owner))
+    domain_of: dict[str, str] = {}
+    for user_id, domain in best_first:
+        if len(domain_of) < num_lists:
+            domain_of.setdefault(user_id, domain)
+    rows = dataset.to_table(filter=is_of_ds & _is_in("user_id", domain_of)).to_pylist()
+    titles = _titles(lake, ds, {row["item_id"] for row in rows})
+    samples = []
+    for user_id, domain in domain_of.items():
+        mine = [{"is_fallback": False, **row} for row in rows if row["domain"] == domain]
+        shown = [_shown(row, titles[row["item_id"]]) for row in _by_rank(mine, "user_id", user_id)]
+        samples.append(DomainSample(user_id, domain, shown))
     return samples
 
 

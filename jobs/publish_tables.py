@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from expectations.outputs import output_tables
 from expectations.program import Night, night_from, night_parser, run_program
-from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
+from expectations.tables import RUN_MANIFEST, NightError
 from jobs.delta_commit import commit_partition
 from jobs.manifest import stage_manifest
 
@@ -30,7 +31,7 @@ def publish_tables(night: Night) -> None:
             file asks of them; nothing is committed then.
     """
     lake, ds = night.lake, night.ds
-    staged = {TABLES[name]: lake.require(TABLES[name], ds) for name in OUTPUT_TABLES}
+    staged = {table: lake.require(table, ds) for table in output_tables(lake, ds)}
     unchecked = [table.name for table in staged if not lake.is_validated(table, ds)]
     if unchecked:
         raise NightError(

@@ -15,22 +15,26 @@ from typing import Any
 from deltalake import DeltaTable
 
 from expectations.drops import DropFolder
+from expectations.outputs import output_tables
 from expectations.program import Night, night_from, night_parser, run_program
-from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES, NightError
+from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError
 from jobs.finished_lists import BROUGHT_BY
 from jobs.night_sample import (
     AudienceSample,
+    DomainSample,
     ItemSample,
     SegmentSample,
     ShownItem,
     UserSample,
     sample_audiences,
+    sample_domains,
     sample_items,
     sample_segments,
     sample_users,
 )
 
 WIDTH = 118
+NAME_WIDTH = 30
 HISTORY_WIDTH = 40
 TITLE_WIDTH = 26
 REASON_WIDTH = 35
@@ -53,7 +57,7 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         NightError: the night was not published.
     """
     manifest = _manifest(night)
-    metrics = json.loads(manifest[OUTPUT_TABLES[0]]["metrics"])
+    metrics = json.loads(manifest[USER_RECOMMENDATIONS.name]["metrics"])
     judged_days = " and ".join(night.backtest_days)
     sections = [
         _title(f"Night of {night.ds}, shop {night.shop.title or night.shop.name}"),
@@ -74,6 +78,7 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         *(segment_text(segment) for segment in sample_segments(night.lake, night.ds, NUM_SAMPLES)),
         _title(f"Who may want what is new: first seen in the last {night.shop.new_items.days} days"),
         audiences_text(sample_audiences(night.lake, night.ds, NUM_SAMPLES, NUM_SAMPLES)),
+        *_domain_sections(night, manifest),
     ]
     return "\n".join(sections)
 
@@ -83,22 +88,23 @@ def places_text(night: Night, tracking_uri: str | None) -> str:
     lake = night.lake
     drops = DropFolder(night.shop, lake.root, night.data)
     places = {
-        **{name: lake.table_path(TABLES[name]) for name in (*OUTPUT_TABLES, RUN_MANIFEST.name)},
+        **{table.name: lake.table_path(table) for table in (*output_tables(lake, night.ds), RUN_MANIFEST)},
         "Data Docs": f"{lake.root}/data_docs/index.html",
         "MLflow": tracking_uri or f"{lake.root}/mlflow",
         "raw drops": drops.path(night.shop.events, night.ds),
         "lake": f"{lake.root}/lake",
     }
-    return "\n".join(f"  {name:<22}{place}" for name, place in places.items())
+    return "\n".join(f"  {name:<{NAME_WIDTH}}{place}" for name, place in places.items())
 
 
 def tables_text(manifest: dict[str, dict[str, Any]]) -> str:
     """One line per published table."""
-    lines = [f"  {'table':<22}{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}  as before"]
+    heads = f"{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}  as before"
+    lines = [f"  {'table':<{NAME_WIDTH}}{heads}"]
     for name, row in sorted(manifest.items()):
         figures = json.loads(row["metrics"])["table"]
         lines.append(
-            f"  {name:<22}{row['status']:<11}{row['rows']:>12,}{row['users']:>13,}"
+            f"  {name:<{NAME_WIDTH}}{row['status']:<11}{row['rows']:>12,}{row['users']:>13,}"
             f"{row['fallback_share']:>10.1%}{figures['coverage']:>10.1%}  {_as_before(figures['drift'])}"
         )
     return "\n".join(lines)
@@ -173,6 +179,20 @@ def user_text(user: UserSample) -> str:
     return "\n".join([*lines, ""])
 
 
+def _domain_sections(night: Night, manifest: dict[str, dict[str, Any]]) -> list[str]:
+    """Nothing for a shop of one domain."""
+    if CROSS_DOMAIN_RECOMMENDATIONS.name not in manifest:
+        return []
+    samples = sample_domains(night.lake, night.ds, NUM_SAMPLES)
+    return [_title("What a few users would like in a domain, from what they did in others"), *map(domain_text, samples)]
+
+
+def domain_text(sample: DomainSample) -> str:
+    """A user's list of one domain."""
+    rows = [f"    {shown_text(item, WIDTH - TITLE_WIDTH - 20)}" for item in sample.recommendations]
+    return "\n".join([f"  user {sample.user_id}, {sample.domain}", *rows, ""])
+
+
 def item_text(item: ItemSample) -> str:
     """An item, and what goes with it or is like it."""
     return "\n".join([f"  {_cut(item.title, WIDTH)}", *map(_line, item.similar), ""])
@@ -195,10 +215,10 @@ def audiences_text(audiences: Sequence[AudienceSample]) -> str:
     return "\n".join(lines) if lines else "  Nothing was new."
 
 
-def shown_text(item: ShownItem) -> str:
+def shown_text(item: ShownItem, reason_width: int = REASON_WIDTH) -> str:
     """One recommendation: rank, title, score, reason; a star marks what the fallback filled in."""
     title, star = _cut(item.title, TITLE_WIDTH), "*" if item.is_fallback else " "
-    return f"{item.rank:>2} {title:<{TITLE_WIDTH}} {item.score:>8.4g}{star}{_cut(item.reason, REASON_WIDTH)}"
+    return f"{item.rank:>2} {title:<{TITLE_WIDTH}} {item.score:>8.4g}{star}{_cut(item.reason, reason_width)}"
 
 
 def _manifest(night: Night) -> dict[str, dict[str, Any]]:

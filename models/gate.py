@@ -24,8 +24,8 @@ from models.published_nights import published_nights
 from models.ranked_lists import fitted_model, is_fitted, judged_name, lists_in_force
 from models.refit_agreement import Refit
 
-FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content")
-"""Models whose items or reasons stand in published rows beside the published model's own."""
+FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
+"""Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""
 
 logger = logging.getLogger(__name__)
 

@@ -41,10 +41,16 @@ class TrainingHistory:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Score of a pair = dot product. Rows are indices. Shapes (num_users, dim) and (num_items, dim)."""
+    """Score of a pair = dot product. Rows are indices. Shapes (num_users, dim) and (num_items, dim).
+
+    Attributes:
+        history: what an item adds to the vector of a user who met it, up to a factor that grows with the weight of the
+            pair; None where users are no sums of their items. Shape (num_items, dim).
+    """
 
     user: np.ndarray
     item: np.ndarray
+    history: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ MODELS: dict[str, ModelEntry] = {
     "sequence": ModelEntry("Sequence", "deep", "retrieval"),
     "content": ModelEntry("Content", "deep", "retrieval"),
     "graph": ModelEntry("Graph", "deep", "retrieval"),
+    "cross_domain": ModelEntry("CrossDomain", "deep", "retrieval"),
     "deep_cf": ModelEntry("DeepCf", "deep", "ranking"),
     "blend": ModelEntry("Blend", "deep", "blending"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from expectations.tables import FIRST_VALUE_INDEX, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS, Table
+from expectations.tables import FIRST_VALUE_INDEX, HISTORY_VECTORS, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS, Table
 from models.model import Neighbours, Vectors
 
 ROWS_AT_ONCE = 1_000_000
@@ -16,10 +16,13 @@ def retrieval_rows(found: Vectors | Neighbours, ds: str, model: str) -> dict[Tab
     """The tables that a retrieval model fills, and their rows."""
     if isinstance(found, Neighbours):
         return {ITEM_NEIGHBOURS: neighbour_rows(found, ds, model)}
-    return {
+    rows = {
         USER_VECTORS: vector_rows(found.user, "user_index", ds, model),
         ITEM_VECTORS: vector_rows(found.item, "item_index", ds, model),
     }
+    if found.history is not None:
+        rows[HISTORY_VECTORS] = vector_rows(found.history, "item_index", ds, model)
+    return rows
 
 
 def vector_rows(vectors: np.ndarray, key: str, ds: str, model: str) -> pa.Table:

@@ -135,6 +135,17 @@ def test_new_items_have_an_audience(night: Ran) -> None:
     assert (rows.groupby("item_id")["user_id"].nunique() == rows.groupby("item_id").size()).all()
 
 
+def test_who_knows_one_department_gets_lists_of_the_others(night: Ran) -> None:
+    rows = night.table("cross_domain_recommendations")
+    items = Lake(str(night.root)).read(ITEMS, DS).to_pandas()
+    assert set(rows.domain) == set(items[items.is_available].domain) and rows.domain.nunique() > 1
+    domain_of = items.set_index("item_id").domain
+    assert (rows.item_id.map(domain_of) == rows.domain).all()
+    cited = rows.explode("because_item_ids").dropna(subset=["because_item_ids"])
+    assert len(cited) > 0
+    assert (cited.because_item_ids.map(domain_of) != cited.domain).all()
+
+
 def test_the_manifest_shows_every_model_over_the_full_catalogue(night: Ran) -> None:
     manifest = night.table("run_manifest").set_index("table_name")
     assert sorted(manifest.index) == sorted(OUTPUT_TABLES)
@@ -152,6 +163,6 @@ def test_the_night_registers_its_sequence_model_for_sessions(night: Ran) -> None
 
 
 def test_the_night_is_shown_to_whoever_ran_it(night: Ran) -> None:
-    needs = ("What goes with a few items", "What new users get", "Who may want what is new")
+    needs = ("What goes with a few items", "What new users get", "Who may want what is new", "in a domain")
     for said in ("publish_tables", "user_recommendations", "Backtest", "Gate", "recommended", *needs):
         assert said in night.printed

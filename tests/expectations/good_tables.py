@@ -60,13 +60,13 @@ def _inputs() -> dict[str, Rows]:
             "domain": "things",
         }
 
-    def item(item_id: str, is_available: bool = True) -> dict[str, Any]:
+    def item(item_id: str, is_available: bool = True, domain: str = "things") -> dict[str, Any]:
         return {
             "item_id": item_id,
             "title": f"Thing {item_id}",
             "category": ["things"],
             "price": 2.5,
-            "domain": "things",
+            "domain": domain,
             "is_available": is_available,
             "first_seen": "2024-03-08" if item_id == "d" else "2024-02-01",
             "last_seen": "2024-03-09",
@@ -77,7 +77,7 @@ def _inputs() -> dict[str, Rows]:
 
     return {
         "events": [event("ann", "a", 9), event("ann", "b", 10), event("bob", "c", 11)],
-        "items": [item("a"), item("b"), item("c"), item("d"), item("old", is_available=False)],
+        "items": [item("a"), item("b"), item("c"), item("d", domain="games"), item("old", is_available=False)],
         "users": [user("ann", DS), user("bob", DS), user("cy", None)],
     }
 
@@ -202,6 +202,10 @@ def _outputs() -> dict[str, Rows]:
     def fan(rank: int, user_id: str) -> dict[str, Any]:
         return {"item_id": "d", "rank": rank, "user_id": user_id, "score": 1.0 / rank, **published}
 
+    def crossed(user_id: str, domain: str, rank: int, item_id: str, because: list[str]) -> dict[str, Any]:
+        listed = {"user_id": user_id, "domain": domain, "rank": rank, "item_id": item_id, "score": 1.0 / rank}
+        return {**listed, "because_item_ids": because, **published}
+
     because = {"ann": ["a", "b"], "bob": ["c"], "cy": []}
     return {
         "user_recommendations": [
@@ -220,4 +224,8 @@ def _outputs() -> dict[str, Rows]:
             for rank, item_id in enumerate("abc", start=1)
         ],
         "new_item_audiences": [fan(1, "bob"), fan(2, "ann")],
+        "cross_domain_recommendations": [
+            crossed("ann", "games", 1, "d", ["b"]),
+            crossed("bob", "games", 1, "d", ["c"]),
+        ],
     }

@@ -243,6 +243,20 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("expires_after_the_day", "expires_at=2024-03-11 00:00:00"),
         ],
     ),
+    "cross_domain_recommendations": (
+        [
+            (0, {"item_id": "a", "rank": 2, "because_item_ids": ["c", "a"]}),
+            (1, {"user_id": "cy", "item_id": "old", "domain": "things", "because_item_ids": []}),
+        ],
+        [
+            ("item_is_of_domain", "user_id=ann domain=games rank=2 item_id=a"),
+            ("item_id_is_available", "item_id=old rank=1"),
+            ("because_is_in_history", "user_id=ann domain=games rank=2 item_id=c"),
+            ("ranks_have_no_gap", "ranks=[2]"),
+            ("user_knows_another_domain", "user_id=cy domain=things"),
+            ("list_is_as_long_as_it_can_be", "user_id=bob domain=games"),
+        ],
+    ),
 }
 
 RunTable = Callable[..., tuple[str, ...]]

@@ -14,9 +14,12 @@ from pyspark.sql import SparkSession
 from expectations.program import Night
 from expectations.shop import load_shop
 from expectations.tables import GRAPH_EDGES, INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
+from jobs.build_cross_domain import cross_domain_recommendations
+from jobs.gate_decision import GateDecision
 from jobs.ingest import ingest
 from jobs.preprocess import preprocess
 from jobs.split_days import split_days
+from models.train import train_models
 from tests.jobs.small_night import new_night
 
 NOW = datetime(2100, 1, 1, tzinfo=timezone.utc)
@@ -76,3 +79,18 @@ def test_every_index_is_one_of_the_vocabularies(both: Night) -> None:
     assert pc.max(pairs["user_index"]).as_py() <= known["user_id"]
     assert pc.max(pairs["item_index"]).as_py() <= known["item_id"]
     assert {"domain", "category", "brand", "token"} <= set(known)
+
+
+def test_buyers_of_one_department_get_lists_of_the_other(spark: SparkSession, both: Night) -> None:
+    quick = replace(both, shop=replace(both.shop, settings={"cross_domain": {"epochs": 1, "embedding_dim": 16}}))
+    train_models(quick, quick.ds, ["recent_demand", "cross_domain"])
+    told = {"models": [{"model": "cross_domain", "is_healthy": True}]}
+    gate = GateDecision(quick.ds, "recent_demand", "", False, None, told, {"cross_domain": "1", "recent_demand": "1"})
+    rows = cross_domain_recommendations(spark, quick, gate).toPandas()
+    domain_of = both.lake.read(ITEMS, both.ds).to_pandas().set_index("item_id").domain
+    assert set(rows.domain) == {"beauty", "electronics"}
+    assert (rows.item_id.map(domain_of) == rows.domain).all()
+    assert (rows.groupby(["user_id", "domain"]).size() == both.shop.top_k).all()
+    cited = rows.explode("because_item_ids").dropna(subset=["because_item_ids"])
+    assert len(cited) > 0.1 * len(rows)
+    assert (cited.because_item_ids.map(domain_of) != cited.domain).all()

@@ -15,6 +15,7 @@ from expectations.lake import Version
 from expectations.program import Night
 from expectations.shop import NewUsers
 from expectations.tables import GRAPH_EDGES, RANKING_FEATURES, Table
+from jobs.build_cross_domain import cross_domain_recommendations
 from jobs.build_graph_edges import build_graph_edges
 from jobs.build_new_item_audiences import new_item_audiences
 from jobs.build_new_user_recommendations import new_user_recommendations
@@ -31,8 +32,8 @@ def strict_night(night: Night) -> Night:
     return replace(night, shop=replace(night.shop, repeats="never"))
 
 
-def rows_of(frame: DataFrame, owner: str) -> list[dict[str, object]]:
-    return [row.asDict() for row in frame.orderBy(owner, "rank").collect()]
+def rows_of(frame: DataFrame, *owner: str) -> list[dict[str, object]]:
+    return [row.asDict() for row in frame.orderBy(*owner, "rank").collect()]
 
 
 def test_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
@@ -57,6 +58,12 @@ def test_new_item_audiences(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "new_item_audiences")
     rows = new_item_audiences(spark, strict_night)
     assert rows_of(rows, "item_id") == expected_rows("new_item_audiences")
+
+
+def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) -> None:
+    write_inputs(strict_night, "cross_domain_recommendations")
+    rows = cross_domain_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    assert rows_of(rows, "user_id", "domain") == expected_rows("cross_domain_recommendations")
 
 
 @pytest.mark.parametrize(

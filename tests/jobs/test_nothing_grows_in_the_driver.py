@@ -11,6 +11,7 @@ BRINGS_ROWS = {"collect", "toPandas", "toLocalIterator", "toArrow", "toJSON", "f
 BOUNDED = {
     "jobs/build_new_item_audiences.py": "one number per item that somebody met",
     "jobs/build_similar_items.py": "a few numbers per item",
+    "jobs/build_cross_domain.py": "one row per item of the catalogue",
     "jobs/build_vocabularies.py": "one row of sums",
     "jobs/daily_partitions.py": "one row per day of one pass",
     "jobs/ingest.py": "one row per day and reason",

@@ -59,8 +59,8 @@ def test_a_history_stands_beside_the_recommendations(page: str) -> None:
 
 
 def test_the_page_names_the_places_and_the_decision(page: str, night: Night) -> None:
-    assert f"  Data Docs             {night.lake.root}/data_docs/index.html" in page
-    assert f"  user_recommendations  {night.lake.root}/tables/user_recommendations" in page
+    assert f"  Data Docs                     {night.lake.root}/data_docs/index.html" in page
+    assert f"  user_recommendations          {night.lake.root}/tables/user_recommendations" in page
     assert "Published: two_tower. Published before: nothing.\n  two_tower is best." in page
 
 
