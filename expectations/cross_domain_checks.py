@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from expectations.item_rules import allowed_items
 from expectations.output_checks import (
     barred_items,
     is_allowed_rule,
@@ -118,7 +119,7 @@ def _expected(night: Night, partitions: Partitions, barred: DataFrame | None, ds
     met = met.join(items.select("item_id", F.col("domain").alias("item_domain")), on="item_id")
     since = days_before(ds, night.shop.active_days) if night.shop.active_days else ""
     active = partitions.rows(USERS, ds).where(F.col("last_active") > since).select("user_id")
-    available = items.where("is_available").select("item_id", "domain")
+    available = allowed_items(items, night.shop.rules).select("item_id", "domain")
     known = met.select("user_id", "item_domain").distinct().join(active, on="user_id")
     per_domain = available.groupBy("domain").agg(F.count("*").alias("num_available"))
     pairs = known.crossJoin(F.broadcast(per_domain)).where(F.col("domain") != F.col("item_domain"))

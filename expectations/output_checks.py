@@ -242,6 +242,7 @@ def lists_by(rows: DataFrame, owner: str, item: str) -> DataFrame:
 
 
 def list_rules(owner: str) -> list[Rule]:
+    """What holds for every list, of rows that `lists_by` gives."""
     return [
         Rule(
             "ranks_have_no_gap",
@@ -265,6 +266,7 @@ def list_rules(owner: str) -> list[Rule]:
 
 
 def item_rules(item: str) -> list[Rule]:
+    """What holds for every listed item, of rows with the columns of `known_items`."""
     return [
         Rule(
             f"{item}_is_in_catalogue", f"{item} is in the catalogue of ds.", F.col("is_sold").isNull(), (item, "rank")
@@ -274,6 +276,7 @@ def item_rules(item: str) -> list[Rule]:
 
 
 def row_rules(ds: str) -> list[Rule]:
+    """What holds for every published row."""
     # Not compared with `generated_at`: a backfill writes rows that have long expired, as they would have been then.
     return [
         Rule(
@@ -295,8 +298,9 @@ def _kept_by_items(name: str) -> Rule:
 
 
 def is_allowed_rule(item: str) -> Rule:
+    """Of rows with the columns of `known_items`."""
     return Rule(
-        f"{item}is_allowed_rule",
+        f"{item}_is_allowed",
         f"No rule of the shop leaves {item} out of lists.",
         F.col("is_sold") & ~F.col("is_allowed"),
         (item, "rank"),

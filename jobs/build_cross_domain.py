@@ -3,8 +3,8 @@
 A user gets the list of a domain if they met anything outside it: somebody who bought in one gets lists of all others,
 somebody who knows several gets lists of these too. The scores are those of the model `cross_domain`, as far as the gate
 found its lists sound; otherwise what sells in the domain takes their place, and the column `source` says so. Rules: the
-item is of the domain, no rule of single items leaves it out (see `expectations.item_rules`), and it may come back to the
-user as the shop's `repeats` says.
+item is of the domain, no rule of single items leaves it out (see `expectations.item_rules`), and it may come back to
+the user as the shop's `repeats` says.
 """
 
 from __future__ import annotations
