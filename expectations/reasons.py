@@ -1,6 +1,6 @@
-"""Why an item is recommended: codes, and words for a shopper. The night's tables and the session model say the same.
+"""Why an item is recommended: codes, and titles as a shopper reads them; for words see `expectations.reason_texts`.
 
-Titles are data: they are cleaned, cut and put behind fixed words, never parsed.
+The night's tables and the session model say the same. Titles are data: they are cleaned and cut, never parsed.
 """
 
 from __future__ import annotations
@@ -29,33 +29,6 @@ class Reason(StrEnum):
     ALIKE = "alike"
     POPULAR_IN_COUNTRY = "popular_in_country"
     POPULAR_WITH_PEERS = "popular_with_peers"
-
-
-CITING_WORDS = {
-    Reason.BECAUSE_YOU_BOUGHT: "Because you bought ",
-    Reason.BECAUSE_YOU_VIEWED: "Because you viewed ",
-    Reason.BOUGHT_TOGETHER: "Often bought with ",
-    Reason.ALIKE: "Similar to ",
-    Reason.POPULAR_IN_COUNTRY: "Popular in ",
-}
-"""What stands before the title of the item, or the name of the country, that a reason cites."""
-
-
-def fixed_words(demand_source: str) -> dict[Reason, str]:
-    """The words of reasons that need no title.
-
-    Args:
-        demand_source: the model that says what is popular; demand of all time is not popular "now".
-    """
-    popular = "Popular right now" if demand_source == POPULARITY_MODELS[0] else "Popular with our customers"
-    return {
-        Reason.BUY_AGAIN: "You bought this before",
-        Reason.LOOK_AGAIN: "You looked at this before",
-        Reason.POPULAR: popular,
-        Reason.PICKED_FOR_YOU: "Picked for you",
-        Reason.IN_OUR_RANGE: "From our range",
-        Reason.POPULAR_WITH_PEERS: "Popular with customers like you",
-    }
 
 
 def readable(title: str | None, item_id: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from expectations.list_rules import Rules
+from expectations.reason_texts import LANGUAGES, require_texts
 from expectations.settings import SettingsError, settings_from_mapping
 from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
 
@@ -213,6 +214,8 @@ class Shop:
         image_size: height and width of the pictures that models see, in pixels.
         num_candidates: items per user that each retrieval model proposes.
         models: which models run, by the names in models/configs.
+        language: of the reasons that shoppers read: en or zh.
+        reason_texts: code -> the shop's own words in place of those; see `expectations.reason_texts`.
         settings: model -> settings in place of those of models/configs.
         warm_start: deep models are fitted from nothing on Sundays, the calendar anchors; on other days they go on from
             the weights of their Sunday, which are fitted first where they are not there.
@@ -235,6 +238,8 @@ class Shop:
     rules: Rules = field(default_factory=Rules)
     new_users: NewUsers = field(default_factory=NewUsers)
     new_items: NewItems = field(default_factory=NewItems)
+    language: str = "en"
+    reason_texts: dict[str, str] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     event_weights: dict[str, float] = field(
         default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}
@@ -294,6 +299,7 @@ class Shop:
             )
         if not self.models:
             raise ValueError("`models` must name at least one model")
+        require_texts(self.language, self.reason_texts)
         _require_event_types("event_weights", set(self.event_weights))
         _require_event_types("target_events", set(self.target_events))
         _require_columns("events.columns", self.events, set(EVENTS.column_names) - {"ds"})
@@ -326,6 +332,11 @@ class Shop:
     def duplicate_key(self) -> tuple[str, ...]:
         """The contract's columns in which two rows of a day must agree to be one event."""
         return self.events.duplicate_key or tuple(c for c in EVENTS.column_names if c in self.events.columns)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The words of every reason."""
+        return {str(code): text for code, text in {**LANGUAGES[self.language], **self.reason_texts}.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """All settings but where the file lies: what a fingerprint is taken of."""

@@ -9,7 +9,7 @@ the user as the shop's `repeats` says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -82,7 +82,8 @@ def cross_domain_recommendations(spark: SparkSession, night: Night, gate: GateDe
         return domain_lists(asking, met, rules)
 
     listed = asking.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(lists, DOMAIN_LISTS_DDL)
-    return _in_shop_words(listed, targets, items, source, fallback_order(lake, ds, rules.available()).source)
+    demand_source = fallback_order(lake, ds, rules.available()).source
+    return _in_shop_words(listed, targets, items, source, demand_source, night.shop.texts)
 
 
 def _asking(spark: SparkSession, night: Night, source: str, targets: DataFrame) -> DataFrame:
@@ -147,7 +148,12 @@ def _vectors(night: Night, source: str) -> Sequence[Version]:
 
 
 def _in_shop_words(
-    listed: DataFrame, targets: DataFrame, items: DataFrame, source: str, demand_source: str
+    listed: DataFrame,
+    targets: DataFrame,
+    items: DataFrame,
+    source: str,
+    demand_source: str,
+    texts: Mapping[str, str],
 ) -> DataFrame:
     """Lists with the shop's own ids, and their reasons as text."""
     names = F.broadcast(items.select("item_index", "item_id", "domain"))
@@ -166,7 +172,7 @@ def _in_shop_words(
             "score",
             F.lit(source).alias("source"),
             "reason_code",
-            reason_text(F.col("reason_code"), F.col("title"), demand_source).alias("reason"),
+            reason_text(F.col("reason_code"), F.col("title"), demand_source, texts).alias("reason"),
             F.when(F.col("because_id").isNull(), F.array().cast("array<string>"))
             .otherwise(F.array("because_id"))
             .alias("because_item_ids"),

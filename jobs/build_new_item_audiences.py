@@ -84,7 +84,7 @@ def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
             F.round(F.col("parts") / PARTS, SCORE_DECIMALS).alias("score"),
             F.lit(SOURCE).alias("source"),
             code.alias("reason_code"),
-            reason_text(code, F.col("title"), "").alias("reason"),
+            reason_text(code, F.col("title"), "", night.shop.texts).alias("reason"),
             "because_item_id",
         )
     )

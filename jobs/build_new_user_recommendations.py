@@ -57,7 +57,7 @@ def new_user_recommendations(spark: SparkSession, night: Night) -> DataFrame:
             F.round("rate", RATE_DECIMALS).alias("score"),
             F.lit(SOURCE).alias("source"),
             "reason_code",
-            reason_text(F.col("reason_code"), country, POPULARITY_MODELS[0]).alias("reason"),
+            reason_text(F.col("reason_code"), country, POPULARITY_MODELS[0], night.shop.texts).alias("reason"),
         )
     )
 

@@ -66,7 +66,7 @@ def similar_items(spark: SparkSession, night: Night, gate: GateDecision) -> Data
             "score",
             "source",
             "reason_code",
-            reason_text(F.col("reason_code"), F.col("title"), facts.fallback_source).alias("reason"),
+            reason_text(F.col("reason_code"), F.col("title"), facts.fallback_source, night.shop.texts).alias("reason"),
         )
     )
 

@@ -9,6 +9,7 @@ Rules of single items: the item is in the catalogue and available when `ds` ends
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, 
     finished = asked.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(finish, FINISHED_DDL)
     # Whoever orders the rows for their files looks at them twice: lists are finished, and counted, once.
     counted = _counted(finished, counts).repartition(blocks.num_partitions, "user_index")
-    return in_shop_words(counted, targets, items, gate, order.source)
+    return in_shop_words(counted, targets, items, gate, order.source, night.shop.texts)
 
 
 def rules_told(spark: SparkSession, night: Night, counts: dict[str, int]) -> dict[str, Any]:
@@ -163,7 +164,12 @@ def with_attributions(spark: SparkSession, lists: DataFrame, found: Version | No
 
 
 def in_shop_words(
-    finished: DataFrame, targets: DataFrame, items: DataFrame, gate: GateDecision, fallback_source: str
+    finished: DataFrame,
+    targets: DataFrame,
+    items: DataFrame,
+    gate: GateDecision,
+    fallback_source: str,
+    texts: Mapping[str, str],
 ) -> DataFrame:
     """Finished lists with the shop's own ids, and their reasons as text."""
     names = F.broadcast(items.select("item_index", "item_id"))
@@ -183,7 +189,7 @@ def in_shop_words(
             "score",
             source.alias("source"),
             "reason_code",
-            reason_text(F.col("reason_code"), F.col("title"), demand_source).alias("reason"),
+            reason_text(F.col("reason_code"), F.col("title"), demand_source, texts).alias("reason"),
             F.when(F.col("because_id").isNull(), F.array().cast("array<string>"))
             .otherwise(F.array("because_id"))
             .alias("because_item_ids"),

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from expectations.reasons import CITING_WORDS, MAX_TITLE_LENGTH, Reason, fixed_words
+from expectations.reason_texts import worded
+from expectations.reasons import MAX_TITLE_LENGTH, Reason
 
 __all__ = ["Reason", "readable_title", "reason_text"]
 
 
-def reason_text(code: Column, title: Column, demand_source: str) -> Column:
+def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[str, str]) -> Column:
     """The words of a reason.
 
     Args:
         title: of the item, or the name of the country, that the reason cites; not looked at for codes that cite none.
-        demand_source: the model that says what is popular; demand of all time is not popular "now".
+        demand_source: the model that says what is popular.
+        texts: the shop's.
     """
     text = F.lit(None).cast("string")
-    for reason, words in fixed_words(demand_source).items():
-        text = F.when(code == reason.value, F.lit(words)).otherwise(text)
-    for reason, words in CITING_WORDS.items():
-        text = F.when(code == reason.value, F.concat(F.lit(words), title)).otherwise(text)
+    for reason in Reason:
+        before, after = worded(texts, reason, demand_source)
+        words = F.lit(before) if after is None else F.concat(F.lit(before), title, F.lit(after))
+        text = F.when(code == reason.value, words).otherwise(text)
     return text
 
 

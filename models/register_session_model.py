@@ -102,7 +102,7 @@ def bundle_version(night: Night) -> str:
     others.append(lake.current(ITEM_NEIGHBOURS, ds, NEIGHBOURS_MODEL))
     fit = fitted_model(lake, ds, MODEL)["version"]
     rules = [night.shop.top_k, night.shop.repeats, night.shop.max_repeat_share, night.shop.num_candidates]
-    rules.append(night.shop.active_days)
+    rules += [night.shop.active_days, night.shop.texts]
     found = [version.fingerprint if version else None for version in others]
     return f"sessions-{ds}-{fingerprint_of(fit, night.code, tables, found, rules)[:8]}"
 
@@ -148,6 +148,7 @@ def _facts(night: Night, dataset: Dataset, model: Sequence, model_version: str) 
         max_repeat_share=night.shop.max_repeat_share,
         today=int(end_of(night.ds).timestamp()) // SECONDS_PER_DAY,
         event_types=dict(zip(event_types["value"], event_types["index"], strict=True)),
+        texts=night.shop.texts,
     )
 
 

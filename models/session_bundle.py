@@ -53,6 +53,7 @@ class Facts:
         top_k: items of an answer, unless the request says otherwise.
         today: the day after `ds`, in days since 1970 UTC.
         event_types: event type -> index.
+        texts: the words of reasons; see `expectations.reason_texts`.
     """
 
     shop: str
@@ -66,6 +67,7 @@ class Facts:
     max_repeat_share: float
     today: int
     event_types: dict[str, int]
+    texts: dict[str, str]
 
 
 @dataclass(frozen=True)

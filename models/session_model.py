@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from expectations.reasons import CITING_WORDS, Reason, fixed_words
+from expectations.reason_texts import worded
+from expectations.reasons import Reason
 from expectations.tables import PADDING_INDEX, UNKNOWN_INDEX
 from models.encoder import NUM_GAP_BUCKETS
 from models.networks import as_numpy
@@ -51,7 +52,7 @@ class SessionModel:
     def __init__(self, bundle: SessionBundle) -> None:
         self.bundle, self.facts = bundle, bundle.facts
         self.index_of = {item_id: index for index, item_id in enumerate(bundle.items.item_ids) if item_id}
-        self.words = fixed_words(self.facts.demand_source)
+        self.words = {code: worded(self.facts.texts, code, self.facts.demand_source) for code in Reason}
         # Two threads at once in one network gain nothing on the cores that both take, and the slower one is late.
         self._alone = threading.Lock()
         self._says(Session([], [], [], {}))
@@ -183,11 +184,15 @@ class SessionModel:
                 "score": round(float(scores[item]), 6),
                 "source": source,
                 "reason_code": code.value,
-                "reason": self.words.get(code) or CITING_WORDS[code] + items.titles[cited],
+                "reason": self._text(code, cited),
                 "because_item_ids": [items.item_ids[cited]] if cited else [],
             }
             for rank, (item, code, cited) in enumerate(zip(listed.tolist(), codes, because, strict=True), 1)
         ]
+
+    def _text(self, code: Reason, cited: int) -> str:
+        before, after = self.words[code]
+        return before if after is None else f"{before}{self.bundle.items.titles[cited]}{after}"
 
     def _reasons(self, listed: np.ndarray, session: Session, by_demand: bool) -> tuple[list[Reason], list[int]]:
         """The best reason that is true of each item, in the order that the night's tables keep, and what it cites."""

@@ -101,6 +101,18 @@ def test_reasons_say_the_best_that_is_true(built: Night) -> None:
     ]
 
 
+def test_reasons_speak_the_shops_language_and_titles_stay_titles(spark: SparkSession, small_night: Night) -> None:
+    own = {"popular_now": "{} % Bestseller"}
+    shop = replace(small_night.shop, language="zh", reason_texts=own)
+    build_tables(spark, replace(small_night, shop=shop))
+    rows = staged(small_night, USER_RECOMMENDATIONS, "user_id", "item_id", "reason")
+    assert ("user-2", "item-4", "因为您购买过“WHITE METAL LANTERN”") in rows
+    assert ("user-2", "item-5", "为您精选") in rows
+    assert ("user-4", "item-2", "{} % Bestseller") in rows
+    of_items = staged(small_night, SIMILAR_ITEMS, "item_id", "similar_item_id", "reason")
+    assert ("item-4", "item-3", "与“{spoon} %s”相似") in of_items
+
+
 def test_reasons_cite_what_the_published_model_owes_a_row_to(spark: SparkSession, small_night: Night) -> None:
     owed = [{"user_index": ANN, "item_index": CLOCK, "because_index": MUG, "fall": 0.5}]
     version = write_rows(small_night, ATTRIBUTIONS, owed, model="two_tower")
