@@ -12,11 +12,10 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.list_rules import Boost, Rules
+from expectations.list_rules import PATH_SEPARATOR, Boost, Rules
 from expectations.program import days_before
 
 AVAILABILITY = "availability"
-PATH_SEPARATOR = " > "
 
 
 def allowed_items(items: DataFrame, rules: Rules) -> DataFrame:

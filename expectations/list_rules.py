@@ -7,8 +7,12 @@ Rules of single items (what no list may show) are asked in `expectations.item_ru
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+PATH_SEPARATOR = " > "
+"""Between the levels of a category."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,23 @@ class Rules:
         return bool(
             self.boosts or self.diversity or self.max_per_category or self.max_per_brand or self.min_new_item_share
         )
+
+    def refuses(self, item: Mapping[str, Any]) -> bool:
+        """Whether a rule keeps an item out of all lists, as `expectations.item_rules` asks it in Spark.
+
+        Args:
+            item: a row of `items` with item_id, category, brand and price; whether it is available is not asked.
+        """
+        path = PATH_SEPARATOR.join([*(item["category"] or ()), ""])
+        lies_below = any(path.startswith(f"{named}{PATH_SEPARATOR}") for named in self.exclude_categories)
+        is_named = item["item_id"] in self.exclude_items or item["brand"] in self.exclude_brands
+        return lies_below or is_named or not self._bounds_hold(item["price"])
+
+    def _bounds_hold(self, price: float | None) -> bool:
+        if self.min_price is None and self.max_price is None:
+            return True
+        lowest, highest = self.min_price or 0.0, math.inf if self.max_price is None else self.max_price
+        return price is not None and lowest <= price <= highest
 
     def num_new(self, top_k: int) -> int:
         """How many items of a list of `top_k` must be new."""

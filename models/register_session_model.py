@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Sequence as Sequences
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def bundle_version(night: Night) -> str:
     others.append(lake.current(ITEM_NEIGHBOURS, ds, NEIGHBOURS_MODEL))
     fit = fitted_model(lake, ds, MODEL)["version"]
     rules = [night.shop.top_k, night.shop.repeats, night.shop.max_repeat_share, night.shop.num_candidates]
-    rules += [night.shop.active_days, night.shop.texts]
+    rules += [night.shop.active_days, night.shop.texts, asdict(night.shop.rules)]
     found = [version.fingerprint if version else None for version in others]
     return f"sessions-{ds}-{fingerprint_of(fit, night.code, tables, found, rules)[:8]}"
 
@@ -159,10 +160,12 @@ def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_sourc
     for item_id, index in index_of.items():
         item_ids[index] = item_id
     titles = list(item_ids)
-    for row in night.lake.read(ITEMS, night.ds, columns=["item_id", "title", "is_available"]).to_pylist():
+    columns = ["item_id", "title", "is_available", "category", "brand", "price"]
+    for row in night.lake.read(ITEMS, night.ds, columns=columns).to_pylist():
         index = index_of.get(row["item_id"])
         if index is not None:
-            titles[index], is_available[index] = readable(row["title"], row["item_id"]), row["is_available"]
+            titles[index] = readable(row["title"], row["item_id"])
+            is_available[index] = row["is_available"] and not night.shop.rules.refuses(row)
     if demand_source != CATALOGUE_ORDER:
         vectors = night.lake.read(ITEM_VECTORS, night.ds, demand_source, columns=["item_index", "vector"])
         demand[vectors["item_index"].to_numpy()] = pc.list_flatten(vectors["vector"]).to_numpy()

@@ -117,6 +117,26 @@ def test_items_meet_rules_one_after_the_other(spark: SparkSession) -> None:
     assert list(refusals(Rules())) == ["availability"]
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Rules(),
+        Rules(version="1", exclude_items=("lightning",)),
+        Rules(version="1", exclude_categories=("Home > Light",)),
+        Rules(version="1", exclude_categories=("Home", "Garden")),
+        Rules(version="1", exclude_brands=("glow",)),
+        Rules(version="1", min_price=20.0),
+        Rules(version="1", max_price=25.0),
+        Rules(version="1", min_price=0.0, max_price=1e9),
+    ],
+)
+def test_python_and_spark_refuse_the_same_items(spark: SparkSession, rules: Rules) -> None:
+    items = spark.createDataFrame(ITEMS, DDL)
+    refused = {row["item_id"] for row in items.where(refused_by(rules).isNotNull()).collect()}
+    asked = [row.asDict() for row in items.collect()]
+    assert {row["item_id"] for row in asked if not row["is_available"] or rules.refuses(row)} == refused
+
+
 def test_names_that_mean_nothing_are_found(spark: SparkSession) -> None:
     rules = Rules(
         version="1",
