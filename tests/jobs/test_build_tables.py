@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.outputs import output_tables
 from expectations.program import Night
 from expectations.tables import (
     ATTRIBUTIONS,
@@ -19,9 +20,7 @@ from expectations.tables import (
     ITEMS,
     NEW_ITEM_AUDIENCES,
     NEW_USER_RECOMMENDATIONS,
-    OUTPUT_TABLES,
     SIMILAR_ITEMS,
-    TABLES,
     USER_RECOMMENDATIONS,
     USERS,
     NightError,
@@ -273,9 +272,9 @@ def test_every_row_of_a_fallback_night_says_so(spark: SparkSession, small_night:
 
 
 def test_a_second_build_leaves_what_is_staged(spark: SparkSession, built: Night) -> None:
-    first = {name: built.lake.require(TABLES[name], built.ds) for name in OUTPUT_TABLES}
+    first = {table: built.lake.require(table, built.ds) for table in output_tables(built.lake, built.ds)}
     build_tables(spark, replace(built, now=datetime(2024, 3, 11, 9, tzinfo=timezone.utc), run_id="again"))
-    assert {name: built.lake.require(TABLES[name], built.ds) for name in OUTPUT_TABLES} == first
+    assert {table: built.lake.require(table, built.ds) for table in first} == first
 
 
 def test_another_run_elsewhere_gives_the_same_rows_whatever_was_ingested_since(
@@ -286,7 +285,7 @@ def test_another_run_elsewhere_gives_the_same_rows_whatever_was_ingested_since(
     write_met(replace(elsewhere, ds="2024-03-11"), [(ANN, CLOCK, 9)])
     write_small_night(elsewhere)
     build_tables(spark, elsewhere)
-    for table in map(TABLES.__getitem__, OUTPUT_TABLES):
+    for table in output_tables(built.lake, built.ds):
         columns = [name for name in table.column_names if name not in ("ds", "generated_at")]
         assert staged(elsewhere, table, *columns) == staged(built, table, *columns)
 

@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from expectations.outputs import output_tables
 from expectations.program import REPOSITORY, Night
-from expectations.tables import OUTPUT_TABLES, TABLES, USER_RECOMMENDATIONS
+from expectations.tables import TABLES, USER_RECOMMENDATIONS
 from jobs.publish_tables import publish_tables
 from tests.jobs.staged_night import audience, newcomers, similar, stage_night, stage_rows
 
@@ -66,8 +67,8 @@ def queries(night: Night) -> dict[str, list[tuple[object, ...]]]:
         "segments": [*reversed(segments)],
     }
     connection = duckdb.connect()
-    for name in OUTPUT_TABLES:
-        connection.register(name, DeltaTable(night.lake.table_path(TABLES[name])).to_pyarrow_dataset())
+    for table in output_tables(night.lake, night.ds):
+        connection.register(table.name, DeltaTable(night.lake.table_path(table)).to_pyarrow_dataset())
     found = {}
     for query in shown.strip().split(";\n\n"):
         asked = {name: value for name, value in values.items() if f"${name}" in query}

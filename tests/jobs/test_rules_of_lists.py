@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import parquet_dataset
 from expectations.list_rules import Boost, Rules
+from expectations.outputs import output_tables
 from expectations.program import Night
 from expectations.spark_partitions import Partitions
 from expectations.table_runs import quiet_context, run_table
@@ -21,7 +22,6 @@ from expectations.tables import (
     ITEM_FEATURES,
     ITEMS,
     RUN_MANIFEST,
-    SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
     NightError,
 )
@@ -253,7 +253,7 @@ def test_the_manifest_records_the_rules_and_what_they_did(spark: SparkSession, o
     night, versions = with_rules(own_night, RULES), []
     for run_id in ("first", "again"):
         build_tables(spark, replace(night, run_id=run_id))
-        for table in (USER_RECOMMENDATIONS, SIMILAR_ITEMS):
+        for table in output_tables(night.lake, night.ds):
             night.lake.note_validated(table, night.ds, night.lake.require(table, night.ds))
         publish_tables(replace(night, run_id=run_id))
         published = DeltaTable(night.lake.table_path(RUN_MANIFEST))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
 
 import pytest
@@ -116,7 +117,8 @@ def test_the_page_tells_the_rules_and_what_each_did() -> None:
 
 
 def test_no_line_is_wider_than_the_terminal(page: str, night: Night) -> None:
-    assert [line for line in page.splitlines() if len(line) > WIDTH + 2 and night.lake.root not in line] == []
+    folder = os.path.dirname(night.lake.root)  # paths are as long as they are
+    assert [line for line in page.splitlines() if len(line) > WIDTH + 2 and folder not in line] == []
 
 
 def test_a_night_that_was_not_published_is_named(night: Night) -> None:

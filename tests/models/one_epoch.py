@@ -16,7 +16,7 @@ import numpy as np
 
 from expectations.lake import Lake
 from models.dataset import load_dataset
-from models.registry import MODELS, build_model
+from models.registry import MODELS, build_model, trained_models
 from tests.models.communities import DAY, USERS, community_events, write_world
 from tests.models.conftest import communities_shop
 
@@ -27,7 +27,7 @@ def main(root: str, changes: str, *names: str) -> None:
     write_world(lake, community_events())
     dataset = load_dataset(lake, communities_shop(), DAY)
     told: dict[str, object] = {"backend": keras.backend.backend()}
-    for name in names or [name for name, entry in MODELS.items() if entry.kind == "deep"]:
+    for name in names or [name for name in trained_models(MODELS) if MODELS[name].kind == "deep"]:
         model = build_model(name, {"epochs": 1, **json.loads(changes)})
         history = model.fit(dataset)
         finite = bool(np.isfinite(model.scores(dataset, np.array(USERS))).all())

@@ -15,10 +15,10 @@ import pytest
 
 from expectations.program import REPOSITORY
 from expectations.tables import NightError
-from models.registry import MODELS
+from models.registry import MODELS, trained_models
 from models.training import prepare_training
 
-DEEP = {name for name, entry in MODELS.items() if entry.kind == "deep"}
+DEEP = {name for name in trained_models(MODELS) if MODELS[name].kind == "deep"}
 
 
 def one_epoch(folder: Path, backend: str, *names: str, **changes: Any) -> dict[str, Any]:
