@@ -13,6 +13,7 @@ from expectations.program import Night, days_before, end_of
 from expectations.shop import Shop
 from expectations.tables import EVENTS, INTERACTIONS, NightError
 from models.metrics import Relevant, relevant_from_pairs
+from models.pair_keys import pair_keys
 from models.vocabulary import indices_of, read_vocabulary
 
 NEW_ITEMS = "new_items"
@@ -61,7 +62,7 @@ def held_out_tasks(night: Night, as_of: str) -> list[HeldOut]:
     pairs = _target_pairs(night, as_of)  # (num_pairs, 2)
     seen = _interactions_of(night.lake, as_of, np.unique(pairs[:, 0]))
     pairs = pairs[np.isin(pairs[:, 0], seen[:, 0])]
-    is_new = ~np.isin(_as_keys(pairs), _as_keys(seen))
+    is_new = ~np.isin(pair_keys(*pairs.T), pair_keys(*seen.T))
     tasks = [_held_out(task, wanted) for task, wanted in ((NEW_ITEMS, pairs[is_new]), (WITH_REPEATS, pairs))]
     judged = [task for task in tasks if len(task.user_indices)]
     if not judged:
@@ -109,8 +110,3 @@ def _interactions_of(lake: Lake, as_of: str, user_indices: np.ndarray) -> np.nda
     of_users = pc.field("user_index").isin(pa.array(user_indices, pa.int32()))
     met = lake.read(INTERACTIONS, as_of, columns=["user_index", "item_index"], filter=of_users)
     return np.stack([met["user_index"].to_numpy(), met["item_index"].to_numpy()], axis=1).astype(np.int64)
-
-
-def _as_keys(pairs: np.ndarray) -> np.ndarray:
-    """One integer a pair; indices are 32-bit."""
-    return (pairs[:, 0] << 32) | pairs[:, 1]

@@ -36,6 +36,7 @@ from models import tracking
 from models.blend import Blend
 from models.held_out import NEW_ITEMS, decisive_task, held_out_tasks
 from models.list_features import ListedPairs, listed_pairs
+from models.pair_keys import pair_keys
 from models.ranked_lists import OUT_OF_FOLD, fitted_model, lists_in_force
 from models.registry import shop_config, shop_values
 from models.score import Shard, commit_if_complete, write_shard
@@ -143,8 +144,7 @@ def examples(night: Night, as_of: str, lists: Sequence[Version], max_users: int)
     pairs = ListedPairs.joined(parts)
     if task == NEW_ITEMS:
         pairs = pairs.where(~pairs.is_seen)
-    wanted_users = held_out.user_indices[held_out.relevant.user_rows].astype(np.int64)
-    wanted = (wanted_users << 32) | held_out.relevant.item_indices
+    wanted = pair_keys(held_out.user_indices[held_out.relevant.user_rows], held_out.relevant.item_indices)
     return pairs, np.isin(pairs.keys, wanted)
 
 

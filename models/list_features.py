@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.lake import Version, parquet_dataset
+from models.pair_keys import items_of, pair_keys, users_of
 
 FEATURES_OF_A_LIST = ("standard score", "gain of rank")
 MOST_DEVIATIONS = 8.0
@@ -37,11 +38,11 @@ class ListedPairs:
 
     @property
     def user_indices(self) -> np.ndarray:
-        return (self.keys >> 32).astype(np.int32)
+        return users_of(self.keys)
 
     @property
     def item_indices(self) -> np.ndarray:
-        return (self.keys & 0xFFFFFFFF).astype(np.int32)
+        return items_of(self.keys)
 
     def where(self, is_kept: np.ndarray) -> ListedPairs:
         """Some of the pairs."""
@@ -78,8 +79,7 @@ def _rows_of(version: Version, first_user: int, last_user: int) -> pa.Table:
 
 
 def _keys(rows: pa.Table) -> np.ndarray:
-    """One integer a pair; indices are 32-bit."""
-    return (rows["user_index"].to_numpy().astype(np.int64) << 32) | rows["item_index"].to_numpy()
+    return pair_keys(rows["user_index"].to_numpy(), rows["item_index"].to_numpy())
 
 
 def _features_of_list(rows: pa.Table, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -88,15 +88,15 @@ def _features_of_list(rows: pa.Table, keys: np.ndarray) -> tuple[np.ndarray, np.
     if not rows.num_rows:
         return standard, gain
     own_keys, scores = _keys(rows), rows["score"].to_numpy().astype(np.float64)
-    order = np.lexsort((own_keys, -scores, own_keys >> 32))
+    order = np.lexsort((own_keys, -scores, users_of(own_keys)))
     own_keys, scores = own_keys[order], scores[order]
-    starts = np.flatnonzero(np.diff(own_keys >> 32, prepend=-1))
+    starts = np.flatnonzero(np.diff(users_of(own_keys), prepend=-1))
     lengths = np.diff(starts, append=len(scores))
     means = np.add.reduceat(scores, starts) / lengths
     apart = scores - np.repeat(means, lengths)
     deviations = np.sqrt(np.add.reduceat(apart**2, starts) / lengths)
     standing = np.clip(apart / np.repeat(deviations + 1e-9, lengths), -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    owners, users = own_keys[starts] >> 32, keys >> 32
+    owners, users = users_of(own_keys[starts]), users_of(keys)
     nth = np.minimum(np.searchsorted(owners, users), len(owners) - 1)
     standard[:] = np.where(owners[nth] == users, standing[starts + lengths - 1][nth], 0.0)
     places = np.searchsorted(keys, own_keys)

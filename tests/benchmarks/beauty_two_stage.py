@@ -9,9 +9,7 @@ day, over the full catalogue. Nothing is chosen on the test.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -27,7 +25,7 @@ from models.ranked_lists import lists_in_force
 from tests.benchmarks.beauty import DATA, SHOP, TEST_DAY, VALIDATION_DAY, K, build_features
 from tests.benchmarks.programs import run
 from tests.benchmarks.report import Benchmark, hardware
-from tests.benchmarks.variants import OURS, data_folder
+from tests.benchmarks.variants import OURS, data_folder, data_parser
 
 NAME = "beauty_two_stage"
 BLEND = "blend"
@@ -35,8 +33,7 @@ BLEND = "blend"
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the programs and tells the figures; exits 0 without the data, saying so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser = data_parser(__doc__)
     parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")

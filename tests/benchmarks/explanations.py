@@ -10,9 +10,7 @@ the same for the item with the largest item-item weight, which asks nobody.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -34,7 +32,7 @@ from models.weights import fetched_folder
 from tests.benchmarks.online_retail import SHOP
 from tests.benchmarks.programs import run
 from tests.benchmarks.report import Benchmark, hardware
-from tests.benchmarks.variants import OURS, data_folder
+from tests.benchmarks.variants import OURS, data_folder, data_parser
 
 NAME = "explanations"
 DS = "2011-10-10"
@@ -47,8 +45,7 @@ logger = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Fits, explains and tells the figures; exits 0 without the data, saying so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser = data_parser(__doc__)
     parser.add_argument("--root", help="a place to keep; else a temporary one, which is removed")
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     arguments = parser.parse_args(argv)

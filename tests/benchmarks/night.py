@@ -8,7 +8,6 @@ night before, and from the Sundays, is there already. Both are the real DAG, tas
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import re
@@ -24,7 +23,7 @@ from expectations.program import REPOSITORY, days_before
 from expectations.shop import SHIPPED_SHOPS
 from tests.benchmarks.online_retail import DS, SHOP
 from tests.benchmarks.report import Benchmark, hardware
-from tests.benchmarks.variants import OURS, data_folder
+from tests.benchmarks.variants import OURS, data_folder, data_parser
 from tests.benchmarks.warm_nights import shop_file
 
 NAME = "night"
@@ -36,8 +35,7 @@ logger = logging.getLogger(__name__)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the nights and tells the seconds; exits 0 without the data, saying so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser = data_parser(__doc__)
     parser.add_argument("--folder", help="a place to keep the roots; else a temporary one, which is removed")
     parser.add_argument("--kinds", nargs="+", choices=("cold", "warm"), default=["cold", "warm"])
     arguments = parser.parse_args(argv)

@@ -36,10 +36,16 @@ def benchmark_parser(told: str, variants: Iterable[str]) -> argparse.ArgumentPar
     return parser
 
 
-def seeds_parser(told: str) -> argparse.ArgumentParser:
-    """Flags: `--data`, `--seeds`."""
+def data_parser(told: str | None) -> argparse.ArgumentParser:
+    """The flag `--data`."""
     parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    return parser
+
+
+def seeds_parser(told: str) -> argparse.ArgumentParser:
+    """Flags: `--data`, `--seeds`."""
+    parser = data_parser(told)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     return parser
 

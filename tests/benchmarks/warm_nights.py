@@ -10,10 +10,8 @@ figures of this shop are reported.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,7 +31,7 @@ from models.held_out import NEW_ITEMS, WITH_REPEATS
 from tests.benchmarks.online_retail import SHOP
 from tests.benchmarks.programs import run
 from tests.benchmarks.report import Benchmark, hardware
-from tests.benchmarks.variants import OURS, data_folder
+from tests.benchmarks.variants import OURS, data_folder, data_parser
 
 NAME = "warm_nights"
 LAST_NIGHT = "2011-10-09"
@@ -55,8 +53,7 @@ NOT_FEATURES = (
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the nights and tells the figures; exits 0 without the data, saying so."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=os.environ.get("NIGHTJAR_DATA", "../shared/data"), help="(NIGHTJAR_DATA)")
+    parser = data_parser(__doc__)
     parser.add_argument("--folder", help="a place to keep the roots; else a temporary one, which is removed")
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     arguments = parser.parse_args(argv)
