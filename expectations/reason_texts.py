@@ -1,8 +1,8 @@
 """The words of reasons, by language: a template for each code, which a shop may word in its own way.
 
-A template that cites says `{title}` once, where the title of the cited item (or the name of a country) comes in; the
-text before it and after it stands as it is. Titles are put between the two and never looked at, so that whatever a
-title holds stays a title.
+A template that cites says `{title}` once, where the title of the cited item comes in, or the name of a country or of a
+category; the text before it and after it stands as it is. Titles are put between the two and never looked at, so that
+whatever a title holds stays a title.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         Reason.BOUGHT_TOGETHER: "Often bought with {title}",
         Reason.ALIKE: "Similar to {title}",
         Reason.POPULAR_IN_COUNTRY: "Popular in {title}",
+        Reason.NEW_IN_CATEGORY: "New in {title}, your most-browsed category",
     },
     "zh": {
         Reason.BUY_AGAIN: "您曾购买过此商品",
@@ -42,6 +43,7 @@ LANGUAGES: dict[str, dict[str, str]] = {
         Reason.BOUGHT_TOGETHER: "常与“{title}”一起购买",
         Reason.ALIKE: "与“{title}”相似",
         Reason.POPULAR_IN_COUNTRY: "在{title}很受欢迎",
+        Reason.NEW_IN_CATEGORY: "您最常浏览的“{title}”上新了",
     },
 }
 

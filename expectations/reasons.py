@@ -29,6 +29,7 @@ class Reason(StrEnum):
     ALIKE = "alike"
     POPULAR_IN_COUNTRY = "popular_in_country"
     POPULAR_WITH_PEERS = "popular_with_peers"
+    NEW_IN_CATEGORY = "new_in_category"
 
 
 def readable(title: str | None, item_id: str) -> str:

@@ -8,6 +8,8 @@ these and how lately.
 It is a sum and no mean: who buys much of a kind is more likely to buy one more. An item of the first day that the
 shop's log speaks of is not new: the shop had it before.
 
+The reason is the category where the item is new in the one that the user met most of; otherwise what speaks for it.
+
 The constants were chosen on UCI Online Retail, on items first sold in the 30 days after 2011-07-12, 08-11 and 09-10;
 see `tests.benchmarks.new_users_items`.
 """
@@ -20,6 +22,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from expectations.item_rules import category_path
 from expectations.lake import Version
 from expectations.program import Night, days_before, end_of
 from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
@@ -28,7 +31,7 @@ from jobs.catalogue import catalogue
 from jobs.finished_lists import SCORE_DECIMALS
 from jobs.item_voices import Voice, words_voice
 from jobs.partitions import read_partition
-from jobs.reasons import Reason, reason_text
+from jobs.reasons import Reason, readable_title, reason_text
 from jobs.user_blocks import BLOCK, Blocks
 
 SOURCE = ITEM_FEATURES.name
@@ -55,28 +58,64 @@ def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
     """
     items, targets = catalogue(spark, night), target_users(spark, night)
     interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
-    first_seen = read_partition(spark, night.lake, ITEMS, night.ds).select("item_id", "first_seen")
-    is_new = F.col("refused_by").isNull() & (F.col("first_seen") > old_until(night))
-    new = items.join(first_seen, on="item_id").where(is_new).select("item_index")
-    wanted = fans(interactions, likes(night, interactions, new), night.ds).join(targets, on="user_index")
+    shelves = read_partition(spark, night.lake, ITEMS, night.ds).select(
+        "item_id",
+        "first_seen",
+        category_path().alias("path"),
+        readable_title(F.element_at(F.when(F.size("category") > 0, F.col("category")), -1), F.lit("")).alias("shelf"),
+    )
+    known = items.select("item_index", "item_id", "refused_by").join(shelves, on="item_id")
+    new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(night)))
+    wanted = fans(interactions, likes(night, interactions, new.select("item_index")), night.ds)
     # What came back whole is no interaction, yet the user knows it.
     remembered = read_partition(spark, night.lake, HISTORIES, night.ds).select(
         "user_index", F.explode("item_indices").alias("item_index")
     )
-    met = (
-        interactions.select("user_index", "item_index").unionByName(remembered).join(F.broadcast(new), on="item_index")
-    )
-    strangers = wanted.join(met, on=["user_index", "item_index"], how="left_anti")
+    met = interactions.select("user_index", "item_index").unionByName(remembered)
+    met = met.join(F.broadcast(new.select("item_index")), on="item_index")
+    strangers = wanted.join(targets, on="user_index").join(met, on=["user_index", "item_index"], how="left_anti")
     best_first = Window.partitionBy("item_index").orderBy(F.desc("parts"), "user_index")
     ranked = strangers.withColumn("rank", F.row_number().over(best_first))
-    cited = F.broadcast(
-        items.select(F.col("item_index").alias("like_index"), F.col("item_id").alias("because_item_id"), "title")
+    audiences = ranked.where(F.col("rank") <= night.shop.new_items.audience_size)
+    favourites = most_browsed(remembered, known.select("item_index", "path"))
+    return with_reasons(audiences.join(favourites, on="user_index", how="left"), items, new, night)
+
+
+def most_browsed(remembered: DataFrame, paths: DataFrame) -> DataFrame:
+    """The category that each user has the most events in, as user_index and favourite; of equal ones the first by name.
+
+    Args:
+        remembered: user_index and item_index, one row an event.
+        paths: item_index and path; null where an item has no category.
+    """
+    counts = (
+        remembered.join(F.broadcast(paths.where(F.col("path").isNotNull())), on="item_index")
+        .groupBy("user_index", "path")
+        .count()
     )
-    code = F.when(F.col("is_bought"), Reason.BECAUSE_YOU_BOUGHT.value).otherwise(Reason.BECAUSE_YOU_VIEWED.value)
+    most_first = Window.partitionBy("user_index").orderBy(F.desc("count"), "path")
+    first = counts.withColumn("place", F.row_number().over(most_first)).where("place = 1")
+    return first.select("user_index", F.col("path").alias("favourite"))
+
+
+def with_reasons(audiences: DataFrame, items: DataFrame, new: DataFrame, night: Night) -> DataFrame:
+    """The rows of audiences in the shop's words.
+
+    Args:
+        items: the catalogue.
+        new: item_index, item_id, path and shelf, the last part of the path, of the new items.
+    """
+    cited = items.select(F.col("item_index").alias("like_index"), F.col("item_id").alias("because_item_id"), "title")
+    is_favourite = F.coalesce(F.col("path") == F.col("favourite"), F.lit(False))
+    code = (
+        F.when(is_favourite, Reason.NEW_IN_CATEGORY.value)
+        .when(F.col("is_bought"), Reason.BECAUSE_YOU_BOUGHT.value)
+        .otherwise(Reason.BECAUSE_YOU_VIEWED.value)
+    )
+    named = F.when(is_favourite, F.col("shelf")).otherwise(F.col("title"))
     return (
-        ranked.where(F.col("rank") <= night.shop.new_items.audience_size)
-        .join(F.broadcast(items.select("item_index", "item_id")), on="item_index")
-        .join(cited, on="like_index")
+        audiences.join(F.broadcast(new.select("item_index", "item_id", "path", "shelf")), on="item_index")
+        .join(F.broadcast(cited), on="like_index")
         .select(
             "item_id",
             "rank",
@@ -84,7 +123,7 @@ def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
             F.round(F.col("parts") / PARTS, SCORE_DECIMALS).alias("score"),
             F.lit(SOURCE).alias("source"),
             code.alias("reason_code"),
-            reason_text(code, F.col("title"), "", night.shop.texts).alias("reason"),
+            reason_text(code, named, "", night.shop.texts).alias("reason"),
             "because_item_id",
         )
     )

@@ -17,7 +17,8 @@ def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[
     """The words of a reason.
 
     Args:
-        title: of the item, or the name of the country, that the reason cites; not looked at for codes that cite none.
+        title: of the item, or the name of the country or category, that the reason cites; not looked at for codes that
+            cite none.
         demand_source: the model that says what is popular.
         texts: the shop's.
     """

@@ -25,7 +25,7 @@ from scipy import sparse
 from expectations.tables import UNKNOWN_INDEX, NightError
 from models.bounds import require_at_least, require_divisor, require_shares
 from models.dataset import Dataset
-from models.graph_layers import GraphAttention, SymmetricProduct, mean_of_layers
+from models.graph_layers import GraphAttention, MeanOfLayers
 from models.inputs import ITEM_CONTENT, item_content, user_content
 from models.item_tower import build_item_tower
 from models.model import TrainingHistory, Vectors, load_saved_config
@@ -171,7 +171,7 @@ class GraphNetwork(keras.Model):
         super().__init__(autocast=False)
         self.user_tower, self.item_tower = networks["user_tower"], networks["item_tower"]
         self.attention = networks.get("attention")
-        self.num_users, self.num_layers, self.node_dropout = dataset.num_users, config.num_layers, config.node_dropout
+        self.num_users, self.node_dropout = dataset.num_users, config.node_dropout
         self.random = keras.random.SeedGenerator(dataset.seed)
         matrix = node_matrix(dataset, config.edge_exponent, config.item_item_weight)
         has_edges = np.diff(matrix.indptr) > 0
@@ -185,7 +185,7 @@ class GraphNetwork(keras.Model):
             | (item_content(dataset, items, ITEM_CONTENT) if config.feature_dim else {})
         )
         if self.attention is None:
-            self.product = SymmetricProduct(matrix)
+            self.mean_of_layers = MeanOfLayers(matrix, config.num_layers)
         else:
             self.edges = _tensors(edge_arrays(matrix))
 
@@ -201,7 +201,7 @@ class GraphNetwork(keras.Model):
         items = self._towered(self.item_tower, self.item_inputs, "item_index", training)
         nodes = ops.concatenate([users, items], axis=0)
         if self.attention is None:
-            return mean_of_layers(self.product, ops.cast(nodes, "float32"), self.num_layers)
+            return self.mean_of_layers(ops.cast(nodes, "float32"))
         return self.attention({"nodes": nodes, **self.edges}, training=training)
 
     def _towered(self, tower: keras.Model, inputs: dict[str, Any], own: str, training: bool) -> Any:

@@ -6,6 +6,7 @@ and 8; Veličković et al., "Graph Attention Networks", ICLR 2018, eq. 3 to 6.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,15 +15,17 @@ from keras import ops
 from scipy import sparse
 
 
-class SymmetricProduct:
-    """Multiplies one symmetric sparse matrix with dense ones. The gradient is the same product: no transpose is needed.
+class MeanOfLayers:
+    """LightGCN: the mean of the nodes' own vectors and of what one to `num_layers` steps along the edges bring.
 
-    Under TensorFlow by its kernel for compressed rows, which is several times faster than gathering along edges.
+    A step is the product with the graph's matrix, which is symmetric. So the mean of steps is one symmetric map, and
+    its gradient is the map itself: no transpose, and nothing to keep from the way forward. Under TensorFlow by its
+    kernel for compressed rows, which is several times faster than gathering along edges.
     """
 
-    def __init__(self, matrix: sparse.csr_matrix) -> None:
+    def __init__(self, matrix: sparse.csr_matrix, num_layers: int) -> None:
         edges = matrix.tocoo()
-        self.num_nodes = matrix.shape[0]
+        self.num_nodes, self.num_layers = matrix.shape[0], num_layers
         self.targets, self.sources = ops.convert_to_tensor(edges.row), ops.convert_to_tensor(edges.col)
         self.weights = ops.convert_to_tensor(edges.data.astype(np.float32))
         self.has_kernel = keras.backend.backend() == "tensorflow"
@@ -31,39 +34,40 @@ class SymmetricProduct:
         """From (num_nodes, dim) to (num_nodes, dim)."""
 
         @ops.custom_gradient
-        def product(nodes: Any) -> Any:
+        def mean(nodes: Any) -> Any:
             def gradient(*args: Any, upstream: Any = None) -> Any:
-                return self._product(args[0] if upstream is None else upstream)
+                return self._mean(args[0] if upstream is None else upstream)
 
-            return self._product(nodes), gradient
+            return self._mean(nodes), gradient
 
-        return product(nodes)
+        return mean(nodes)
 
-    def _product(self, nodes: Any) -> Any:
-        if self.has_kernel:
-            return self._by_compressed_rows(nodes)
+    def _mean(self, nodes: Any) -> Any:
+        step = self._step_by_compressed_rows() if self.has_kernel else self._step_along_edges
+        total = layer = nodes
+        for _ in range(self.num_layers):
+            layer = step(layer)
+            total = total + layer
+        return total / (self.num_layers + 1)
+
+    def _step_along_edges(self, nodes: Any) -> Any:
         along_edges = ops.take(nodes, self.sources, axis=0) * self.weights[:, None]
         return ops.segment_sum(along_edges, self.targets, num_segments=self.num_nodes)
 
-    def _by_compressed_rows(self, nodes: Any) -> Any:
+    def _step_by_compressed_rows(self) -> Callable[[Any], Any]:
         import tensorflow as tf
 
-        # The rows are compressed anew in every trace, because such a matrix cannot enter one; a trace does it once.
+        # Rows compressed outside of a trace cannot enter it, so each way, forward and back, compresses them once.
         places = tf.cast(tf.stack([self.targets, self.sources], axis=1), tf.int64)
         shape = tf.constant([self.num_nodes, self.num_nodes], dtype=tf.int64)
         rows = tf.raw_ops.SparseTensorToCSRSparseMatrix(indices=places, values=self.weights, dense_shape=shape)
-        product = tf.raw_ops.SparseMatrixMatMul(a=rows, b=nodes)
-        product.set_shape(nodes.shape)
-        return product
 
+        def step(nodes: Any) -> Any:
+            product = tf.raw_ops.SparseMatrixMatMul(a=rows, b=nodes)
+            product.set_shape(nodes.shape)
+            return product
 
-def mean_of_layers(product: SymmetricProduct, nodes: Any, num_layers: int) -> Any:
-    """LightGCN: the mean of the nodes' own vectors and of what one to `num_layers` steps along the edges bring."""
-    total = layer = nodes
-    for _ in range(num_layers):
-        layer = product(layer)
-        total = total + layer
-    return total / (num_layers + 1)
+        return step
 
 
 @keras.saving.register_keras_serializable("nightjar")

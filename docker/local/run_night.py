@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from pluggy import HookimplMarker
 from prepare import prepare_airflow
+from ready_python import start_ready_python
 from shared_jvm import start_shared_jvm
 from stack import running_processes
 
@@ -150,7 +151,7 @@ def run_program(*arguments: str) -> None:
     Raises:
         NightError: it failed; its own last line says why.
     """
-    ended = subprocess.run([sys.executable, "-m", *arguments], cwd=REPOSITORY, check=False)
+    ended = subprocess.run(["python", "-m", *arguments], cwd=REPOSITORY, check=False)
     if ended.returncode:
         raise NightError(f"{arguments[0]} ended with exit code {ended.returncode}; the reason is on the lines above.")
 
@@ -185,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.update(NIGHTJAR_ROOT=str(Path(root).resolve()) if "://" not in root else root, DS=form["ds"])
     output = Output(os.fdopen(os.dup(1), "w"), Path(os.environ["AIRFLOW_HOME"]) / "logs")
     output.say(f"The night of {form['ds']} for the shop {shop.name!r}, written to {root}. Logs: {output.folder}")
+    start_ready_python()
     if shop.name == "demo":
         run_program("jobs.demo_shop.write_drops", "--ds", form["ds"], "--shop", form["shop"])
     started = time.monotonic()

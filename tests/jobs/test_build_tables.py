@@ -26,6 +26,7 @@ from expectations.tables import (
     NightError,
     Table,
 )
+from jobs.build_new_item_audiences import new_item_audiences
 from jobs.build_tables import build_tables
 from jobs.build_user_recommendations import target_users
 from tests.jobs.small_night import (
@@ -205,6 +206,27 @@ def test_a_new_item_is_brought_to_who_met_what_is_like_it(spark: SparkSession, s
         ("item-4", 2, "user-3", "item_features", "Because you bought MUG"),
         # Bob has met the clock, and the new user gets no lists at all.
         ("item-5", 1, "user-2", "item_features", "Because you bought WHITE METAL LANTERN"),
+    ]
+
+
+def test_the_reason_names_the_category_that_somebody_met_most_of(spark: SparkSession, small_night: Night) -> None:
+    path = {"item-2": ["Home", "Light"], "item-5": ["Home", "Light"], "item-3": ["Kitchen"]}
+    items = [
+        {
+            **row,
+            "category": path.get(row["item_id"], []),
+            "first_seen": "2024-03-09" if row["item_id"] == "item-5" else "2024-01-01",
+        }
+        for row in small_night.lake.read(ITEMS, small_night.ds).to_pylist()
+    ]
+    write_rows(small_night, ITEMS, items)
+    write_met(small_night, [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, LANTERN, 1)])
+    rows = new_item_audiences(spark, small_night).select("user_id", "reason_code", "reason", "because_item_id")
+    assert sorted(map(tuple, rows.collect())) == [
+        # Ann met as much of the kitchen; the first by name counts.
+        ("user-2", "new_in_category", "New in Light, your most-browsed category", "item-2"),
+        # Bob's history is of mugs.
+        ("user-3", "because_you_bought", "Because you bought WHITE METAL LANTERN", "item-2"),
     ]
 
 

@@ -1,0 +1,153 @@
+"""The Python that a night on one machine starts once: its programs are what they would be on their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from expectations.program import REPOSITORY
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forks it")
+
+NIGHT = """
+import os, sys
+from ready_python import start_ready_python
+start_ready_python()
+print(os.environ["PATH"].split(os.pathsep)[0], flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def ready_python(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that has started it, and lives until it is told to end; its first line is the folder of `python`."""
+    path = f"{REPOSITORY}{os.pathsep}{REPOSITORY}/docker/local"
+    night = subprocess.Popen(
+        [sys.executable, "-c", NIGHT],
+        env={**environment, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with night:
+        yield night
+
+
+@pytest.fixture(scope="module")
+def python() -> Iterator[str]:
+    """The `python` that hands over."""
+    with ready_python(dict(os.environ)) as night:
+        assert night.stdout is not None
+        yield f"{night.stdout.readline().strip()}/python"
+
+
+def write_program(folder: Path, text: str) -> Path:
+    (folder / "program.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_program_has_its_callers_arguments_environment_folder_and_streams(python: str, tmp_path: Path) -> None:
+    folder = write_program(
+        tmp_path,
+        "import os, sys\n"
+        "print(sys.argv[1:], os.environ['TOLD'], os.getcwd(), sys.stdin.read(), __name__)\n"
+        "print('aside', file=sys.stderr)\n"
+        "sys.exit(7)\n",
+    )
+    ended = subprocess.run(
+        [python, "-m", "program", "a b", "'c'"],
+        cwd=folder,
+        env={**os.environ, "TOLD": "x"},
+        input="read",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == f"['a b', \"'c'\"] x {folder} read __main__\n"
+    assert (ended.stderr, ended.returncode) == ("aside\n", 7)
+
+
+def test_an_error_is_told_as_python_tells_it(python: str, tmp_path: Path) -> None:
+    folder = write_program(tmp_path, "raise ValueError('no')\n")
+    ended = subprocess.run([python, "-m", "program"], cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "ValueError: no"
+
+
+def test_libraries_are_there_and_the_repository_s_local_scripts_are_not(python: str, tmp_path: Path) -> None:
+    folder = write_program(
+        tmp_path,
+        "import sys, threading\n"
+        "print('keras' in sys.modules, 'mlflow' in sys.modules, 'models' in sys.modules)\n"
+        "print([path for path in sys.path if path.endswith('docker/local')])\n"
+        "print([thread.name for thread in threading.enumerate()])\n",
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    told = subprocess.run([python, "-m", "program"], cwd=folder, env=environment, capture_output=True, text=True)
+    # PYTHONPATH of the test's own process names it once.
+    assert told.stdout.splitlines() == ["True True False", f"['{REPOSITORY}/docker/local']", "['MainThread']"]
+
+
+def test_a_network_learns_the_same_as_in_a_python_of_its_own(python: str, tmp_path: Path) -> None:
+    folder = write_program(
+        tmp_path,
+        "import keras, numpy as np\n"
+        "keras.utils.set_random_seed(1)\n"
+        "model = keras.Sequential([keras.layers.Dense(8, 'relu'), keras.layers.Dense(1)])\n"
+        "model.compile('adam', 'mse')\n"
+        "x = np.random.default_rng(0).normal(size=(256, 4))\n"
+        "model.fit(x, x.sum(1), epochs=3, verbose=0)\n"
+        "print(model.predict(x[:3], verbose=0).ravel().tolist())\n",
+    )
+    told = [
+        subprocess.run([python_, "-m", "program"], cwd=folder, capture_output=True, text=True, check=True).stdout
+        for python_ in (python, sys.executable)
+    ]
+    assert told[0] == told[1] != ""
+
+
+def test_a_program_whose_caller_is_killed_ends_with_its_children(python: str, tmp_path: Path) -> None:
+    folder = write_program(
+        tmp_path,
+        "import os, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "print(os.getpid(), child.pid, flush=True)\n"
+        "time.sleep(600)\n",
+    )
+    caller = subprocess.Popen(
+        [python, "-m", "program"], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert caller.stdout is not None
+    processes = [psutil.Process(int(pid)) for pid in caller.stdout.readline().split()]
+    os.killpg(caller.pid, signal.SIGTERM)
+    caller.wait()
+    _, alive = psutil.wait_procs(processes, timeout=20)
+    assert len(processes) == 2
+    assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_it_ends_with_the_night_and_python_goes_on_without_it(tmp_path: Path) -> None:
+    with ready_python(dict(os.environ)) as night:
+        assert night.stdout is not None
+        python = f"{night.stdout.readline().strip()}/python"
+        folder = write_program(tmp_path, "import os\nprint(open(f'/proc/{os.getppid()}/stat').read().split()[3])\n")
+        told = subprocess.run([python, "-m", "program"], cwd=folder, capture_output=True, text=True, check=True).stdout
+        server = psutil.Process(int(told))
+        night.kill()
+    deadline = time.monotonic() + 30
+    while server.is_running() and server.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    ended = subprocess.run([python, "-m", "program"], cwd=folder, capture_output=True, text=True, check=False)
+    assert not ended.stderr
+    # The program's parent is this test; the program's parent's parent is whoever runs the tests.
+    assert int(ended.stdout) == os.getppid()
