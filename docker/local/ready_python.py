@@ -95,7 +95,7 @@ def serve(server: socket.socket, parent: int) -> Request:
     """Answers callers until the end of the parent closes `parent`. Returns in each fork, with what it should run."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for programs
     while True:
-        ready, _, _ = select.select([server, parent], [], [])
+        ready, _, _ = select.select([server.fileno(), parent], [], [])
         if parent in ready:
             os._exit(0)
         caller, _ = server.accept()
@@ -120,7 +120,7 @@ def serve(server: socket.socket, parent: int) -> Request:
 def exit_code_of(program: int, caller: socket.socket) -> int:
     """Waits for a program, or ends it with all of its children when its caller is gone."""
     handle = os.pidfd_open(program)
-    ready, _, _ = select.select([handle, caller], [], [])
+    ready, _, _ = select.select([handle, caller.fileno()], [], [])
     if handle not in ready:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program, signal.SIGTERM)
