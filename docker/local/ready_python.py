@@ -60,8 +60,15 @@ def start_ready_python() -> None:
     server.bind(str(folder / "socket"))
     server.listen(64)
     reader, writer = os.pipe()
-    command = [sys.executable, __file__, str(server.fileno()), str(reader)]
-    subprocess.Popen(command, pass_fds=[server.fileno(), reader], stdin=subprocess.DEVNULL, start_new_session=True)
+    subprocess.Popen(
+        [sys.executable, __file__, str(server.fileno()), str(reader)],
+        pass_fds=[server.fileno(), reader],
+        # What libraries say when they are imported is nothing to be told; without them, each program tells for itself.
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     server.close()
     os.close(reader)
     os.set_inheritable(writer, False)  # closed by the end of this process, however it ends
