@@ -2,6 +2,7 @@
 
 A model hardly proposes what nobody met yet, and so nobody meets it. Whoever is in the audience of a new item finds it
 in the last places of their list, no more of these than `exploration_share` of the shop file; the rest stays as it is.
+Such places are given, not drawn: their propensity is 1.
 """
 
 from __future__ import annotations
@@ -66,5 +67,6 @@ def with_new_items(recommendations: DataFrame, audiences: DataFrame, num_places:
         "reason",
         F.array("because_item_id").alias("because_item_ids"),
         "is_fallback",
+        F.lit(1.0).alias("propensity"),
     )
     return kept.select(*new.columns).unionByName(new)

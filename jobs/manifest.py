@@ -13,6 +13,7 @@ from pyarrow import fs
 
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
+from expectations.policy_rules import POLICY
 from expectations.program import Night, end_of
 from expectations.tables import (
     BACKTESTS,
@@ -96,8 +97,10 @@ def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
 def _row(night: Night, gate: GateDecision, table: Table, version: Version, figures: TableFigures) -> dict[str, Any]:
     lake, ds = night.lake, night.ds
     metrics = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
-    if "rules" in version.facts:
-        metrics["rules"] = version.facts["rules"]
+    metrics |= {name: version.facts[name] for name in ("rules", "policy") if name in version.facts}
+    versions, policy = gate.model_versions, metrics.get("policy", {})
+    if policy.get("is_allowed"):
+        versions = {**versions, POLICY: policy["model_version"]}
     return {
         "ds": ds,
         "table_name": table.name,
@@ -106,7 +109,7 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version, figur
         "users": figures.owners,
         "fallback_share": figures.fallback_share,
         "metrics": json.dumps(metrics, sort_keys=True),
-        "model_versions": json.dumps(gate.model_versions, sort_keys=True),
+        "model_versions": json.dumps(versions, sort_keys=True),
         "input_fingerprint": input_fingerprint(night),
         "vocabulary_hash": vocabulary_hash(lake, ds),
         "code_version": night.code,

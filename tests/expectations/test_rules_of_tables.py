@@ -179,9 +179,10 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
         [
             (0, {"item_id": "old", "because_item_ids": ["a", "c"]}),
             (1, {"score": 2.0, "expires_at": at(11, 0)}),
+            (2, {"propensity": 0.0}),
             (3, {"item_id": "ghost", "model_version": ""}),
-            (4, {"item_id": "c"}),
-            (5, {"rank": 4}),
+            (4, {"item_id": "c", "propensity": 1.5}),
+            (5, {"rank": 4, "propensity": float("nan")}),
             (6, {"user_id": "dan"}),
         ],
         [
@@ -189,6 +190,9 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("because_is_in_history", "user_id=ann rank=1 item_id=c"),
             ("score_never_rises", "user_id=ann scores=[1.0, 2.0,"),
             ("expires_after_the_day", "expires_at=2024-03-11 00:00:00"),
+            ("propensity_is_a_probability", "user_id=ann rank=3 propensity=0.0"),
+            ("propensity_is_a_probability", "user_id=bob rank=2 propensity=1.5"),
+            ("propensity_is_a_probability", "user_id=bob rank=4 propensity=NaN"),
             ("item_id_is_in_catalogue", "item_id=ghost rank=1"),
             ("model_version_is_not_empty", "user_id=bob rank=1"),
             ("items_are_distinct", "user_id=bob num_rows=3 num_items=2"),

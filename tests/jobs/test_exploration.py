@@ -17,7 +17,7 @@ from tests.jobs.small_night import CLOCK, write_rows, write_small_night
 
 LIST_DDL = (
     "user_id string, rank int, item_id string, score double, source string, reason_code string, reason string, "
-    "because_item_ids array<string>, is_fallback boolean"
+    "because_item_ids array<string>, is_fallback boolean, propensity double"
 )
 AUDIENCE_DDL = (
     "item_id string, rank int, user_id string, score double, source string, reason_code string, reason string, "
@@ -27,7 +27,7 @@ AUDIENCE_DDL = (
 
 def lists(spark: SparkSession, **users: list[str]) -> DataFrame:
     rows: list[tuple[Any, ...]] = [
-        (user, rank, item, 1.0 - rank / 10, "two_tower", "picked_for_you", "Picked for you", [], False)
+        (user, rank, item, 1.0 - rank / 10, "two_tower", "picked_for_you", "Picked for you", [], False, 0.5)
         for user, items in users.items()
         for rank, item in enumerate(items, start=1)
     ]
