@@ -34,13 +34,15 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.operators.night_program import NightProgram
 from dags.sensors.raw_drop import RawDropSensor
+from expectations.tables import AGENTS
 
 # Fires at midnight for the day that has just ended, which is the partition key. Any other hour here would make a
 # backfill leave out its last day: partition dates carry the hour of the expression.
 NIGHTLY = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
 # Before the first day of any shop that ships, so that every partition can be backfilled.
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
-KNOWN_MODELS = sorted(path.stem for path in (Path(__file__).parents[1] / "models" / "configs").glob("*.toml"))
+CONFIGS = (Path(__file__).parents[1] / "models" / "configs").glob("*.toml")
+KNOWN_MODELS = sorted({path.stem for path in CONFIGS} - {*AGENTS})
 
 
 def ds_of(dag_run: Any, params: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
     is_probability = Rule(
         "propensity_is_a_probability",
         "With some probability above 0 each item came to its rank.",
-        (F.col("propensity") <= 0) | (F.col("propensity") > 1),  # NaN is above everything
+        F.col("propensity").isNull() | (F.col("propensity") <= 0) | (F.col("propensity") > 1),  # NaN is above all
         ("user_id", "rank", "propensity"),
     )
     excluded = [_kept_by_items(name) for name in excluding]

@@ -42,11 +42,10 @@ def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDe
     if (row["lists"], row["settings"]) != (lists.fingerprint, policy_settings(shop)):
         return None
     reranked = lake.current(SCORES, ds, POLICY) if row["is_allowed"] else None
-    # Both were written by one run, or the lists are not those that were judged.
-    is_its = reranked is not None and reranked.fingerprint == version.fingerprint
-    model_version = row["model_version"] or ""
-    told = {"is_allowed": is_its, "reason": row["reason"], "model_version": model_version}
-    return PolicyDecision(version, reranked if is_its else None, model_version, told | json.loads(row["decision"]))
+    if row["is_allowed"] and (reranked is None or reranked.fingerprint != version.fingerprint):
+        return None  # of another run: these scores were not judged
+    told = {name: row[name] for name in ("is_allowed", "reason", "model_version")}
+    return PolicyDecision(version, reranked, row["model_version"] or "", told | json.loads(row["decision"]))
 
 
 def policy_settings(shop: Shop) -> str:

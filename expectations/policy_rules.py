@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-AGENTS = ("policy_gradient", "q_learning")
-"""What can learn to re-rank."""
+from expectations.tables import AGENTS
+
 POLICY = "policy"
 """The name under which re-ranked lists stand beside those of models: in `scores`, and in the column `source`."""
 

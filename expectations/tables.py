@@ -20,6 +20,9 @@ from typing import Literal
 
 EVENT_TYPES = ("view", "click", "cart", "purchase")
 
+AGENTS = ("policy_gradient", "q_learning")
+"""What may re-rank lists. Their files in models/configs are of no model that a shop runs."""
+
 PADDING_INDEX = 0
 """Index of "nothing here"; no vocabulary value ever has it."""
 UNKNOWN_INDEX = 1
@@ -576,7 +579,9 @@ USER_RECOMMENDATIONS = _published(
         Column(
             "propensity",
             "double",
-            comment="probability with which the item came to this rank, given those above; 1 where nothing was drawn",
+            nullable=True,
+            comment="probability with which the item came to this rank, given those above; 1 where nothing was drawn, "
+            "null in partitions from before there were any",
         ),
     ),
     "K items for every user, best first.",

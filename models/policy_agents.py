@@ -12,17 +12,11 @@ import numpy as np
 
 from expectations.settings import settings_from_mapping
 from expectations.shop import Shop
-from models import policy_gradient, q_learning
 from models.cross_fitted import NUM_FOLDS, CrossFitted, folds_of
 from models.model import TrainingHistory
 from models.policy_examples import Examples
 from models.registry import CONFIGS
 from models.slate_policy import PlackettLucePolicy
-
-CONFIG_CLASSES = {
-    "policy_gradient": policy_gradient.PolicyGradientConfig,
-    "q_learning": q_learning.QLearningConfig,
-}
 
 
 @dataclass(frozen=True)
@@ -74,11 +68,15 @@ def learnt(examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: 
 def _fitted(
     examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
-    agent = shop.policy.agent
-    config = settings_from_mapping(CONFIG_CLASSES[agent], values, f"models/configs/{agent}.toml")
     choices, slates = examples.choices, examples.slates
-    if isinstance(config, policy_gradient.PolicyGradientConfig):
+    where = f"models/configs/{shop.policy.agent}.toml"
+    if shop.policy.agent == "policy_gradient":
+        from models import policy_gradient
+
+        config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
         return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed)
-    assert isinstance(config, q_learning.QLearningConfig)
-    discount = shop.reward.discount
-    return q_learning.fit(choices, slates, examples.at_once, config, shop.seed, discount=discount, last_day=last_day)
+    from models import q_learning
+
+    asked = settings_from_mapping(q_learning.QLearningConfig, values, where)
+    at_once, discount = examples.at_once, shop.reward.discount
+    return q_learning.fit(choices, slates, at_once, asked, shop.seed, discount=discount, last_day=last_day)

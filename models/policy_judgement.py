@@ -20,16 +20,19 @@ from typing import Any
 
 import numpy as np
 
+from expectations.program import Night
 from expectations.shop import Shop
-from models.held_out import HeldOut
+from models.held_out import HeldOut, decisive_task, held_out_tasks
 from models.judging import BOUNDS, NUM_RESAMPLES
-from models.metrics import METRICS, bootstrap_means, hits
+from models.metrics import METRICS, bootstrap_means, hits, relevant_from_pairs
 from models.off_policy_slates import evaluate_slates
-from models.policy_examples import Examples, items_at
+from models.policy_examples import Examples, items_at, spaced
 from models.slates import Choices, SlatePolicy
+from models.vocabulary import indices_on
 
 MIN_EFFECTIVE_LISTS = 100
 MIN_REWARDED_LISTS = 20
+MAX_JUDGED = 8_192
 ESTIMATOR = "sequential_snips"
 
 
@@ -116,6 +119,22 @@ def judged_by_backtest(choices: Choices, held_out: HeldOut, policy: SlatePolicy,
     figures = {"value": float(theirs), "gain": float(mine - theirs), "gain_low": float(low), "gain_high": float(high)}
     is_allowed = theirs > 0 and low >= -shop.policy.max_loss * theirs
     return _verdict(what, bool(is_allowed), shop, **figures, num_lists=len(values), effective_lists=float(len(values)))
+
+
+def judged_users(night: Night, as_of: str) -> HeldOut | None:
+    """Some of the users whom the decisive task judges, and what they wanted, in the indices of ds; None without any."""
+    found = [task for task in held_out_tasks(night, as_of) if task.task == decisive_task(night.shop)]
+    if not found:
+        return None
+    (task,) = found
+    users, items = (indices_on(night.lake, as_of, night.ds, name) for name in ("user_id", "item_id"))
+    asked = spaced(np.flatnonzero(users[task.user_indices] >= 0), MAX_JUDGED)
+    relevant = task.relevant
+    is_asked = np.isin(relevant.user_rows, asked) & (items[relevant.item_indices] >= 0)
+    row = np.searchsorted(asked, relevant.user_rows[is_asked])
+    known, row = np.unique(row, return_inverse=True)  # who wants nothing that ds knows is not judged
+    wanted = relevant_from_pairs(row, items[relevant.item_indices[is_asked]], len(known))
+    return HeldOut(task.task, users[task.user_indices[asked[known]]], wanted)
 
 
 def _verdict(what: str, is_allowed: bool, shop: Shop, **figures: Any) -> Verdict:

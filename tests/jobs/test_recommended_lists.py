@@ -109,6 +109,7 @@ def test_scores_that_were_not_judged_are_not_published(spark: SparkSession, smal
     small_night.lake.commit(SCORES, small_night.ds, version.path, "of another run", version.rows, POLICY)
     build_tables(spark, small_night)
     assert [row[0] for row in listed(small_night, "user-2", "source")] == ["two_tower"] * 3
+    assert policy_noted(small_night)["is_allowed"] is False
 
 
 def test_a_policy_that_was_switched_off_leaves_the_lists(spark: SparkSession, small_night: Night) -> None:
@@ -163,8 +164,8 @@ def test_the_page_says_what_was_done_and_what_was_not() -> None:
     assert policy_text(told).splitlines() == [
         "  Not re-ranked: Too few.",
         "  Would move: 50.0% of the published model's first 3 stay there, 100.0% of users see another item first, an "
-        "item",
-        "    moves 1.2 ranks",
+        "item moves",
+        "    1.2 ranks",
         "  Chance: places are drawn at randomness 0.1; `propensity` says how likely each item was",
     ]
     off = {"agent": "", "randomness": 0.0, "is_allowed": False, "reason": "The shop file names no agent."}

@@ -42,7 +42,9 @@ class Knowing:
     wanted: np.ndarray
 
     def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
-        return as_slates(choices, choices.features[..., 0] + 20 * self.wanted[choices.user, choices.item], top_k)
+        return as_slates(
+            choices, choices.features[..., 0] + 20 * self.wanted[choices.user[:, None], choices.item], top_k
+        )
 
     def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
         raise NotImplementedError
