@@ -31,11 +31,17 @@ from jobs.list_drift import ListDrift, list_drift
 
 @dataclass(frozen=True)
 class TableFigures:
-    """What is in one table: `coverage` is the share of the available items that it brings to anybody."""
+    """What is in one table.
+
+    Attributes:
+        coverage: the share of the available items that it brings to anybody.
+        drawn_share: of the rows, how many had to share their place with chance: propensity below 1.
+    """
 
     rows: int
     owners: int
     fallback_share: float
+    drawn_share: float
     coverage: float
     sources: dict[str, int]
     reasons: dict[str, int]
@@ -120,17 +126,19 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
     """Counts a staged table in one pass; holds one batch at a time, and the names of items and of owners."""
     owner, item = table.key[1], "similar_item_id" if table.listed == "similar_item_id" else "item_id"
     columns = list(dict.fromkeys(["rank", owner, item, "source", "reason_code"]))
-    has_fallback = "is_fallback" in table.column_names
-    rows = num_fallback = 0
+    marks = [name for name in ("is_fallback", "propensity") if name in table.column_names]
+    rows = num_fallback = num_drawn = 0
     owners: set[str] = set()
     items: set[str] = set()
     sources: dict[str, int] = {}
     reasons: dict[str, int] = {}
-    for batch in _batches(version, [*columns, *(["is_fallback"] if has_fallback else [])]):
+    for batch in _batches(version, [*columns, *marks]):
         rows += batch.num_rows
         owners.update(batch[owner].filter(pc.equal(batch["rank"], 1)).to_pylist())
         items.update(pc.unique(batch[item]).to_pylist())
-        num_fallback += (pc.sum(batch["is_fallback"]).as_py() or 0) if has_fallback else 0
+        if marks:
+            num_fallback += pc.sum(batch["is_fallback"]).as_py() or 0
+            num_drawn += pc.sum(pc.less(batch["propensity"], 1.0)).as_py() or 0
         _count(sources, batch["source"])
         _count(reasons, batch["reason_code"])
     num_available = pc.sum(lake.read(ITEMS, ds, columns=["is_available"])["is_available"]).as_py() or 0
@@ -138,6 +146,7 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
         rows=rows,
         owners=len(owners),
         fallback_share=round(num_fallback / max(rows, 1), 6),
+        drawn_share=round(num_drawn / max(rows, 1), 6),
         coverage=round(len(items) / max(num_available, 1), 6),
         sources=sources,
         reasons=reasons,

@@ -71,7 +71,7 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         _title("Rules"),
         rules_text(metrics.get("rules")),
         _title("Long term"),
-        policy_text(metrics.get("policy")),
+        policy_text(metrics.get("policy"), metrics["table"].get("drawn_share", 0.0)),
         _title("What a few users get"),
         *(user_text(user) for user in sample_users(night.lake, night.ds, NUM_SAMPLES)),
         _title("What goes with a few items"),
@@ -160,7 +160,7 @@ def rules_text(rules: dict[str, Any] | None) -> str:
     return "\n".join(wrapped)
 
 
-def policy_text(policy: dict[str, Any] | None) -> str:
+def policy_text(policy: dict[str, Any] | None, drawn_share: float) -> str:
     """Whether the policy re-ranked the lists, why or why not, how far they moved, and what was left to chance."""
     if policy is None:
         return "  Nothing was noted of it."
@@ -175,7 +175,10 @@ def policy_text(policy: dict[str, Any] | None) -> str:
         )
     drawn = "every place goes to the best item, propensity 1"
     if policy["randomness"]:
-        drawn = f"places are drawn at randomness {policy['randomness']:g}; `propensity` says how likely each item was"
+        drawn = (
+            f"{drawn_share:.1%} of the rows were drawn, at randomness {policy['randomness']:g}; `propensity` says how "
+            f"likely each was"
+        )
     wrapped = (
         fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in [*lines, f"Chance: {drawn}"]
     )

@@ -170,7 +170,8 @@ class PolicyGradient(PlacedLists):
         taken = of_taken(x, shares)
         push = self.weights_of(x, taken) * x["advantage"]
         if config.top_k_correction:
-            push = push * x["num_places_left"] * (1 - ops.exp(taken)) ** (x["num_places_left"] - 1)
+            others = ops.maximum(x["num_places_left"] - 1, 0)  # an ended place has none left, and is not learnt from
+            push = push * x["num_places_left"] * (1 - ops.exp(taken)) ** others
         entropy = -ops.sum(ops.where(x["is_left"], ops.exp(shares) * shares, 0.0), axis=-1)
         straying = config.nearness * self.divergence(x, shares) - config.entropy * entropy
         return straying - ops.stop_gradient(push) * taken

@@ -133,7 +133,7 @@ class Reranking:
         versions += [*self.earlier.values(), *lake.versions(EVENTS, until=night.ds, since=self.since).values()]
         told = [version.fingerprint for version in versions]
         shown = [
-            [day.ds, day.files, day.lists.fingerprint, lake.require(VOCABULARIES, day.ds).fingerprint]
+            [day.ds, day.contents, day.lists.fingerprint, lake.require(VOCABULARIES, day.ds).fingerprint]
             for day in self.shown
         ]
         settings = [policy_settings(shop), self.values, shop.top_k, shop.num_candidates, shop.horizon_days]

@@ -39,12 +39,12 @@ class ShownDay:
     """A published partition, and the lists that it was made of.
 
     Attributes:
-        files: of the partition, as Delta names them: another publication has others.
+        contents: what tells this partition from another publication of the day.
     """
 
     ds: str
     lists: Version
-    files: tuple[str, ...]
+    contents: tuple[str, ...]
 
 
 def shown_days(night: Night) -> list[ShownDay]:
@@ -57,10 +57,13 @@ def shown_days(night: Night) -> list[ShownDay]:
     found = []
     for n in range(night.shop.policy.log_days, 0, -1):
         day = days_before(night.ds, n)
-        files = tuple(sorted(actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()))
+        files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
         lists = lists_in_force(night.lake, day, models[day]) if files and day in models else None
         if lists is not None:
-            found.append(ShownDay(day, lists, files))
+            # Folders are named by a fingerprint and an attempt (`expectations.lake`): that the night was tried twice
+            # says nothing of what it published.
+            folders = {path.rpartition("/")[0].rpartition("-")[0] for path in files}
+            found.append(ShownDay(day, lists, tuple(sorted(folders))))
         elif files:
             logger.warning("shown lists are left out: ds=%s reason=the model's lists of that day are gone", day)
     return found
@@ -106,4 +109,4 @@ def _as_shown(night: Night, day: str, choices: Choices) -> Slates:
     place[row[is_told], rank[is_told]] = places_of(choices, row, item)[is_told]
     propensity[row[is_told], rank[is_told]] = pc.fill_null(rows["propensity"], np.nan).to_numpy()[is_told]
     has_ended = np.cumsum(place < 0, axis=1) > 0
-    return Slates(np.where(has_ended, -1, place), np.where(has_ended, np.nan, propensity))
+    return Slates(np.where(has_ended, -1, place), np.where(has_ended, 1.0, propensity))

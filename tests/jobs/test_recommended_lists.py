@@ -161,19 +161,19 @@ def test_the_manifest_and_the_page_tell_how_far_lists_moved(spark: SparkSession,
 
 def test_the_page_says_what_was_done_and_what_was_not() -> None:
     told = {"agent": "q_learning", "randomness": 0.1, "is_allowed": False, "reason": "Too few.", "movement": MOVEMENT}
-    assert policy_text(told).splitlines() == [
+    assert policy_text(told, 0.25).splitlines() == [
         "  Not re-ranked: Too few.",
         "  Would move: 50.0% of the published model's first 3 stay there, 100.0% of users see another item first, an "
         "item moves",
         "    1.2 ranks",
-        "  Chance: places are drawn at randomness 0.1; `propensity` says how likely each item was",
+        "  Chance: 25.0% of the rows were drawn, at randomness 0.1; `propensity` says how likely each was",
     ]
     off = {"agent": "", "randomness": 0.0, "is_allowed": False, "reason": "The shop file names no agent."}
-    assert policy_text(off).splitlines() == [
+    assert policy_text(off, 0.0).splitlines() == [
         "  Not re-ranked: The shop file names no agent.",
         "  Chance: every place goes to the best item, propensity 1",
     ]
-    assert policy_text(None) == "  Nothing was noted of it."
+    assert policy_text(None, 0.0) == "  Nothing was noted of it."
 
 
 def test_a_shop_draws_its_lists_and_writes_down_how_likely_each_place_was(

@@ -37,6 +37,14 @@ def test_what_is_clicked_stands_first_whether_propensities_are_written_or_learnt
     assert wanted.mean() > 0.85 * best.mean()
 
 
+def test_lists_that_ended_early_are_learnt_from_as_well() -> None:
+    log = bandit(600, np.random.default_rng(0))
+    log.slates.place[::2, 1:] = -1
+    policy, history = fit(log.choices, log.slates, log.returns, config(epochs=3), 1)
+    assert np.isfinite(history.curves["loss"]).all()
+    assert np.isfinite(said_of(policy.network, log.choices)).all()
+
+
 def test_items_that_rob_each_other_make_a_varied_list() -> None:
     log = rivals(2500, np.random.default_rng(0))
     kind = log.choices.kind[0]
