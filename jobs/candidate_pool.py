@@ -46,7 +46,8 @@ class Pool:
         relevance = np.where(is_item, relevance, 0.0)
         order = np.lexsort((items, -scores, -relevance, ~is_item))
         users = np.arange(len(items)) if users is None else users
-        return cls(*(np.take_along_axis(values, order, axis=1) for values in (items, scores, relevance)), users)
+        items, scores, relevance = (np.take_along_axis(values, order, axis=1) for values in (items, scores, relevance))
+        return cls(items, scores, relevance, users)
 
     @property
     def is_item(self) -> np.ndarray:

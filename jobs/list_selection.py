@@ -85,7 +85,8 @@ def chosen_lists(pool: Pool, top_k: int, selection: Selection, fillers: Fillers,
     content = item_content(selection.content_path) if selection.diversity else None
     by_score = np.lexsort((pool.items, -pool.scores, ~pool.is_item))[:, :top_k]
     before = _is_in(by_score, pool)
-    places, propensity, new_fillers = by_score, None, dict[int, np.ndarray]()
+    propensity: np.ndarray | None = None
+    places, new_fillers = by_score, dict[int, np.ndarray]()
     brought_by = np.full(pool.items.shape, BY_MODEL)
     for stage, name in enumerate(STAGES):
         if name == "boosts" and selection.boost is not None:

@@ -102,7 +102,7 @@ def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
 
 def _row(night: Night, gate: GateDecision, table: Table, version: Version, figures: TableFigures) -> dict[str, Any]:
     lake, ds = night.lake, night.ds
-    metrics = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
+    metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
     metrics |= {name: version.facts[name] for name in ("rules", "policy") if name in version.facts}
     versions, policy = gate.model_versions, metrics.get("policy", {})
     if policy.get("is_allowed"):

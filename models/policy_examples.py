@@ -12,7 +12,7 @@ what it earned.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -94,8 +94,9 @@ class Examples:
 
 def joined_choices(parts: Sequence[Choices]) -> Choices:
     """The lists of all parts."""
-    columns = [[getattr(part, f.name) for part in parts] for f in fields(Choices)]
-    return Choices(*(None if column[0] is None else np.concatenate(column) for column in columns))
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Choices)}
+    joined = {name: None if column[0] is None else np.concatenate(column) for name, column in columns.items()}
+    return replace(parts[0], **joined)  # type: ignore[arg-type]  (a column is None in all parts, or in none)
 
 
 def sight_days(night: Night) -> int:

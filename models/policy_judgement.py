@@ -85,7 +85,7 @@ def judged_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Ve
     target = policy.propensity(shown.choices, shown.slates)
     report = evaluate_slates(shown.slates, shown.at_once, target, unit=shown.choices.user, seed=shop.seed)
     gain, value, overlap = report.gain(ESTIMATOR), report.on_policy.value, report.overlap
-    figures = {
+    figures: dict[str, Any] = {
         "value": value,
         "gain": gain.value,
         "gain_low": gain.low,

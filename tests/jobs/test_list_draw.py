@@ -70,7 +70,7 @@ def test_lists_come_as_often_as_their_propensities_say(
     caps = (Cap(1, np.array([0, 0, 1, 1, 2, 2, 0])),) if is_capped else ()
     pool, content = alike(MANY), item_content(path) if diversity else None
     places, propensity = drawn_places(pool, 3, diversity, content, caps, Draw(1.0, 11))
-    drawn, probability = lists_of(pool, places), {}
+    drawn, probability = lists_of(pool, places), dict[tuple[int, ...], float]()
     for items, chances in zip(drawn, propensity, strict=True):
         assert probability.setdefault(items, chances.prod()) == pytest.approx(chances.prod()), "a list has one"
     possible = [

@@ -96,7 +96,7 @@ def test_a_refused_policy_leaves_the_lists_and_says_why(spark: SparkSession, sma
     [{"lists": "of another fit"}, {"settings": "of another shop file"}],
     ids=["other lists", "other settings"],
 )
-def test_a_stale_decision_does_not_count(spark: SparkSession, small_night: Night, changes: dict[str, str]) -> None:
+def test_a_stale_decision_does_not_count(spark: SparkSession, small_night: Night, changes: dict[str, Any]) -> None:
     decide(small_night, **changes)
     build_tables(spark, small_night)
     assert [row[0] for row in listed(small_night, "user-2", "source")] == ["two_tower"] * 3
@@ -199,7 +199,7 @@ def test_a_shop_draws_its_lists_and_writes_down_how_likely_each_place_was(
 
 
 def test_candidates_below_the_first_k_can_be_drawn(spark: SparkSession, small_night: Night) -> None:
-    seen = set()
+    seen: set[str] = set()
     for seed in range(12):
         shop = replace(small_night.shop, top_k=2, policy=Policy(randomness=3.0), rules=Rules(), seed=seed)
         build_tables(spark, replace(small_night, shop=shop))

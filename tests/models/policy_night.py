@@ -86,7 +86,7 @@ def write_world(folder: Path) -> None:
         {"user_index": user + 2, **dict(zip(columns, map(list, zip(*told, strict=True)), strict=True))}
         for user, told in enumerate(histories)
     ]
-    unused = {"gap_buckets": [], "session_starts": [], "weekdays": []}
+    unused: dict[str, list[int]] = {"gap_buckets": [], "session_starts": [], "weekdays": []}
     lake.write(HISTORIES, DS, arrow_rows(HISTORIES, DS, [{**row, **unused} for row in rows]), "histories")
     publish_two_tower(lake)
 
@@ -116,7 +116,7 @@ def write_small_log(folder: Path) -> Night:
     write_events(lake, days_before(DS, 1), [("10:00:00", "u0", "b", "purchase", 1.0)])
     write_events(lake, DS, [("10:00:00", "u1", "a", "click", 1.0), ("11:00:00", "u1", "d", "purchase", 1.0)])
     night = night_of(folder)
-    empty = {name: [] for name in ("gap_buckets", "session_starts", "weekdays")}
+    empty: dict[str, list[int]] = {name: [] for name in ("gap_buckets", "session_starts", "weekdays")}
     history = {"item_indices": [3], "event_type_indices": [5], "event_times": [1_709_800_000]}
     rows = [{"user_index": user, **history, **empty} for user in (2, 3)]
     lake.write(HISTORIES, DS, arrow_rows(HISTORIES, DS, rows), "histories")

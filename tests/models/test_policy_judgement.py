@@ -23,7 +23,7 @@ from models.slates import Choices, SlatePolicy, Slates
 from tests.models.policies import CONSTANT, RANKER, REVERSED, AtRandom, Knowing, Ordered, choices_by
 
 USERS, ITEMS, TOP_K = 900, 14, 4
-POISONED = {"reversed": REVERSED, "constant": CONSTANT, "random": AtRandom()}
+POISONED: dict[str, SlatePolicy] = {"reversed": REVERSED, "constant": CONSTANT, "random": AtRandom()}
 
 
 @pytest.fixture

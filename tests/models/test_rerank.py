@@ -18,6 +18,7 @@ from expectations.tables import CANDIDATES, FITTED_MODELS, POLICY_DECISIONS, SCO
 from models import explain, rerank
 from models.policy_agents import LearntPolicy
 from models.ranked_lists import lists_in_force
+from models.slates import SlatePolicy
 from tests.models.judged_night import write_model
 from tests.models.policies import CONSTANT, RANKER, REVERSED, AtRandom
 from tests.models.policy_night import (
@@ -31,7 +32,7 @@ from tests.models.policy_night import (
     write_world,
 )
 
-POISONED = {"reversed": REVERSED, "constant": CONSTANT, "random": AtRandom()}
+POISONED: dict[str, SlatePolicy] = {"reversed": REVERSED, "constant": CONSTANT, "random": AtRandom()}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,7 @@ def test_a_poisoned_policy_is_not_published(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     flags = copied(world, tmp_path)
-    monkeypatch.setattr(rerank, "learnt", lambda *_: Stub(POISONED[name]))  # type: ignore[arg-type]
+    monkeypatch.setattr(rerank, "learnt", lambda *_: Stub(POISONED[name]))
     rerank.main(flags)
     night = night_of(tmp_path / "copy")
     (row,) = night.lake.read(POLICY_DECISIONS, DS).to_pylist()
