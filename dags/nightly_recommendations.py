@@ -8,13 +8,13 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
 3. **backtest** fits every model as of `ds - horizon_days`, and judges it on the days between. A blend of their lists
    learns its weights there.
 4. **refit** fits the same models as of `ds`, and joins their lists by these weights.
-5. **publish** lets the gate decide, finds reasons, builds the tables from what is allowed, validates them, commits
-   each one in one step, and registers the sequence model for sessions in real time.
+5. **publish** lets the gate decide, re-ranks for the long term, finds reasons, builds the tables from what is allowed,
+   validates them, commits each one in one step, and registers the sequence model for sessions in real time.
 
 Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
 The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, a backtest that cannot be
-held, or a session model that cannot be registered stays red, and the night goes on without it; the gate then publishes
-what it has, marked as a fallback.
+held, lists that cannot be re-ranked, or a session model that cannot be registered stays red, and the night goes on
+without it; the gate then publishes what it has, marked as a fallback where a model is missing.
 
 `ds` is the run's partition key (scheduled runs, backfills) or the form's field. The form's other fields take the place
 of what the shop file says, for this run only.
@@ -34,13 +34,15 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.operators.night_program import NightProgram
 from dags.sensors.raw_drop import RawDropSensor
+from expectations.tables import AGENTS
 
 # Fires at midnight for the day that has just ended, which is the partition key. Any other hour here would make a
 # backfill leave out its last day: partition dates carry the hour of the expression.
 NIGHTLY = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
 # Before the first day of any shop that ships, so that every partition can be backfilled.
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
-KNOWN_MODELS = sorted(path.stem for path in (Path(__file__).parents[1] / "models" / "configs").glob("*.toml"))
+CONFIGS = (Path(__file__).parents[1] / "models" / "configs").glob("*.toml")
+KNOWN_MODELS = sorted({path.stem for path in CONFIGS} - {*AGENTS})
 
 
 def ds_of(dag_run: Any, params: dict[str, Any]) -> str:
@@ -184,6 +186,9 @@ with DAG(
         first_of_refit, last_of_refit, join_in_refit = fit_as_of("refit", plan_models)
     with TaskGroup("publish"):
         gate = program("gate", "models.gate", **ON_TRAIN)
+        # Does nothing where the shop file names no agent.
+        rerank = program("rerank", "models.rerank", execution_timeout=timedelta(hours=2), **ON_GPU)
+        reranked = settled("reranking_settled")
         explain = program("explain", "models.explain", execution_timeout=timedelta(hours=2), **ON_TRAIN)
         explained = settled("explanations_settled")
         build_tables = program("build_tables", "jobs.build_tables", **ON_SPARK)
@@ -199,6 +204,7 @@ with DAG(
     last_of_backtest >> judge_models >> judged
     # The weights of the lists are learnt on the backtest's days.
     join_in_backtest >> join_in_refit
-    [judged, *last_of_refit] >> gate >> explain >> explained
+    [judged, *last_of_refit] >> gate >> rerank >> reranked
+    [gate, reranked] >> explain >> explained
     [gate, explained] >> build_tables >> validate_outputs >> publish_tables >> show_night
     publish_tables >> register_session_model >> registered

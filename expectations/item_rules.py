@@ -121,3 +121,12 @@ def _names(rules: Rules) -> dict[str, list[str]]:
         "brands": [*rules.exclude_brands, *(boost.brand for boost in rules.boosts if boost.brand)],
     }
     return {kind: list(dict.fromkeys(names)) for kind, names in named.items()}
+
+
+def caps_of(rules: Rules) -> dict[str, tuple[int, Column]]:
+    """The caps that a shop sets: name -> at most so many in a list, and what an item counts for, null for nothing."""
+    caps = {
+        "max_per_category": (rules.max_per_category, category_path(rules.category_level)),
+        "max_per_brand": (rules.max_per_brand, F.col("brand")),
+    }
+    return {name: cap for name, cap in caps.items() if cap[0]}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.item_rules import allowed_items, category_path, is_new
+from expectations.item_rules import allowed_items, caps_of, is_new
 from expectations.list_rules import Rules
 from expectations.program import Night
 from expectations.repeat_policy import excludes_bought_fillers
@@ -33,15 +33,6 @@ def list_rule_checks(
     if rules.num_new(night.shop.top_k) and len(groups) < 2:
         checks.append(_new_item_check(night, rows, bought.join(about, on="item_id"), allowed_items(items, rules), ds))
     return checks
-
-
-def caps_of(rules: Rules) -> dict[str, tuple[int, Column]]:
-    """The caps that a shop sets: name -> at most so many in a list, and what an item counts for, null for nothing."""
-    caps = {
-        "max_per_category": (rules.max_per_category, category_path(rules.category_level)),
-        "max_per_brand": (rules.max_per_brand, F.col("brand")),
-    }
-    return {name: cap for name, cap in caps.items() if cap[0]}
 
 
 def _cap_check(rules: Rules, rows: DataFrame, bought: DataFrame, name: str) -> Check:

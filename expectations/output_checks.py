@@ -54,7 +54,14 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
     rows = recommendations.join(items, on="item_id", how="left").withColumn(
         "fallback_share", F.col("is_fallback").cast("double")
     )
-    rules = [*item_rules("item_id"), *row_rules(ds), *(_kept_by_items(name) for name in excluding)]
+    is_probability = Rule(
+        "propensity_is_a_probability",
+        "With some probability above 0 each item came to its rank.",
+        F.col("propensity").isNull() | (F.col("propensity") <= 0) | (F.col("propensity") > 1),  # NaN is above all
+        ("user_id", "rank", "propensity"),
+    )
+    excluded = [_kept_by_items(name) for name in excluding]
+    rules = [*item_rules("item_id"), *row_rules(ds), is_probability, *excluded]
     barred = barred_items(partitions, night, ds)
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")

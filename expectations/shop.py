@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from expectations.list_rules import Rules
+from expectations.policy_rules import Policy
 from expectations.reason_texts import LANGUAGES, require_texts
+from expectations.reward import Reward
 from expectations.settings import SettingsError, settings_from_mapping
 from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
 
@@ -205,6 +207,8 @@ class Shop:
             longer ago than the item's buyers usually wait until they buy it again.
         max_repeat_share: of a list, how much may be what the user bought before; 1 sets no bound.
         rules: what else the lists of users must be like.
+        policy: how these lists are re-ranked for the long term, and how much of them is left to chance.
+        reward: what a policy is to earn.
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
         memory_days: users without an event for so many days are forgotten, and begin anew should they come back:
             neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
@@ -236,6 +240,8 @@ class Shop:
     drops: Drops = field(default_factory=Drops)
     publish: Publish = field(default_factory=Publish)
     rules: Rules = field(default_factory=Rules)
+    policy: Policy = field(default_factory=Policy)
+    reward: Reward = field(default_factory=Reward)
     new_users: NewUsers = field(default_factory=NewUsers)
     new_items: NewItems = field(default_factory=NewItems)
     language: str = "en"

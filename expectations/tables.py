@@ -20,6 +20,9 @@ from typing import Literal
 
 EVENT_TYPES = ("view", "click", "cart", "purchase")
 
+AGENTS = ("policy_gradient", "q_learning")
+"""What may re-rank lists. Their files in models/configs are of no model that a shop runs."""
+
 PADDING_INDEX = 0
 """Index of "nothing here"; no vocabulary value ever has it."""
 UNKNOWN_INDEX = 1
@@ -349,7 +352,7 @@ FITTED_MODELS = _lake(
         Column(
             "role",
             "string",
-            comment="retrieval: proposes items; ranking: scores candidates; blending: joins lists",
+            comment="retrieval: proposes items; ranking: scores candidates; blending: joins lists; policy: re-ranks",
         ),
         Column("version", "string", comment="model name, as_of and a hash of all that it was fitted from"),
         Column("weights_path", "string", nullable=True, comment="folder of the weights; null where vectors are all"),
@@ -435,7 +438,7 @@ SCORES = _lake(
     "model user_index item_index",
     _CANDIDATE,
     "models.score",
-    "The ranking model's score of every candidate.",
+    "The ranking model's score of every candidate; of `policy`, scores that put a list into the policy's order.",
 )
 
 # --- How the night judged itself ----------------------------------------------------------------------------
@@ -512,6 +515,21 @@ GATE_DECISIONS = _lake(
     "models.gate",
     "One row: what this night may publish, and why.",
 )
+POLICY_DECISIONS = _lake(
+    "policy_decisions",
+    "",
+    (
+        Column("published_model", "string", comment="whose lists were re-ranked"),
+        Column("lists", "string", comment="fingerprint of these lists"),
+        Column("settings", "string", comment="fingerprint of what the shop file says of its policy"),
+        Column("model_version", "string", nullable=True, comment="of re-ranked rows; null: nothing could be learnt"),
+        Column("is_allowed", "boolean", comment="whether re-ranked lists may be published"),
+        Column("reason", "string", comment="why, or why not, in a sentence"),
+        Column("decision", "string", comment="JSON: what it rests on, and how far lists moved"),
+    ),
+    "models.rerank",
+    "One row: whether the published model's lists may be re-ranked. Of a shop without a policy there is none.",
+)
 ATTRIBUTIONS = _lake(
     "attributions",
     "model user_index item_index",
@@ -558,6 +576,13 @@ USER_RECOMMENDATIONS = _published(
         *_WHY,
         Column("because_item_ids", "array<string>", comment="items of the user's own history; may be empty"),
         Column("is_fallback", "boolean", comment="not from the model that the night meant to publish"),
+        Column(
+            "propensity",
+            "double",
+            nullable=True,
+            comment="probability with which the item came to this rank, given those above; 1 where nothing was drawn, "
+            "null in partitions from before there were any",
+        ),
     ),
     "K items for every user, best first.",
 )
@@ -603,7 +628,7 @@ RUN_MANIFEST = Table(
         Column(
             "metrics",
             "string",
-            comment="JSON: the backtest, the gate, the table's own figures, its `rules` and their counts",
+            comment="JSON: the backtest, the gate, the table's own figures, its `rules` and counts, its `policy`",
         ),
         Column("model_versions", "string", comment="JSON"),
         Column("input_fingerprint", "string", comment="of every drop and setting that the night read"),
@@ -624,7 +649,7 @@ TABLES: dict[str, Table] = {
         ITEM_FEATURES, ITEM_IMAGES, USER_FEATURES, GRAPH_EDGES,
         FITTED_MODELS, USER_VECTORS, ITEM_VECTORS, HISTORY_VECTORS, ITEM_NEIGHBOURS,
         CANDIDATES, RANKING_FEATURES, SCORES,
-        BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS, ATTRIBUTIONS,
+        BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS, GATE_DECISIONS, POLICY_DECISIONS, ATTRIBUTIONS,
         USER_RECOMMENDATIONS, SIMILAR_ITEMS, NEW_USER_RECOMMENDATIONS, NEW_ITEM_AUDIENCES,
         CROSS_DOMAIN_RECOMMENDATIONS, RUN_MANIFEST,
     )

@@ -1,8 +1,9 @@
 """Builds the tables that the shop reads, and leaves them staged: their files lie inside the Delta tables, unseen.
 
-Reads gate_decisions, the published model's lists, and of what the night knows of items and users what each table
-needs; stages every table of `expectations.outputs` for `ds`. `jobs.publish_tables` commits them once they passed their
-expectations. A re-run finds what it would write already staged, and an attempt that died is never looked at.
+Reads gate_decisions, the published model's lists (re-ranked, where policy_decisions allow it), and of what the night
+knows of items and users what each table needs; stages every table of `expectations.outputs` for `ds`.
+`jobs.publish_tables` commits them once they passed their expectations. A re-run finds what it would write already
+staged, and an attempt that died is never looked at.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from jobs.exploration import explored, num_explored
 from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
 from jobs.gate_decision import GateDecision, gate_decision
 from jobs.partitions import contract_columns, write_parquet
+from jobs.recommended_lists import policy_told, recommended_lists, with_policy_version
 from jobs.rule_counts import RuleCounts
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def build_tables(spark: SparkSession, night: Night) -> None:
     """Stages every table; one that is already staged as it would be is left alone."""
     gate, wanted = gate_decision(night.lake, night.ds), output_tables(night.lake, night.ds)
+    gate = with_policy_version(gate, recommended_lists(night, gate))
     for plan in plans(spark, night, gate):
         if plan.table not in wanted:
             continue
@@ -76,15 +79,17 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
     fallback_source = popularity[0] if popularity else CATALOGUE_ORDER
     of_new, of_rules = asdict(shop.new_items), asdict(shop.rules)
     explores, counts = num_explored(night) > 0, RuleCounts()
+    lists = recommended_lists(night, gate)
+    bounds_of_lists = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
     return [
         Plan(
             USER_RECOMMENDATIONS,
             [*recommendation_inputs(night, gate), *(audience_inputs(night) if explores else [])],
-            (gate.published_model, fallback_source, *([WORDS] if explores else [])),
+            (lists.source, fallback_source, *([WORDS] if explores else [])),
             lake.require(USERS, ds).rows * shop.top_k,
             lambda: explored(user_recommendations(spark, night, gate, counts), spark, night, gate.is_fallback),
-            [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates, of_new, of_rules],
-            facts=lambda: {"rules": rules_told(spark, night, counts.get())},
+            [*bounds_of_lists, of_new, of_rules, shop.policy.agent, shop.policy.randomness, shop.seed],
+            facts=lambda: {"rules": rules_told(spark, night, counts.get()), "policy": policy_told(night, lists)},
         ),
         Plan(
             SIMILAR_ITEMS,

@@ -1,9 +1,12 @@
 """`user_recommendations`: the published model's lists after the shop's rules, exactly K items for every user.
 
+Where the policy's decision allows it, these lists come in the policy's order (see `jobs.recommended_lists`).
+
 Rules of single items: the item is in the catalogue and available when `ds` ends, and no rule of the shop leaves it out
 (see `expectations.item_rules`). Rules of what comes back: `repeats` and `max_repeat_share` (see
 `expectations.repeat_policy`). Rules of lists: boosts, diversity, caps and new items choose among the best
-`num_candidates` that are left (see `jobs.list_selection`). What a list then lacks is filled (see `jobs.list_filling`).
+`num_candidates` that are left (see `jobs.list_selection`), and chance has a part in it where the shop's policy says so
+(see `jobs.list_draw`). What a list then lacks is filled (see `jobs.list_filling`).
 """
 
 from __future__ import annotations
@@ -37,12 +40,14 @@ from expectations.tables import (
 from jobs.catalogue import catalogue
 from jobs.fallback_order import POPULARITY_MODELS, FallbackOrder, fallback_order, popularity_vectors
 from jobs.finished_lists import BROUGHT_BY, FINISHED_DDL, ListRules, finished_lists
-from jobs.gate_decision import GateDecision, lists_of
+from jobs.gate_decision import GateDecision
+from jobs.list_draw import Draw
 from jobs.list_filling import Fillers
 from jobs.list_selection import Selection
 from jobs.listed_items import ListedItems, listed_items
 from jobs.partitions import read_partition
 from jobs.reasons import reason_text
+from jobs.recommended_lists import recommended_lists
 from jobs.rule_counts import RuleCounts
 from jobs.user_blocks import BLOCK, Blocks
 
@@ -58,9 +63,11 @@ def recommendation_inputs(night: Night, gate: GateDecision) -> list[Version]:
         tables.append(HISTORIES)
     popularity = popularity_vectors(night.lake, night.ds)
     reasons = _attributions(night, gate) or _neighbours(night, gate)
+    lists = recommended_lists(night, gate)
     return [
         *(night.lake.require(table, night.ds) for table in tables),
-        lists_of(night.lake, night.ds, gate.published_model)[1],
+        lists.version,
+        *([lists.decision.version] if lists.decision else []),
         *([popularity[1]] if popularity else []),
         *([reasons] if reasons else []),
     ]
@@ -94,7 +101,8 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, 
     finished = asked.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(finish, FINISHED_DDL)
     # Whoever orders the rows for their files looks at them twice: lists are finished, and counted, once.
     counted = _counted(finished, counts).repartition(blocks.num_partitions, "user_index")
-    return in_shop_words(counted, targets, items, gate, order.source, night.shop.texts)
+    sources = recommended_lists(night, gate).source, order.source
+    return in_shop_words(counted, targets, items, sources, gate.is_fallback, night.shop.texts)
 
 
 def rules_told(spark: SparkSession, night: Night, counts: dict[str, int]) -> dict[str, Any]:
@@ -138,10 +146,11 @@ def eligible(spark: SparkSession, lists: DataFrame, items: DataFrame, night: Nig
 def ranked(lists: DataFrame, interactions: DataFrame, night: Night, counts: RuleCounts) -> DataFrame:
     """The best rows of each user, with no more of what they bought than the shop says; equal scores by item_index.
 
-    As many as a list has, or where rules choose among candidates, as many as a model proposes.
+    As many as a list has, or where rules or chance choose among candidates, as many as a model proposes.
     """
     shop, best_first = night.shop, (F.desc("score"), "item_index")
-    most, depth = max_repeats(shop), shop.num_candidates if shop.rules.choose_lists else shop.top_k
+    chooses = shop.rules.choose_lists or shop.policy.randomness > 0
+    most, depth = max_repeats(shop), shop.num_candidates if chooses else shop.top_k
     if most < shop.top_k:
         bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
         rows = lists.join(bought, on=["user_index", "item_index"], how="left")
@@ -167,17 +176,23 @@ def in_shop_words(
     finished: DataFrame,
     targets: DataFrame,
     items: DataFrame,
-    gate: GateDecision,
-    fallback_source: str,
+    sources: tuple[str, str],
+    is_fallback: bool,
     texts: Mapping[str, str],
 ) -> DataFrame:
-    """Finished lists with the shop's own ids, and their reasons as text."""
+    """Finished lists with the shop's own ids, and their reasons as text.
+
+    Args:
+        sources: of what was chosen, and of what fills lists.
+        is_fallback: of the night, and so of every row.
+    """
     names = F.broadcast(items.select("item_index", "item_id"))
     cited = F.broadcast(
         items.select(F.col("item_index").alias("because_index"), F.col("item_id").alias("because_id"), "title")
     )
-    source = F.when(F.col("is_filled"), F.lit(fallback_source)).otherwise(F.lit(gate.published_model))
-    demand_source = gate.published_model if gate.published_model in POPULARITY_MODELS else fallback_source
+    chosen_by, filled_by = sources
+    source = F.when(F.col("is_filled"), F.lit(filled_by)).otherwise(F.lit(chosen_by))
+    demand_source = chosen_by if chosen_by in POPULARITY_MODELS else filled_by
     return (
         finished.join(names, on="item_index")
         .join(cited, on="because_index", how="left")
@@ -193,14 +208,15 @@ def in_shop_words(
             F.when(F.col("because_id").isNull(), F.array().cast("array<string>"))
             .otherwise(F.array("because_id"))
             .alias("because_item_ids"),
-            (F.col("is_filled") | F.lit(gate.is_fallback)).alias("is_fallback"),
+            (F.col("is_filled") | F.lit(is_fallback)).alias("is_fallback"),
+            "propensity",
         )
     )
 
 
 def _lists(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
-    table, version = lists_of(night.lake, night.ds, gate.published_model)
-    return spark.read.schema(table.ddl).parquet(version.path).select("user_index", "item_index", "score")
+    lists = recommended_lists(night, gate)
+    return spark.read.schema(lists.table.ddl).parquet(lists.version.path).select("user_index", "item_index", "score")
 
 
 def _counted(finished: DataFrame, counts: RuleCounts) -> DataFrame:
@@ -217,7 +233,7 @@ def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: L
         num_sought=order.num_sought,
         num_popular=min(order.num_sought, night.shop.num_candidates),
         exclude_bought=excludes_bought_fillers(night.shop),
-        is_by_demand=gate.published_model in POPULARITY_MODELS,
+        is_by_demand=recommended_lists(night, gate).source in POPULARITY_MODELS,
         is_explained=attributions is not None,
         neighbours_path=neighbours.path if neighbours else None,
         selection=Selection(
@@ -227,6 +243,7 @@ def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: L
             caps=caps,
             is_new=items.is_new if num_new else None,
             num_new=num_new,
+            draw=Draw.of_night(night.shop.policy.randomness, night.shop.seed, night.ds),
         ),
     )
 
@@ -245,7 +262,7 @@ def _require_caps_leave_k(night: Night, fillers: Fillers) -> None:
 def _attributions(night: Night, gate: GateDecision) -> Version | None:
     """What the rows of the published lists owe most to, where these very lists were explained."""
     version = night.lake.current(ATTRIBUTIONS, night.ds, gate.published_model)
-    lists = lists_of(night.lake, night.ds, gate.published_model)[1]
+    lists = recommended_lists(night, gate).version
     return version if version and version.facts.get("lists") == lists.fingerprint else None
 
 

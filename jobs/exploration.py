@@ -2,6 +2,8 @@
 
 A model hardly proposes what nobody met yet, and so nobody meets it. Whoever is in the audience of a new item finds it
 in the last places of their list, no more of these than `exploration_share` of the shop file; the rest stays as it is.
+Whatever a cap of category or brand has no room for beside the rest of the list is left out.
+Such places are given, not drawn: their propensity is 1.
 """
 
 from __future__ import annotations
@@ -9,9 +11,13 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from expectations.item_rules import caps_of
+from expectations.list_rules import Rules
 from expectations.program import Night
+from expectations.tables import ITEMS
 from jobs.build_new_item_audiences import new_item_audiences
 from jobs.finished_lists import FILL_STEP, SCORE_DECIMALS
+from jobs.partitions import read_partition
 
 
 def num_explored(night: Night) -> int:
@@ -30,7 +36,31 @@ def explored(recommendations: DataFrame, spark: SparkSession, night: Night, is_f
         return recommendations
     audiences = new_item_audiences(spark, night).withColumn("is_fallback", F.lit(is_fallback))
     # They are looked at more than once, and cost the most of all tables.
-    return with_new_items(recommendations.persist(), audiences, num_places)
+    recommendations = recommendations.persist()
+    items = read_partition(spark, night.lake, ITEMS, night.ds)
+    return with_new_items(recommendations, within_caps(audiences, recommendations, items, night.shop.rules), num_places)
+
+
+def within_caps(audiences: DataFrame, recommendations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
+    """The rows of `audiences` that no cap forbids in their user's list: beside all of its rows but the last.
+
+    With one place to explore this is exact; with more, some that would fit are left out.
+    """
+    of_list = Window.partitionBy("user_id")
+    rest = recommendations.withColumn("length", F.max("rank").over(of_list)).where("rank < length")
+    audiences = audiences.join(recommendations.select("user_id", "item_id"), on=["user_id", "item_id"], how="left_anti")
+    for name, (most, group) in caps_of(rules).items():
+        groups = F.broadcast(items.select("item_id", group.alias(name)))
+        used = rest.join(groups, on="item_id").groupBy("user_id", name).agg(F.count("*").alias("num_used"))
+        of_group = Window.partitionBy("user_id", name).orderBy(F.desc("score"), "item_id")
+        audiences = (
+            audiences.join(groups, on="item_id")
+            .join(used, on=["user_id", name], how="left")
+            .withColumn("nth", F.row_number().over(of_group))
+            .where(F.col(name).isNull() | (F.coalesce("num_used", F.lit(0)) + F.col("nth") <= most))
+            .drop(name, "num_used", "nth")
+        )
+    return audiences
 
 
 def with_new_items(recommendations: DataFrame, audiences: DataFrame, num_places: int) -> DataFrame:
@@ -66,5 +96,6 @@ def with_new_items(recommendations: DataFrame, audiences: DataFrame, num_places:
         "reason",
         F.array("because_item_id").alias("because_item_ids"),
         "is_fallback",
+        F.lit(1.0).alias("propensity"),
     )
     return kept.select(*new.columns).unionByName(new)

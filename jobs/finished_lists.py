@@ -2,7 +2,8 @@
 
 A list that falls short goes on in the order of demand. A filled item has no score in the model's scale, so it takes
 the score of the row before it, less one millionth: the list stays in order, and no filled item passes for chosen. A row
-that a rule lifted above better scores carries the best score below it; all other rows carry their own.
+that a rule, or the draw, lifted above better scores carries the best score below it; all other rows carry their own.
+What fills a list is not drawn: its propensity is 1.
 
 The reason is the best that is true of the row, in this order: the user bought the item before; an item of the
 user's own speaks for it; the user looked at it before; it sells well; the model chose it. Rows that demand alone chose
@@ -20,14 +21,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.tables import PADDING_INDEX
+from jobs.candidate_pool import Pool
 from jobs.list_filling import Fillers
-from jobs.list_selection import STAGES, Chosen, Pool, Selection, chosen_lists
+from jobs.list_selection import STAGES, Chosen, Selection, chosen_lists
 from jobs.reasons import Reason
 from jobs.score_blocks import neighbour_weights
 
 FINISHED_DDL = (
     "user_index int, rank int, item_index int, score double, is_filled boolean, reason_code string, because_index int, "
-    "brought_by string, is_moved boolean"
+    "brought_by string, is_moved boolean, propensity double"
 )
 FILL_STEP = 1e-6
 SCORE_DECIMALS = 6
@@ -95,6 +97,7 @@ class FinishedList:
     is_filled: np.ndarray
     brought_by: np.ndarray
     is_moved: np.ndarray
+    propensity: np.ndarray
 
 
 def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table:
@@ -108,7 +111,7 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
     item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
     user_indices = np.unique(user[item < 0])
     if not len(user_indices):
-        return _as_table(*(np.zeros(0) for _ in range(9)))
+        return _as_table(*(np.zeros(0) for _ in range(10)))
     met_items = MetItems.of(met, user_indices)
     lists = []
     for first, pool in user_pools(asked, user_indices, rules.selection.boost):
@@ -118,13 +121,14 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
     lengths = [len(one.items) for one in lists]
     owners = np.repeat(np.arange(len(user_indices)), lengths)
     ranks = np.concatenate([np.arange(1, length + 1) for length in lengths])
-    items, scores, is_filled, brought_by, is_moved = (
+    items, scores, is_filled, brought_by, is_moved, propensity = (
         np.concatenate([getattr(one, name) for one in lists])
-        for name in ("items", "scores", "is_filled", "brought_by", "is_moved")
+        for name in ("items", "scores", "is_filled", "brought_by", "is_moved", "propensity")
     )
     attributed = _attributed(asked, user_indices[owners], items) if rules.is_explained else None
     codes, because = _reasons(owners, items, is_filled, attributed, met_items, rules)
-    return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, brought_by, is_moved)
+    marks = brought_by, is_moved, propensity
+    return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, *marks)
 
 
 def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
@@ -143,7 +147,7 @@ def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | No
         place = owner[rows] - first, np.arange(starts[first], starts[last]) - starts[owner[rows]]
         items, scores = np.full((last - first, width), PADDING_INDEX, item.dtype), np.zeros((last - first, width))
         items[place], scores[place] = item[rows], score[rows]
-        yield first, Pool.of(items, scores, boost)
+        yield first, Pool.of(items, scores, boost, user_indices[first:last])
 
 
 def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: ListRules) -> FinishedList:
@@ -170,6 +174,7 @@ def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: L
             [chosen.brought_by[row][is_place], *(np.full(length, by) for length, by in because_of)]
         ),
         is_moved=np.concatenate([is_moved, np.zeros(num_filled, bool)]),
+        propensity=np.concatenate([chosen.propensity[row][is_place], np.ones(num_filled)]),
     )
 
 
@@ -254,6 +259,7 @@ def _as_table(
     because: np.ndarray,
     brought_by: np.ndarray,
     is_moved: np.ndarray,
+    propensity: np.ndarray,
 ) -> pa.Table:
     names = (*BROUGHT_BY, None)
     return pa.table(
@@ -267,5 +273,6 @@ def _as_table(
             "because_index": pa.array(because, pa.int32()),
             "brought_by": pa.array([names[by] for by in brought_by.astype(int)], pa.string()),
             "is_moved": pa.array(is_moved.astype(bool)),
+            "propensity": pa.array(propensity, pa.float64()),
         }
     )

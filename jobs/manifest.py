@@ -13,6 +13,7 @@ from pyarrow import fs
 
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
+from expectations.policy_rules import POLICY
 from expectations.program import Night, end_of
 from expectations.tables import (
     BACKTESTS,
@@ -30,11 +31,17 @@ from jobs.list_drift import ListDrift, list_drift
 
 @dataclass(frozen=True)
 class TableFigures:
-    """What is in one table: `coverage` is the share of the available items that it brings to anybody."""
+    """What is in one table.
+
+    Attributes:
+        coverage: the share of the available items that it brings to anybody.
+        drawn_share: of the rows, how many had to share their place with chance: propensity below 1.
+    """
 
     rows: int
     owners: int
     fallback_share: float
+    drawn_share: float
     coverage: float
     sources: dict[str, int]
     reasons: dict[str, int]
@@ -95,9 +102,11 @@ def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
 
 def _row(night: Night, gate: GateDecision, table: Table, version: Version, figures: TableFigures) -> dict[str, Any]:
     lake, ds = night.lake, night.ds
-    metrics = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
-    if "rules" in version.facts:
-        metrics["rules"] = version.facts["rules"]
+    metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
+    metrics |= {name: version.facts[name] for name in ("rules", "policy") if name in version.facts}
+    versions, policy = gate.model_versions, metrics.get("policy", {})
+    if policy.get("is_allowed"):
+        versions = {**versions, POLICY: policy["model_version"]}
     return {
         "ds": ds,
         "table_name": table.name,
@@ -106,7 +115,7 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version, figur
         "users": figures.owners,
         "fallback_share": figures.fallback_share,
         "metrics": json.dumps(metrics, sort_keys=True),
-        "model_versions": json.dumps(gate.model_versions, sort_keys=True),
+        "model_versions": json.dumps(versions, sort_keys=True),
         "input_fingerprint": input_fingerprint(night),
         "vocabulary_hash": vocabulary_hash(lake, ds),
         "code_version": night.code,
@@ -117,17 +126,19 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
     """Counts a staged table in one pass; holds one batch at a time, and the names of items and of owners."""
     owner, item = table.key[1], "similar_item_id" if table.listed == "similar_item_id" else "item_id"
     columns = list(dict.fromkeys(["rank", owner, item, "source", "reason_code"]))
-    has_fallback = "is_fallback" in table.column_names
-    rows = num_fallback = 0
+    marks = [name for name in ("is_fallback", "propensity") if name in table.column_names]
+    rows = num_fallback = num_drawn = 0
     owners: set[str] = set()
     items: set[str] = set()
     sources: dict[str, int] = {}
     reasons: dict[str, int] = {}
-    for batch in _batches(version, [*columns, *(["is_fallback"] if has_fallback else [])]):
+    for batch in _batches(version, [*columns, *marks]):
         rows += batch.num_rows
         owners.update(batch[owner].filter(pc.equal(batch["rank"], 1)).to_pylist())
         items.update(pc.unique(batch[item]).to_pylist())
-        num_fallback += (pc.sum(batch["is_fallback"]).as_py() or 0) if has_fallback else 0
+        if marks:
+            num_fallback += pc.sum(batch["is_fallback"]).as_py() or 0
+            num_drawn += pc.sum(pc.less(batch["propensity"], 1.0)).as_py() or 0
         _count(sources, batch["source"])
         _count(reasons, batch["reason_code"])
     num_available = pc.sum(lake.read(ITEMS, ds, columns=["is_available"])["is_available"]).as_py() or 0
@@ -135,6 +146,7 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
         rows=rows,
         owners=len(owners),
         fallback_share=round(num_fallback / max(rows, 1), 6),
+        drawn_share=round(num_drawn / max(rows, 1), 6),
         coverage=round(len(items) / max(num_available, 1), 6),
         sources=sources,
         reasons=reasons,

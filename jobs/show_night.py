@@ -70,6 +70,8 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         gate_text(metrics["gate"]),
         _title("Rules"),
         rules_text(metrics.get("rules")),
+        _title("Long term"),
+        policy_text(metrics.get("policy"), metrics["table"].get("drawn_share", 0.0)),
         _title("What a few users get"),
         *(user_text(user) for user in sample_users(night.lake, night.ds, NUM_SAMPLES)),
         _title("What goes with a few items"),
@@ -155,6 +157,31 @@ def rules_text(rules: dict[str, Any] | None) -> str:
         *(f"Named, but not in the catalogue: {count} {kind}" for kind, count in rules["unknown"].items()),
     ]
     wrapped = (fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines)
+    return "\n".join(wrapped)
+
+
+def policy_text(policy: dict[str, Any] | None, drawn_share: float) -> str:
+    """Whether the policy re-ranked the lists, why or why not, how far they moved, and what was left to chance."""
+    if policy is None:
+        return "  Nothing was noted of it."
+    done = f"Re-ranked by {policy['agent']}" if policy["is_allowed"] else "Not re-ranked"
+    lines = [f"{done}: {policy['reason']}"]
+    if policy.get("movement"):
+        moved = policy["movement"]
+        lines.append(
+            f"{'Moved' if policy['is_allowed'] else 'Would move'}: {moved['overlap']:.1%} of the published model's "
+            f"first {moved['top_k']} stay there, {moved['first_changed']:.1%} of users see another item first, an item "
+            f"moves {moved['displacement']:.1f} ranks"
+        )
+    drawn = "every place goes to the best item, propensity 1"
+    if policy["randomness"]:
+        drawn = (
+            f"{drawn_share:.1%} of the rows were drawn, at randomness {policy['randomness']:g}; `propensity` says how "
+            f"likely each was"
+        )
+    wrapped = (
+        fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in [*lines, f"Chance: {drawn}"]
+    )
     return "\n".join(wrapped)
 
 

@@ -1,6 +1,7 @@
 """Finds the item that each row of the published model's lists owes most to, by asking the model without it.
 
-Reads the gate's decision, the published model's lists and weights, and the features as of ds. Writes `attributions` for
+Reads the gate's decision, the published model's lists and weights, and the features as of ds; where the policy may
+re-rank these lists, what it brought up is explained by the same model. Writes `attributions` for
 the best of each user's list, deep enough that the shop's rules may choose among them; a model that cannot be asked that
 way leaves none, and then reasons rest on item-item weights. With `--shard i/n` a program explains one n-th of the
 users. A re-run finds its work done.
@@ -18,6 +19,7 @@ from scipy import sparse
 
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Version, fingerprint_of
+from expectations.policy_decision import policy_decision
 from expectations.program import Night, night_from, night_parser, run_program
 from expectations.tables import (
     ATTRIBUTIONS,
@@ -66,7 +68,7 @@ def explain(night: Night, shard: Shard) -> Version | None:
     """
     lake, ds = night.lake, night.ds
     name = str(lake.read(GATE_DECISIONS, ds)["published_model"][0].as_py())
-    lists, neighbours = lists_in_force(lake, ds, name), lake.current(ITEM_NEIGHBOURS, ds, "item_item")
+    lists, neighbours = lists_to_explain(night, name), lake.current(ITEM_NEIGHBOURS, ds, "item_item")
     if lists is None or not issubclass(model_class(name), Explainable):
         logger.info("not explained: model=%s cannot be asked as if an item had not been met", name)
         return None
@@ -87,6 +89,13 @@ def explain(night: Night, shard: Shard) -> Version | None:
     blocks = explained_blocks(night, name, model, dataset, lists, weights, shard)
     write_shard(blocks, path, shard, ATTRIBUTIONS)
     return commit_if_complete(night, ds, name, path, fingerprint, shard, ATTRIBUTIONS, lists=lists.fingerprint)
+
+
+def lists_to_explain(night: Night, name: str) -> Version | None:
+    """The published model's lists, in the policy's order where that is allowed; None where it has none."""
+    lists = lists_in_force(night.lake, night.ds, name)
+    decision = policy_decision(night.lake, night.shop, night.ds, lists) if lists else None
+    return decision.lists if decision and decision.lists else lists
 
 
 def explained_blocks(

@@ -26,6 +26,7 @@ class ListRows:
     user_indices: np.ndarray
     item_indices: np.ndarray
     is_seen: np.ndarray
+    scores: np.ndarray
 
 
 def lists_in_force(lake: Lake, as_of: str, model: str) -> Version | None:
@@ -73,7 +74,7 @@ def read_list_rows(version: Version, user_indices: np.ndarray) -> ListRows:
     rows = pa.Table.from_batches(kept) if kept else pa.table({name: [] for name in _COLUMNS})
     users, items, scores, is_seen = (rows[name].to_numpy() for name in _COLUMNS)
     order = np.lexsort((items, -scores, users))  # NaN comes last
-    return ListRows(users[order], items[order], is_seen[order].astype(bool))
+    return ListRows(users[order], items[order], is_seen[order].astype(bool), scores[order])
 
 
 def top_items(rows: ListRows, user_indices: np.ndarray, depth: int, exclude_seen: bool) -> np.ndarray:
@@ -85,14 +86,21 @@ def top_items(rows: ListRows, user_indices: np.ndarray, depth: int, exclude_seen
     Returns:
         Item indices, NO_ITEM where a list has ended. Shape (num_users, depth).
     """
+    places = top_places(rows, user_indices, depth, exclude_seen)
+    return np.where(places >= 0, np.append(rows.item_indices, NO_ITEM)[places], NO_ITEM).astype(np.int64)
+
+
+def top_places(rows: ListRows, user_indices: np.ndarray, depth: int, exclude_seen: bool) -> np.ndarray:
+    """Where in `rows` the users' best items stand, -1 where a list has ended; see `top_items`."""
     places = np.minimum(np.searchsorted(user_indices, rows.user_indices), len(user_indices) - 1)
     is_wanted = user_indices[places] == rows.user_indices
     if exclude_seen:
         is_wanted &= ~rows.is_seen
-    places, items = places[is_wanted], rows.item_indices[is_wanted]
+    wanted = np.flatnonzero(is_wanted)
+    places = places[wanted]
     first_of_user = np.searchsorted(places, np.arange(len(user_indices)))
     ranks = np.arange(len(places)) - first_of_user[places]  # from 0
-    ranked = np.full((len(user_indices), depth), NO_ITEM, dtype=np.int64)
+    ranked = np.full((len(user_indices), depth), -1)
     is_top = ranks < depth
-    ranked[places[is_top], ranks[is_top]] = items[is_top]
+    ranked[places[is_top], ranks[is_top]] = wanted[is_top]
     return ranked

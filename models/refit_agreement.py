@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pyarrow.compute as pc
 
 from expectations.lake import Lake, Version
 from expectations.tables import INTERACTIONS
 from models.model import NO_ITEM
 from models.ranked_lists import list_batches, read_list_rows, top_items
-from models.vocabulary import indices_of, read_vocabulary
+from models.vocabulary import NOT_KNOWN, indices_on
 
 MAX_USERS = 2_000
 
@@ -64,10 +63,10 @@ class Refit:
     @cached_property
     def _idle_users(self) -> np.ndarray:
         """Users with as many events on both days, evenly spaced. Shape (num_users, 2): their indices of either day."""
-        new_index = self._new_index("user_id")
+        new_index = indices_on(self.lake, self.earlier, self.later, "user_id")
         before, after = (_events_of_users(self.lake, day) for day in (self.earlier, self.later))
         users = np.flatnonzero(before > 0)
-        users = users[new_index[users] != NO_ITEM]
+        users = users[new_index[users] != NOT_KNOWN]
         after = np.pad(after, (0, max(0, int(new_index.max(initial=0)) + 1 - len(after))))
         idle = users[before[users] == after[new_index[users]]]
         chosen = idle[:: max(1, -(-len(idle) // MAX_USERS))]
@@ -75,14 +74,7 @@ class Refit:
 
     @cached_property
     def _new_item_index(self) -> np.ndarray:
-        return self._new_index("item_id")
-
-    def _new_index(self, field: str) -> np.ndarray:
-        """The later day's index for each of the earlier day; NO_ITEM where the later day does not know the value."""
-        before, after = (read_vocabulary(self.lake, day, field) for day in (self.earlier, self.later))
-        new_index = np.full(int(pc.max(before["index"]).as_py() or 0) + 1, NO_ITEM, dtype=np.int64)
-        new_index[before["index"].to_numpy()] = indices_of(before["value"], after).fill_null(NO_ITEM).to_numpy()
-        return new_index
+        return indices_on(self.lake, self.earlier, self.later, "item_id")
 
 
 def _events_of_users(lake: Lake, day: str) -> np.ndarray:

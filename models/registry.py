@@ -26,7 +26,7 @@ class ModelEntry:
 
     class_name: str
     kind: Literal["baseline", "deep"]
-    role: Literal["retrieval", "ranking", "blending"]
+    role: Literal["retrieval", "ranking", "blending", "policy"]
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -41,6 +41,10 @@ MODELS: dict[str, ModelEntry] = {
     "deep_cf": ModelEntry("DeepCf", "deep", "ranking"),
     "blend": ModelEntry("Blend", "deep", "blending"),
 }
+
+
+RERANKER = ModelEntry("LearntPolicy", "deep", "policy")
+"""Not a model that a shop runs: what an agent of `models.policy_agents` learnt stands in `fitted_models` as this."""
 
 
 def require_known(names: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ from models import tracking
 from models.arrow_rows import arrow_rows
 from models.dataset import Dataset, dataset_versions, load_dataset
 from models.model import Model, TrainingHistory, WarmModel
-from models.registry import MODELS, build_model, model_class, require_known, shop_values, trained_models
+from models.registry import MODELS, ModelEntry, build_model, model_class, require_known, shop_values, trained_models
 from models.training import TrainingFailed
 from models.vector_rows import retrieval_rows
 from models.weights import fetched_folder, put_folder, weights_path
@@ -144,14 +144,21 @@ def kept_weights(model: Model, failure: TrainingFailed, path: str) -> str:
 
 
 def write_fitted_model(
-    night: Night, fit: tracking.Fit, fingerprint: str, path: str, run_id: str | None, stands_as: str | None = None
+    night: Night,
+    fit: tracking.Fit,
+    fingerprint: str,
+    path: str,
+    run_id: str | None,
+    stands_as: str | None = None,
+    entry: ModelEntry | None = None,
 ) -> Version:
     """Writes the row that puts the fit in force.
 
     Args:
         stands_as: the name in the table, where it is not the model's.
+        entry: of what no shop names among its models.
     """
-    entry, name = MODELS[fit.model], stands_as or fit.model
+    entry, name = entry or MODELS[fit.model], stands_as or fit.model
     row = {
         "model": name,
         "kind": entry.kind,

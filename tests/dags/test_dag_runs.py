@@ -43,6 +43,7 @@ def runs(stand_in_repository: Path, tmp_path_factory: pytest.TempPathFactory) ->
         ("deep_fails", "deep_cf", {"ds": "2024-03-10"}),
         ("baselines_fail", "recent_demand", {"ds": "2024-03-10"}),
         ("backtest_fails", "models.backtest", {"ds": "2024-03-10"}),
+        ("rerank_fails", "models.rerank", {"ds": "2024-03-10"}),
         ("no_session_model", "models.register_session_model", {"ds": "2024-03-10"}),
         # Last: in one process, Airflow keeps what a form said for the runs that follow.
         ("hostile", "", {"ds": "2024-03-10", "shop": HOSTILE_SHOP, "models": ["item_item", "two_tower"], "top_k": 7}),
@@ -106,6 +107,12 @@ def test_without_a_backtest_the_gate_still_decides(runs: dict[str, Ran]) -> None
     assert ran.state == "success"
     assert ran.tasks["backtest.judge_models[-1]"] == "failed"
     assert ran.tasks["publish.gate[-1]"] == "success"
+
+
+def test_lists_that_cannot_be_reranked_are_published_as_they_are(runs: dict[str, Ran]) -> None:
+    ran = runs["rerank_fails"]
+    assert ran.state == "success"
+    assert {task for task, state in ran.tasks.items() if state != "success"} == {"publish.rerank[-1]"}
 
 
 def test_a_session_model_that_cannot_be_registered_leaves_the_night_published(runs: dict[str, Ran]) -> None:

@@ -42,7 +42,9 @@ UPSTREAM = {
     "backtest.judge_models": ["backtest.build_candidates", "backtest.joined_lists_settled"],
     "backtest.models_judged": ["backtest.judge_models"],
     "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.joined_lists_settled"],
-    "publish.explain": ["publish.gate"],
+    "publish.rerank": ["publish.gate"],
+    "publish.reranking_settled": ["publish.rerank"],
+    "publish.explain": ["publish.gate", "publish.reranking_settled"],
     "publish.explanations_settled": ["publish.explain"],
     "publish.build_tables": ["publish.gate", "publish.explanations_settled"],
     "publish.validate_outputs": ["publish.build_tables"],
@@ -64,6 +66,7 @@ def test_only_what_the_night_can_do_without_is_forgiven() -> None:
     assert forgiving == {
         "backtest.models_judged",
         "publish.session_model_settled",
+        "publish.reranking_settled",
         "publish.explanations_settled",
         *(
             f"{half}.{task}_settled"

@@ -22,6 +22,7 @@ TRAIN = (
     "models.join_lists",
     "models.backtest",
     "models.gate",
+    "models.rerank",
     "models.explain",
     "models.register_session_model",
 )

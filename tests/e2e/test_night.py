@@ -158,11 +158,22 @@ def test_the_manifest_shows_every_model_over_the_full_catalogue(night: Ran) -> N
     assert metrics["gate"]["published_model"] in models
 
 
+def test_every_row_says_how_likely_it_was_and_the_manifest_whether_lists_were_reranked(night: Ran) -> None:
+    rows = night.table("user_recommendations")
+    assert ((rows.propensity > 0) & (rows.propensity <= 1)).all()
+    assert (rows.propensity < 1).any(), "the demo shop leaves a little to chance"
+    manifest = night.table("run_manifest").set_index("table_name")
+    policy = json.loads(str(manifest.loc["user_recommendations", "metrics"]))["policy"]
+    assert policy["agent"] == load_shop("demo").policy.agent != ""
+    assert policy["movement"]["num_users"] > 0 and policy["by_backtest"]["num_lists"] > 0
+    assert ("policy" in set(rows.source)) == policy["is_allowed"]
+
+
 def test_the_night_registers_its_sequence_model_for_sessions(night: Ran) -> None:
     assert serving_uri(Lake(str(night.root)), "tiny") == "models:/nightjar-tiny-sessions@serving"
 
 
 def test_the_night_is_shown_to_whoever_ran_it(night: Ran) -> None:
-    needs = ("What goes with a few items", "What new users get", "Who may want what is new", "in a domain")
+    needs = ("Long term", "What goes with a few items", "What new users get", "Who may want what is new", "in a domain")
     for said in ("publish_tables", "user_recommendations", "Backtest", "Gate", "recommended", *needs):
         assert said in night.printed

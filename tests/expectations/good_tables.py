@@ -190,7 +190,7 @@ def _outputs() -> dict[str, Rows]:
 
     def recommended(user_id: str, rank: int, item_id: str, because: list[str]) -> dict[str, Any]:
         listed = {"user_id": user_id, "rank": rank, "item_id": item_id, "score": 1.0 / rank}
-        return {**listed, "because_item_ids": because, "is_fallback": False, **published}
+        return {**listed, "because_item_ids": because, "is_fallback": False, "propensity": 1.0, **published}
 
     def similar(item_id: str, rank: int, similar_item_id: str) -> dict[str, Any]:
         listed = {"item_id": item_id, "rank": rank, "similar_item_id": similar_item_id, "score": 1.0 / rank}

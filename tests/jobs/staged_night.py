@@ -47,6 +47,7 @@ def recommendation(user_id: str, rank: int, item_id: str, score: float, **more: 
         "reason": "Picked for you",
         "because_item_ids": [],
         "is_fallback": False,
+        "propensity": 1.0,
     }
     return {**row, **because, **more}
 

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from expectations.list_rules import Rules
 from expectations.program import Night
 from expectations.shop import NewItems
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS
 from jobs.build_tables import build_tables
-from jobs.exploration import num_explored, with_new_items
+from jobs.exploration import num_explored, with_new_items, within_caps
 from tests.jobs.small_night import CLOCK, write_rows, write_small_night
 
 LIST_DDL = (
     "user_id string, rank int, item_id string, score double, source string, reason_code string, reason string, "
-    "because_item_ids array<string>, is_fallback boolean"
+    "because_item_ids array<string>, is_fallback boolean, propensity double"
 )
 AUDIENCE_DDL = (
     "item_id string, rank int, user_id string, score double, source string, reason_code string, reason string, "
@@ -27,7 +28,7 @@ AUDIENCE_DDL = (
 
 def lists(spark: SparkSession, **users: list[str]) -> DataFrame:
     rows: list[tuple[Any, ...]] = [
-        (user, rank, item, 1.0 - rank / 10, "two_tower", "picked_for_you", "Picked for you", [], False)
+        (user, rank, item, 1.0 - rank / 10, "two_tower", "picked_for_you", "Picked for you", [], False, 0.5)
         for user, items in users.items()
         for rank, item in enumerate(items, start=1)
     ]
@@ -61,6 +62,38 @@ def test_the_end_of_a_list_goes_to_the_new_items_that_its_user_may_want_most(spa
         "ann": [(1, "a", 0.9), (2, "b", 0.8), (3, "newer", 0.799999), (4, "new", 0.799998)],
         "bob": [(1, "a", 0.9), (2, "b", 0.8), (3, "c", 0.7), (4, "d", 0.6)],
         "cid": [(1, "a", 0.9), (2, "b", 0.8), (3, "c", 0.7), (4, "new", 0.6)],
+    }
+
+
+def test_no_cap_is_broken_by_what_is_new(spark: SparkSession) -> None:
+    """a, b, new and newest are of one category, of which a list holds two."""
+    before = lists(spark, ann=["a", "b", "c"], bob=["a", "c", "b"], cid=["c", "d", "a"], dan=["c", "d", "e"])
+    wanted = audiences(
+        spark,
+        *(
+            (item, user, score)
+            for user in ("ann", "bob", "cid", "dan")
+            for item, score in (("new", 0.5), ("newest", 0.1))
+        ),
+    )
+    kinds = {"a": "x", "b": "x", "new": "x", "newest": "x", "c": "y", "d": None, "e": None}
+    items = spark.createDataFrame(
+        [(item, [kind] if kind else []) for item, kind in kinds.items()], "item_id string, category array<string>"
+    )
+    rules = Rules(version="1", max_per_category=2)
+    left = within_caps(wanted, before, items, rules)
+    assert sorted((row.user_id, row.item_id) for row in left.collect()) == [
+        ("bob", "new"),  # in place of b
+        ("cid", "new"),
+        ("cid", "newest"),
+        ("dan", "new"),
+        ("dan", "newest"),
+    ]
+    assert {user: rows[-1][1] for user, rows in shown(with_new_items(before, left, 1)).items()} == {
+        "ann": "c",
+        "bob": "new",
+        "cid": "new",
+        "dan": "new",
     }
 
 

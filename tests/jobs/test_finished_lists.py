@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jobs import finished_lists as module
 from jobs.finished_lists import ListRules, finished_lists
+from jobs.list_draw import Draw
 from jobs.list_filling import Cap, Fillers
 from jobs.list_selection import Selection
 
@@ -74,16 +75,25 @@ def lists_of(table: pa.Table) -> dict[int, list[Row]]:
     most=st.sampled_from([0, 1, 2]),
     num_new=st.integers(0, TOP_K),
     exclude_bought=st.booleans(),
+    randomness=st.sampled_from([0.0, 0.3, 3.0]),
 )
 def test_every_list_is_whole_and_keeps_the_rules(
-    features: str, seed: int, diversity: float, is_boosted: bool, most: int, num_new: int, exclude_bought: bool
+    features: str,
+    seed: int,
+    diversity: float,
+    is_boosted: bool,
+    most: int,
+    num_new: int,
+    exclude_bought: bool,
+    randomness: float,
 ) -> None:
     rng = np.random.default_rng(seed)
     group, is_new = rng.integers(0, 9, NUM_ITEMS), rng.random(NUM_ITEMS) < 0.15
     caps = (Cap(most, group),) if most else ()
     boost = rng.choice([0.5, 1.0, 2.0], NUM_ITEMS) if is_boosted else None
     asked, met = asked_of(rng), met_of(rng)
-    selection = Selection(diversity, features, boost, caps, is_new, num_new)
+    draw = Draw.of_night(randomness, seed, "2024-03-10")
+    selection = Selection(diversity, features, boost, caps, is_new, num_new, draw)
     lists = lists_of(finished_lists(asked, met, rules_of(selection, is_new, exclude_bought)))
     assert list(lists) == list(range(2, 2 + NUM_USERS))
     fitting = np.arange(2, NUM_ITEMS)[is_new[2:]]
@@ -94,6 +104,8 @@ def test_every_list_is_whole_and_keeps_the_rules(
         assert len(set(items)) == len(items) == TOP_K
         assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
         assert scores == sorted(scores, reverse=True)
+        assert all(0 < row["propensity"] <= 1 for row in rows)
+        assert all(row["propensity"] == 1 for row in rows if row["is_filled"] or not draw)
         counts = Counter(int(group[item]) for item in items if group[item])
         is_lifted = any(row["brought_by"] == "caps_lifted" for row in rows)
         assert is_lifted or not most or max(counts.values(), default=0) <= most
@@ -117,14 +129,14 @@ def test_without_rules_a_list_is_the_best_scores_and_then_demand(seed: int) -> N
         taken = [item for item, _ in chosen]
         filled = [item for item in range(NUM_ITEMS - 1, 1, -1) if item not in taken][: TOP_K - len(taken)]
         assert [row["item_index"] for row in rows if row["is_filled"]] == filled
-        assert {(row["brought_by"], row["is_moved"]) for row in rows} == {(None, False)}
+        assert {(row["brought_by"], row["is_moved"], row["propensity"]) for row in rows} == {(None, False, 1.0)}
 
 
 def test_lists_are_the_same_however_many_are_chosen_at_a_time(
     features: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, met, is_new = asked_of(rng), met_of(rng), rng.random(NUM_ITEMS) < 0.1
-    selection = Selection(0.5, features, None, (Cap(1, rng.integers(0, 9, NUM_ITEMS)),), is_new, 2)
+    selection = Selection(0.5, features, None, (Cap(1, rng.integers(0, 9, NUM_ITEMS)),), is_new, 2, Draw(1.0, 5))
     together = finished_lists(asked, met, rules_of(selection, is_new))
     monkeypatch.setattr(module, "MAX_PAIRS", 1)
     assert finished_lists(asked, met, rules_of(selection, is_new)).equals(together)

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.candidate_pool import Pool
 from jobs.content_similarity import CandidateSimilarity, item_content
 from jobs.list_filling import Cap, Fillers
-from jobs.list_selection import BY_MODEL, STAGES, Pool, Selection, best_places, chosen_lists
+from jobs.list_selection import BY_MODEL, STAGES, Selection, best_places, chosen_lists
 
 NUM_ITEMS = 30
 

@@ -263,3 +263,17 @@ def test_lists_that_the_shop_did_not_expect_are_not_published(night: Night, boun
     assert published_items(night) == []
     publish_tables(night)
     assert published_items(night) == ["item-3", "item-4"]
+
+
+def test_lists_that_were_published_before_there_were_propensities_stay_readable(night: Night) -> None:
+    columns = tuple(column for column in USER_RECOMMENDATIONS.columns if column.name != "propensity")
+    before = replace(USER_RECOMMENDATIONS, columns=columns)
+    row = recommendation("user-2", 1, "item-4", 1.0)
+    del row["propensity"]
+    earlier = replace(night, ds=EARLIER)
+    commit_partition(night.lake, before, EARLIER, stage_rows(earlier, before, [row]), "before")
+    stage_night(night, "item-2")
+    publish_tables(night)
+    assert published_items(night, EARLIER) == ["item-4"]
+    rows = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_table().sort_by("ds")
+    assert rows["propensity"].to_pylist() == [None, 1.0]

@@ -47,6 +47,13 @@ def test_pandas_reads_one_night(path: str) -> None:
     assert list(night[["ds", "user_id", "rank", "item_id"]].itertuples(index=False, name=None)) == EXPECTED
 
 
+def sql_of_readme(name: str) -> str:
+    """The queries that README shows together with that of a name."""
+    shown = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text("utf-8"), re.DOTALL)
+    (found,) = [queries for queries in shown if f"-- {name}:" in queries]
+    return str(found)
+
+
 @pytest.fixture
 def queries(night: Night) -> dict[str, list[tuple[object, ...]]]:
     """Place of the shop's page -> what the query that README shows for it finds."""
@@ -58,7 +65,7 @@ def queries(night: Night) -> dict[str, list[tuple[object, ...]]]:
     stage_rows(night, TABLES["new_user_recommendations"], lists)
     stage_rows(night, TABLES["new_item_audiences"], [audience("item-4", 1, "user-2"), audience("item-5", 1, "user-3")])
     publish_tables(night)
-    (shown,) = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text("utf-8"), re.DOTALL)
+    shown = sql_of_readme("Home")
     values = {
         "ds": night.ds,
         "user_id": "user-2",
@@ -86,3 +93,18 @@ def test_the_queries_of_a_shops_page_find_what_they_say(queries: dict[str, list[
         # Nobody of Germany's young people has a list of their own: the country's serves them.
         "New visitor": [("item-3", "Popular right now")],
     }
+
+
+def test_the_query_for_what_was_shown_finds_what_came_of_it(path: str) -> None:
+    connection = duckdb.connect()
+    connection.register("user_recommendations", DeltaTable(path).to_pyarrow_dataset())
+    connection.execute("CREATE TABLE events (ds TEXT, user_id TEXT, item_id TEXT)")
+    connection.execute(
+        "INSERT INTO events VALUES ('2024-03-11', 'user-2', 'item-3'), ('2024-03-11', 'user-2', 'item-3'), "
+        "('2024-03-10', 'user-3', 'item-9'), ('2024-03-12', 'user-2', 'item-2')"
+    )
+    # Nobody of the list of the day before came on the day that it stood.
+    assert connection.execute(sql_of_readme("Shown")).fetchall() == [
+        ("2024-03-10", "user-2", 1, "item-2", 1.0, 0),
+        ("2024-03-10", "user-2", 2, "item-3", 1.0, 2),
+    ]

@@ -1,0 +1,79 @@
+"""The candidates of a block of users, as lists are chosen among them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from expectations.tables import PADDING_INDEX
+
+_NO_VARIANCE = 1e-18
+"""Of relevances that only differ by how floating point rounds."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates of users, a row each, best first: by relevance, then score, then item_index.
+
+    Attributes:
+        items: PADDING_INDEX where a user has no more. Shape (num_users, num_candidates), like the others.
+        relevance: the score between the user's best candidate (1) and last one (0), times the boost.
+        users: whose candidates they are. Shape (num_users,).
+    """
+
+    items: np.ndarray
+    scores: np.ndarray
+    relevance: np.ndarray
+    users: np.ndarray
+
+    @classmethod
+    def of(
+        cls, items: np.ndarray, scores: np.ndarray, boost: np.ndarray | None = None, users: np.ndarray | None = None
+    ) -> Pool:
+        """From candidates in any order; `items` and `scores` have shape (num_users, num_candidates).
+
+        Args:
+            users: by default their numbers from 0.
+        """
+        is_item = items != PADDING_INDEX
+        best = np.where(is_item, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
+        worst = np.where(is_item, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+        width = np.where(best > worst, best - worst, 1.0)
+        relevance = np.where(best > worst, (np.where(is_item, scores, 0.0) - worst) / width, 1.0)
+        if boost is not None:
+            relevance = relevance * boost[items]
+        relevance = np.where(is_item, relevance, 0.0)
+        order = np.lexsort((items, -scores, -relevance, ~is_item))
+        users = np.arange(len(items)) if users is None else users
+        items, scores, relevance = (np.take_along_axis(values, order, axis=1) for values in (items, scores, relevance))
+        return cls(items, scores, relevance, users)
+
+    @property
+    def is_item(self) -> np.ndarray:
+        return self.items != PADDING_INDEX
+
+    @property
+    def spread(self) -> np.ndarray:
+        """Standard deviation of the relevance of each user's candidates; 1 where they are all alike."""
+        num = np.maximum(self.is_item.sum(axis=1, keepdims=True), 1)
+        mean = self.relevance.sum(axis=1, keepdims=True) / num
+        variance = (np.where(self.is_item, self.relevance - mean, 0.0) ** 2).sum(axis=1) / num[:, 0]
+        return np.where(variance > _NO_VARIANCE, np.sqrt(variance), 1.0)
+
+    def rows(self, rows: np.ndarray) -> Pool:
+        """Some of the users."""
+        return Pool(self.items[rows], self.scores[rows], self.relevance[rows], self.users[rows])
+
+
+@dataclass(frozen=True)
+class Held:
+    """Places of lists that are held for some items, whatever the value of others.
+
+    Attributes:
+        is_held: candidates that must come in. Shape (num_users, num_candidates).
+        others: items besides that do, after all candidates; PADDING_INDEX at the end. Shape (num_users, num_others).
+    """
+
+    is_held: np.ndarray
+    others: np.ndarray

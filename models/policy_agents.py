@@ -1,0 +1,82 @@
+"""Which agents can learn to re-rank, and how each is fitted to the examples of a night."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from expectations.settings import settings_from_mapping
+from expectations.shop import Shop
+from models.cross_fitted import NUM_FOLDS, CrossFitted, folds_of
+from models.model import TrainingHistory
+from models.policy_examples import Examples
+from models.registry import CONFIGS
+from models.slate_policy import PlackettLucePolicy
+
+
+@dataclass(frozen=True)
+class LearntPolicy:
+    """A policy, and how its parts were learnt: a history for each fold."""
+
+    policy: CrossFitted
+    histories: tuple[TrainingHistory, ...]
+
+    @property
+    def curves(self) -> dict[str, list[float]]:
+        """Name and fold -> one value an epoch."""
+        return {
+            f"{name}, fold {fold}": list(values)
+            for fold, history in enumerate(self.histories, start=1)
+            for name, values in history.curves.items()
+        }
+
+    def save(self, folder: Path) -> None:
+        """Writes the network of each fold, without pickle."""
+        for fold, policy in enumerate(self.policy.policies, start=1):
+            assert isinstance(policy, PlackettLucePolicy), "`learnt` makes no others"
+            policy.save(folder / f"fold-{fold}")
+
+
+def agent_values(shop: Shop) -> dict[str, Any]:
+    """What the agent's config file says, with the shop's `nearness` in its place where it has one."""
+    agent, nearness = shop.policy.agent, shop.policy.nearness
+    values = tomllib.loads((CONFIGS / f"{agent}.toml").read_text(encoding="utf-8"))
+    return values if nearness is None else {**values, "nearness": nearness}
+
+
+def learnt(examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float) -> LearntPolicy:
+    """Fits the shop's agent to each half of the users.
+
+    Args:
+        values: what `agent_values` gives.
+        last_day: until when the log goes, in days since 1970.
+
+    Raises:
+        ValueError: a half has no list.
+        TrainingFailed: see `models.training`.
+    """
+    folds = folds_of(examples.choices.user)
+    parts = [_fitted(examples.rows(np.flatnonzero(folds != fold)), shop, values, last_day) for fold in range(NUM_FOLDS)]
+    return LearntPolicy(CrossFitted([policy for policy, _ in parts]), tuple(history for _, history in parts))
+
+
+def _fitted(
+    examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float
+) -> tuple[PlackettLucePolicy, TrainingHistory]:
+    choices, slates = examples.choices, examples.slates
+    where = f"models/configs/{shop.policy.agent}.toml"
+    if shop.policy.agent == "policy_gradient":
+        from models import policy_gradient
+
+        config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
+        return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed)
+    from models import q_learning
+
+    asked = settings_from_mapping(q_learning.QLearningConfig, values, where)
+    at_once, discount = examples.at_once, shop.reward.discount
+    return q_learning.fit(choices, slates, at_once, asked, shop.seed, discount=discount, last_day=last_day)
