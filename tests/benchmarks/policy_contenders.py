@@ -1,0 +1,85 @@
+"""Who competes in `tests.benchmarks.policy`, and how the agents learn from the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from expectations.reward import Reward
+from models import policy_gradient, q_learning
+from models.policy_gradient import PolicyGradientConfig
+from models.q_learning import QLearningConfig
+from models.registry import config_values
+from models.reward import returns
+from models.slates import SlatePolicy
+from tests.benchmarks.simple_policies import EpsilonGreedyPolicy, RankerPolicy
+from tests.benchmarks.simulated_nights import BEHAVIOUR, Log, at_random, in_demand, shown
+from tests.benchmarks.simulated_shop import Scores, SimulatedShop
+
+GREEDY = "greedy ranking"
+EPSILON, SHARP = 0.1, 2.0
+HORIZON_DAYS = 21
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Attributes:
+    scores: where candidates come from; None: the best of the ranker.
+    is_drawn: whether lists are drawn, or the best ones.
+    is_agent: whether it learnt from the log for the long term.
+    """
+
+    policy: SlatePolicy
+    scores: Scores | None = None
+    is_drawn: bool = False
+    is_agent: bool = False
+
+
+def contenders(shop: SimulatedShop, log: Log, reward: Reward, seed: int) -> dict[str, Contender]:
+    """The policies whose nights are compared."""
+    return {
+        "random": Contender(RankerPolicy(), at_random),
+        "popularity": Contender(RankerPolicy(), in_demand),
+        GREEDY: Contender(RankerPolicy()),
+        f"epsilon-greedy, epsilon = {EPSILON}": Contender(EpsilonGreedyPolicy(EPSILON), is_drawn=True),
+        "policy_gradient": Contender(by_policy_gradient(shop, log, reward, seed), is_agent=True),
+        "q_learning": Contender(by_q_learning(log, reward, seed), is_agent=True),
+    }
+
+
+def judged_by_log(found: dict[str, Contender]) -> dict[str, SlatePolicy]:
+    """The five policies that are drawn from the ranker's candidates, so that the behaviour policy's log can tell."""
+    return {
+        "any candidate": RankerPolicy(0.0),
+        "ranker, drawn as logged": BEHAVIOUR,
+        "ranker, drawn closely": RankerPolicy(SHARP),
+        "policy_gradient": found["policy_gradient"].policy,
+        "q_learning": found["q_learning"].policy,
+    }
+
+
+def by_policy_gradient(shop: SimulatedShop, log: Log, reward: Reward, seed: int) -> SlatePolicy:
+    """Fitted to the lists whose horizon lies within the log."""
+    is_told = log.choices.day + HORIZON_DAYS <= log.last_day
+    choices, slates = log.choices.rows(is_told), log.slates.rows(is_told)
+    items = shown(choices, slates)
+    earned = returns(
+        choices.user, choices.day, items, shop.happenings(), reward, horizon_days=HORIZON_DAYS
+    )
+    config = PolicyGradientConfig(**config_values("policy_gradient"))
+    return policy_gradient.fit(choices, slates, earned, config, seed)[0]
+
+
+def by_q_learning(log: Log, reward: Reward, seed: int) -> SlatePolicy:
+    """Fitted to all lists; those of whom nobody knows yet whether they came back are left to the agent."""
+    config = QLearningConfig(**config_values("q_learning"))
+    found, _ = q_learning.fit(
+        log.choices,
+        log.slates,
+        log.at_once,
+        config,
+        seed,
+        discount=reward.discount,
+        beside=log.beside,
+        last_day=log.last_day,
+    )
+    return found
