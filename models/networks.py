@@ -49,8 +49,12 @@ def fitted(model: str, network: keras.Model | None) -> keras.Model:
     return network
 
 
-def compile_network(network: keras.Model, loss: keras.losses.Loss, config: Any, num_batches: int) -> None:
-    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine."""
+def compile_network(network: keras.Model, loss: keras.losses.Loss | None, config: Any, num_batches: int) -> None:
+    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine.
+
+    Args:
+        loss: None for a network that computes its own.
+    """
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * num_batches)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     network.compile(optimizer=optimizer, loss=loss, jit_compile=steps_are_compiled())

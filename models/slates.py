@@ -7,8 +7,8 @@ would have earned can find out from the log (`models.off_policy`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Protocol
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class Choices:
         features: see `models.slate_features`; 0 where there is no candidate. The first one is the ranker's score, less
             the mean of the row's candidates, over their standard deviation.
             Shape (num_slates, num_candidates, num_features), float32.
+        history: the latest events of the user before the list, oldest first, for policies that read them in order: the
+            kind + 2, the event type + 1, and the gap to the event before as the bit length of its minutes; then
+            zeros. None: nobody looked. Shape (num_slates, num_events, 3), int32.
     """
 
     user: np.ndarray
@@ -34,13 +37,14 @@ class Choices:
     kind: np.ndarray
     is_candidate: np.ndarray
     features: np.ndarray
+    history: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.user)
 
     def rows(self, rows: np.ndarray) -> Choices:
         """Some of the lists."""
-        return Choices(*(getattr(self, f.name)[rows] for f in fields(self)))
+        return replace(self, **{f.name: _rows(getattr(self, f.name), rows) for f in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,10 @@ class Slates:
     place: np.ndarray
     propensity: np.ndarray
 
+    def rows(self, rows: np.ndarray) -> Slates:
+        """Some of the lists."""
+        return Slates(self.place[rows], self.propensity[rows])
+
 
 class SlatePolicy(Protocol):
     """Whatever makes lists out of candidates."""
@@ -68,3 +76,7 @@ class SlatePolicy(Protocol):
 
         Shape of `slates.place`; 1 where a list has ended.
         """
+
+
+def _rows(column: Any, rows: np.ndarray) -> Any:
+    return None if column is None else column[rows]

@@ -1,0 +1,120 @@
+"""What users did, as arrays in which the events of a user before or after a list are found at once for many lists.
+
+Days are counted from any day, with fractions, and a list stands from its `day` on: what happened before it is its
+past, and what happened at `day` or later is what came of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from expectations.tables import EVENT_TYPES
+
+VIEW, CLICK, CART, PURCHASE = (EVENT_TYPES.index(name) for name in ("view", "click", "cart", "purchase"))
+
+
+@dataclass(frozen=True)
+class Happenings:
+    """Events by user, then by day. Made by `Happenings.of`. All of shape (num_events,).
+
+    Attributes:
+        event_type: places in EVENT_TYPES.
+        price, quantity: of one piece, and how many.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    day: np.ndarray
+    event_type: np.ndarray
+    price: np.ndarray
+    quantity: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        user: np.ndarray,
+        item: np.ndarray,
+        day: np.ndarray,
+        event_type: np.ndarray,
+        price: np.ndarray | None = None,
+        quantity: np.ndarray | None = None,
+    ) -> Happenings:
+        """Events in any order; without prices they are worth nothing, without quantities there is one of each."""
+        price = np.zeros(len(user)) if price is None else price
+        quantity = np.ones(len(user)) if quantity is None else quantity
+        columns = (user, item, np.asarray(day, dtype=np.float64), event_type, price, quantity)
+        order = np.lexsort((event_type, item, day, user))
+        return cls(*(np.asarray(column)[order] for column in columns))
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def where(self, is_kept: np.ndarray) -> Happenings:
+        """Some of the events."""
+        return Happenings(*(getattr(self, f.name)[is_kept] for f in fields(self)))
+
+    def visits(self) -> tuple[np.ndarray, np.ndarray]:
+        """User and day, by both, of the days on which somebody did anything. Days are whole."""
+        found = np.unique(np.stack([self.user, np.floor(self.day)]), axis=1)
+        return found[0].astype(np.int64), found[1]
+
+    def places_of(self, user: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Where each user's events begin that happened at `day` or later. Both and the result of shape (num_asked,)."""
+        step = len(self._days) + 1
+        return np.searchsorted(self._keys, user.astype(np.int64) * step + np.searchsorted(self._days, day))
+
+    def between(
+        self, user: np.ndarray, since: np.ndarray, until: np.ndarray, most: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The events of each user from `since` up to, but without, `until`: pairs of a row asked for and an event.
+
+        Args:
+            most: events of a row; the latest are kept. None keeps all.
+        """
+        ends = self.places_of(user, until)
+        starts = np.minimum(self.places_of(user, since), ends)
+        if most is not None:
+            starts = np.maximum(starts, ends - most)
+        lengths = ends - starts
+        row = np.repeat(np.arange(len(user)), lengths)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return row, starts[row] + nth
+
+    @cached_property
+    def _days(self) -> np.ndarray:
+        return np.unique(self.day)
+
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        return self.user.astype(np.int64) * (len(self._days) + 1) + np.searchsorted(self._days, self.day)
+
+
+class Groups:
+    """Amounts by key, gathered for keys that are asked for.
+
+    Args of the constructor: the key of each amount, shape (num_amounts,), and the asked keys, of any shape.
+    """
+
+    def __init__(self, keys: np.ndarray, asked: np.ndarray) -> None:
+        found, self._group = np.unique(keys, return_inverse=True)
+        self._num = len(found)
+        self._place = np.searchsorted(found, asked)
+        self._place[np.append(found, -1)[self._place] != asked] = self._num
+
+    def sums(self, amounts: np.ndarray) -> np.ndarray:
+        """Of the amounts of each asked key; 0 where there are none. Shape of `asked`."""
+        return np.bincount(self._group, amounts, self._num + 1)[self._place]
+
+    def highest(self, amounts: np.ndarray) -> np.ndarray:
+        """The highest amount of each asked key, or 0. Shape of `asked`."""
+        highest = np.zeros(self._num + 1)
+        np.maximum.at(highest, self._group, amounts)
+        return highest[self._place]
+
+
+def keys_of(row: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """One integer for each pair of a row and an index."""
+    return (np.asarray(row, dtype=np.int64) << 32) + value

@@ -1,0 +1,233 @@
+"""A policy learnt from logged lists by policy gradients, corrected for which policy made the lists.
+
+Each place of a logged list is one action: a candidate taken given the places above it. Its log-probability under the
+policy of `models.slate_policy` is pushed up where it returned more than `models.return_baseline` expects, and down
+where it returned less. Since another policy made the lists, each place counts pi / b times: by how much likelier this
+policy makes it than the logged one did, capped, so that few places never rule. Where the log has no propensities, b is
+a second network of the same form, fitted to the logged places beforehand; it shares no weights with the policy.
+
+Being conservative: the policy starts as the ranker's, pays `nearness` times its KL divergence from it at every place,
+and stops where a capped, self-normalized estimate on users held out no longer rises; where it never rose, the ranker's
+lists stay.
+
+Sources: Chen et al., "Top-K Off-Policy Correction for a REINFORCE Recommender System", WSDM 2019: eq. 6 and the cap
+of section 4.4 (weights), section 4.2 (a learnt behaviour policy), eq. 8 (lambda_K = K (1 - pi)^(K - 1)).
+What differs:
+- a place's probability is conditional on the places above, and exact, where the paper draws K items independently and
+  drops doubles. So lambda stands for what is left: an item not taken at rank k may still be taken at the K - k ranks
+  below, and K in the formula is K - k + 1. At the last rank it is 1.
+- the behaviour policy is another small network in place of another head, whose gradient would have to be stopped.
+- returns are held against a baseline, and told in standard deviations of what is left, so that `nearness` and `entropy`
+  mean the same in every shop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from models.bounds import require_at_least, require_shares
+from models.model import TrainingHistory
+from models.networks import as_numpy
+from models.placed_lists import (
+    Imitation,
+    ListBatches,
+    PlacedLists,
+    compile_steps,
+    log_shares,
+    of_taken,
+    require_lists,
+    trained_epoch,
+)
+from models.return_baseline import fitted_baseline
+from models.slate_policy import PlackettLucePolicy, build_network
+from models.slates import Choices, Slates
+from models.training import prepare_training, watched
+
+_LOWEST = 1e-6
+"""A propensity is not taken to be less, whatever a learnt behaviour policy says."""
+
+
+@dataclass(frozen=True)
+class PolicyGradientConfig:
+    """See models/configs/policy_gradient.toml."""
+
+    hidden_dim: int
+    sharpness: float
+    nearness: float
+    weight_cap: float
+    top_k_correction: bool
+    entropy: float
+    held_out_share: float
+    patience: int
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "hidden_dim", "weight_cap", "patience", "batch_size", "epochs")
+        require_at_least(0, self, "sharpness", "nearness", "entropy", "weight_decay")
+        require_shares(self, "held_out_share")
+
+
+def fit(
+    choices: Choices, slates: Slates, returns: np.ndarray, config: PolicyGradientConfig, seed: int
+) -> tuple[PlackettLucePolicy, TrainingHistory]:
+    """A policy for the lists of users as these.
+
+    Args:
+        slates: the lists that were shown; a propensity is NaN where nobody wrote it down.
+        returns: of each place; see `models.reward.returns`. Shape (num_slates, top_k).
+
+    Raises:
+        ValueError: there are no lists, or a return is no number.
+        TrainingFailed: see `models.training`.
+    """
+    require_lists(choices, slates, returns)
+    prepare_training(seed)
+    network = build_network(choices.features.shape[-1], config.hidden_dim, config.sharpness)
+    if np.isinf(config.nearness):
+        return PlackettLucePolicy(network), TrainingHistory(facts={"lists": float(len(choices))})
+    rng = np.random.default_rng(seed)
+    is_held_out = some_users(choices.user, config.held_out_share, rng)
+    learnt = np.flatnonzero(~is_held_out)
+    propensity = known_propensities(choices, slates, learnt, config, rng)
+    batches = ListBatches(
+        choices,
+        slates,
+        {
+            "log_propensity": np.log(np.maximum(propensity, _LOWEST)),
+            "advantage": advantages(choices, slates, returns, learnt),
+        },
+    )
+    trained = PolicyGradient(network, config)
+    history = _trained(trained, batches, learnt, np.flatnonzero(is_held_out), rng)
+    return PlackettLucePolicy(network), history
+
+
+def advantages(choices: Choices, slates: Slates, returns: np.ndarray, learnt: np.ndarray) -> np.ndarray:
+    """What each place returned beyond the baseline, in standard deviations; 0 where a list has ended.
+
+    Args:
+        learnt: the rows that baseline and deviation are taken from.
+    """
+    baseline = fitted_baseline(choices.rows(learnt), slates.place[learnt], returns[learnt])
+    beyond = np.where(slates.place >= 0, returns - baseline.values(choices), 0.0)
+    return np.asarray(beyond / (beyond[learnt][slates.place[learnt] >= 0].std() + 1e-9))
+
+
+def known_propensities(
+    choices: Choices,
+    slates: Slates,
+    learnt: np.ndarray,
+    config: PolicyGradientConfig,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """The log's propensities, and those of a learnt behaviour policy where there are none. Shape of `slates.place`."""
+    is_unknown = np.isnan(slates.propensity).any(axis=1)
+    if not is_unknown.any():
+        return slates.propensity
+    asked = np.flatnonzero(is_unknown)
+    told_by = np.intersect1d(learnt, asked) if np.isin(learnt, asked).any() else asked
+    behaviour = fit_behaviour(choices.rows(told_by), slates.rows(told_by), config, rng)
+    propensity = slates.propensity.copy()
+    estimated = behaviour.propensity(choices.rows(asked), slates.rows(asked))
+    propensity[asked] = np.where(np.isnan(propensity[asked]), estimated, propensity[asked])
+    return propensity
+
+
+def fit_behaviour(
+    choices: Choices, slates: Slates, config: PolicyGradientConfig, rng: np.random.Generator
+) -> PlackettLucePolicy:
+    """The policy under which the lists are likeliest."""
+    network = build_network(choices.features.shape[-1], config.hidden_dim, config.sharpness)
+    trained, rows = Imitation(network), np.arange(len(choices))
+    compile_steps(trained, config, len(rows))
+    with watched("behaviour", network, config.epochs, config.batch_size) as watch:
+        for epoch in range(config.epochs):
+            watch.on_epoch_begin(epoch)
+            watch.on_epoch_end(
+                epoch, {"loss": trained_epoch(trained, ListBatches(choices, slates, {}), rows, config, rng)}
+            )
+    return PlackettLucePolicy(network)
+
+
+class PolicyGradient(PlacedLists):
+    """See the module's docstring."""
+
+    def __init__(self, network: keras.Model, config: PolicyGradientConfig) -> None:
+        super().__init__(network)
+        self.config = config
+
+    def place_costs(self, x: dict[str, Any], logits: Any) -> Any:
+        config, shares = self.config, log_shares(x, logits)
+        taken = of_taken(x, shares)
+        push = self.weights_of(x, taken) * x["advantage"]
+        if config.top_k_correction:
+            push = push * x["num_places_left"] * (1 - ops.exp(taken)) ** (x["num_places_left"] - 1)
+        entropy = -ops.sum(ops.where(x["is_left"], ops.exp(shares) * shares, 0.0), axis=-1)
+        straying = config.nearness * self.divergence(x, shares) - config.entropy * entropy
+        return straying - ops.stop_gradient(push) * taken
+
+    def weights_of(self, x: dict[str, Any], taken: Any) -> Any:
+        """How much likelier this policy makes each place than the logged one did, capped. Shape (batch, top_k)."""
+        return ops.minimum(ops.exp(taken - x["log_propensity"]), self.config.weight_cap)
+
+    def divergence(self, x: dict[str, Any], shares: Any) -> Any:
+        """KL from the ranker's policy at every place. Shape (batch, top_k)."""
+        of_ranker = log_shares(x, self.config.sharpness * x["features"][:, None, :, 0])
+        apart = ops.where(x["is_left"], shares - of_ranker, 0.0)
+        return ops.sum(ops.exp(shares) * apart, axis=-1)
+
+    def estimate(self, batches: Iterable[dict[str, np.ndarray]]) -> float:
+        """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs."""
+        sums = np.zeros(4)
+        for x in batches:
+            shares = log_shares(x, self(x))
+            weights = as_numpy(self.weights_of(x, of_taken(x, shares))) * x["is_there"]
+            straying = as_numpy(self.divergence(x, shares)) * x["is_there"]
+            sums += [(weights * x["advantage"]).sum(), weights.sum(), straying.sum(), x["is_there"].sum()]
+        return float(sums[0] / sums[1] - self.config.nearness * sums[2] / sums[3])
+
+
+def _trained(
+    trained: PolicyGradient,
+    batches: ListBatches,
+    learnt: np.ndarray,
+    held_out: np.ndarray,
+    rng: np.random.Generator,
+) -> TrainingHistory:
+    """Trains until the held-out estimate no longer rises, and leaves the network as it was at its best."""
+    config, network = trained.config, trained.network
+    compile_steps(trained, config, len(learnt))
+    losses: list[float] = []
+    estimates = [trained.estimate(batches.in_order(held_out, config.batch_size))] if len(held_out) else []
+    best = network.get_weights()
+    with watched("policy_gradient", network, config.epochs, config.batch_size) as watch:
+        for epoch in range(config.epochs):
+            watch.on_epoch_begin(epoch)
+            losses.append(trained_epoch(trained, batches, learnt, config, rng))
+            watch.on_epoch_end(epoch, {"loss": losses[-1]})
+            if not len(held_out):
+                best = network.get_weights()
+                continue
+            estimates.append(trained.estimate(batches.in_order(held_out, config.batch_size)))
+            if estimates[-1] == max(estimates):
+                best = network.get_weights()
+            elif len(estimates) - 1 - int(np.argmax(estimates)) >= config.patience:
+                break
+    network.set_weights(best)
+    facts = {"lists": float(len(learnt)), "best_epoch": float(np.argmax(estimates) if estimates else len(losses))}
+    return TrainingHistory({"loss": losses, "estimate": estimates[1:]}, facts)
+
+
+def some_users(user: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Whether each list is of one of so many users, drawn at random. Shape (num_slates,)."""
+    users = np.unique(user)
+    return np.isin(user, rng.permutation(users)[: int(share * len(users))])
