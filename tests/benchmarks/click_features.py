@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from jobs.demo_shop.shelves import SHELVES
@@ -81,7 +83,13 @@ class NextShelves:
         self._products = np.zeros(self.weights.shape)
 
     def add(
-        self, user: np.ndarray, shelf: np.ndarray, is_view: np.ndarray, is_click: np.ndarray, is_buy: np.ndarray, day: int
+        self,
+        user: np.ndarray,
+        shelf: np.ndarray,
+        is_view: np.ndarray,
+        is_click: np.ndarray,
+        is_buy: np.ndarray,
+        day: int,
     ) -> None:
         visitors, row = np.unique(user, return_inverse=True)
         stretches, clicks = self._stretches(visitors, day), np.zeros((len(visitors), len(SHELVES)))
@@ -99,5 +107,5 @@ class NextShelves:
 
     def _stretches(self, users: np.ndarray, day: int) -> np.ndarray:
         days = day - self.bought_on[users]
-        inside = [(days > first) & (days <= last) for first, last in zip(WINDOWS[:-1], WINDOWS[1:], strict=True)]
+        inside = [(days > first) & (days <= last) for first, last in pairwise(WINDOWS)]
         return np.concatenate([*inside, np.ones((len(users), 1))], axis=1)

@@ -18,7 +18,16 @@ from tests.benchmarks.click_features import Counts, ItemItem, Looks, NextShelves
 ATTRIBUTES = ("shelf", "group", "brand", "colour", "trait")
 ITEM_FEATURES = ("item", "demand", "deal")
 LOOKED_AT = tuple(f"own looks at {name}" for name in ATTRIBUTES)
-PAIR_FEATURES = ("interest", "item_item", "next_shelf", "price", "seen_lately", "bought_shelf", "bought_brand", "bought_item")
+PAIR_FEATURES = (
+    "interest",
+    "item_item",
+    "next_shelf",
+    "price",
+    "seen_lately",
+    "bought_shelf",
+    "bought_brand",
+    "bought_item",
+)
 FEATURES = (*ATTRIBUTES, *LOOKED_AT, *ITEM_FEATURES, *PAIR_FEATURES, "is_listed", "intercept")
 RIDGE = 10.0
 TASTE_MEMORY, DEMAND_MEMORY, SATIATION_MEMORY = 0.98, 0.9, 0.85
@@ -84,7 +93,9 @@ class ClickRanker:
         """Log-odds of a click. Shape (num_users, num_items)."""
         return features @ self.weights.astype(np.float32)
 
-    def learn(self, users: np.ndarray, features: np.ndarray, events: dict[str, np.ndarray], goods: Catalogue, day: int) -> None:
+    def learn(
+        self, users: np.ndarray, features: np.ndarray, events: dict[str, np.ndarray], goods: Catalogue, day: int
+    ) -> None:
         """Takes in a day.
 
         Args:
@@ -108,7 +119,14 @@ class ClickRanker:
         self.bought_item[user[is_buy], item[is_buy]] = 1
         self.item_item.add(user[is_click], item[is_click])
         self.next_shelves.add(user, goods.shelf[item], is_view, is_click, is_buy, day)
-        self._remember(users, features, user[is_view], item[is_view], events["is_listed"][is_view], (user[is_click], item[is_click]))
+        self._remember(
+            users,
+            features,
+            user[is_view],
+            item[is_view],
+            events["is_listed"][is_view],
+            (user[is_click], item[is_click]),
+        )
 
     def refit(self) -> None:
         """Newton's method on all rows so far, with a ridge."""
@@ -121,7 +139,15 @@ class ClickRanker:
             curvature = (rows * (chance * (1 - chance))[:, None]).T @ rows + RIDGE * np.eye(rows.shape[1])
             self.weights += np.linalg.solve(curvature, gradient)
 
-    def _remember(self, users: np.ndarray, features: np.ndarray, viewer: np.ndarray, item: np.ndarray, is_listed: np.ndarray, clicked: tuple[np.ndarray, np.ndarray]) -> None:
+    def _remember(
+        self,
+        users: np.ndarray,
+        features: np.ndarray,
+        viewer: np.ndarray,
+        item: np.ndarray,
+        is_listed: np.ndarray,
+        clicked: tuple[np.ndarray, np.ndarray],
+    ) -> None:
         """Keeps the rows of what was viewed, with whether it was clicked."""
         is_known = np.isin(viewer, users)
         viewer, item, is_listed = viewer[is_known], item[is_known], is_listed[is_known]
@@ -145,7 +171,9 @@ class ClickRanker:
 
 def attributes(goods: Catalogue) -> dict[str, np.ndarray]:
     """What titles and categories say of each item."""
-    return dict(zip(ATTRIBUTES, (goods.shelf, SHELF_GROUP[goods.shelf], goods.brand, goods.colour, goods.trait), strict=True))
+    return dict(
+        zip(ATTRIBUTES, (goods.shelf, SHELF_GROUP[goods.shelf], goods.brand, goods.colour, goods.trait), strict=True)
+    )
 
 
 def price_levels(goods: Catalogue, price: np.ndarray) -> np.ndarray:

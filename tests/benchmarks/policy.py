@@ -25,7 +25,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from tests.benchmarks.policy_charts import movement_figure, nights_figure, values_figure
-from tests.benchmarks.policy_contenders import EPSILON, GREEDY
+from tests.benchmarks.policy_contenders import GREEDY
 from tests.benchmarks.policy_figures import gain_over, kept_share, mean_reward
 from tests.benchmarks.policy_seeds import SETTINGS, Run, SeedResult, run_seed
 from tests.benchmarks.report import RESULTS, Benchmark, hardware
@@ -73,9 +73,7 @@ def all_results(runs: Sequence[Run], num_processes: int) -> Iterator[SeedResult]
     with ProcessPoolExecutor(num_processes, get_context("spawn"), max_tasks_per_child=1) as pool:
         for done in as_completed([pool.submit(run_seed, run) for run in runs]):
             result = done.result()
-            gains = {
-                name: f"{gain_over([result], name, GREEDY)[0]:+.3f}" for name in result.outcomes if name != GREEDY
-            }
+            gains = {name: f"{gain_over([result], name, GREEDY)[0]:+.3f}" for name in result.outcomes if name != GREEDY}
             logger.info("done: setting=%s seed=%d %s %s", result.run.setting, result.run.seed, gains, result.seconds)
             yield result
 

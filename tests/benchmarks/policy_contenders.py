@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+
+from typing import Any
 
 from expectations.reward import Reward
 from models import policy_gradient, q_learning
 from models.policy_gradient import PolicyGradientConfig
 from models.q_learning import QLearningConfig
-from models.registry import config_values
+from models.registry import CONFIGS
 from models.reward import returns
 from models.slates import SlatePolicy
 from tests.benchmarks.simple_policies import EpsilonGreedyPolicy, RankerPolicy
@@ -62,16 +65,14 @@ def by_policy_gradient(shop: SimulatedShop, log: Log, reward: Reward, seed: int)
     is_told = log.choices.day + HORIZON_DAYS <= log.last_day
     choices, slates = log.choices.rows(is_told), log.slates.rows(is_told)
     items = shown(choices, slates)
-    earned = returns(
-        choices.user, choices.day, items, shop.happenings(), reward, horizon_days=HORIZON_DAYS
-    )
-    config = PolicyGradientConfig(**config_values("policy_gradient"))
+    earned = returns(choices.user, choices.day, items, shop.happenings(), reward, horizon_days=HORIZON_DAYS)
+    config = PolicyGradientConfig(**_settings("policy_gradient"))
     return policy_gradient.fit(choices, slates, earned, config, seed)[0]
 
 
 def by_q_learning(log: Log, reward: Reward, seed: int) -> SlatePolicy:
     """Fitted to all lists; those of whom nobody knows yet whether they came back are left to the agent."""
-    config = QLearningConfig(**config_values("q_learning"))
+    config = QLearningConfig(**_settings("q_learning"))
     found, _ = q_learning.fit(
         log.choices,
         log.slates,
@@ -83,3 +84,9 @@ def by_q_learning(log: Log, reward: Reward, seed: int) -> SlatePolicy:
         last_day=log.last_day,
     )
     return found
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """As they are shipped."""
+    with (CONFIGS / f"{name}.toml").open("rb") as file:
+        return tomllib.load(file)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.reward import Reward
-from models.reward import event_rewards, place_rewards
+from models.reward import place_rewards
 from models.slates import Choices, SlatePolicy, Slates
 from tests.benchmarks.simple_policies import RankerPolicy
 from tests.benchmarks.simulated_shop import TOP_K, Night, Scores, SimulatedShop

@@ -1,8 +1,8 @@
 """A shop in the demo world that makes lists every night: what it remembers, ranks by, and writes down.
 
-Of the world it reads what a shop may know: its own log, and the catalogue of the morning (shelves, brands, titles,
-prices, what is on sale), and the interests that people told it. That it makes lists only for those who come that day spares time and changes nothing: nobody
-else looks, and no list depends on who else comes.
+Of the world it reads what a shop may know: its own log, the interests that people told it, and the catalogue of the
+morning (shelves, brands, titles, prices, what is on sale). That it makes lists only for those who come that day spares
+time and changes nothing: nobody else looks, and no list depends on who else comes.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class SimulatedShop:
         return Happenings.of(**columns)
 
     def live(self, policy: SlatePolicy | None, scores: Scores | None = None, is_drawn: bool = True) -> Night:
-        """A day with the policy's lists, of the ranker's candidates or of those by `scores`; None recommends nothing."""
+        """A day with the policy's lists, of the ranker's candidates or of those by `scores`; None: without lists."""
         world, day = self.environment.world, self.day
         users, lists = world.visitors(), np.full((self.environment.max_users, TOP_K), -1)
         features = self.ranker.features(users, world.goods, world.people.interests[users], day)
