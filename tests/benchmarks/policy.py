@@ -27,7 +27,8 @@ from scipy.stats import kendalltau
 from tests.benchmarks.policy_charts import movement_figure, nights_figure, values_figure
 from tests.benchmarks.policy_contenders import GREEDY
 from tests.benchmarks.policy_figures import gain_over, kept_share, mean_reward
-from tests.benchmarks.policy_seeds import SETTINGS, Run, SeedResult, run_seed
+from tests.benchmarks.policy_results import Run, SeedResult
+from tests.benchmarks.policy_seeds import SETTINGS, run_seed
 from tests.benchmarks.report import RESULTS, Benchmark, hardware
 from tests.benchmarks.variants import OURS
 
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--users", type=int, default=4000, help="on the first day")
     parser.add_argument("--items", type=int, default=420, help="on the first day")
     parser.add_argument("--processes", type=int, default=2, help="seeds at once")
+    parser.add_argument("--keep", type=Path, help="a folder for finished seeds, which are not run again")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where figures and charts go")
     arguments = parser.parse_args(argv)
     runs = [
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for setting in SETTINGS
         for n in range(arguments.seeds)
     ]
-    results = sorted(all_results(runs, arguments.processes), key=lambda result: runs.index(result.run))
+    results = sorted(all_results(runs, arguments.processes, arguments.keep), key=lambda result: runs.index(result.run))
     benchmark = benchmark_of(results, arguments)
     print(benchmark.text())
     print(f"written: {benchmark.write(arguments.folder)}")
@@ -68,12 +70,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"drawn: {path}")
 
 
-def all_results(runs: Sequence[Run], num_processes: int) -> Iterator[SeedResult]:
-    """Each run in a process of its own, as they end."""
+def all_results(runs: Sequence[Run], num_processes: int, keep: Path | None) -> Iterator[SeedResult]:
+    """Each run in a process of its own, as they end, after those that are kept."""
+    kept = [run for run in runs if keep and (keep / run.file_name).is_file()]
+    for run in kept:
+        yield SeedResult.load((keep or Path()) / run.file_name)
     with ProcessPoolExecutor(num_processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for done in as_completed([pool.submit(run_seed, run) for run in runs]):
+        for done in as_completed([pool.submit(run_seed, run) for run in runs if run not in kept]):
             result = done.result()
-            gains = {name: f"{gain_over([result], name, GREEDY)[0]:+.3f}" for name in result.outcomes if name != GREEDY}
+            if keep:
+                result.save(keep)
+            gains = {name: f"{gain_over([result], name, GREEDY)[0]:+.3f}" for name in result.outcomes}
             logger.info("done: setting=%s seed=%d %s %s", result.run.setting, result.run.seed, gains, result.seconds)
             yield result
 

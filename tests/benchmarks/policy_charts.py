@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from tests.benchmarks.policy_contenders import NO_LISTS
 from tests.benchmarks.policy_figures import by_night
 
 WEEK = 7
@@ -64,7 +65,7 @@ def movement_figure(results: Sequence[Any]) -> Figure:
             (("overlap", "share of a list that greedy would show"), ("kinds", "shelves in a list of ten")),
             strict=True,
         ):
-            for name in results[0].outcomes:
+            for name in [name for name in results[0].outcomes if name != NO_LISTS]:
                 nights = np.mean([getattr(result.outcomes[name], trait) for result in results], axis=0)
                 axes.plot(np.arange(1, len(nights) + 1), nights, label=name, linewidth=1.3)
             axes.set(xlabel="night", ylabel=told)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
-
+from dataclasses import dataclass, replace
 from typing import Any
 
 from expectations.reward import Reward
@@ -18,7 +17,7 @@ from tests.benchmarks.simple_policies import EpsilonGreedyPolicy, RankerPolicy
 from tests.benchmarks.simulated_nights import BEHAVIOUR, Log, at_random, in_demand, shown
 from tests.benchmarks.simulated_shop import Scores, SimulatedShop
 
-GREEDY = "greedy ranking"
+GREEDY, NO_LISTS = "greedy ranking", "no lists"
 EPSILON, SHARP = 0.1, 2.0
 HORIZON_DAYS = 21
 
@@ -26,37 +25,39 @@ HORIZON_DAYS = 21
 @dataclass(frozen=True)
 class Contender:
     """Attributes:
+    policy: None shows nothing, and leaves people to find their own way.
     scores: where candidates come from; None: the best of the ranker.
     is_drawn: whether lists are drawn, or the best ones.
-    is_agent: whether it learnt from the log for the long term.
     """
 
-    policy: SlatePolicy
+    policy: SlatePolicy | None
     scores: Scores | None = None
     is_drawn: bool = False
-    is_agent: bool = False
 
 
 def contenders(shop: SimulatedShop, log: Log, reward: Reward, seed: int) -> dict[str, Contender]:
     """The policies whose nights are compared."""
+    tonight = replace(reward, discount=0.0)
     return {
+        NO_LISTS: Contender(None),
         "random": Contender(RankerPolicy(), at_random),
         "popularity": Contender(RankerPolicy(), in_demand),
         GREEDY: Contender(RankerPolicy()),
         f"epsilon-greedy, epsilon = {EPSILON}": Contender(EpsilonGreedyPolicy(EPSILON), is_drawn=True),
-        "policy_gradient": Contender(by_policy_gradient(shop, log, reward, seed), is_agent=True),
-        "q_learning": Contender(by_q_learning(log, reward, seed), is_agent=True),
+        "policy_gradient for tonight alone": Contender(by_policy_gradient(shop, log, tonight, seed)),
+        "policy_gradient": Contender(by_policy_gradient(shop, log, reward, seed)),
+        "q_learning": Contender(by_q_learning(log, reward, seed)),
     }
 
 
 def judged_by_log(found: dict[str, Contender]) -> dict[str, SlatePolicy]:
     """The five policies that are drawn from the ranker's candidates, so that the behaviour policy's log can tell."""
+    agents = {name: found[name].policy for name in ("policy_gradient", "q_learning")}
     return {
         "any candidate": RankerPolicy(0.0),
         "ranker, drawn as logged": BEHAVIOUR,
         "ranker, drawn closely": RankerPolicy(SHARP),
-        "policy_gradient": found["policy_gradient"].policy,
-        "q_learning": found["q_learning"].policy,
+        **{name: policy for name, policy in agents.items() if policy is not None},
     }
 
 
@@ -88,5 +89,4 @@ def by_q_learning(log: Log, reward: Reward, seed: int) -> SlatePolicy:
 
 def _settings(name: str) -> dict[str, Any]:
     """As they are shipped."""
-    with (CONFIGS / f"{name}.toml").open("rb") as file:
-        return tomllib.load(file)
+    return tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))

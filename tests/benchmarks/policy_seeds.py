@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
 
 from expectations.reward import Reward
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.environment import DemoShopEnv
 from models.off_policy_slates import evaluate_slates
 from tests.benchmarks.policy_contenders import contenders, judged_by_log
-from tests.benchmarks.simulated_nights import Log, Outcome, logged, outcome
+from tests.benchmarks.policy_results import Run, SeedResult
+from tests.benchmarks.simulated_nights import Log, logged, outcome
 from tests.benchmarks.simulated_shop import SimulatedShop
 
 SETTINGS = {"as it is": {}, "without satiation": {"satiation_weight": 0.0}}
 """What differs from the demo world's constants."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one seed is asked.
-
-    Attributes:
-        log_nights, num_nights: that are logged, and by which policies are judged.
-    """
-
-    setting: str
-    seed: int
-    num_users: int
-    num_items: int
-    log_nights: int
-    num_nights: int
-
-
-@dataclass(frozen=True)
-class SeedResult:
-    """Attributes:
-    outcomes: by policy.
-    truth, estimate: what a list earns under each of the policies judged by the log: when they led the shop, and as
-        the log tells.
-    """
-
-    run: Run
-    outcomes: dict[str, Outcome]
-    truth: dict[str, float]
-    estimate: dict[str, float]
-    seconds: dict[str, float]
 
 
 def run_seed(run: Run) -> SeedResult:

@@ -79,7 +79,7 @@ def logged(shop: SimulatedShop, num_nights: int, reward: Reward) -> Log:
 
 def outcome(
     shop: SimulatedShop,
-    policy: SlatePolicy,
+    policy: SlatePolicy | None,
     scores: Scores | None,
     is_member: np.ndarray,
     num_nights: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from jobs.demo_shop.environment import DemoShopEnv
 from models.slates import Choices, SlatePolicy
 from tests.benchmarks.policy_charts import by_week, movement_figure, nights_figure, values_figure
 from tests.benchmarks.policy_figures import gain_over, mean_reward
+from tests.benchmarks.policy_results import Run, SeedResult
 from tests.benchmarks.simple_policies import EpsilonGreedyPolicy, RankerPolicy
 from tests.benchmarks.simulated_nights import OPENING_NIGHTS, Outcome, at_random, in_demand, logged, outcome, shown
 from tests.benchmarks.simulated_shop import SimulatedShop
@@ -114,6 +116,16 @@ def test_charts_show_every_policy() -> None:
         assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["plain", "better"]
     told = values_figure(seeds).axes[0].get_legend().get_texts()
     assert [text.get_text() for text in told] == ["a", "b"]
+
+
+def test_a_seed_that_is_kept_is_the_same(tmp_path: Path) -> None:
+    run = Run("as it is", 1, 29, 126, 20, 14)
+    written = SeedResult(run, **vars(result_of(np.arange(1.0, 30))), seconds={"all": 2.5})
+    written.save(tmp_path)
+    read = SeedResult.load(tmp_path / run.file_name)
+    assert (read.run, read.truth, read.estimate, read.seconds) == (run, written.truth, written.estimate, {"all": 2.5})
+    assert list(read.outcomes) == ["plain", "better"]
+    np.testing.assert_array_equal(read.outcomes["better"].reward, written.outcomes["better"].reward)
 
 
 def result_of(reward: np.ndarray) -> Any:
