@@ -33,7 +33,8 @@ from tests.benchmarks.report import RESULTS, Benchmark, hardware
 from tests.benchmarks.variants import OURS
 
 NAME = "policy"
-FIRST_SEED = 101
+FIRST_SEED = 201
+"""Settings were chosen on seeds below."""
 AS_IT_IS = next(iter(SETTINGS))
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="worlds of each setting")
     parser.add_argument("--nights", type=int, default=60, help="that policies are judged by")
-    parser.add_argument("--log-nights", type=int, default=90, help="that are logged before")
-    parser.add_argument("--users", type=int, default=4000, help="on the first day")
+    parser.add_argument("--log-nights", type=int, default=75, help="that are logged before")
+    parser.add_argument("--users", type=int, default=1500, help="on the first day")
     parser.add_argument("--items", type=int, default=420, help="on the first day")
     parser.add_argument("--processes", type=int, default=2, help="seeds at once")
     parser.add_argument("--keep", type=Path, help="a folder for finished seeds, which are not run again")

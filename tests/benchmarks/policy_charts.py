@@ -14,7 +14,7 @@ from tests.benchmarks.policy_figures import by_night
 
 WEEK = 7
 # Texts as paths and fixed ids, so that a chart is the same wherever it is drawn.
-STYLE = {"svg.hashsalt": "nightjar", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+STYLE: Any = {"svg.hashsalt": "nightjar", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def nights_figure(results: Sequence[Any]) -> Figure:
@@ -45,10 +45,11 @@ def values_figure(results: Sequence[Any]) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(5, 4.2), layout="constrained")
         axes = figure.subplots()
-        for name in judged[0].truth:
+        for number, name in enumerate(judged[0].truth):
             truth, told = (np.array([getattr(result, of)[name] for result in judged]) for of in ("truth", "estimate"))
-            points = axes.scatter(truth, told, s=10, alpha=0.45, linewidths=0)
-            axes.scatter(truth.mean(), told.mean(), s=60, color=points.get_facecolor()[0][:3], label=name)
+            colour = f"C{number}"
+            axes.scatter(truth, told, s=10, alpha=0.45, linewidths=0, color=colour)
+            axes.scatter(truth.mean(), told.mean(), s=60, color=colour, label=name)
         bounds = [min(axes.get_xlim()[0], axes.get_ylim()[0]), max(axes.get_xlim()[1], axes.get_ylim()[1])]
         axes.plot(bounds, bounds, color="0.6", linewidth=0.8, zorder=0)
         axes.set(xlabel="what a list earned when the policy led the shop", ylabel="what the log said beforehand")

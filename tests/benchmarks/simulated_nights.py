@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.reward import Reward
+from jobs.demo_shop.appetite import active_needs, item_wants, shelf_wants
 from models.reward import place_rewards
 from models.slates import Choices, SlatePolicy, Slates
 from tests.benchmarks.simple_policies import RankerPolicy
@@ -64,6 +65,14 @@ def in_demand(shop: SimulatedShop, users: np.ndarray) -> np.ndarray:
 def at_random(shop: SimulatedShop, users: np.ndarray) -> np.ndarray:
     """Anything."""
     return shop.rng.random((len(users), len(shop.environment.world.goods)))
+
+
+def by_true_want(shop: SimulatedShop, users: np.ndarray) -> np.ndarray:
+    """What no shop knows: how much each user wants each item that morning."""
+    world, people = shop.environment.world, shop.environment.world.people
+    needs = active_needs(world.config, people, users, shop.day)
+    shelves = shelf_wants(world.config, people, users, needs, world.day.timetuple().tm_yday)
+    return item_wants(world.config, world.goods, people, users, needs, shelves)
 
 
 def logged(shop: SimulatedShop, num_nights: int, reward: Reward) -> Log:

@@ -1,8 +1,8 @@
 """A shop in the demo world that makes lists every night: what it remembers, ranks by, and writes down.
 
-Of the world it reads what a shop may know: its own log, the interests that people told it, and the catalogue of the
-morning (shelves, brands, titles, prices, what is on sale). That it makes lists only for those who come that day spares
-time and changes nothing: nobody else looks, and no list depends on who else comes.
+Of the world it reads what a shop may know: its own log, and the catalogue of the morning (shelves, brands, what is on
+sale). That it makes lists only for those who come that day spares time and changes nothing: nobody else looks, and no
+list depends on who else comes.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ class SimulatedShop:
         """A day with the policy's lists, of the ranker's candidates or of those by `scores`; None: without lists."""
         world, day = self.environment.world, self.day
         users, lists = world.visitors(), np.full((self.environment.max_users, TOP_K), -1)
-        features = self.ranker.features(users, world.goods, world.people.interests[users], day)
-        chances = self.ranker.chances(features)
-        choices = self.choices(users, chances if scores is None else scores(self, users))
+        features = self.ranker.features(users, world.goods)
+        log_odds = self.ranker.log_odds(features)
+        choices = self.choices(users, log_odds if scores is None else scores(self, users))
         slates = Slates(np.full((len(users), TOP_K), -1), np.ones((len(users), TOP_K)))
         if policy is not None:
             slates = policy.draw(choices, TOP_K, self.rng if is_drawn else None)
@@ -90,7 +90,7 @@ class SimulatedShop:
             lists[users] = np.where(slates.place >= 0, shown, -1)
         *_, info = self.environment.step(lists)
         self._write_down(info["events"], day)
-        self.ranker.learn(users, features, info["events"], world.goods, day)
+        self.ranker.learn(users, features, info["events"], world.goods)
         if self.day % REFIT_DAYS == 0:
             self.ranker.refit()
         return Night(day, choices, slates, info["reward_by_user"], info["is_member"])

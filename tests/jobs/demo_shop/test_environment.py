@@ -80,7 +80,7 @@ def test_episodes_without_a_seed_differ() -> None:
     for _ in range(2):
         environment.reset()
         tastes.append(environment.world.people.taste)
-    assert not np.array_equal(*tastes)
+    assert not np.array_equal(tastes[0], tastes[1])
 
 
 def test_the_world_lives_as_it_does_without_the_interface() -> None:
