@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.off_policy_report import OffPolicyReport, Resamples, share
+from models.off_policy_report import OffPolicyReport
+from models.off_policy_resamples import Resamples, share
 
 ROUNDING = 1e-6
 """By how much a probability may exceed 1, or two of a uniform log differ: policies compute in 32 bits."""

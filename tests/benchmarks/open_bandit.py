@@ -12,49 +12,27 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from expectations.program import REPOSITORY
 from models.off_policy import evaluate
 from models.off_policy_report import Estimate, OffPolicyReport
 from models.reward_model import RewardModelConfig, cross_fitted_rewards
+from tests.benchmarks.open_bandit_logs import NUM_ITEMS, NUM_POSITIONS, Log, agreement, read_log, shown_shares
 from tests.benchmarks.open_bandit_peer import CONFIDENCE, NUM_RESAMPLES, SEED, SWITCH_AT
 from tests.benchmarks.report import Benchmark, hardware
 from tests.benchmarks.variants import OURS, data_folder, data_parser
 
 NAME, FOLDER = "open_bandit", "open_bandit_men"
-NUM_ITEMS, NUM_POSITIONS = 34, 3
 MODEL = RewardModelConfig(num_folds=5, penalty=300.0, seed=SEED)
 """An item has about 300 rows: half of its answer is its own, half that of all."""
 PEER = Path(__file__).with_name("open_bandit_peer.py")
 TOLD = {"random": "uniform", "bts": "BTS"}
-
-
-@dataclass(frozen=True)
-class Log:
-    """What one policy showed; all of shape (num_rows,).
-
-    Attributes:
-        item, position: counted from 0.
-        visitor: equal numbers for visitors who are alike in all that the log tells of them.
-    """
-
-    seconds: np.ndarray
-    item: np.ndarray
-    position: np.ndarray
-    click: np.ndarray
-    propensity: np.ndarray
-    visitor: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.item)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -84,38 +62,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"written: {benchmark.write()}")
 
 
-def read_log(path: Path) -> Log:
-    """Reads a log of the Open Bandit Dataset."""
-    features = [f"user_feature_{n}" for n in range(4)]
-    rows = pd.read_csv(path, usecols=["timestamp", "item_id", "position", "click", "propensity_score", *features])
-    times = pd.to_datetime(rows["timestamp"], format="ISO8601").astype("int64").to_numpy()
-    order = np.argsort(times, kind="stable")
-    columns = (
-        (times - times.min()) / 1e9,
-        rows["item_id"].to_numpy(),
-        rows["position"].to_numpy() - 1,
-        rows["click"].to_numpy(np.float64),
-        rows["propensity_score"].to_numpy(),
-        rows.groupby(features).ngroup().to_numpy(),
-    )
-    return Log(*(column[order] for column in columns))
-
-
-def shown_shares(log: Log) -> np.ndarray:
-    """How often each item stood at each position: the policy's probabilities, on average over the log.
-
-    Propensities are written down for what was shown alone; their mean would be too high, since an item is shown more
-    often when it is likelier.
-
-    Returns:
-        Shape (NUM_ITEMS, NUM_POSITIONS); each column sums to 1.
-    """
-    counts = np.zeros((NUM_ITEMS, NUM_POSITIONS))
-    np.add.at(counts, (log.item, log.position), 1)
-    shares: np.ndarray = counts / counts.sum(axis=0)
-    return shares
-
-
 def direction_rows(
     log: Log, target: np.ndarray, other: Log, names: tuple[str, str], peer: str | None
 ) -> list[dict[str, Any]]:
@@ -134,18 +80,18 @@ def direction_rows(
         found = row(name, True, OURS, estimate, measured, {**gain, **overlap(report)})
         beside = from_peer.get(estimate.estimator)
         rows.append({**found, "obp": per_1000(beside[0])} if beside else found)
-    for name, answer in from_peer.items():
-        name, by = f"{told} from the {source} log: {name}", f"{library}, same machine, same run"
-        rows.append({**row(name, False, by, Estimate(name, *answer), measured, {}), "detail": True})
+    for estimator, answer in from_peer.items():
+        name, by = f"{told} from the {source} log: {estimator}", f"{library}, same machine, same run"
+        rows.append({**row(name, False, by, Estimate(estimator, *answer), measured, {}), "detail": True})
     return rows
 
 
 def judged(log: Log, target: np.ndarray) -> tuple[OffPolicyReport, np.ndarray]:
     """The target's report, and the reward model's answer for every item, of shape (num_rows, NUM_ITEMS)."""
-    row = np.arange(len(log))  # the log names no users
+    unit = np.arange(len(log))  # the log names no users
     features = one_hot(log.item, log.position)
     of_target = np.column_stack([target.T[log.position], np.eye(NUM_POSITIONS)[log.position]])
-    predicted, predicted_target = cross_fitted_rewards(features, of_target, log.click, row, MODEL)
+    predicted, predicted_target = cross_fitted_rewards(features, of_target, log.click, unit, MODEL)
     report = evaluate(
         log.click,
         log.propensity,
@@ -158,7 +104,7 @@ def judged(log: Log, target: np.ndarray) -> tuple[OffPolicyReport, np.ndarray]:
         confidence=CONFIDENCE,
     )
     answers = [
-        cross_fitted_rewards(features, one_hot(np.full(len(log), item), log.position), log.click, row, MODEL)[1]
+        cross_fitted_rewards(features, one_hot(np.full(len(log), item), log.position), log.click, unit, MODEL)[1]
         for item in range(NUM_ITEMS)
     ]
     return report, np.column_stack(answers)
@@ -226,21 +172,6 @@ def protocol(bts: Log) -> str:
         f"folds, penalty {MODEL.penalty:.0f}), whose own error is in no interval; switch at {SWITCH_AT:.0f}. obp: Open "
         "Bandit Pipeline on the same rows, probabilities and predictions; its intervals stand in the file"
     )
-
-
-def agreement(log: Log, *, alike: bool) -> float:
-    """Of neighbouring rows of one item and position, the share whose propensities are within 5 %.
-
-    Args:
-        alike: asks rows before visitors who are alike in all that the log tells of them; else, who differ.
-    """
-    order = np.lexsort([log.seconds, log.position, log.item])
-    earlier, later = order[:-1], order[1:]
-    is_pair = (log.item[earlier] == log.item[later]) & (log.position[earlier] == log.position[later])
-    is_pair &= log.seconds[later] - log.seconds[earlier] < 60
-    is_pair &= (log.visitor[later] == log.visitor[earlier]) == alike
-    ratio = log.propensity[later[is_pair]] / log.propensity[earlier[is_pair]]
-    return float((np.abs(np.log(ratio)) < np.log(1.05)).mean())
 
 
 if __name__ == "__main__":

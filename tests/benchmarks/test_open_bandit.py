@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from models.off_policy_report import Estimate
-from tests.benchmarks.open_bandit import FOLDER, NUM_ITEMS, Log, agreement, judged, read_log, row, shown_shares
+from tests.benchmarks.open_bandit import FOLDER, judged, row
+from tests.benchmarks.open_bandit_logs import NUM_ITEMS, Log, agreement, read_log, shown_shares
 
 
 def log_of(item: list[int], propensity: list[float], seconds: list[float], visitor: list[int]) -> Log:
