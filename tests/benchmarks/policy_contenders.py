@@ -20,8 +20,6 @@ from tests.benchmarks.simulated_shop import Scores, SimulatedShop
 GREEDY, NO_LISTS = "greedy ranking", "no lists"
 EPSILON, SHARP = 0.1, 2.0
 HORIZON_DAYS = 21
-NEARNESS = 0.01
-"""Of the policy gradient; less than shipped, since the log here holds all that the policy may do."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,9 @@ def by_policy_gradient(shop: SimulatedShop, log: Log, reward: Reward, seed: int)
     choices, slates = log.choices.rows(is_told), log.slates.rows(is_told)
     items = shown(choices, slates)
     earned = returns(choices.user, choices.day, items, shop.happenings(), reward, horizon_days=HORIZON_DAYS)
-    config = PolicyGradientConfig(**{**_settings("policy_gradient"), "nearness": NEARNESS})
-    return policy_gradient.fit(choices, slates, earned, config, seed)[0]
+    config = PolicyGradientConfig(**_settings("policy_gradient"))
+    of_day = {"at_once": log.at_once[is_told], "beside": log.beside[is_told]}
+    return policy_gradient.fit(choices, slates, earned, config, seed, **of_day)[0]
 
 
 def by_q_learning(log: Log, reward: Reward, seed: int) -> SlatePolicy:
