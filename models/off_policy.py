@@ -7,7 +7,7 @@ q(x, a) with mean q_t(x) under the target:
                elsewhere what agrees is not a fair sample, and it is left out
     ips        mean of w r: unbiased where the log shows all that the target does; wide
     snips      sum of w r / sum of w: hardly biased, much narrower where rewards do not average 0
-    dm         mean of q_t: narrow, and as wrong as the model
+    dm         mean of q_t: narrow, and as wrong as the model; the interval leaves the model's own error out
     dr         mean of q_t + w (r - q): unbiased where either the model or the propensities are right
     switch_dr  as dr, but rows whose weight exceeds `switch_at` are left to the model: bias for width
 
@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.off_policy_report import OffPolicyReport, Resamples, share
+from models.off_policy_report import OffPolicyReport
+from models.off_policy_resamples import Resamples, share
 
 ROUNDING = 1e-6
 """By how much a probability may exceed 1, or two of a uniform log differ: policies compute in 32 bits."""
@@ -64,7 +65,8 @@ def evaluate(
     weight = np.asarray(target_probability, np.float64) / propensity
     columns = {"reward": reward, "weight": weight, "weighted": weight * reward}
     if np.ptp(propensity) <= ROUNDING * propensity.max():
-        agrees = np.random.default_rng(seed).random(len(reward)) < target_probability
+        drawn = np.random.default_rng([seed, 1]).random(len(reward))  # not what the resamples are drawn from
+        agrees = drawn < target_probability
         columns |= {"agrees": agrees, "agreed": agrees * reward}
     columns |= _modelled(reward, weight, predicted, predicted_target, switch_at)
     resamples = Resamples(unit, seed, num_resamples, confidence)

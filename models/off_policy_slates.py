@@ -23,7 +23,8 @@ from __future__ import annotations
 import numpy as np
 
 from models.off_policy import check_figures, check_length, check_probabilities
-from models.off_policy_report import OffPolicyReport, Resamples, share
+from models.off_policy_report import OffPolicyReport
+from models.off_policy_resamples import Resamples, share
 from models.slates import Slates
 
 WEIGHTS = ("", "sequential_", "independent_")

@@ -17,6 +17,7 @@ What differs:
   drops doubles. So lambda stands for what is left: an item not taken at rank k may still be taken at the K - k ranks
   below, and K in the formula is K - k + 1. At the last rank it is 1.
 - the behaviour policy is another small network in place of another head, whose gradient would have to be stopped.
+- what came later than a list's day may be told by what is to be expected after such a day (`models.surrogate`).
 - returns are held against a baseline, and told in standard deviations of what is left, so that `nearness` and `entropy`
   mean the same in every shop.
 """
@@ -44,9 +45,10 @@ from models.placed_lists import (
     require_lists,
     trained_epoch,
 )
-from models.return_baseline import fitted_baseline
+from models.return_baseline import expected_returns
 from models.slate_policy import PlackettLucePolicy, build_network
 from models.slates import Choices, Slates
+from models.surrogate import expected_later
 from models.training import prepare_training, watched
 
 _LOWEST = 1e-6
@@ -77,13 +79,24 @@ class PolicyGradientConfig:
 
 
 def fit(
-    choices: Choices, slates: Slates, returns: np.ndarray, config: PolicyGradientConfig, seed: int
+    choices: Choices,
+    slates: Slates,
+    returns: np.ndarray,
+    config: PolicyGradientConfig,
+    seed: int,
+    *,
+    at_once: np.ndarray | None = None,
+    beside: np.ndarray | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
     """A policy for the lists of users as these.
 
     Args:
         slates: the lists that were shown; a propensity is NaN where nobody wrote it down.
         returns: of each place; see `models.reward.returns`. Shape (num_slates, top_k).
+        at_once: the part of them that a place earned on its day; see `models.reward.place_rewards`. Where it is given,
+            what came later is told by `models.surrogate`, which a short log needs. Same shape.
+        beside: what the user earned on that day with other items, a part of the returns, too; see
+            `models.reward.rewards_beside`. Shape (num_slates,). None: nothing.
 
     Raises:
         ValueError: there are no lists, or a return is no number.
@@ -96,30 +109,49 @@ def fit(
         return PlackettLucePolicy(network), TrainingHistory(facts={"lists": float(len(choices))})
     rng = np.random.default_rng(seed)
     is_held_out = some_users(choices.user, config.held_out_share, rng)
-    learnt = np.flatnonzero(~is_held_out)
-    propensity = known_propensities(choices, slates, learnt, config, rng)
-    batches = ListBatches(
-        choices,
-        slates,
-        {
-            "log_propensity": np.log(np.maximum(propensity, _LOWEST)),
-            "advantage": advantages(choices, slates, returns, learnt),
-        },
-    )
+    if at_once is not None:
+        that_day = np.zeros(len(choices)) if beside is None else beside
+        returns = smoothed(choices, slates, returns, at_once, that_day, ~is_held_out)
+    propensity = known_propensities(choices, slates, np.flatnonzero(~is_held_out), config, rng)
+    further = {
+        "log_propensity": np.log(np.maximum(propensity, _LOWEST)),
+        "advantage": advantages(choices, slates, returns, ~is_held_out),
+    }
     trained = PolicyGradient(network, config)
-    history = _trained(trained, batches, learnt, np.flatnonzero(is_held_out), rng)
+    history = _trained(trained, ListBatches(choices, slates, further), is_held_out, rng)
     return PlackettLucePolicy(network), history
 
 
-def advantages(choices: Choices, slates: Slates, returns: np.ndarray, learnt: np.ndarray) -> np.ndarray:
+def smoothed(
+    choices: Choices,
+    slates: Slates,
+    returns: np.ndarray,
+    at_once: np.ndarray,
+    beside: np.ndarray,
+    is_learnt: np.ndarray,
+) -> np.ndarray:
+    """Returns in which what came later is what was to be expected after such a day. Shape (num_slates, top_k).
+
+    What users found alone that day tells what came later, but is not held against the places itself: next to what a
+    place earns it is all chance.
+    """
+    is_there = slates.place >= 0
+    others = np.where(is_there, returns - at_once, 0.0).sum(axis=1) / np.maximum(is_there.sum(axis=1), 1)
+    evening = np.where(is_there, at_once, 0.0).sum(axis=1) + beside
+    later = expected_later(choices, evening, others - beside, is_learnt)
+    return np.where(is_there, at_once + later[:, None], 0.0)
+
+
+def advantages(choices: Choices, slates: Slates, returns: np.ndarray, is_learnt: np.ndarray) -> np.ndarray:
     """What each place returned beyond the baseline, in standard deviations; 0 where a list has ended.
 
     Args:
-        learnt: the rows that baseline and deviation are taken from.
+        is_learnt: the rows that baseline and deviation are taken from.
     """
-    baseline = fitted_baseline(choices.rows(learnt), slates.place[learnt], returns[learnt])
-    beyond = np.where(slates.place >= 0, returns - baseline.values(choices), 0.0)
-    return np.asarray(beyond / (beyond[learnt][slates.place[learnt] >= 0].std() + 1e-9))
+    is_there = slates.place >= 0
+    expected = expected_returns(choices, slates.place, returns, is_learnt)
+    beyond = np.where(is_there, returns - expected, 0.0)
+    return np.asarray(beyond / (beyond[is_learnt][is_there[is_learnt]].std() + 1e-9))
 
 
 def known_propensities(
@@ -200,12 +232,12 @@ class PolicyGradient(PlacedLists):
 def _trained(
     trained: PolicyGradient,
     batches: ListBatches,
-    learnt: np.ndarray,
-    held_out: np.ndarray,
+    is_held_out: np.ndarray,
     rng: np.random.Generator,
 ) -> TrainingHistory:
     """Trains until the held-out estimate no longer rises, and leaves the network as it was at its best."""
     config, network = trained.config, trained.network
+    learnt, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
     compile_steps(trained, config, len(learnt))
     losses: list[float] = []
     estimates = [trained.estimate(batches.in_order(held_out, config.batch_size))] if len(held_out) else []

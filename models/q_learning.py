@@ -3,8 +3,9 @@
 The value of a list A in state s is Q(s, A) = b(s) + sum over ranks k of e_k (u(s, a_k) - t(s, a_k) n_k): what comes
 anyway, and what each candidate is worth, less its tiring times the number of its kind above it, in proportion to how
 much rank k is looked at. u and t have two parts. What a place earns at once is regressed on what it earned. What a list
-adds later, b included, is held against the discounted value of the user's next list, as the policy would fill it now:
-the list that is best by the network, valued by the network of an epoch ago (double Q-learning). The best list is filled
+adds besides, b included, is held against what the user found alone that day and the discounted value of their next
+list, as the policy would fill it now: the list that is best by the network, valued by the network of an epoch ago
+(double Q-learning), and taken on the mean over evenings like this one (`models.surrogate`). The best list is filled
 greedily, place by place, as `models.slate_policy` draws.
 
 A supervised head on the same state tells which candidate is touched next, and keeps the encoder to what the log is rich
@@ -46,6 +47,7 @@ from models.q_network import MixedWithRanker, build_q_network
 from models.slate_features import HISTORY_LENGTH
 from models.slate_policy import LISTS_AT_ONCE, PlackettLucePolicy, drawn, policy_inputs
 from models.slates import Choices, Slates
+from models.surrogate import expected_later
 from models.training import prepare_training, watched
 
 
@@ -101,7 +103,8 @@ def fit(
         slates: the lists that were shown and seen. Propensities are not needed.
         rewards: what each place earned at once; see `models.reward.place_rewards`. Shape (num_slates, top_k).
         discount: what a reward is worth that comes a day later.
-        beside: what else each list's user earned until their next one. Shape (num_slates,). None: nothing.
+        beside: what else each list's user earned on that day; see `models.reward.rewards_beside`. Shape (num_slates,).
+            None: nothing.
         last_day: until when the log knows who came back; None: the day of the last list.
 
     Raises:
@@ -118,8 +121,9 @@ def fit(
     network = build_q_network(choices.features.shape[-1], num_kinds, config, config.hidden_dim)
     chain = chain_of(choices, config.gone_after_days, last_day)
     beside = np.zeros(len(choices)) if beside is None else beside
-    came_later = chain.discounted(np.where(slates.place >= 0, rewards, 0.0).sum(axis=1) + beside, discount)
-    units = Units.of(rewards[slates.place >= 0], came_later[chain.is_known])
+    evening = np.where(slates.place >= 0, rewards, 0.0).sum(axis=1) + beside
+    came_later = beside + expected_later(choices, evening, chain.discounted(evening, discount), chain.is_known)
+    units = Units.of(rewards[slates.place >= 0], came_later)
     trained = ListValues(network, units, config, _looked_at(rewards))
     history = _trained(trained, choices, slates, rewards, beside, chain, discount, np.random.default_rng(seed))
     return _policy(trained, choices), history
@@ -204,6 +208,7 @@ def _trained(
     config, rows, units = trained.config, np.arange(len(choices)), trained.units
     of_place = {"at_once": rewards / units.place, "is_touched": rewards}
     batches = ListBatches(choices, slates, {**of_place, "is_known": chain.is_known, "later": np.zeros(len(rows))})
+    evening = np.where(slates.place >= 0, rewards, 0.0).sum(axis=1) + beside
     losses: list[float] = []
     trained(batches.of(rows[:1]))  # makes the weights
     before = said_by(trained, choices)
@@ -213,8 +218,9 @@ def _trained(
             now = said_by(trained, choices)
             worth, tiring = (units.total(now.candidates[..., n], now.candidates[..., n + 2]) for n in (0, 1))
             best = drawn(choices, worth, tiring, slates.place.shape[1], None)
-            value = beside + list_values(best, choices, before, trained)
+            value = list_values(best, choices, before, trained)
             later = np.where(chain.following >= 0, discount**chain.days * value[chain.following], 0.0)
+            later = beside + expected_later(choices, evening, later, chain.is_known)
             batches.further["later"] = (later - units.later_mean) / units.later
             before = now
             watch.on_epoch_begin(epoch)

@@ -15,41 +15,44 @@ REGULARIZATION = 1.0
 """Of the squared weights of inputs in standard deviations, in lists."""
 
 
-class Baseline:
-    """What `fitted_baseline` makes.
+def expected_returns(choices: Choices, place: np.ndarray, returns: np.ndarray, is_learnt: np.ndarray) -> np.ndarray:
+    """What the places of lists like these return. Shape (num_slates, top_k).
 
-    Attributes:
-        mean, deviation: of the inputs. Shape (num_inputs,).
-        weights: the last are the constants. Shape (num_inputs + 1, top_k).
+    Args:
+        place: as in `Slates`, -1 where a list has ended. Shape (num_slates, top_k).
+        returns: of each place. Same shape.
+        is_learnt: which lists the baseline is fitted to. Shape (num_slates,).
     """
-
-    def __init__(self, mean: np.ndarray, deviation: np.ndarray, weights: np.ndarray) -> None:
-        self.mean, self.deviation, self.weights = mean, deviation, weights
-
-    def values(self, choices: Choices) -> np.ndarray:
-        """Shape (num_slates, top_k)."""
-        return np.asarray(_with_constant((_inputs(choices) - self.mean) / self.deviation) @ self.weights)
-
-
-def fitted_baseline(choices: Choices, place: np.ndarray, returns: np.ndarray) -> Baseline:
-    """Args: `place` as in `Slates`, -1 where a list has ended; `returns` of each place. Both (num_slates, top_k)."""
-    inputs = _inputs(choices)
-    mean, deviation = inputs.mean(axis=0), inputs.std(axis=0) + 1e-6
-    rows = _with_constant((inputs - mean) / deviation)
-    penalty = REGULARIZATION * np.eye(rows.shape[1])
-    weights = []
-    for rank in range(place.shape[1]):
-        is_there = place[:, rank] >= 0
-        known = rows[is_there]
-        weights.append(np.linalg.solve(known.T @ known + penalty, known.T @ returns[is_there, rank]))
-    return Baseline(mean, deviation, np.stack(weights, axis=1))
+    inputs = list_inputs(choices)
+    of_ranks = [
+        ridge(inputs, is_learnt & (there := place[:, rank] >= 0), returns[is_learnt & there, rank, None])
+        for rank in range(place.shape[1])
+    ]
+    return np.concatenate(of_ranks, axis=1)
 
 
-def _inputs(choices: Choices) -> np.ndarray:
-    """The mean features of each list's candidates. Those of the user are the same for all of them."""
+def list_inputs(choices: Choices) -> np.ndarray:
+    """The mean features of each list's candidates; those of the user are the same for all.
+
+    Shape (num_slates, num_features).
+    """
     num = np.maximum(choices.is_candidate.sum(axis=1, keepdims=True), 1)
     return np.asarray(choices.features.sum(axis=1) / num, dtype=np.float64)
 
 
-def _with_constant(inputs: np.ndarray) -> np.ndarray:
-    return np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
+def ridge(inputs: np.ndarray, is_learnt: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """What the inputs say of targets, for all rows.
+
+    Args:
+        inputs: shape (num_rows, num_inputs).
+        targets: of those rows that are learnt from. Shape (num_learnt, num_targets).
+
+    Returns:
+        Shape (num_rows, num_targets); zeros where there is nothing to learn from.
+    """
+    if not is_learnt.any():
+        return np.zeros((len(inputs), targets.shape[1]))
+    known, mean = inputs[is_learnt], targets.mean(axis=0)
+    rows = (inputs - known.mean(axis=0)) / (known.std(axis=0) + 1e-6)
+    squares = rows[is_learnt].T @ rows[is_learnt] + REGULARIZATION * np.eye(inputs.shape[1])
+    return np.asarray(mean + rows @ np.linalg.solve(squares, rows[is_learnt].T @ (targets - mean)))

@@ -1,11 +1,14 @@
 """What shown lists earned, by the reward that a shop declares (`expectations.reward`).
 
-A list stands from its day for `window_days`, within which its items earn what users do with them. All that the same
-user earns the shop later, with whatever they find by themselves, falls to every place of the list, less by the discount
-for each day between: who is bored and stays away earns nothing. `horizon_days` ends the sight.
+A list stands from its day for `window_days`, within which its items earn what users do with them. All else that the
+same user earns the shop from then on, with what they find by themselves on that day or are shown later, falls to every
+place of the list, less by the discount for each day between. So a place that takes the click from something else earns
+nothing by it, and who is bored and stays away earns nothing either. `horizon_days` ends the sight.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +37,7 @@ def returns(
     horizon_days: float,
     window_days: float = 1.0,
 ) -> np.ndarray:
-    """What each place earned at once, and what the user earned later.
+    """What each place earned at once, and what else the user earned from the list's day on.
 
     A list whose horizon lies beyond the end of the log is told too little: leave it out.
 
@@ -48,8 +51,26 @@ def returns(
         Shape (num_lists, top_k); 0 where a list has ended.
     """
     at_once = place_rewards(user, day, item, happenings, reward, window_days)
-    later = later_rewards(user, day, happenings, reward, horizon_days, window_days)
-    return np.where(item >= 0, at_once + later[:, None], 0.0)
+    others = rewards_beside(user, day, item, happenings, reward, window_days)
+    others += later_rewards(user, day, happenings, reward, horizon_days, window_days)
+    return np.where(item >= 0, at_once + others[:, None], 0.0)
+
+
+def rewards_beside(
+    user: np.ndarray,
+    day: np.ndarray,
+    item: np.ndarray,
+    happenings: Happenings,
+    reward: Reward,
+    window_days: float = 1.0,
+) -> np.ndarray:
+    """What users earned with other items while the list stood; see `returns`. Shape (num_lists,)."""
+    rewards, everything = event_rewards(happenings, reward), np.zeros(len(user))
+    for part in _parts(len(user)):
+        row, event = happenings.between(user[part], day[part], day[part] + window_days)
+        everything[part] = np.bincount(row, rewards[event], len(everything[part]))
+    with_list = place_rewards(user, day, item, happenings, replace(reward, repetition_penalty=0.0), window_days)
+    return everything - with_list.sum(axis=1)
 
 
 def place_rewards(

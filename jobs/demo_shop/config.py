@@ -99,3 +99,13 @@ class WorldConfig:
                 raise ValueError(f"`{name}` must be at least {self.max_slots}. Received: {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"`seed` must not be negative. Received: {self.seed}")
+
+    @property
+    def weekly_new_users(self) -> int:
+        """How many join each week."""
+        return round(self.num_users * self.weekly_new_users_share)
+
+    @property
+    def weekly_new_items(self) -> int:
+        """How many goods come in each week."""
+        return round(self.num_items * self.weekly_new_items_share)

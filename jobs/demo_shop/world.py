@@ -47,7 +47,7 @@ class DemoWorld:
         """
         config, goods, people = self.config, self.goods, self.people
         self._welcome_newcomers()
-        visitors = self._visitors()
+        visitors = self.visitors()
         needs = active_needs(config, people, visitors, self.day_index)
         shelves = shelf_wants(config, people, visitors, needs, self.day.timetuple().tm_yday)
         wants = item_wants(config, goods, people, visitors, needs, shelves)
@@ -68,10 +68,13 @@ class DemoWorld:
 
     def _welcome_newcomers(self) -> None:
         if self.day_index > 0 and self.day_index % 7 == 0:
-            num_users = round(self.config.num_users * self.config.weekly_new_users_share)
-            self.people.append(population.new_users(self.config, self._rng(_NEWCOMERS), num_users))
+            newcomers = population.new_users(self.config, self._rng(_NEWCOMERS), self.config.weekly_new_users)
+            self.people.append(newcomers)
 
-    def _visitors(self) -> np.ndarray:
+    def visitors(self) -> np.ndarray:
+        """Who comes today, of those who have joined so far. Only their lists are looked at: a simulation may spare
+        itself all others. What they are shown must not depend on it: no shop knows in the morning.
+        """
         config, people = self.config, self.people
         has_need = active_needs(config, people, np.arange(len(people)), self.day_index).any(axis=1)
         rate = people.visit_rate * _WEEKDAY_RATES[self.day.weekday()] * np.exp(-config.boredom_brake * people.boredom)
@@ -127,8 +130,7 @@ class DemoWorld:
         if self.day_index % 7 == 0:
             population.take_up_hobbies(config, rng, self.people)
             catalogue.reprice(config, goods, self.goods)
-            num_items = round(config.num_items * config.weekly_new_items_share)
-            self.goods.append(catalogue.new_items(config, goods, num_items))
+            self.goods.append(catalogue.new_items(config, goods, config.weekly_new_items))
 
     def _rng(self, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.config.seed, stream, self.day_index])

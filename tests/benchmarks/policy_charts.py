@@ -1,0 +1,74 @@
+"""The charts of `tests.benchmarks.policy`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from tests.benchmarks.policy_contenders import NO_LISTS
+from tests.benchmarks.policy_figures import by_night
+
+WEEK = 7
+# Texts as paths and fixed ids, so that a chart is the same wherever it is drawn.
+STYLE: Any = {"svg.hashsalt": "nightjar", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+
+
+def nights_figure(results: Sequence[Any]) -> Figure:
+    """Reward per user and night, means of a week, with the 95 % band."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        axes = figure.subplots()
+        for name in results[0].outcomes:
+            mean, low, high = by_week(by_night(results, name))
+            nights = WEEK * np.arange(len(mean)) + (WEEK + 1) / 2
+            (line,) = axes.plot(nights, mean, label=name, linewidth=1.6)
+            axes.fill_between(nights, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        axes.set(xlabel="night", ylabel="reward per user and night, mean of a week")
+        axes.legend(fontsize=8, frameon=False, ncols=2)
+    return figure
+
+
+def by_week(nights: np.ndarray) -> np.ndarray:
+    """Means of whole weeks; what is left over at the end is left out. Shape (3, num_weeks)."""
+    num_weeks = max(nights.shape[1] // WEEK, 1)
+    whole = nights[:, : num_weeks * WEEK]
+    return np.asarray(whole.reshape(len(whole), num_weeks, -1).mean(axis=2))
+
+
+def values_figure(results: Sequence[Any]) -> Figure:
+    """What the log said of a list of each policy against what such lists earned, a small point a seed."""
+    judged = [result for result in results if result.truth]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(5, 4.2), layout="constrained")
+        axes = figure.subplots()
+        for number, name in enumerate(judged[0].truth):
+            truth, told = (np.array([getattr(result, of)[name] for result in judged]) for of in ("truth", "estimate"))
+            colour = f"C{number}"
+            axes.scatter(truth, told, s=10, alpha=0.45, linewidths=0, color=colour)
+            axes.scatter(truth.mean(), told.mean(), s=60, color=colour, label=name)
+        bounds = [min(axes.get_xlim()[0], axes.get_ylim()[0]), max(axes.get_xlim()[1], axes.get_ylim()[1])]
+        axes.plot(bounds, bounds, color="0.6", linewidth=0.8, zorder=0)
+        axes.set(xlabel="what a list earned when the policy led the shop", ylabel="what the log said beforehand")
+        axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+def movement_figure(results: Sequence[Any]) -> Figure:
+    """How far lists are from the ranker's own, and how many shelves they hold, night by night."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        for axes, (trait, told) in zip(
+            figure.subplots(1, 2),
+            (("overlap", "share of a list that greedy would show"), ("kinds", "shelves in a list of ten")),
+            strict=True,
+        ):
+            for name in [name for name in results[0].outcomes if name != NO_LISTS]:
+                nights = np.mean([getattr(result.outcomes[name], trait) for result in results], axis=0)
+                axes.plot(np.arange(1, len(nights) + 1), nights, label=name, linewidth=1.3)
+            axes.set(xlabel="night", ylabel=told)
+        figure.axes[0].legend(fontsize=8, frameon=False)
+    return figure
