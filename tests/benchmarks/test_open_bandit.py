@@ -18,6 +18,20 @@ def log_of(item: list[int], propensity: list[float], seconds: list[float], visit
     return Log(np.array(seconds), np.array(item), nothing.astype(int), nothing, np.array(propensity), np.array(visitor))
 
 
+def test_a_log_is_read_in_time_order_with_positions_from_0(tmp_path: Path) -> None:
+    path = tmp_path / "men.csv"
+    features = ",".join(f"user_feature_{n}" for n in range(4))
+    path.write_text(
+        f"timestamp,item_id,position,click,propensity_score,{features}\n"
+        "2019-11-24 00:00:02+00:00,7,3,1,0.5,a,b,c,d\n"
+        "2019-11-24 00:00:00.500000+00:00,9,1,0,0.25,a,b,c,e\n"
+    )
+    log = read_log(path)
+    assert (log.seconds.tolist(), log.item.tolist(), log.position.tolist()) == ([0.0, 1.5], [9, 7], [0, 2])
+    assert (log.click.tolist(), log.propensity.tolist()) == ([0.0, 1.0], [0.25, 0.5])
+    assert log.visitor[0] != log.visitor[1]
+
+
 def test_a_policy_is_how_often_it_showed_each_item_at_each_position() -> None:
     log = Log(*(np.array(column) for column in ([0, 1, 2, 3], [5, 5, 7, 5], [0, 0, 0, 1], [0] * 4, [0.1] * 4, [0] * 4)))
     with np.errstate(invalid="ignore"):  # nothing stood at the last position

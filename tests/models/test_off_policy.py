@@ -37,6 +37,12 @@ def test_expectations_by_weights_are_the_true_value() -> None:
     assert value(LOGGED) == pytest.approx(0.224)
 
 
+def test_snips_divides_by_the_weights() -> None:
+    report = evaluate(np.array([1.0, 0, 3]), np.array([0.5, 0.5, 0.25]), np.array([0.5, 0.25, 0.75]), seed=1)
+    assert report.estimate("ips").value == pytest.approx((1 * 1 + 0.5 * 0 + 3 * 3) / 3)
+    assert report.estimate("snips").value == pytest.approx((1 * 1 + 0.5 * 0 + 3 * 3) / (1 + 0.5 + 3))
+
+
 def test_the_direct_method_is_what_its_model_says() -> None:
     assert judged(expected_log(), model=WRONG_MODEL).estimate("dm").value == pytest.approx(value(TARGET, WRONG_MODEL))
 
