@@ -95,8 +95,9 @@ class Examples:
 def joined_choices(parts: Sequence[Choices]) -> Choices:
     """The lists of all parts."""
     columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Choices)}
-    joined = {name: None if column[0] is None else np.concatenate(column) for name, column in columns.items()}
-    return replace(parts[0], **joined)  # type: ignore[arg-type]  (a column is None in all parts, or in none)
+    # A column is None in all parts, or in none.
+    joined = {name: np.concatenate(column) for name, column in columns.items() if column[0] is not None}
+    return replace(parts[0], **joined)
 
 
 def sight_days(night: Night) -> int:
