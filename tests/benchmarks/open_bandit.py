@@ -170,7 +170,8 @@ def protocol(bts: Log) -> str:
         f"item at one position, propensities are within 5 % in {differ:.0%} of {num_differ:,} cases before visitors "
         f"who differ, in {alike:.0%} of {num_alike:,} before visitors who are alike. Reward model: ridge on item and "
         f"position ({MODEL.num_folds} folds, penalty {MODEL.penalty:.0f}), whose own error is in no interval; switch "
-        f"at {SWITCH_AT:.0f}. obp: Open Bandit Pipeline on the same rows, probabilities and predictions; its intervals stand in the file"
+        f"at {SWITCH_AT:.0f}. obp: Open Bandit Pipeline on the same rows, probabilities and predictions; its "
+        "intervals stand in the file"
     )
 
 
