@@ -63,7 +63,7 @@ def read_columns(path: Path) -> dict[str, Any]:
         NightError: there is no such file, it is of another kind, or lacks a column.
     """
     if path.suffix not in FORMATS or not path.is_file():
-        raise NightError(f"--log must be a file that ends in {' or '.join(FORMATS)}. Received: {path}")
+        raise NightError(f"--log must be a file that is there and ends in {' or '.join(FORMATS)}. Received: {path}")
     rows = ds.dataset(path, format=FORMATS[path.suffix])
     missing = [name for name in REQUIRED if name not in rows.schema.names]
     if missing:

@@ -162,15 +162,16 @@ def per_1000(rate: float) -> float:
 
 def protocol(bts: Log) -> str:
     """What was assumed, and what the data says of it."""
-    differ, alike = agreement(bts, alike=False), agreement(bts, alike=True)
+    (differ, num_differ), (alike, num_alike) = agreement(bts, alike=False), agreement(bts, alike=True)
     return (
         "clicks in 1,000 rows; rows resampled singly, since the logs name no users. BTS's probabilities are how often "
         "it showed each item at each position: the log tells propensities of what was shown alone, and BTS learns on, "
-        "so that the week's average is judged. It looks at no visitor: rows less than a minute apart, of one item at "
-        f"one position, have propensities within 5 % in {differ:.0%} of cases before visitors who differ, in "
-        f"{alike:.0%} before visitors who are alike. Reward model: ridge on item and position ({MODEL.num_folds} "
-        f"folds, penalty {MODEL.penalty:.0f}), whose own error is in no interval; switch at {SWITCH_AT:.0f}. obp: Open "
-        "Bandit Pipeline on the same rows, probabilities and predictions; its intervals stand in the file"
+        "so that the week's average is judged. It looks at no visitor: of rows less than five minutes apart, of one "
+        f"item at one position, propensities are within 5 % in {differ:.0%} of {num_differ:,} cases before visitors "
+        f"who differ, in {alike:.0%} of {num_alike:,} before visitors who are alike. Reward model: ridge on item and "
+        f"position ({MODEL.num_folds} folds, penalty {MODEL.penalty:.0f}), whose own error is in no interval; switch "
+        f"at {SWITCH_AT:.0f}. obp: Open Bandit Pipeline on the same rows, probabilities and predictions; its "
+        "intervals stand in the file"
     )
 
 

@@ -13,6 +13,8 @@ import pandas as pd
 
 NUM_ITEMS, NUM_POSITIONS = 34, 3
 """Of the men's campaign."""
+WINDOW_SECONDS = 300
+"""BTS learns every few minutes: later, propensities differ whoever comes."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def shown_shares(log: Log) -> np.ndarray:
     return shares
 
 
-def agreement(log: Log, *, alike: bool) -> float:
-    """Of neighbouring rows of one item and position, the share whose propensities are within 5 %.
+def agreement(log: Log, *, alike: bool) -> tuple[float, int]:
+    """Of neighbouring rows of one item and position, the share whose propensities are within 5 %; and their number.
 
     Args:
         alike: asks rows before visitors who are alike in all that the log tells of them; else, who differ.
@@ -76,7 +78,7 @@ def agreement(log: Log, *, alike: bool) -> float:
     order = np.lexsort([log.seconds, log.position, log.item])
     earlier, later = order[:-1], order[1:]
     is_pair = (log.item[earlier] == log.item[later]) & (log.position[earlier] == log.position[later])
-    is_pair &= log.seconds[later] - log.seconds[earlier] < 60
+    is_pair &= log.seconds[later] - log.seconds[earlier] < WINDOW_SECONDS
     is_pair &= (log.visitor[later] == log.visitor[earlier]) == alike
     ratio = log.propensity[later[is_pair]] / log.propensity[earlier[is_pair]]
-    return float((np.abs(np.log(ratio)) < np.log(1.05)).mean())
+    return float((np.abs(np.log(ratio)) < np.log(1.05)).mean()), len(ratio)

@@ -42,8 +42,8 @@ def test_a_policy_is_how_often_it_showed_each_item_at_each_position() -> None:
 
 def test_neighbours_of_one_item_are_compared_by_whether_visitors_differ() -> None:
     # The last is too late to be compared, and 7 is another item.
-    log = log_of([5, 5, 5, 5, 7, 5], [0.2, 0.204, 0.3, 0.3, 0.9, 0.4], [0, 10, 50, 54, 55, 200], [0, 1, 2, 2, 3, 4])
-    assert (agreement(log, alike=False), agreement(log, alike=True)) == (0.5, 1.0)
+    log = log_of([5, 5, 5, 5, 7, 5], [0.2, 0.204, 0.3, 0.3, 0.9, 0.4], [0, 10, 50, 54, 55, 400], [0, 1, 2, 2, 3, 4])
+    assert (agreement(log, alike=False), agreement(log, alike=True)) == ((0.5, 2), (1.0, 1))
 
 
 def test_a_row_says_whether_its_interval_holds_what_was_measured() -> None:
