@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -95,8 +96,9 @@ class Examples:
 def joined_choices(parts: Sequence[Choices]) -> Choices:
     """The lists of all parts."""
     columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Choices)}
-    joined = {name: None if column[0] is None else np.concatenate(column) for name, column in columns.items()}
-    return replace(parts[0], **joined)  # type: ignore[arg-type]  (a column is None in all parts, or in none)
+    # A column is None in all parts, or in none.
+    joined: dict[str, Any] = {n: None if c[0] is None else np.concatenate(c) for n, c in columns.items()}
+    return replace(parts[0], **joined)
 
 
 def sight_days(night: Night) -> int:
