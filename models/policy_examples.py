@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ def joined_choices(parts: Sequence[Choices]) -> Choices:
     """The lists of all parts."""
     columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Choices)}
     # A column is None in all parts, or in none.
-    joined = {name: np.concatenate(column) for name, column in columns.items() if column[0] is not None}
+    joined: dict[str, Any] = {n: None if c[0] is None else np.concatenate(c) for n, c in columns.items()}
     return replace(parts[0], **joined)
 
 

@@ -4,7 +4,9 @@
 what the policy's lists would have earned on the day on which they stood (`models.off_policy_slates`, sequential
 weights, self-normalised). They may be published where, at the lower end of the 95 % interval, their gain over the log
 costs no more than `max_loss` of what the log earned. A log of whose lists the policy would hardly have shown any
-decides nothing: it takes MIN_EFFECTIVE_LISTS that count, and MIN_REWARDED_LISTS that earned something.
+decides nothing: it takes MIN_EFFECTIVE_LISTS that count, MIN_REWARDED_LISTS that earned something, and weights of
+MIN_MEAN_WEIGHT on average. The policy is judged as it would fill lists without the shop's rules (`models.drawn_order`):
+where caps and diversity shape lists much, that average is far below 1, and the backtest decides.
 
 *By the backtest*, where there is no such log, or too little of it. Weaker, for it only asks whether lists still hold
 what people wanted anyway: on the backtest's days the policy's lists must keep all of the published model's primary
@@ -32,6 +34,7 @@ from models.vocabulary import indices_on
 
 MIN_EFFECTIVE_LISTS = 100
 MIN_REWARDED_LISTS = 20
+MIN_MEAN_WEIGHT = 0.5
 MAX_JUDGED = 8_192
 ESTIMATOR = "sequential_snips"
 
@@ -95,9 +98,13 @@ def judged_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Ve
         "mean_weight": overlap.mean_weight.value,
     }
     seen = f"{len(shown):,} shown lists, of which {overlap.effective_rows:,.0f} count"
-    if overlap.effective_rows < MIN_EFFECTIVE_LISTS or overlap.rewarded_rows < MIN_REWARDED_LISTS or value <= 0:
+    is_large = overlap.effective_rows >= MIN_EFFECTIVE_LISTS and overlap.rewarded_rows >= MIN_REWARDED_LISTS
+    if not is_large or value <= 0:
         earned = f"{overlap.rewarded_rows:,} of them earned something"
         return Verdict(None, f"{seen} and {earned}, are too few to judge by.", **figures)
+    if overlap.mean_weight.value < MIN_MEAN_WEIGHT:
+        told = f"with a mean weight of {overlap.mean_weight.value:.2f}, show too little of what the policy would"
+        return Verdict(None, f"{seen}, {told}.", **figures)
     return _verdict(f"By {seen}, a list would earn", gain.low >= -shop.policy.max_loss * value, shop, **figures)
 
 

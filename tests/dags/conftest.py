@@ -47,6 +47,7 @@ def stand_in_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.parent.mkdir(exist_ok=True)
         (path.parent / "__init__.py").touch()
         path.write_text(PROGRAM)
+    shutil.copy(REPOSITORY / "expectations" / "tables.py", root / "expectations")  # what DAG files may know of ours
     return root
 
 

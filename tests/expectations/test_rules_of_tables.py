@@ -195,6 +195,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("propensity_is_a_probability", "user_id=bob rank=2 propensity=1.5"),
             ("propensity_is_a_probability", "user_id=cy rank=2 propensity=null"),
             ("propensity_is_a_probability", "user_id=bob rank=4 propensity=NaN"),
+            ("propensity_is_finite", "user_id=bob propensity=NaN"),
             ("item_id_is_in_catalogue", "item_id=ghost rank=1"),
             ("model_version_is_not_empty", "user_id=bob rank=1"),
             ("items_are_distinct", "user_id=bob num_rows=3 num_items=2"),

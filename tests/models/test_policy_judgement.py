@@ -122,6 +122,16 @@ def test_a_log_that_shows_little_of_the_policy_leaves_it_to_the_backtest(
     assert by_backtest.reason in verdict.reason and by_log.reason in verdict.reason
 
 
+def test_a_log_of_other_lists_than_its_propensities_say_decides_nothing(
+    choices: Choices, wanted: np.ndarray, shop: Shop
+) -> None:
+    log = shown(choices, wanted, RANKER)
+    slates = Slates(log.slates.place, np.minimum(1.0, 1.3 * log.slates.propensity))
+    verdict = judged_by_log(replace(log, slates=slates), seen(RANKER), shop)
+    assert verdict.is_allowed is None
+    assert verdict.mean_weight < 0.5 and "show too little of what the policy would" in verdict.reason
+
+
 def test_lists_without_propensities_or_rewards_say_nothing(choices: Choices, wanted: np.ndarray, shop: Shop) -> None:
     log = shown(choices, wanted, RANKER)
     nobody_wrote = replace(log, slates=Slates(log.slates.place, np.full(log.slates.place.shape, np.nan)))
