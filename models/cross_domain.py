@@ -9,7 +9,8 @@ their history, and for items that were hidden by chance.
 Sources: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at
 once, some hidden from the input); Wang et al., "Neural Graph Collaborative Filtering", SIGIR 2019, eq. 3 (1/sqrt of the
 degree along an edge); Yi et al., RecSys 2019, eq. 5 (logQ).
-What differs: what is hidden is a department; no hidden layer, which gained nothing here; times; item features.
+What differs: what is hidden is a department; no hidden layer, which gained nothing here; item features; the times of a
+history, each spread over those around it, since what sells changes slowly.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import numpy as np
 from keras import ops
 
 from expectations.tables import NightError
-from models.bounds import require_at_least, require_shares
+from models.bounds import require_at_least, require_parts, require_shares
 from models.dataset import Dataset
 from models.disk_arrays import disk_array
 from models.domain_examples import CONTENT, DomainBatches, HistoryReading, history_matrices
@@ -50,13 +51,16 @@ class CrossDomainConfig:
     feature_dim: int
     era_days: float
     num_eras: int
+    era_spread_days: float
     max_length: int
     hidden_share: float
+    chance_share: float
     breadth_exponent: float
     num_candidates: int
     item_dropout: float
     dropout: float
     learning_rate: float
+    final_rate: float
     weight_decay: float
     batch_size: int
     min_steps: int
@@ -68,13 +72,14 @@ class CrossDomainConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "era_days", "num_eras", "max_length", "num_candidates")
         require_at_least(1, self, "batch_size", "min_steps", "epochs", "warm_epochs")
-        require_at_least(0, self, "feature_dim", "breadth_exponent")
+        require_at_least(0, self, "feature_dim", "breadth_exponent", "era_spread_days")
         require_shares(self, "hidden_share", "item_dropout", "dropout")
+        require_parts(self, "chance_share", "final_rate")
 
     @property
     def reading(self) -> HistoryReading:
         """How a user's pairs become weights."""
-        return HistoryReading(self.era_days, self.num_eras)
+        return HistoryReading(self.era_days, self.num_eras, self.era_spread_days)
 
 
 class CrossDomain:
@@ -100,6 +105,7 @@ class CrossDomain:
             dataset,
             config.reading,
             config.hidden_share,
+            config.chance_share,
             config.batch_size,
             config.min_steps,
             config.num_candidates,
@@ -114,7 +120,7 @@ class CrossDomain:
         self.networks = build_networks(dataset.sizes, config)
         if before:
             take_over(self.name, self.networks, before)
-        return fit_softmax(self.name, HiddenDomain(self.networks, dataset, config), batches, config)
+        return fit_softmax(self.name, HiddenDomain(self.networks, dataset, config), batches, config, config.final_rate)
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         history = self._history_vectors(dataset)
@@ -127,13 +133,13 @@ class CrossDomain:
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, history: np.ndarray) -> np.ndarray:
         """A last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
-        eras = answered(self._network("era_tower"), {"eras": np.arange(self.config.num_eras)[None]})[0]
+        eras = answered(self._network("era_tower"), {"times": np.eye(self.config.num_eras, dtype=np.float32)})
         vectors = disk_array((len(user_indices), history.shape[1]), np.float32)
         for start in range(0, len(user_indices), AT_ONCE):
             block = slice(start, start + AT_ONCE)
-            strengths, shares = history_matrices(dataset, self.config.reading, user_indices[block])
+            strengths, times = history_matrices(dataset, self.config.reading, user_indices[block])
             vectors[block] = strengths @ history
-            vectors[block, :-1] += shares @ eras
+            vectors[block, :-1] += times @ eras
         vectors[:, -1] = 1
         return vectors
 
@@ -169,11 +175,11 @@ def build_networks(sizes: dict[str, int], config: CrossDomainConfig) -> dict[str
     Args:
         sizes: vocabulary field -> number of indices.
     """
-    eras = keras.Input((None,), dtype="int32", name="eras")
-    of_eras = keras.layers.Embedding(config.num_eras, config.embedding_dim, _normal(0.05))(eras)
+    times = keras.Input((config.num_eras,), name="times")
+    of_times = keras.layers.Dense(config.embedding_dim, use_bias=False, kernel_initializer=_normal(0.05))(times)
     return {
         "history_tower": _history_tower(sizes, config),
-        "era_tower": keras.Model({"eras": eras}, of_eras, name="era_tower"),
+        "era_tower": keras.Model({"times": times}, of_times, name="era_tower"),
         "item_tower": _item_tower(sizes, config),
     }
 
@@ -232,9 +238,8 @@ class HiddenDomain(keras.Model):
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         items = self.history_tower(picked(self.history_tower, inputs), training=training)  # (batch, length, dim)
         strengths = inputs["strengths"][:, None]  # (batch, 1, length)
-        eras = self.era_tower({"eras": inputs["eras"]})
-        users = ops.matmul(strengths, self.forgets_items(items, training=training)) + ops.matmul(strengths**2, eras)
-        users = self.forgets(users[:, 0], training=training)  # (batch, dim)
+        of_items = ops.matmul(strengths, self.forgets_items(items, training=training))[:, 0]  # (batch, dim)
+        users = self.forgets(of_items + self.era_tower({"times": inputs["times"]}), training=training)
         users = ops.concatenate([users, ops.ones_like(users[:, :1])], axis=1)
         asked = {name: ops.take(values, inputs["candidates"], axis=0) for name, values in self.content.items()}
         candidates = self.item_tower(picked(self.item_tower, asked), training=training)

@@ -6,7 +6,9 @@ the whole catalogue, so that users with one department alone are learnt from, an
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -27,16 +29,27 @@ class HistoryReading:
     """How a user's pairs become weights: the same in training and in scoring.
 
     Attributes:
-        era_days: the days that share what is learnt of a time.
-        num_eras: times that are told apart; the last one holds all before it.
+        era_days: the days of an era, which is a time that is told from others.
+        num_eras: the latest is era 0; the last one holds all before it.
+        era_spread_days: how far a pair tells of the eras around its own: a normal distribution's standard deviation;
+            0: of its own alone.
     """
 
     era_days: float
     num_eras: int
+    era_spread_days: float
 
-    def eras(self, age_days: np.ndarray) -> np.ndarray:
-        """The era of each pair, the latest 0."""
-        return np.minimum(age_days // self.era_days, self.num_eras - 1).astype(np.int32)
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """The shares of all eras in a pair, by the pair's own era. Shape (num_eras, num_eras)."""
+        apart = np.subtract.outer(np.arange(self.num_eras), np.arange(self.num_eras)) * self.era_days
+        near = np.exp(-0.5 * (apart / max(self.era_spread_days, 1e-9)) ** 2)
+        return (near / near.sum(axis=1, keepdims=True)).astype(np.float32)
+
+    def times(self, age_days: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+        """The shares of all eras in a user's pairs, of which each counts as the square of its strength."""
+        eras = np.minimum(age_days // self.era_days, self.num_eras - 1).astype(np.int32)
+        return np.bincount(eras, strengths**2, self.num_eras).astype(np.float32) @ self.spread
 
     def strengths(self, weights: np.ndarray) -> np.ndarray:
         """The root of each pair's share of a user's weight: their squares sum to 1, or to 0 without any weight."""
@@ -74,6 +87,7 @@ class DomainBatches(keras.utils.PyDataset):
         dataset: Dataset,
         reading: HistoryReading,
         hidden_share: float,
+        chance_share: float,
         batch_size: int,
         min_steps: int,
         num_candidates: int,
@@ -82,6 +96,8 @@ class DomainBatches(keras.utils.PyDataset):
     ) -> None:
         """Args:
         hidden_share: of a user's items, where no department is hidden.
+        chance_share: of the users who can be asked for items hidden by chance, how many an epoch asks; all of them
+            where no department can be hidden.
         batch_size: users at most; fewer where an epoch would else have less than `min_steps` steps.
         breadth_exponent: the power of how many items a user wanted, by which the user counts.
         """
@@ -91,6 +107,7 @@ class DomainBatches(keras.utils.PyDataset):
         self.domain_of = dataset.item_features["domain_index"]
         self.rng = np.random.default_rng(dataset.seed)
         self.questions = questions_of(dataset, breadth_exponent)
+        self.chance_share = chance_share if any(q.domain is not None for q in self.questions) else 1.0
         self.num_examples = sum(len(question.users) for question in self.questions)
         most = max([1, *(len(question.users) for question in self.questions)])
         self.batch_size = min(batch_size, max(SMALLEST_BATCH, self.num_examples // min_steps), most)
@@ -130,10 +147,19 @@ class DomainBatches(keras.utils.PyDataset):
         self.order = []
         for question in self.questions:
             users = self.rng.permutation(question.users)
+            if question.domain is None:
+                users = users[: math.ceil(len(users) * self.chance_share)]
             num_batches = -(-len(users) // self.batch_size)
             batches = np.resize(users, (num_batches, self.batch_size))
             self.order += [(question, batch) for batch in batches]
-        self.order = [self.order[n] for n in self.rng.permutation(len(self.order))]
+        self.order = _ends_first([self.order[n] for n in self.rng.permutation(len(self.order))])
+
+
+def _ends_first(order: list[tuple[Question, np.ndarray]]) -> list[tuple[Question, np.ndarray]]:
+    """A batch with the fewest and one with the most candidates in front: Keras reads off two which lengths vary."""
+    lengths = [len(question.items) for question, _ in order]
+    ends = {lengths.index(length): None for length in (min(lengths), max(lengths))} if order else {}
+    return [order[n] for n in ends] + [batch for n, batch in enumerate(order) if n not in ends]
 
 
 def history_arrays(
@@ -147,36 +173,38 @@ def history_arrays(
     pairs = dataset.interactions
     places = np.zeros((len(shown), max_length), np.int64)
     strengths = np.zeros(places.shape, np.float32)
+    times = np.zeros((len(shown), reading.num_eras), np.float32)
     for row, of_user in enumerate(shown):
         latest = of_user[np.argsort(pairs.age_days[of_user], kind="stable")[:max_length]]
         places[row, : len(latest)] = latest
-        strengths[row, : len(latest)] = reading.strengths(pairs.weight[latest])
+        of_latest = reading.strengths(pairs.weight[latest])
+        strengths[row, : len(latest)] = of_latest
+        times[row] = reading.times(pairs.age_days[latest], of_latest)
     items = pairs.item_index[places] * (strengths > 0)
     return {
         "history": items.astype(np.int32),
         **{f"history_{name}": values for name, values in item_content(dataset, items, CONTENT).items()},
         "strengths": strengths,
-        "eras": reading.eras(pairs.age_days[places]),
+        "times": times,
     }
 
 
 def history_matrices(
     dataset: Dataset, reading: HistoryReading, user_indices: np.ndarray
-) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Whole histories: each item's strength by user, and the share of each era. For `user_indices` in their order."""
     pairs = dataset.interactions
-    rows, items, eras, strengths = [], [], [], []
+    items, strengths = [], []
+    times = np.zeros((len(user_indices), reading.num_eras), np.float32)
     for row, user in enumerate(user_indices.tolist()):
         part = slice(int(pairs.offsets[user]), int(pairs.offsets[user + 1]))
-        rows.append(np.full(part.stop - part.start, row))
+        of_user = reading.strengths(pairs.weight[part])
         items.append(pairs.item_index[part])
-        eras.append(reading.eras(pairs.age_days[part]))
-        strengths.append(reading.strengths(pairs.weight[part]))
-    values, places, num_users = np.concatenate(strengths), np.concatenate(rows), len(user_indices)
-    return (
-        sparse.csr_matrix((values, (places, np.concatenate(items))), shape=(num_users, dataset.num_items)),
-        sparse.csr_matrix((values**2, (places, np.concatenate(eras))), shape=(num_users, reading.num_eras)),
-    )
+        strengths.append(of_user)
+        times[row] = reading.times(pairs.age_days[part], of_user)
+    offsets = np.concatenate([[0], np.cumsum([len(of_user) for of_user in items])])
+    shape = (len(user_indices), dataset.num_items)
+    return sparse.csr_matrix((np.concatenate(strengths), np.concatenate(items), offsets), shape=shape), times
 
 
 def questions_of(dataset: Dataset, breadth_exponent: float) -> list[Question]:

@@ -49,24 +49,32 @@ def fitted(model: str, network: keras.Model | None) -> keras.Model:
     return network
 
 
-def compile_network(network: keras.Model, loss: keras.losses.Loss | None, config: Any, num_batches: int) -> None:
-    """AdamW, whose rate falls from `learning_rate` to 0 along a cosine.
+def compile_network(
+    network: keras.Model, loss: keras.losses.Loss | None, config: Any, num_batches: int, final_rate: float = 0.0
+) -> None:
+    """AdamW, whose rate falls from `learning_rate` to its share `final_rate` along a cosine.
 
     Args:
         loss: None for a network that computes its own.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, config.epochs * num_batches)
+    steps = config.epochs * num_batches
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps, alpha=final_rate)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     network.compile(optimizer=optimizer, loss=loss, jit_compile=steps_are_compiled())
 
 
-def fit_softmax(model: str, network: keras.Model, batches: Any, config: Any) -> TrainingHistory:
+def fit_softmax(
+    model: str, network: keras.Model, batches: Any, config: Any, final_rate: float = 0.0
+) -> TrainingHistory:
     """Trains logits against shares of 1 for `config.epochs`.
+
+    Args:
+        final_rate: see `compile_network`.
 
     Raises:
         TrainingFailed: a loss is not finite, or memory does not suffice.
     """
-    compile_network(network, keras.losses.CategoricalCrossentropy(from_logits=True), config, len(batches))
+    compile_network(network, keras.losses.CategoricalCrossentropy(from_logits=True), config, len(batches), final_rate)
     with watched(model, network, config.epochs, config.batch_size) as watch:
         history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
     return training_history([float(loss) for loss in history.history["loss"]], watch, batches)

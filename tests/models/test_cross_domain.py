@@ -14,7 +14,7 @@ from models.model import Model, Vectors
 from tests.models.communities import ITEMS, SILENT_USER, USERS
 from tests.models.contract import ModelContract
 
-READING = HistoryReading(era_days=30, num_eras=4)
+READING = HistoryReading(era_days=30, num_eras=4, era_spread_days=30)
 LOW, HIGH = 2, 3
 """Departments: items below 12, and those from 12 on."""
 
@@ -27,11 +27,19 @@ def two_departments(dataset: Dataset) -> Dataset:
     return replace(dataset, sizes=sizes, item_features={**dataset.item_features, "domain_index": domain})
 
 
-def batches_of(dataset: Dataset) -> DomainBatches:
+def spread_by_hand(age_days: float, era_days: float, num_eras: int, spread_days: float) -> np.ndarray:
+    """The shares of all eras in one event."""
+    own = min(int(age_days // era_days), num_eras - 1)
+    near = np.exp([-(((own - era) * era_days / spread_days) ** 2) / 2 for era in range(num_eras)])
+    return (near / near.sum()).astype(np.float32)  # type: ignore[no-any-return]
+
+
+def batches_of(dataset: Dataset, chance_share: float = 1.0) -> DomainBatches:
     return DomainBatches(
         dataset,
         READING,
         hidden_share=0.5,
+        chance_share=chance_share,
         batch_size=8,
         min_steps=1,
         num_candidates=100,
@@ -66,10 +74,11 @@ class TestCrossDomain(ModelContract):
         pairs = dataset.interactions
         part = slice(pairs.offsets[4], pairs.offsets[5])
         strengths = np.sqrt(pairs.weight[part] / pairs.weight[part].sum())
-        eras = fitted.networks["era_tower"]({"eras": np.arange(32)[None]}).numpy()[0]  # type: ignore[attr-defined]
-        reading = fitted.config.reading  # type: ignore[attr-defined]
+        times = sum(
+            s**2 * spread_by_hand(age, 180, 32, 250) for s, age in zip(strengths, pairs.age_days[part], strict=True)
+        )
         told = strengths @ vectors.history[pairs.item_index[part]][:, :-1]
-        told += strengths**2 @ eras[reading.eras(pairs.age_days[part])]
+        told += fitted.networks["era_tower"]({"times": times[None]}).numpy()[0]  # type: ignore[attr-defined]
         np.testing.assert_allclose(vectors.user[4], [*told, 1.0], rtol=1e-4, atol=1e-5)
 
     def test_a_department_that_was_never_entered_is_told_from_the_other(self, dataset: Dataset) -> None:
@@ -130,8 +139,24 @@ def test_a_batch_hides_items_by_chance_and_asks_for_these_alone(dataset: Dataset
             assert shown | asked == met and not shown & asked
             num_shown, num_asked = num_shown + len(shown), num_asked + len(asked)
         np.testing.assert_allclose((inputs["strengths"] ** 2).sum(axis=1).max(), 1.0, rtol=1e-5)
+        np.testing.assert_allclose(inputs["times"].sum(axis=1), (inputs["strengths"] ** 2).sum(axis=1), rtol=1e-5)
         assert np.isfinite(weights).all()
     assert 0.3 < num_shown / (num_shown + num_asked) < 0.7
+
+
+def test_an_epoch_asks_a_share_of_the_users_for_what_is_hidden_by_chance(dataset: Dataset) -> None:
+    batches = batches_of(two_departments(dataset), chance_share=0.25)
+    asked = [question.domain for question, _ in batches.order]
+    assert {domain: asked.count(domain) for domain in (None, LOW, HIGH)} == {None: 1, LOW: 3, HIGH: 3}
+    assert len(batches_of(dataset, chance_share=0.25)) == 3, "without a department to hide, everybody is asked"
+
+
+def test_the_first_two_batches_tell_that_departments_differ_in_size(dataset: Dataset) -> None:
+    batches = batches_of(two_departments(dataset))
+    for _ in range(10):
+        lengths = [len(question.items) for question, _ in batches.order]
+        assert lengths[:2] == [min(lengths), max(lengths)]
+        batches.on_epoch_end()
 
 
 def test_every_user_with_several_items_is_asked(dataset: Dataset) -> None:
