@@ -91,7 +91,7 @@ def benchmark_of(results: Sequence[SeedResult], arguments: argparse.Namespace) -
     num_seconds = sum(result.seconds["all"] for result in results)
     return Benchmark(
         name=NAME,
-        command=f"python -m tests.benchmarks.{NAME}",
+        command=f"python -m tests.benchmarks.{NAME} --seeds {arguments.seeds}",
         date=date.today().isoformat(),
         hardware=hardware(),
         data="Simulated: the world of jobs/demo_shop with its constants as they are, but for the size",
