@@ -65,6 +65,14 @@ def test_who_looks_ahead_forgoes_what_drives_people_away(discount: float, expect
     assert first_day.item[0, place[:, 0]].tolist() == [expected] * 5
 
 
+def test_what_came_later_may_be_told_by_the_evening() -> None:
+    log = chain(1500, 0.97, np.random.default_rng(0))
+    beside = np.zeros(len(log.choices))
+    policy, _ = fit(log.choices, log.slates, log.returns, config(), 1, at_once=log.at_once, beside=beside)
+    first_day = log.choices.rows(np.flatnonzero(log.choices.day == 0)[:5])
+    assert first_day.item[0, policy.draw(first_day, 1, None).place[:, 0]].tolist() == [FRIEND] * 5
+
+
 @pytest.mark.parametrize("nearness", [1e4, float("inf")])
 def test_a_policy_that_must_stay_near_gives_the_rankers_lists(nearness: float) -> None:
     log = bandit(500, np.random.default_rng(0))
