@@ -1,4 +1,6 @@
-"""What a list is to earn, as a shop declares it under `[reward]`: the aim of the policies in `models.policies`."""
+"""What a list is to earn, as a shop declares it under `[reward]`: what `models.policy_gradient` and
+`models.q_learning` aim at.
+"""
 
 from __future__ import annotations
 

@@ -74,9 +74,9 @@ def _fitted(
         from models import policy_gradient
 
         config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
-        return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed)
+        at_once = examples.at_once
+        return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed, at_once=at_once)
     from models import q_learning
 
-    asked = settings_from_mapping(q_learning.QLearningConfig, values, where)
-    at_once, discount = examples.at_once, shop.reward.discount
-    return q_learning.fit(choices, slates, at_once, asked, shop.seed, discount=discount, last_day=last_day)
+    asked, discount = settings_from_mapping(q_learning.QLearningConfig, values, where), shop.reward.discount
+    return q_learning.fit(choices, slates, examples.at_once, asked, shop.seed, discount=discount, last_day=last_day)
