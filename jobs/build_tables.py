@@ -9,7 +9,7 @@ staged, and an attempt that died is never looked at.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -27,6 +27,7 @@ from expectations.tables import (
     ITEMS,
     NEW_ITEM_AUDIENCES,
     NEW_USER_RECOMMENDATIONS,
+    OUTPUT_TABLES,
     SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
     USERS,
@@ -56,13 +57,16 @@ ROWS_PER_FILE = 1_000_000
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Stages the tables of one night."""
-    night = night_from(night_parser(__doc__).parse_args(argv))
-    build_tables(session_from_environment("build_tables"), night)
+    parser = night_parser(__doc__)
+    parser.add_argument("--tables", nargs="+", choices=OUTPUT_TABLES, default=OUTPUT_TABLES, help="default: all")
+    arguments = parser.parse_args(argv)
+    build_tables(session_from_environment("build_tables"), night_from(arguments), arguments.tables)
 
 
-def build_tables(spark: SparkSession, night: Night) -> None:
-    """Stages every table; one that is already staged as it would be is left alone."""
-    gate, wanted = gate_decision(night.lake, night.ds), output_tables(night.lake, night.ds)
+def build_tables(spark: SparkSession, night: Night, names: Collection[str] = OUTPUT_TABLES) -> None:
+    """Stages those of the night's tables that are named; one that is staged as it would be is left alone."""
+    gate = gate_decision(night.lake, night.ds)
+    wanted = [table for table in output_tables(night.lake, night.ds) if table.name in names]
     gate = with_policy_version(gate, recommended_lists(night, gate))
     for plan in plans(spark, night, gate):
         if plan.table not in wanted:

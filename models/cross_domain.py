@@ -239,7 +239,9 @@ class HiddenDomain(keras.Model):
         items = self.history_tower(picked(self.history_tower, inputs), training=training)  # (batch, length, dim)
         strengths = inputs["strengths"][:, None]  # (batch, 1, length)
         of_items = ops.matmul(strengths, self.forgets_items(items, training=training))[:, 0]  # (batch, dim)
-        users = self.forgets(of_items + self.era_tower({"times": inputs["times"]}), training=training)
+        # Not with a plus: under 16 bits, what the strengths weigh is of 32.
+        users = ops.add(of_items, self.era_tower({"times": inputs["times"]}))
+        users = self.forgets(users, training=training)
         users = ops.concatenate([users, ops.ones_like(users[:, :1])], axis=1)
         asked = {name: ops.take(values, inputs["candidates"], axis=0) for name, values in self.content.items()}
         candidates = self.item_tower(picked(self.item_tower, asked), training=training)

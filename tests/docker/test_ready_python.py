@@ -139,7 +139,12 @@ def test_it_ends_with_the_night_and_python_goes_on_without_it(tmp_path: Path) ->
     with ready_python(dict(os.environ)) as night:
         assert night.stdout is not None
         python = f"{night.stdout.readline().strip()}/python"
-        folder = write_program(tmp_path, "import os\nprint(open(f'/proc/{os.getppid()}/stat').read().split()[3])\n")
+        folder = write_program(
+            tmp_path,
+            "import os\n"
+            # The command's name, in brackets, may hold anything.
+            "print(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])\n",
+        )
         told = subprocess.run([python, "-m", "program"], cwd=folder, capture_output=True, text=True, check=True).stdout
         server = psutil.Process(int(told))
         night.kill()

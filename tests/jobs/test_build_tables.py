@@ -47,6 +47,8 @@ from tests.jobs.small_night import (
     write_small_night,
 )
 
+LISTS = [USER_RECOMMENDATIONS.name]
+
 
 def staged(night: Night, table: Table, *columns: str) -> list[tuple[Any, ...]]:
     """The staged rows of a table in the order of its key."""
@@ -116,7 +118,7 @@ def test_reasons_speak_the_shops_language_and_titles_stay_titles(spark: SparkSes
 def test_reasons_cite_what_the_published_model_owes_a_row_to(spark: SparkSession, small_night: Night) -> None:
     owed = [{"user_index": ANN, "item_index": CLOCK, "because_index": MUG, "fall": 0.5}]
     version = write_rows(small_night, ATTRIBUTIONS, owed, model="two_tower")
-    build_tables(spark, small_night)
+    build_tables(spark, small_night, LISTS)
     columns = ("user_id", "item_id", "reason_code", "because_item_ids")
     assert [row[2:] for row in staged(small_night, USER_RECOMMENDATIONS, *columns)[:3]] == [
         ("because_you_bought", ["item-2"]),
@@ -126,7 +128,7 @@ def test_reasons_cite_what_the_published_model_owes_a_row_to(spark: SparkSession
     lists = small_night.lake.require(CANDIDATES, small_night.ds, "two_tower").fingerprint
     where = (ATTRIBUTIONS, small_night.ds, version.path, "explained", 1)
     small_night.lake.commit(*where, model="two_tower", lists=lists)
-    build_tables(spark, small_night)
+    build_tables(spark, small_night, LISTS)
     assert [row[1:] for row in staged(small_night, USER_RECOMMENDATIONS, *columns)[:5]] == [
         ("item-4", "popular_now", []),
         ("item-2", "buy_again", ["item-2"]),
@@ -168,7 +170,8 @@ def test_without_item_item_the_edges_of_the_graph_say_what_goes_together(
     edges = [{"kind": "window", "source_index": MUG, "target_index": BELL, "weight": 0.5}]
     write_rows(small_night, GRAPH_EDGES, edges)
     write_gate(small_night, similar_model="")
-    build_tables(spark, small_night)
+    build_tables(spark, small_night, [SIMILAR_ITEMS.name])
+    assert small_night.lake.current(USER_RECOMMENDATIONS, small_night.ds) is None, "it was not asked for"
     rows = staged(small_night, SIMILAR_ITEMS, "item_id", "similar_item_id", "source", "model_version")
     assert [row[1:] for row in rows if row[0] == "item-3"] == [
         ("item-6", "graph_edges", "graph_edges-2024-03-10"),
@@ -199,7 +202,7 @@ def test_a_new_item_is_brought_to_who_met_what_is_like_it(spark: SparkSession, s
         small_night, ITEMS, [{**row, "first_seen": first_seen.get(row["item_id"], "2024-01-01")} for row in items]
     )
     write_met(small_night, [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, MUG, 2), (BOB, CLOCK, 1), (NEW, MUG, 1)])
-    build_tables(spark, small_night)
+    build_tables(spark, small_night, [NEW_ITEM_AUDIENCES.name])
     rows = staged(small_night, NEW_ITEM_AUDIENCES, "item_id", "rank", "user_id", "source", "reason")
     assert rows == [
         ("item-4", 1, "user-2", "item_features", "Because you viewed MUG"),
@@ -240,7 +243,7 @@ def test_rows_are_signed_with_version_and_times(built: Night) -> None:
 
 
 def test_bought_items_do_not_come_again_where_the_shop_says_never(spark: SparkSession, small_night: Night) -> None:
-    build_tables(spark, replace(small_night, shop=replace(small_night.shop, repeats="never")))
+    build_tables(spark, replace(small_night, shop=replace(small_night.shop, repeats="never")), LISTS)
     rows = staged(small_night, USER_RECOMMENDATIONS, "user_id", "item_id", "reason_code")
     assert [row for row in rows if row[0] == "user-2"] == [
         ("user-2", "item-4", "because_you_bought"),
@@ -253,7 +256,7 @@ def test_bought_items_do_not_come_again_where_the_shop_says_never(spark: SparkSe
 
 def test_repeats_fill_no_more_of_a_list_than_the_shop_says(spark: SparkSession, small_night: Night) -> None:
     write_lists(small_night, "two_tower", [(ANN, LANTERN, 5.0), (ANN, SPOON, 3.0)])
-    build_tables(spark, replace(small_night, shop=replace(small_night.shop, max_repeat_share=0.3)))
+    build_tables(spark, replace(small_night, shop=replace(small_night.shop, max_repeat_share=0.3)), LISTS)
     rows = staged(small_night, USER_RECOMMENDATIONS, "user_id", "item_id", "source")
     # 0.3 of 3 items is none: the lantern, which she bought, neither leads the list nor fills it.
     assert [row[1:] for row in rows if row[0] == "user-2"] == [
@@ -282,7 +285,7 @@ def test_fewer_available_items_than_k_is_an_error(spark: SparkSession, small_nig
 def test_every_row_of_a_fallback_night_says_so(spark: SparkSession, small_night: Night) -> None:
     write_lists(small_night, "recent_demand", [(ANN, LANTERN, 5.0), (ANN, MUG, 3.0), (ANN, SPOON, 3.0)])
     write_gate(small_night, published_model="recent_demand", is_fallback=True)
-    build_tables(spark, small_night)
+    build_tables(spark, small_night, LISTS)
     rows = staged(small_night, USER_RECOMMENDATIONS, "user_id", "source", "reason_code", "is_fallback")
     # Demand alone chose the mug: the neighbour weight that speaks for it is not why it is there.
     assert rows[:3] == [

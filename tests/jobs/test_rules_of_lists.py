@@ -58,6 +58,7 @@ GOODS: dict[int, tuple[list[str], str | None, float | None, str, list[int]]] = {
     SOLD_OUT: (["Home", "Light"], "glow", 9.0, "2024-03-05", [2, 3]),
 }
 NUM_FILES = 3
+LISTS = [USER_RECOMMENDATIONS.name]
 """One a user, where a file holds so few rows."""
 Lists = dict[str, list[tuple[str, float]]]
 
@@ -239,7 +240,7 @@ def test_finished_lists_keep_what_is_asked_of_the_table(
 ) -> None:
     night = with_rules(own_night, RULES)
     with caplog.at_level(logging.WARNING):
-        build_tables(spark, night)
+        build_tables(spark, night, LISTS)
     assert "rules name unknown brands: count=1 such as nobody's" in caplog.text
     partitions = Partitions(spark, night.lake)
     run = run_table(quiet_context(), expectations_of(night, partitions, USER_RECOMMENDATIONS, night.ds))
@@ -274,14 +275,14 @@ def test_nothing_is_counted_twice_where_rows_are_looked_at_twice(
     spark: SparkSession, own_night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night = with_rules(own_night, RULES)
-    build_tables(spark, night)
+    build_tables(spark, night, LISTS)
     counts = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds).facts["rules"]["counts"]
     # A file a row: Spark first takes a sample of all rows, to find where each file begins.
     monkeypatch.setattr(module, "ROWS_PER_FILE", 1)
     for is_adaptive in ("false", "true"):
         spark.conf.set("spark.sql.adaptive.enabled", is_adaptive)
         try:
-            build_tables(spark, replace(night, code=f"is_adaptive={is_adaptive}"))
+            build_tables(spark, replace(night, code=f"is_adaptive={is_adaptive}"), LISTS)
         finally:
             spark.conf.set("spark.sql.adaptive.enabled", "false")
         version = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds)
@@ -290,7 +291,7 @@ def test_nothing_is_counted_twice_where_rows_are_looked_at_twice(
 
 def test_other_rules_are_another_table(spark: SparkSession, own_night: Night) -> None:
     first = with_rules(own_night, {"max_per_brand": 1})
-    build_tables(spark, first)
+    build_tables(spark, first, LISTS)
     before = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds)
-    build_tables(spark, with_rules(own_night, {"max_per_brand": 2}))
+    build_tables(spark, with_rules(own_night, {"max_per_brand": 2}), LISTS)
     assert own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds) != before
