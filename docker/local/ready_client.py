@@ -22,9 +22,12 @@ def main() -> int:
             os.execv(PYTHON, [PYTHON, *ARGUMENTS])
         request = {"arguments": ARGUMENTS, "environment": dict(os.environ), "folder": os.getcwd()}
         message = json.dumps(request).encode()
-        socket.send_fds(server, [len(message).to_bytes(8, "big")], [0, 1, 2])
-        server.sendall(message)
-        answer = server.recv(1)
+        try:
+            socket.send_fds(server, [len(message).to_bytes(8, "big")], [0, 1, 2])
+            server.sendall(message)
+            answer = server.recv(1)
+        except ConnectionError:
+            answer = b""
     # An answer that does not come: whoever ran the program was killed, and so was the program.
     return answer[0] if answer else 137
 
