@@ -106,7 +106,9 @@ class ModelContract:
     def test_the_same_seed_gives_the_same_scores(self, fitted: Model, dataset: Dataset) -> None:
         again = self.new_model()
         again.fit(dataset)
-        assert np.array_equal(again.scores(dataset, np.array(USERS)), fitted.scores(dataset, np.array(USERS)))
+        np.testing.assert_array_equal(
+            again.scores(dataset, np.array(USERS)), fitted.scores(dataset, np.array(USERS)), strict=True
+        )
 
     def test_a_deep_model_goes_on_from_weights_whose_vocabularies_have_grown(
         self, fitted: Model, dataset: Dataset
