@@ -1,8 +1,8 @@
-"""Runs one night through Airflow in this process, with one line of progress per task.
+"""Runs one night through Airflow without a scheduler, and tells when each task starts and how it ends.
 
 The DAG, its operators and its trigger rules are the real ones, and the run shows up in the web UI of `make up`; only
 the scheduler is left out, because on a small machine its processes cost more than they give. What tasks print goes
-to the same log files that the UI reads.
+to the same log files that the UI reads. Where processes fork safely, tasks run side by side: see `forked_tasks`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing import SimpleQueue
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -31,6 +32,7 @@ from expectations.tables import NightError, ds_from_text
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
 hookimpl = HookimplMarker("airflow")
 DEMO_DS = "2025-05-31"
+INTERRUPTED = "ERROR interrupted. Run the same command again to finish the night."
 
 
 @dataclass
@@ -52,19 +54,24 @@ class Output:
         os.close(log)
         return path
 
-    def say(self, text: str, end: str = "\n") -> None:
-        """Prints to the terminal."""
-        print(text, end=end, file=self.terminal, flush=True)
+    def say(self, text: str) -> None:
+        """Prints a line to the terminal."""
+        print(text, file=self.terminal, flush=True)
 
 
 class Progress:
-    """Listens to Airflow: a line per task with its state and seconds. The hooks' names are Airflow's."""
+    """Listens to Airflow: tells of each task when it starts, and its state and seconds. The hooks' names are Airflow's.
+
+    Attributes:
+        failures: a line for each task that failed, whichever process ran it.
+    """
 
     def __init__(self, output: Output) -> None:
         self.output = output
+        self.process = os.getpid()
         self.started: dict[tuple[str, int], float] = {}
         self.log = Path()
-        self.failures: list[str] = []
+        self.failures: SimpleQueue[str] = SimpleQueue()
 
     @hookimpl
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
@@ -75,7 +82,7 @@ class Progress:
         key = (task_instance.task_id, task_instance.map_index)
         self.started.setdefault(key, time.monotonic())
         self.log = self.output.to(_log_file(task_instance))
-        self.output.say(f"{time.strftime('%H:%M:%S')}  {_label(task_instance):<34}", end="")
+        self._say(task_instance, "started")
 
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
@@ -89,20 +96,30 @@ class Progress:
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: object) -> None:
         self._ended(task_instance, "FAILED")
         if isinstance(error, KeyboardInterrupt):
-            # Airflow takes Ctrl-C for a failure of the task and would go on. The program has been ended by now, and
-            # the run is closed by the next `make`.
-            self.output.say("ERROR interrupted. Run the same command again to finish the night.")
+            # Airflow takes Ctrl-C for a failure of the task and would go on. The program has been ended by now.
+            if os.getpid() == self.process:
+                self.output.say(INTERRUPTED)
             os._exit(130)
         self.output.say(f"          {error}\n          log: {self.log}")
-        self.failures.append(f"{_label(task_instance)}: {str(error).removeprefix('ERROR ')}")
+        self.failures.put(f"{_label(task_instance)}: {str(error).removeprefix('ERROR ')}")
+
+    def told_failures(self) -> list[str]:
+        """What is in `failures`; takes it out."""
+        told = []
+        while not self.failures.empty():
+            told.append(self.failures.get())
+        return told
 
     def _ended(self, task_instance: Any, state: str) -> None:
         if _is_marker(task_instance):
             return
         seconds = time.monotonic() - self.started.pop((task_instance.task_id, task_instance.map_index))
-        model = getattr(task_instance, "rendered_map_index", None) or ""
-        self.output.say(f"{state:<8}{seconds:7.1f} s  {model}".rstrip())
+        self._say(task_instance, f"{state:<8}{seconds:7.1f} s")
         self.output.to("make_nightly.log")
+
+    def _say(self, task_instance: Any, what: str) -> None:
+        model = getattr(task_instance, "rendered_map_index", None) or ""
+        self.output.say(f"{time.strftime('%H:%M:%S')}  {_label(task_instance):<34}{what:<17}  {model}".rstrip())
 
 
 def _is_marker(task_instance: Any) -> bool:
@@ -159,7 +176,9 @@ def run_program(*arguments: str) -> None:
 def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
     """Runs the DAG to its end. Returns whether the night succeeded, and a line for each task that failed."""
     output.to("make_nightly.log")
+    os.environ["AIRFLOW__CORE__EXECUTOR"] = "forked_tasks.ForkedTasks"
     # Airflow looks at its settings and at its standard output when it is imported.
+    from airflow.executors.executor_loader import ExecutorLoader
     from airflow.sdk.listener import get_listener_manager
 
     from dags.nightly_recommendations import dag
@@ -168,8 +187,16 @@ def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
     start_shared_jvm()
     progress = Progress(output)
     get_listener_manager().add_listener(progress)
-    run = dag.test(run_conf=form)
-    return run.state == "success", progress.failures
+    side_by_side = sys.platform.startswith("linux")
+    try:
+        run = dag.test(run_conf=form, use_executor=side_by_side)
+    except KeyboardInterrupt:
+        # The run itself is closed by the next `make`.
+        if side_by_side:
+            ExecutorLoader.get_default_executor().end()
+        output.say(INTERRUPTED)
+        os._exit(130)
+    return run.state == "success", progress.told_failures()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
