@@ -12,7 +12,7 @@ What differs: edges between items and node features join the graph; all that a u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -79,6 +79,7 @@ class Graph:
     def __init__(self, config: GraphConfig) -> None:
         self.config = config
         self.networks: dict[str, keras.Model] = {}
+        self._asked: tuple[Dataset, GraphNetwork, np.ndarray] | None = None
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
         return self._fit(dataset, self.config, {})
@@ -120,6 +121,18 @@ class Graph:
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
         vectors = self.retrieval(dataset)
         return vectors.user[user_indices] @ vectors.item.T
+
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Dot products; see `models.attribution.Explainable` and `GraphNetwork.users_without`."""
+        if self._asked is None or self._asked[0] is not dataset:
+            fitted(self.name, self.networks.get("user_tower"))
+            network = GraphNetwork(self.networks, dataset, self.config)
+            self._asked = dataset, network, as_numpy(network.nodes(training=False))
+        _, network, nodes = self._asked
+        users = nodes[user_indices] if without is None else as_numpy(network.users_without(user_indices, without))
+        return np.einsum("ud,ukd->uk", users, nodes[dataset.num_users + item_indices])
 
     def save(self, path: Path) -> None:
         save_networks(path, self.name, self.config, {"user_tower": None, "item_tower": None, **self.networks})
@@ -172,9 +185,9 @@ class GraphNetwork(keras.Model):
         self.user_tower, self.item_tower = networks["user_tower"], networks["item_tower"]
         self.attention = networks.get("attention")
         self.num_users, self.node_dropout = dataset.num_users, config.node_dropout
-        self.random = keras.random.SeedGenerator(dataset.seed)
-        matrix = node_matrix(dataset, config.edge_exponent, config.item_item_weight)
-        has_edges = np.diff(matrix.indptr) > 0
+        self.random, self.num_layers = keras.random.SeedGenerator(dataset.seed), config.num_layers
+        self.matrix = node_matrix(dataset, config.edge_exponent, config.item_item_weight)
+        has_edges = np.diff(self.matrix.indptr) > 0
         users, items = np.arange(dataset.num_users), np.arange(dataset.num_items)
         self.user_inputs = _tensors(
             {"user_index": np.where(has_edges[: len(users)], users, np.minimum(users, UNKNOWN_INDEX))}
@@ -184,10 +197,7 @@ class GraphNetwork(keras.Model):
             {"item_index": np.where(has_edges[len(users) :], items, np.minimum(items, UNKNOWN_INDEX))}
             | (item_content(dataset, items, ITEM_CONTENT) if config.feature_dim else {})
         )
-        if self.attention is None:
-            self.mean_of_layers = MeanOfLayers(matrix, config.num_layers)
-        else:
-            self.edges = _tensors(edge_arrays(matrix))
+        self.along_edges = self.travel(self.matrix)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         nodes = self.nodes(training)
@@ -197,12 +207,40 @@ class GraphNetwork(keras.Model):
 
     def nodes(self, training: bool) -> Any:
         """The vectors of all users, then of all items. Shape (num_users + num_items, embedding_dim)."""
+        return self.along_edges(self._own_vectors(training), training)
+
+    def users_without(self, user_indices: np.ndarray, without: np.ndarray) -> Any:
+        """The vectors of users who had never met one item each, were everybody and everything else as it is.
+
+        For each row a node joins the graph that looks where its user looks, but not at that item, and that nobody looks
+        at. Shape (len(user_indices), embedding_dim).
+
+        Args:
+            without: item indices; 0 for none.
+        """
+        num_rows, num_nodes = len(user_indices), self.matrix.shape[0]
+        looks = self.matrix[user_indices]
+        row_of_edge = np.repeat(np.arange(num_rows), np.diff(looks.indptr))
+        looks.data = np.where(looks.indices == (self.num_users + without)[row_of_edge], 0, looks.data)
+        looks.eliminate_zeros()
+        whole = sparse.vstack([self.matrix, looks], format="csr")
+        whole.resize(num_nodes + num_rows, num_nodes + num_rows)
+        own = self._own_vectors(training=False)
+        nodes = ops.concatenate([own, ops.take(own, user_indices, axis=0)], axis=0)
+        return self.travel(whole)(nodes, False)[num_nodes:]
+
+    def travel(self, matrix: sparse.csr_matrix) -> Callable[[Any, bool], Any]:
+        """What makes of all nodes' own vectors those that have travelled along the matrix; told whether it trains."""
+        if self.attention is None:
+            mean_of_layers = MeanOfLayers(matrix, self.num_layers)
+            return lambda nodes, training: mean_of_layers(ops.cast(nodes, "float32"))
+        edges, attention = _tensors(edge_arrays(matrix)), self.attention
+        return lambda nodes, training: attention({"nodes": nodes, **edges}, training=training)
+
+    def _own_vectors(self, training: bool) -> Any:
         users = self._towered(self.user_tower, self.user_inputs, "user_index", training)
         items = self._towered(self.item_tower, self.item_inputs, "item_index", training)
-        nodes = ops.concatenate([users, items], axis=0)
-        if self.attention is None:
-            return self.mean_of_layers(ops.cast(nodes, "float32"))
-        return self.attention({"nodes": nodes, **self.edges}, training=training)
+        return ops.concatenate([users, items], axis=0)
 
     def _towered(self, tower: keras.Model, inputs: dict[str, Any], own: str, training: bool) -> Any:
         if training and self.node_dropout:

@@ -19,8 +19,9 @@ class MeanOfLayers:
     """LightGCN: the mean of the nodes' own vectors and of what one to `num_layers` steps along the edges bring.
 
     A step is the product with the graph's matrix, which is symmetric. So the mean of steps is one symmetric map, and
-    its gradient is the map itself: no transpose, and nothing to keep from the way forward. Under TensorFlow by its
-    kernel for compressed rows, which is several times faster than gathering along edges.
+    its gradient is the map itself: no transpose, and nothing to keep from the way forward. Another matrix may be asked,
+    but not trained through. Under TensorFlow by its kernel for compressed rows, which is several times faster than
+    gathering along edges.
     """
 
     def __init__(self, matrix: sparse.csr_matrix, num_layers: int) -> None:

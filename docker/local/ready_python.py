@@ -18,6 +18,7 @@ import os
 import runpy
 import select
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,9 +60,9 @@ def start_ready_python() -> None:
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(folder / "socket"))
     server.listen(64)
-    reader, writer = os.pipe()
+    reader, _ = os.pipe()
     subprocess.Popen(
-        [sys.executable, __file__, str(server.fileno()), str(reader)],
+        [sys.executable, __file__, str(server.fileno()), str(reader), str(folder)],
         pass_fds=[server.fileno(), reader],
         # What libraries say when they are imported is nothing to be told; without them, each program tells for itself.
         stdin=subprocess.DEVNULL,
@@ -70,8 +71,7 @@ def start_ready_python() -> None:
         start_new_session=True,
     )
     server.close()
-    os.close(reader)
-    os.set_inheritable(writer, False)  # closed by the end of this process, however it ends
+    os.close(reader)  # its other end is closed by the end of this process, however it ends
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -98,12 +98,16 @@ class Request:
         return cls(caller, list(streams), **told)
 
 
-def serve(server: socket.socket, parent: int) -> Request:
-    """Answers callers until the end of the parent closes `parent`. Returns in each fork, with what it should run."""
+def serve(server: socket.socket, parent: int, folder: str) -> Request:
+    """Answers callers until the end of the parent closes `parent`, then removes the folder, where the socket is.
+
+    Returns in each fork, with what it should run.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for programs
     while True:
         ready, _, _ = select.select([server.fileno(), parent], [], [])
         if parent in ready:
+            shutil.rmtree(folder)
             os._exit(0)
         caller, _ = server.accept()
         if os.fork():
@@ -180,11 +184,11 @@ def end_as(program: Callable[[], None]) -> NoReturn:
 
 def main() -> None:
     """Imports, then serves; a fork of it ends as its program does."""
-    server, parent = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
+    server, parent, folder = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
     del sys.path[0]  # this file's folder is on no program's path
     for library in LIBRARIES:
         importlib.import_module(library)
-    end_as(lambda: run(serve(server, parent)))
+    end_as(lambda: run(serve(server, parent, folder)))
 
 
 if __name__ == "__main__":

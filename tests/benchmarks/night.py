@@ -27,7 +27,7 @@ from tests.benchmarks.variants import OURS, data_folder, data_parser
 from tests.benchmarks.warm_nights import shop_file
 
 NAME = "night"
-TASK = re.compile(r"^\d\d:\d\d:\d\d  (\S+)\s+(done|FAILED|skipped)\s+([\d.]+) s", re.MULTILINE)
+TASK = re.compile(r"^\d\d:\d\d:\d\d  (\S+) +(done|FAILED|skipped) +([\d.]+) s(?:  (\S+))?$", re.MULTILINE)
 TOTAL = re.compile(r"^The night took (\d+) s", re.MULTILINE)
 
 logger = logging.getLogger(__name__)
@@ -74,8 +74,8 @@ def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
         raise ValueError(f"the night tells how many seconds it took. Received: {told[-2000:]}")
     about = {"ours": True, "source": OURS}
     tasks = [
-        {"model": f"{kind}: {task}", **about, "seconds": float(seconds), "state": state, "detail": True}
-        for task, state, seconds in TASK.findall(told)
+        {"model": f"{kind}: {task} {model}".rstrip(), **about, "seconds": float(seconds), "state": state, "detail": True}
+        for task, state, seconds, model in TASK.findall(told)
     ]
     return [{"model": f"{kind} night", **about, "seconds": float(total[1]), "state": "done"}, *tasks]
 

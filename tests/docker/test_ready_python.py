@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -55,6 +57,12 @@ def write_program(folder: Path, text: str) -> Path:
     return folder
 
 
+def ended(python: str, folder: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The program of that folder, run to its end."""
+    command = [python, "-m", "program", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, **options)
+
+
 def test_a_program_has_its_callers_arguments_environment_folder_and_streams(python: str, tmp_path: Path) -> None:
     folder = write_program(
         tmp_path,
@@ -63,24 +71,16 @@ def test_a_program_has_its_callers_arguments_environment_folder_and_streams(pyth
         "print('aside', file=sys.stderr)\n"
         "sys.exit(7)\n",
     )
-    ended = subprocess.run(
-        [python, "-m", "program", "a b", "'c'"],
-        cwd=folder,
-        env={**os.environ, "TOLD": "x"},
-        input="read",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.stdout == f"['a b', \"'c'\"] x {folder} read __main__\n"
-    assert (ended.stderr, ended.returncode) == ("aside\n", 7)
+    told = ended(python, folder, "a b", "'c'", env={**os.environ, "TOLD": "x"}, input="read")
+    assert told.stdout == f"['a b', \"'c'\"] x {folder} read __main__\n"
+    assert (told.stderr, told.returncode) == ("aside\n", 7)
 
 
 def test_an_error_is_told_as_python_tells_it(python: str, tmp_path: Path) -> None:
     folder = write_program(tmp_path, "raise ValueError('no')\n")
-    ended = subprocess.run([python, "-m", "program"], cwd=folder, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == "ValueError: no"
+    told = ended(python, folder)
+    assert told.returncode == 1
+    assert told.stderr.splitlines()[-1] == "ValueError: no"
 
 
 def test_libraries_are_there_and_the_repository_s_local_scripts_are_not(python: str, tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_libraries_are_there_and_the_repository_s_local_scripts_are_not(python: 
         "print([thread.name for thread in threading.enumerate()])\n",
     )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    told = subprocess.run([python, "-m", "program"], cwd=folder, env=environment, capture_output=True, text=True)
+    told = ended(python, folder, env=environment)
     # PYTHONPATH of the test's own process names it once.
     assert told.stdout.splitlines() == ["True True False", f"['{REPOSITORY}/docker/local']", "['MainThread']"]
 
@@ -108,10 +108,7 @@ def test_a_network_learns_the_same_as_in_a_python_of_its_own(python: str, tmp_pa
         "model.fit(x, x.sum(1), epochs=3, verbose=0)\n"
         "print(model.predict(x[:3], verbose=0).ravel().tolist())\n",
     )
-    told = [
-        subprocess.run([python_, "-m", "program"], cwd=folder, capture_output=True, text=True, check=True).stdout
-        for python_ in (python, sys.executable)
-    ]
+    told = [ended(python_, folder).stdout for python_ in (python, sys.executable)]
     assert told[0] == told[1] != ""
 
 
@@ -135,17 +132,29 @@ def test_a_program_whose_caller_is_killed_ends_with_its_children(python: str, tm
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_it_ends_with_the_night_and_python_goes_on_without_it(tmp_path: Path) -> None:
+def test_it_ends_with_the_night_and_leaves_nothing(tmp_path: Path) -> None:
     folder = write_program(tmp_path, "import os\nprint(os.getppid())\n")
     with ready_python(dict(os.environ)) as night:
         assert night.stdout is not None
-        place = night.stdout.readline().strip()
-        told = subprocess.run([f"{place}/python", "-m", "program"], cwd=folder, capture_output=True, text=True)
-        assert int(told.stdout) != os.getpid()
+        place = Path(night.stdout.readline().strip())
+        assert int(ended(f"{place}/python", folder).stdout) != os.getpid()
         night.kill()
     deadline = time.monotonic() + 30
-    while f"{place}/socket" in Path("/proc/net/unix").read_text("utf-8"):
+    while place.exists():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    ended = subprocess.run([f"{place}/python", "-m", "program"], cwd=folder, capture_output=True, text=True, check=True)
-    assert int(ended.stdout) == os.getpid()
+
+
+def test_python_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    folder = write_program(tmp_path, "import os\nprint(os.getppid())\n")
+    with ready_python(dict(os.environ)) as night:
+        assert night.stdout is not None
+        python = f"{night.stdout.readline().strip()}/python"
+        assert int(ended(python, folder).stdout) != os.getpid()
+        server = psutil.Process(night.pid).children()
+        for process in server:
+            process.kill()
+        psutil.wait_procs(server, timeout=20)
+        assert int(ended(python, folder).stdout) == os.getpid()
+        night.kill()
+    shutil.rmtree(Path(python).parent)

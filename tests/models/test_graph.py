@@ -12,7 +12,7 @@ from scipy import sparse
 
 from expectations.tables import NightError
 from models.dataset import Dataset, Edges
-from models.graph import Graph, GraphConfig
+from models.graph import Graph, GraphConfig, GraphNetwork
 from models.graph_layers import MeanOfLayers, segment_softmax
 from models.model import Model, Vectors
 from models.node_matrix import node_matrix
@@ -54,6 +54,19 @@ class TestGraph(ModelContract):
         after = fitted.scores(_with_edges(dataset, SILENT_USER, odd[:4]), np.array([SILENT_USER]))[0]
         assert (after - before)[odd].mean() > max(0, (after - before)[even].mean())
 
+    def test_without_an_item_a_user_looks_elsewhere_and_all_others_stay(self, fitted: Graph, dataset: Dataset) -> None:
+        users, without = np.array([USERS[0], USERS[0], USERS[1]]), np.array([ITEMS[0], ITEMS[1], ITEMS[1]])
+        network = GraphNetwork(fitted.networks, dataset, fitted.config)
+        layers = [ops.convert_to_numpy(network._own_vectors(training=False))]
+        for _ in range(fitted.config.num_layers):
+            layers.append(network.matrix @ layers[-1])
+        looks = network.matrix[users].toarray()
+        looks[np.arange(3), dataset.num_users + without] = 0
+        expected = np.mean([layers[0][users], *(looks @ layer for layer in layers[:-1])], axis=0)
+        found = ops.convert_to_numpy(network.users_without(users, without))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        assert (looks != network.matrix[users].toarray()).any()
+
     def test_nobody_who_wants_anything_is_refused(self, dataset: Dataset) -> None:
         pairs = replace(dataset.interactions, demand=np.zeros_like(dataset.interactions.demand))
         with pytest.raises(NightError, match="graph as of 2024-03-10: nobody did what the shop wants"):
@@ -66,6 +79,14 @@ class TestGraph(ModelContract):
 
 class TestGraphAttention(TestGraph):
     settings: ClassVar[dict] = {**SETTINGS, "propagation": "attention", "num_layers": 1, "epochs": 30}
+
+    def test_without_an_item_a_user_looks_elsewhere_and_all_others_stay(self, fitted: Graph, dataset: Dataset) -> None:
+        users = np.array([USERS[0], USERS[1]])
+        network = GraphNetwork(fitted.networks, dataset, fitted.config)
+        as_they_are = ops.convert_to_numpy(network.nodes(training=False))[users]
+        found = ops.convert_to_numpy(network.users_without(users, np.array([ITEMS[0], 0])))
+        np.testing.assert_allclose(found[1], as_they_are[1], rtol=1e-5, atol=1e-6)
+        assert np.abs(found[0] - as_they_are[0]).max() > 1e-4
 
 
 @pytest.mark.parametrize(
