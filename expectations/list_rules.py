@@ -7,7 +7,7 @@ Rules of single items (what no list may show) are asked in `expectations.item_ru
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -118,6 +118,11 @@ class Rules:
         return bool(
             self.boosts or self.diversity or self.max_per_category or self.max_per_brand or self.min_new_item_share
         )
+
+    def capped_category(self, category: Sequence[str] | None) -> str | None:
+        """What an item of that path counts for in `max_per_category`, as `item_rules.caps_of` tells it in Spark."""
+        path = list(category or ())
+        return PATH_SEPARATOR.join(path[: self.category_level] if self.category_level else path) if path else None
 
     def refuses(self, item: Mapping[str, Any]) -> bool:
         """Whether a rule keeps an item out of all lists, as `expectations.item_rules` asks it in Spark.

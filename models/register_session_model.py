@@ -147,6 +147,8 @@ def _facts(night: Night, dataset: Dataset, model: Sequence, model_version: str) 
         max_length=model.config.max_length,
         top_k=night.shop.top_k,
         max_repeat_share=night.shop.max_repeat_share,
+        max_per_category=night.shop.rules.max_per_category,
+        max_per_brand=night.shop.rules.max_per_brand,
         today=int(end_of(night.ds).timestamp()) // SECONDS_PER_DAY,
         event_types=dict(zip(event_types["value"], event_types["index"], strict=True)),
         texts=night.shop.texts,
@@ -160,11 +162,14 @@ def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_sourc
     for item_id, index in index_of.items():
         item_ids[index] = item_id
     titles = list(item_ids)
+    groups: dict[str, list[str | None]] = {name: [None] * dataset.num_items for name in ("category", "brand")}
     columns = ["item_id", "title", "is_available", "category", "brand", "price"]
     for row in night.lake.read(ITEMS, night.ds, columns=columns).to_pylist():
         index = index_of.get(row["item_id"])
         if index is not None:
             titles[index] = readable(row["title"], row["item_id"])
+            groups["category"][index] = night.shop.rules.capped_category(row["category"])
+            groups["brand"][index] = row["brand"]
             is_available[index] = row["is_available"] and not night.shop.rules.refuses(row)
     if demand_source != CATALOGUE_ORDER:
         vectors = night.lake.read(ITEM_VECTORS, night.ds, demand_source, columns=["item_index", "vector"])
@@ -172,7 +177,21 @@ def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_sourc
     sought = np.flatnonzero((demand > 0) & (is_available > 0))
     is_popular = np.zeros(dataset.num_items, dtype=bool)
     is_popular[sought[np.argsort(-demand[sought], kind="stable")][: night.shop.num_candidates]] = True
-    return SessionItems(item_ids, titles, is_available > 0, demand, is_popular, return_days.usual_gap_days)
+    return SessionItems(
+        item_ids=item_ids,
+        titles=titles,
+        **{name: _numbered(values) for name, values in groups.items()},
+        is_available=is_available > 0,
+        demand=demand,
+        is_popular=is_popular,
+        usual_gap_days=return_days.usual_gap_days,
+    )
+
+
+def _numbered(names: Sequences[str | None]) -> np.ndarray:
+    """A number from 1 on for each name; 0 for none."""
+    number = {name: n for n, name in enumerate(sorted({name for name in names if name}), start=1)}
+    return np.array([number.get(name or "", 0) for name in names], dtype=np.int32)
 
 
 def _neighbours(night: Night, num_items: int) -> sparse.csr_matrix:

@@ -26,6 +26,7 @@ from scipy import sparse
 
 from expectations.tables import NightError
 from models.networks import load_network
+from models.session_lists import Cap
 from models.session_users import SessionUsers
 
 FACTS, ITEMS_FILE, VECTORS, NEIGHBOURS, USERS_FILE = (
@@ -51,6 +52,7 @@ class Facts:
         demand_source: the model that says what sells, or CATALOGUE_ORDER.
         max_length: places that the encoder reads, the start among them.
         top_k: items of an answer, unless the request says otherwise.
+        max_per_category, max_per_brand: of an answer; 0 sets no cap.
         today: the day after `ds`, in days since 1970 UTC.
         event_types: event type -> index.
         texts: the words of reasons; see `expectations.reason_texts`.
@@ -65,6 +67,8 @@ class Facts:
     max_length: int
     top_k: int
     max_repeat_share: float
+    max_per_category: int
+    max_per_brand: int
     today: int
     event_types: dict[str, int]
     texts: dict[str, str]
@@ -76,6 +80,7 @@ class SessionItems:
 
     Attributes:
         item_ids, titles: as told to a shopper.
+        category, brand: a number for each that a cap counts; 0 where an item has none.
         is_available: may be recommended.
         demand: what the night's popularity model says; 0 without demand.
         is_popular: among the best in demand, so that a reason may say so.
@@ -84,6 +89,8 @@ class SessionItems:
 
     item_ids: list[str]
     titles: list[str]
+    category: np.ndarray
+    brand: np.ndarray
     is_available: np.ndarray
     demand: np.ndarray
     is_popular: np.ndarray
@@ -127,6 +134,11 @@ class SessionBundle:
         )
         bundle._require_one_size()
         return bundle
+
+    def caps(self) -> list[Cap]:
+        """Those that the shop sets."""
+        caps = [(self.facts.max_per_category, self.items.category), (self.facts.max_per_brand, self.items.brand)]
+        return [(most, groups) for most, groups in caps if most]
 
     def _require_one_size(self) -> None:
         sizes = {
@@ -190,5 +202,5 @@ def _load_items(path: Path, facts: Facts) -> SessionItems:
     rows = pq.read_table(path)
     require_same_vocabulary(path.name, (rows.schema.metadata or {}).get(_HASH.encode(), b"none").decode(), facts)
     texts = {name: rows[name].to_pylist() for name in ("item_ids", "titles")}
-    names = ("is_available", "demand", "is_popular", "usual_gap_days")
+    names = ("category", "brand", "is_available", "demand", "is_popular", "usual_gap_days")
     return SessionItems(**texts, **{name: rows[name].to_numpy() for name in names})

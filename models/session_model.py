@@ -21,6 +21,7 @@ from expectations.tables import PADDING_INDEX, UNKNOWN_INDEX
 from models.encoder import NUM_GAP_BUCKETS
 from models.networks import as_numpy
 from models.session_bundle import SessionBundle
+from models.session_lists import top_items_within
 from models.session_request import RequestError, SessionRequest, read_requests
 from models.session_users import KnownUser
 from models.user_log import SECONDS_PER_DAY
@@ -51,6 +52,7 @@ class SessionModel:
 
     def __init__(self, bundle: SessionBundle) -> None:
         self.bundle, self.facts = bundle, bundle.facts
+        self.caps = bundle.caps()
         self.index_of = {item_id: index for index, item_id in enumerate(bundle.items.item_ids) if item_id}
         self.words = {code: worded(self.facts.texts, code, self.facts.demand_source) for code in Reason}
         # Two threads at once in one network gain nothing on the cores that both take, and the slower one is late.
@@ -164,7 +166,10 @@ class SessionModel:
         return as_numpy(hidden)[0, length]
 
     def _listed(self, scores: np.ndarray, session: Session, k: int) -> np.ndarray:
-        """The best `k` items that may be recommended, with no more of what was bought than the shop says."""
+        """The best `k` items that may be recommended, with no more of what was bought, of one category and of one brand
+
+        than the shop says.
+        """
         chosen = np.where(self.bundle.items.is_available, scores, -np.inf).astype(np.float32)
         bought = np.array(sorted(session.bought), dtype=np.int64)
         may_return = np.array([session.bought[index] for index in bought.tolist()], dtype=bool)
@@ -172,7 +177,7 @@ class SessionModel:
         repeats = bought[may_return]
         best_first = repeats[np.lexsort((repeats, -chosen[repeats]))]
         chosen[best_first[int(self.facts.max_repeat_share * k + 1e-9) :]] = -np.inf
-        return top_items(chosen, k)
+        return top_items_within(chosen, k, self.caps)
 
     def _rows(self, listed: np.ndarray, scores: np.ndarray, session: Session, by_demand: bool) -> list[dict[str, Any]]:
         codes, because = self._reasons(listed, session, by_demand)
@@ -215,14 +220,6 @@ class SessionModel:
             codes.append(code)
             because.append(cited)
         return codes, because
-
-
-def top_items(scores: np.ndarray, k: int) -> np.ndarray:
-    """Indices of the best `k` scores that are not -inf, equal ones in the order of the index."""
-    last = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
-    # All that tie with the last one stand here, so that the index decides and not the partition.
-    near = np.flatnonzero((scores >= last) & (scores > -np.inf))
-    return near[np.argsort(-scores[near], kind="stable")][:k]
 
 
 def gap_bucket(seconds: int) -> int:

@@ -74,7 +74,13 @@ def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
         raise ValueError(f"the night tells how many seconds it took. Received: {told[-2000:]}")
     about = {"ours": True, "source": OURS}
     tasks = [
-        {"model": f"{kind}: {task} {model}".rstrip(), **about, "seconds": float(seconds), "state": state, "detail": True}
+        {
+            "model": f"{kind}: {task} {model}".rstrip(),
+            **about,
+            "seconds": float(seconds),
+            "state": state,
+            "detail": True,
+        }
         for task, state, seconds, model in TASK.findall(told)
     ]
     return [{"model": f"{kind} night", **about, "seconds": float(total[1]), "state": "done"}, *tasks]

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from expectations.item_rules import (
     allowed_items,
     boost_factor,
+    caps_of,
     category_path,
     is_new,
     refusals,
@@ -135,6 +136,15 @@ def test_python_and_spark_refuse_the_same_items(spark: SparkSession, rules: Rule
     refused = {row["item_id"] for row in items.where(refused_by(rules).isNotNull()).collect()}
     asked = [row.asDict() for row in items.collect()]
     assert {row["item_id"] for row in asked if not row["is_available"] or rules.refuses(row)} == refused
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_python_and_spark_count_the_same_categories(spark: SparkSession, level: int) -> None:
+    rules = Rules(version="1", max_per_category=1, category_level=level)
+    items = spark.createDataFrame(ITEMS, DDL)
+    rows = items.select("category", caps_of(rules)["max_per_category"][1].alias("counted")).collect()
+    assert [rules.capped_category(row["category"]) for row in rows] == [row["counted"] for row in rows]
+    assert len({row["counted"] for row in rows}) > 1
 
 
 def test_names_that_mean_nothing_are_found(spark: SparkSession) -> None:

@@ -56,7 +56,7 @@ def write_catalogue(lake: Lake) -> None:
         {
             "item_id": f"item {item}",
             "title": f"Thing\n{item}",
-            "category": [],
+            "category": ["things", "odd" if item % 2 else "even"],
             "domain": "things",
             "is_available": item != SOLD_OUT,
             "first_seen": DAY,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -36,7 +37,8 @@ from models.published_nights import PublishedNights
 from models.return_days import ReturnDays
 from models.sequence import Sequence
 from models.session_bundle import BundleError, SessionBundle
-from models.session_model import SessionModel, gap_bucket, top_items
+from models.session_lists import top_items, top_items_within
+from models.session_model import SessionModel, gap_bucket
 from models.tracking import tracking_uri
 from models.weights import fetched_folder
 from tests.models.communities import DAY, USERS
@@ -300,6 +302,19 @@ def test_a_list_holds_no_more_repeats_than_the_shop_says(night: Night, tmp_path:
     assert len(answer["items"]) == 5
 
 
+def test_a_list_holds_no_more_of_a_category_than_the_shop_says(night: Night, tmp_path: Path) -> None:
+    rules = replace(night.shop.rules, version="1", max_per_category=3)
+    model = built(replace(night, shop=replace(night.shop, rules=rules)), tmp_path)
+    names = dict(zip(model.bundle.items.item_ids, model.bundle.items.category.tolist(), strict=True))
+    assert len(set(names.values()) - {0}) == 2
+    free = [event("item 3"), event("item 5", minute=1)]
+    short, long = model.predict([{"events": free, "k": 6}, {"events": free, "k": 8}])
+    assert sorted(Counter(names[item] for item in items_of(short)).values()) == [3, 3]
+    # Two categories hold six items; what follows is better than a list that falls short.
+    assert items_of(long)[:6] == items_of(short)
+    assert len(items_of(long)) == 8
+
+
 @pytest.mark.parametrize("repeats", ["never", "after_gap", "allowed"])
 def test_return_days_bar_what_the_nights_policy_bars(spark: SparkSession, night: Night, repeats: str) -> None:
     dataset, shop = load_dataset(night.lake, night.shop, DAY), replace(night.shop, repeats=repeats)
@@ -434,3 +449,13 @@ def test_equal_scores_stand_in_the_order_of_the_index() -> None:
     scores = np.array([-np.inf, 2, 1, 3, 2, 2, -np.inf], dtype=np.float32)
     assert top_items(scores, 3).tolist() == [3, 1, 4]
     assert top_items(scores, 100).tolist() == [3, 1, 4, 5, 2]
+
+
+def test_caps_pass_over_what_is_too_much_however_far_the_next_one_stands() -> None:
+    scores = np.arange(100, 0, -1).astype(np.float32)
+    group = np.where(np.arange(100) < 60, 1, np.arange(100))
+    group[99] = 0
+    assert top_items_within(scores, 4, [(2, group)]).tolist() == [0, 1, 60, 61]
+    assert top_items_within(scores, 4, [(2, group), (1, np.ones(100, int))]).tolist() == [0, 1, 2, 3]
+    assert top_items_within(scores, 4, []).tolist() == [0, 1, 2, 3]
+    assert len(top_items_within(np.full(3, -np.inf), 4, [(2, group)])) == 0
