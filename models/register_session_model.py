@@ -1,9 +1,10 @@
 """Puts the night's sequence model where a server can answer from it: a bundle, registered in MLflow.
 
-Reads the fit of `sequence` as of ds, the features that it was fitted from, the catalogue, demand and item neighbours.
-Writes a version of the registered model `nightjar-<shop>-sessions`, which holds all that a server needs, and moves its
-alias `serving` there, unless a later night is published. `make serve` serves what the alias names. A night whose bundle
-is registered already is left alone. A shop without `sequence`, or a server that is away, costs a line in the log.
+Reads the fit of `sequence` as of ds, the features that it was fitted from, the catalogue, demand, item neighbours and
+the lists that were published for new users. Writes a version of the registered model `nightjar-<shop>-sessions`,
+which holds all that a server needs, and moves its alias `serving` there, unless a later night is published. `make
+serve` serves what the alias names. A night whose bundle is registered already is left alone. A shop without
+`sequence`, or a server that is away, costs a line in the log.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from models.session_bundle import (
     require_same_vocabulary,
     save_parts,
 )
+from models.session_newcomers import NewcomerLists
 from models.session_users import write_session_users
 from models.user_log import SECONDS_PER_DAY
 from models.vocabulary import read_vocabulary
@@ -105,7 +107,8 @@ def bundle_version(night: Night) -> str:
     rules = [night.shop.top_k, night.shop.repeats, night.shop.max_repeat_share, night.shop.num_candidates]
     rules += [night.shop.active_days, night.shop.texts, asdict(night.shop.rules)]
     found = [version.fingerprint if version else None for version in others]
-    return f"sessions-{ds}-{fingerprint_of(fit, night.code, tables, found, rules)[:8]}"
+    newcomers = NewcomerLists.published(lake, ds).by_segment
+    return f"sessions-{ds}-{fingerprint_of(fit, night.code, tables, found, newcomers, rules)[:8]}"
 
 
 def build_bundle(night: Night, folder: Path) -> int:
@@ -126,7 +129,8 @@ def build_bundle(night: Night, folder: Path) -> int:
     purchase_index = facts.event_types.get("purchase", -1)
     return_days = ReturnDays.of(night.lake, dataset, night.shop.repeats, purchase_index)
     items = _items(night, dataset, return_days, facts.demand_source)
-    save_parts(folder, facts, items, model.item_vectors(dataset), _neighbours(night, dataset.num_items))
+    newcomers = NewcomerLists.published(night.lake, night.ds)
+    save_parts(folder, facts, items, newcomers, model.item_vectors(dataset), _neighbours(night, dataset.num_items))
     num_events = model.config.max_length - 1
     users = folder / USERS_FILE
     num_users = write_session_users(users, night.lake, dataset, return_days, num_events, night.shop.active_days)

@@ -3,6 +3,7 @@
     bundle.json      the facts: shop, ds, versions, the hash of the vocabulary
     config.json, encoder.keras      the fitted sequence model, without what makes item vectors
     items.parquet    every item of the vocabulary: id, words, availability, demand
+    newcomers.parquet    lists for whoever is not known, by segment
     vectors.npz, neighbours.npz     arrays by item_index
     users.sqlite     what each user did last
 
@@ -27,11 +28,13 @@ from scipy import sparse
 from expectations.tables import NightError
 from models.networks import load_network
 from models.session_lists import Cap
+from models.session_newcomers import NewcomerLists
 from models.session_users import SessionUsers
 
-FACTS, ITEMS_FILE, VECTORS, NEIGHBOURS, USERS_FILE = (
+FACTS, ITEMS_FILE, NEWCOMERS, VECTORS, NEIGHBOURS, USERS_FILE = (
     "bundle.json",
     "items.parquet",
+    "newcomers.parquet",
     "vectors.npz",
     "neighbours.npz",
     "users.sqlite",
@@ -109,6 +112,7 @@ class SessionBundle:
     facts: Facts
     encoder: keras.Model
     items: SessionItems
+    newcomers: NewcomerLists
     vectors: np.ndarray
     neighbours: sparse.csr_matrix
     users: SessionUsers
@@ -128,6 +132,7 @@ class SessionBundle:
             facts=facts,
             encoder=load_network(folder, "encoder"),
             items=_load_items(folder / ITEMS_FILE, facts),
+            newcomers=_load_newcomers(folder / NEWCOMERS, facts),
             vectors=arrays["vectors"],
             neighbours=_load_neighbours(folder / NEIGHBOURS, facts),
             users=users,
@@ -158,6 +163,7 @@ def save_parts(
     folder: Path,
     facts: Facts,
     items: SessionItems,
+    newcomers: NewcomerLists,
     vectors: np.ndarray,
     neighbours: sparse.csr_matrix,
 ) -> None:
@@ -166,8 +172,9 @@ def save_parts(
     _save_arrays(folder / VECTORS, facts, {"vectors": vectors})
     parts = {"data": neighbours.data, "indices": neighbours.indices, "indptr": neighbours.indptr}
     _save_arrays(folder / NEIGHBOURS, facts, parts)
-    rows = pa.table(vars(items)).replace_schema_metadata({_HASH: facts.vocabulary_hash})
-    pq.write_table(rows, folder / ITEMS_FILE)
+    mark = {_HASH.encode(): facts.vocabulary_hash.encode()}
+    newcomers.save(folder / NEWCOMERS, mark)
+    pq.write_table(pa.table(vars(items)).replace_schema_metadata(mark), folder / ITEMS_FILE)
 
 
 def require_same_vocabulary(part: str, found: str, facts: Facts) -> None:
@@ -198,9 +205,18 @@ def _load_neighbours(path: Path, facts: Facts) -> sparse.csr_matrix:
     return sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=(num_items, num_items))
 
 
+def _load_newcomers(path: Path, facts: Facts) -> NewcomerLists:
+    _require_mark(path, pq.read_schema(path), facts)
+    return NewcomerLists.load(path)
+
+
+def _require_mark(path: Path, schema: pa.Schema, facts: Facts) -> None:
+    require_same_vocabulary(path.name, (schema.metadata or {}).get(_HASH.encode(), b"none").decode(), facts)
+
+
 def _load_items(path: Path, facts: Facts) -> SessionItems:
     rows = pq.read_table(path)
-    require_same_vocabulary(path.name, (rows.schema.metadata or {}).get(_HASH.encode(), b"none").decode(), facts)
+    _require_mark(path, rows.schema, facts)
     texts = {name: rows[name].to_pylist() for name in ("item_ids", "titles")}
     names = ("category", "brand", "is_available", "demand", "is_popular", "usual_gap_days")
     return SessionItems(**texts, **{name: rows[name].to_numpy() for name in names})

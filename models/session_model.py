@@ -2,7 +2,8 @@
 
 The encoder reads the latest events of a session, after those that the night knows of the user, exactly as the night
 reads histories; every item of the catalogue is scored, and the shop's rules choose among them. Somebody who did nothing
-yet, and whom nobody knows, gets what sells; their first click is read by the model.
+yet, and whom nobody knows, gets the night's list for new people like them, or what sells; their first click is read by
+the model.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ class SessionModel:
         by_demand = not session.items
         scores = self.bundle.items.demand if by_demand else self.bundle.vectors @ self._says(session)
         listed = self._listed(scores, session, request.k)
+        rows = self._rows(listed, scores, session, by_demand)
+        if by_demand:
+            rows = self._newcomer_rows(request, session, rows)
         return {
             "ds": self.facts.ds,
             "model_version": self.facts.model_version,
@@ -81,7 +85,7 @@ class SessionModel:
             "num_events": len(session.items),
             "num_ignored": len(session.ignored),
             "ignored_item_ids": list(dict.fromkeys(session.ignored))[:MAX_IGNORED_SHOWN],
-            "items": self._rows(listed, scores, session, by_demand),
+            "items": rows,
         }
 
     def _session(self, request: SessionRequest, user: KnownUser | None) -> Session:
@@ -194,6 +198,16 @@ class SessionModel:
             }
             for rank, (item, code, cited) in enumerate(zip(listed.tolist(), codes, because, strict=True), 1)
         ]
+
+    def _newcomer_rows(
+        self, request: SessionRequest, session: Session, in_demand: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """The night's list for new people of the request's segments; beyond its end, what sells follows."""
+        barred = {self.bundle.items.item_ids[index] for index, may_return in session.bought.items() if not may_return}
+        listed = [row for row in self.bundle.newcomers.find(request.segments) if row["item_id"] not in barred]
+        there = {row["item_id"] for row in listed}
+        rows = [*listed, *(row for row in in_demand if row["item_id"] not in there)][: request.k]
+        return [{**row, "rank": rank, "because_item_ids": []} for rank, row in enumerate(rows, start=1)]
 
     def _text(self, code: Reason, cited: int) -> str:
         before, after = self.words[code]

@@ -1,8 +1,9 @@
 """What a request to the session model says, checked at the door.
 
 A request is a JSON object with `events`, oldest first, each with `item_id`, `event_type` and `event_time`; `user_id`
-where the shop knows who it is; `k` for another number of items than the shop's. An event may carry more, which is not
-looked at. Ids are data: one that the night does not know is no error, since items and people appear during the day.
+where the shop knows who it is; `segments` for what else it knows of somebody new; `k` for another number of items
+than the shop's. An event may carry more, which is not looked at. Ids are data: one that the night does not know is no
+error, since items and people appear during the day.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from expectations.tables import EVENT_TYPES
 MAX_K = 1000
 MAX_REQUESTS = 100
 """In one call."""
-_KEYS = ("user_id", "events", "k")
+MAX_SEGMENTS = 20
+_KEYS = ("user_id", "events", "segments", "k")
 
 
 class RequestError(ValueError):
@@ -40,11 +42,13 @@ class SessionRequest:
 
     Attributes:
         user_id: None where the shop does not know who it is.
+        segments: of `new_user_recommendations`, the finest first.
         k: how many items to answer with.
     """
 
     user_id: str | None
     events: Sequence[Any]
+    segments: Sequence[str]
     k: int
     where: str
 
@@ -99,7 +103,12 @@ def _request(value: Any, where: str, default_k: int) -> SessionRequest:
     events = value.get("events", [])
     if not isinstance(events, list):
         raise _refusal(f"{where}.events", "a list, oldest event first; empty for a session that begins", events)
-    return SessionRequest(user_id, events, default_k if k is None else k, where)
+    segments = value.get("segments", [])
+    if not isinstance(segments, list) or not all(isinstance(name, str) for name in segments):
+        raise _refusal(f"{where}.segments", "a list of texts, such as country=Germany, the finest first", segments)
+    if len(segments) > MAX_SEGMENTS:
+        raise RequestError(f"`{where}.segments` may hold {MAX_SEGMENTS}. Received: {len(segments)}. Send fewer.")
+    return SessionRequest(user_id, events, segments, default_k if k is None else k, where)
 
 
 def _seconds(value: Any, where: str) -> int:

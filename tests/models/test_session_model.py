@@ -19,15 +19,18 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from expectations.lake import Lake
 from expectations.program import REPOSITORY, Night
 from expectations.reasons import readable
 from expectations.repeat_policy import barred_pairs
-from expectations.tables import FITTED_MODELS, HISTORIES, Table
+from expectations.tables import FITTED_MODELS, HISTORIES, NEW_USER_RECOMMENDATIONS, Table
 from jobs.build_histories import gap_buckets
 from jobs.reasons import readable_title
 from models import register_session_model, session_registry
@@ -39,6 +42,7 @@ from models.sequence import Sequence
 from models.session_bundle import BundleError, SessionBundle
 from models.session_lists import top_items, top_items_within
 from models.session_model import SessionModel, gap_bucket
+from models.session_newcomers import NewcomerLists
 from models.tracking import tracking_uri
 from models.weights import fetched_folder
 from tests.models.communities import DAY, USERS
@@ -208,6 +212,8 @@ def test_a_session_of_ten_thousand_events_is_read_from_its_end(server: Server) -
         (b'{"inputs": [{"k": 1001}]}', "Received: 1001"),
         (b'{"inputs": [{"k": true}]}', "Received: True"),
         (b'{"inputs": [{"k": 2.5}]}', "Received: 2.5"),
+        (b'{"inputs": [{"segments": "all"}]}', "`inputs[0].segments` must be a list of texts"),
+        (b'{"inputs": [{"segments": [7]}]}', "Received: [7]"),
         (b'{"inputs": [{"user_id": 7}]}', "`inputs[0].user_id` must be text"),
         (b'{"inputs": [{}, {"event": []}]}', "Received the key 'event'. Did you mean 'events'?"),
         (b'{"inputs": [{"events": "item 3"}]}', "`inputs[0].events` must be a list"),
@@ -270,6 +276,49 @@ def test_answers_stand_in_the_order_of_the_requests(model: SessionModel) -> None
     together = model.predict(asked)
     assert together == [model.predict([request])[0] for request in asked]
     assert [len(answer["items"]) for answer in together] == [3, 3, 1]
+
+
+def test_somebody_new_gets_the_nights_list_for_people_like_them(model: SessionModel) -> None:
+    def listed(place: str, *items: str) -> list[dict[str, Any]]:
+        why = {"source": "segment_demand", "reason_code": "popular", "reason": f"Popular in {place} this week"}
+        return [{"rank": rank, "item_id": item, "score": 1 / rank, **why} for rank, item in enumerate(items, start=1)]
+
+    lists = {"all": listed("the world", "item 4", "item 5"), "country=Norway": listed("Norway", "item 7", "item 8")}
+    asked = SessionModel(replace(model.bundle, newcomers=NewcomerLists(lists)))
+    finest_first = ["country=Norway&gender=f", "country=Norway", "all"]
+    norway, anybody, clicked = asked.predict(
+        [
+            {"segments": finest_first, "k": 4},
+            {"k": 2},
+            {"segments": finest_first, "events": [event("item 6")], "k": 4},
+        ]
+    )
+    assert items_of(norway)[:2] == ["item 7", "item 8"]
+    assert norway["items"][0]["reason"] == "Popular in Norway this week"
+    assert len(set(items_of(norway))) == 4
+    assert [row["rank"] for row in norway["items"]] == [1, 2, 3, 4]
+    assert {row["source"] for row in norway["items"][2:]} == {"recent_demand"}
+    assert {tuple(row) for row in norway["items"]} == {tuple(clicked["items"][0])}, "each row has the same keys"
+    assert items_of(anybody) == ["item 4", "item 5"]
+    assert {row["source"] for row in clicked["items"]} == {"sequence"}
+
+
+def test_lists_for_new_people_are_those_that_the_night_published(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    assert NewcomerLists.published(lake, DAY).find(["country=Norway"]) == ()
+    why = {"score": 0.5, "source": "segment_demand", "reason_code": "popular", "reason": "Popular"}
+    rows = [
+        {"ds": ds, "segment": segment, "rank": rank, "item_id": f"{segment} {ds} {rank}", **why}
+        for ds in (DAY, "2024-03-11")
+        for segment in ("all", "country=Norway")
+        for rank in (2, 1)
+    ]
+    write_deltalake(lake.table_path(NEW_USER_RECOMMENDATIONS), pa.Table.from_pylist(rows))
+    found = NewcomerLists.published(lake, DAY)
+    assert [row["item_id"] for row in found.find(["country=Norway"])] == [f"country=Norway {DAY} {n}" for n in (1, 2)]
+    assert found.find(["country=Sweden"]) == found.find([])
+    found.save(tmp_path / "lists", {})
+    assert NewcomerLists.load(tmp_path / "lists") == found
 
 
 def test_reasons_follow_what_was_done(model: SessionModel) -> None:
