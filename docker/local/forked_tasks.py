@@ -24,8 +24,8 @@ from airflow.executors.base_executor import BaseExecutor
 from airflow.executors.workloads import ExecuteTask
 from airflow.sdk.execution_time.supervisor import in_process_api_server
 
-ONE_AT_A_TIME = "spark"
-"""A queue."""
+ONE_AT_A_TIME, FITS = "spark", "gpu"
+"""Queues."""
 _LONGEST_WAIT_SECONDS = 5
 """A task that is to be tried again comes up while others run."""
 _PATIENCE_SECONDS = 15
@@ -90,7 +90,7 @@ class ForkedTasks(BaseExecutor):
         process = os.fork()
         if not process:
             os.close(self.keeps_forks)
-            _become(task, self.until_end)
+            _become(task, self.until_end, self.at_once)
         return Fork(process, os.pidfd_open(process), task)
 
     def end(self) -> None:
@@ -114,10 +114,14 @@ async def _first_answer() -> None:
         (await client.get("/health")).raise_for_status()
 
 
-def _become(task: ExecuteTask, until_end: int) -> NoReturn:
+def _become(task: ExecuteTask, until_end: int, at_once: int) -> NoReturn:
     """Runs a task as `dag.test` does without an executor, and ends this process."""
     code = 1
     try:
+        if task.ti.queue == FITS:
+            # Threads that two fits want on the same cores wait for each other: a share each is an eighth faster.
+            num_cores = len(os.sched_getaffinity(0))
+            os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, num_cores // at_once)))
         # Ctrl-C is for the night's process, whose end ends this one in turn.
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
