@@ -77,12 +77,15 @@ class ForkedTasks(BaseExecutor):
             (self.fail if status else self.success)(fork.task.key)
 
     def _next_task(self) -> ExecuteTask | None:
-        """What to start now: of all that may run beside the others, what most of the night waits for."""
+        """What to start now, of all that may run beside the others: Spark first, then what most of the night waits for.
+
+        Spark's tasks stand in one line, and fits that wait for its end leave a core idle.
+        """
         if len(self.forks) >= self.at_once:
             return None
         queues = {fork.task.ti.queue for fork in self.forks}
         free = [task for task in self.waiting if task.ti.queue != ONE_AT_A_TIME or ONE_AT_A_TIME not in queues]
-        return max(free, key=lambda task: task.ti.priority_weight, default=None)
+        return max(free, key=lambda task: (task.ti.queue == ONE_AT_A_TIME, task.ti.priority_weight), default=None)
 
     def _forked(self, task: ExecuteTask) -> Fork:
         sys.stdout.flush()
