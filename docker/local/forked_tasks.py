@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -131,6 +132,8 @@ def _become(task: ExecuteTask, until_end: int, at_once: int) -> NoReturn:
         threading.Thread(target=_end_with, args=(until_end,), daemon=True).start()
         _run(task)
         code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
