@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from tests.benchmarks.policy_contenders import NO_LISTS
+from tests.benchmarks.policy_contenders import GREEDY, NO_LISTS
 from tests.benchmarks.policy_figures import by_night
 
 WEEK = 7
@@ -20,7 +20,7 @@ STYLE: Any = {"svg.hashsalt": "nightjar", "font.size": 9, "axes.spines.top": Fal
 def nights_figure(results: Sequence[Any]) -> Figure:
     """Reward per user and night, means of a week, with the 95 % band."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(8, 4), layout="constrained")
+        figure = Figure(figsize=(8, 4.8), layout="constrained")
         axes = figure.subplots()
         for name in results[0].outcomes:
             mean, low, high = by_week(by_night(results, name))
@@ -28,7 +28,7 @@ def nights_figure(results: Sequence[Any]) -> Figure:
             (line,) = axes.plot(nights, mean, label=name, linewidth=1.6)
             axes.fill_between(nights, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
         axes.set(xlabel="night", ylabel="reward per user and night, mean of a week")
-        axes.legend(fontsize=8, frameon=False, ncols=2)
+        _legend_below(figure, axes)
     return figure
 
 
@@ -60,15 +60,21 @@ def values_figure(results: Sequence[Any]) -> Figure:
 def movement_figure(results: Sequence[Any]) -> Figure:
     """How far lists are from the ranker's own, and how many shelves they hold, night by night."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
-        for axes, (trait, told) in zip(
-            figure.subplots(1, 2),
-            (("overlap", "share of a list that greedy would show"), ("kinds", "shelves in a list of ten")),
-            strict=True,
-        ):
-            for name in [name for name in results[0].outcomes if name != NO_LISTS]:
-                nights = np.mean([getattr(result.outcomes[name], trait) for result in results], axis=0)
-                axes.plot(np.arange(1, len(nights) + 1), nights, label=name, linewidth=1.3)
-            axes.set(xlabel="night", ylabel=told)
-        figure.axes[0].legend(fontsize=8, frameon=False)
+        figure = Figure(figsize=(10, 4.4), layout="constrained")
+        overlap, kinds = figure.subplots(1, 2)
+        for number, name in enumerate(name for name in results[0].outcomes if name != NO_LISTS):
+            style: Any = {"color": f"C{number}", "label": name, "linewidth": 1.3}
+            told = np.mean([result.outcomes[name].overlap for result in results], axis=0)
+            # Lists that are not chosen from the ranker's candidates are all alike to what was counted.
+            if name == GREEDY or told.min() < 1:
+                overlap.plot(np.arange(1, len(told) + 1), told, **style)
+            shelves = np.mean([result.outcomes[name].kinds for result in results], axis=0)
+            kinds.plot(np.arange(1, len(shelves) + 1), shelves, **style)
+        overlap.set(xlabel="night", ylabel="share of a list that greedy would show")
+        kinds.set(xlabel="night", ylabel="shelves in a list of ten")
+        _legend_below(figure, kinds)
     return figure
+
+
+def _legend_below(figure: Figure, axes: Any) -> None:
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8, frameon=False)
