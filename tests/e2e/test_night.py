@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +89,9 @@ def _kill_when(started: subprocess.Popen[bytes], is_time: Callable[[], bool]) ->
         time.sleep(0.5)
     process = psutil.Process(started.pid)
     for victim in [process, *process.children(recursive=True)]:
-        victim.kill()
+        # Tasks end by themselves when the night's process does.
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
     started.wait()
 
 
