@@ -170,10 +170,7 @@ class SessionModel:
         return as_numpy(hidden)[0, length]
 
     def _listed(self, scores: np.ndarray, session: Session, k: int) -> np.ndarray:
-        """The best `k` items that may be recommended, with no more of what was bought, of one category and of one brand
-
-        than the shop says.
-        """
+        """The best `k` that may be recommended, with no more of a group, or of what was bought, than the shop says."""
         chosen = np.where(self.bundle.items.is_available, scores, -np.inf).astype(np.float32)
         bought = np.array(sorted(session.bought), dtype=np.int64)
         may_return = np.array([session.bought[index] for index in bought.tolist()], dtype=bool)
