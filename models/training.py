@@ -49,7 +49,8 @@ class TrainingFailed(NightError):
 def prepare_training(seed: int, precision: Precision = "float32", data_parallel: bool = False) -> None:
     """Seeds Python, NumPy and the backend, and asks TensorFlow for ops that do not depend on the order of threads.
 
-    One seed, one result: on one CPU a fit gives the same weights every time; see `steps_are_compiled`.
+    One seed, one result: on one CPU a fit gives the same weights every time; see `steps_are_compiled`. `content`, which
+    alone has convolutions, is the exception: on a busy machine the last digits of its scores were seen to differ.
 
     Args:
         precision: of the layers that are built from now on.

@@ -119,7 +119,7 @@ def test_charts_show_every_policy() -> None:
 
 
 def labels(figure: Figure) -> list[object]:
-    return figure.axes[0].get_legend_handles_labels()[1]
+    return figure.axes[-1].get_legend_handles_labels()[1]
 
 
 def test_a_seed_that_is_kept_is_the_same(tmp_path: Path) -> None:

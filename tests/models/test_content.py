@@ -36,6 +36,7 @@ SETTINGS: dict[str, Any] = {
 class TestContent(ModelContract):
     name = "content"
     settings: ClassVar[dict] = SETTINGS
+    same_seed_rtol = 1e-4
 
     def test_an_item_that_nobody_met_is_placed_by_its_content(self, fitted: Model, dataset: Dataset) -> None:
         scores = fitted.scores(dataset, np.array(USERS))
