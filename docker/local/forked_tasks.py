@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import httpx
 from airflow.configuration import conf
@@ -42,9 +42,14 @@ class Fork:
 
 
 class ForkedTasks(BaseExecutor):
-    """See the module's docstring. How many run at once is `[core] parallelism`."""
+    """See the module's docstring. How many run at once is `[core] parallelism`.
+
+    Attributes:
+        current: the one that was started last, which Airflow itself does not tell; see `end`.
+    """
 
     is_local = True
+    current: ClassVar[ForkedTasks | None] = None
 
     def __init__(self) -> None:
         # It is told of all that could run, and chooses: one that waits for the JVM must not keep a place from others.
@@ -56,6 +61,7 @@ class ForkedTasks(BaseExecutor):
     def start(self) -> None:
         """Builds the API of which each fork has a copy, and lets forks know when this process has ended."""
         asyncio.run(_first_answer())
+        ForkedTasks.current = self
         self.until_end, self.keeps_forks = os.pipe()
 
     def _process_workloads(self, workload_items: Sequence[Any]) -> None:

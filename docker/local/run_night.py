@@ -178,8 +178,8 @@ def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
     output.to("make_nightly.log")
     os.environ["AIRFLOW__CORE__EXECUTOR"] = "forked_tasks.ForkedTasks"
     # Airflow looks at its settings and at its standard output when it is imported.
-    from airflow.executors.executor_loader import ExecutorLoader
     from airflow.sdk.listener import get_listener_manager
+    from forked_tasks import ForkedTasks
 
     from dags.nightly_recommendations import dag
 
@@ -187,13 +187,12 @@ def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
     start_shared_jvm()
     progress = Progress(output)
     get_listener_manager().add_listener(progress)
-    side_by_side = sys.platform.startswith("linux")
     try:
-        run = dag.test(run_conf=form, use_executor=side_by_side)
+        run = dag.test(run_conf=form, use_executor=sys.platform.startswith("linux"))
     except KeyboardInterrupt:
         # The run itself is closed by the next `make`.
-        if side_by_side:
-            ExecutorLoader.get_default_executor().end()
+        if ForkedTasks.current is not None:
+            ForkedTasks.current.end()
         output.say(INTERRUPTED)
         os._exit(130)
     return run.state == "success", progress.told_failures()

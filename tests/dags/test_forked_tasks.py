@@ -43,7 +43,12 @@ import json, os, sys
 from airflow.utils.db import initdb
 initdb()
 from dags.nightly_recommendations import dag
-run = dag.test(run_conf={"ds": "2024-03-10"}, use_executor=True)
+from forked_tasks import ForkedTasks
+try:
+    run = dag.test(run_conf={"ds": "2024-03-10"}, use_executor=True)
+except KeyboardInterrupt:
+    ForkedTasks.current.end()
+    os._exit(130)
 states = {f"{ti.task_id}[{ti.map_index}]": ti.state for ti in run.get_task_instances()}
 print("\\n" + json.dumps({"run": run.state, "tasks": states}))
 """
@@ -154,11 +159,13 @@ def test_a_task_whose_process_dies_is_to_be_tried_again(started: Started) -> Non
         state = started.state_of("plan_models")
 
 
+@pytest.mark.parametrize(("how", "exit_code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("started", [{"SECONDS": "60"}], indirect=True)
-def test_programs_end_with_the_night_that_started_them(started: Started) -> None:
+def test_programs_end_with_the_night_that_started_them(started: Started, how: signal.Signals, exit_code: int) -> None:
     while not started.moments():
         assert started.process.poll() is None
         time.sleep(0.2)
     program = psutil.Process(started.moments()[0][3])
-    started.process.send_signal(signal.SIGKILL)
+    started.process.send_signal(how)
     assert psutil.wait_procs([program], timeout=30)[1] == []
+    assert started.process.wait(30) == exit_code
