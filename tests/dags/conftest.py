@@ -40,13 +40,17 @@ PROGRAMS = (
 @pytest.fixture(scope="session")
 def stand_in_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real `dags/` beside programs that do nothing but note how they were started."""
-    root = tmp_path_factory.mktemp("repository")
+    return write_stand_ins(tmp_path_factory.mktemp("repository"), PROGRAM)
+
+
+def write_stand_ins(root: Path, program: str) -> Path:
+    """The real `dags/`, and this text as each of PROGRAMS."""
     shutil.copytree(REPOSITORY / "dags", root / "dags")
-    for program in PROGRAMS:
-        path = root / f"{program.replace('.', '/')}.py"
+    for name in PROGRAMS:
+        path = root / f"{name.replace('.', '/')}.py"
         path.parent.mkdir(exist_ok=True)
         (path.parent / "__init__.py").touch()
-        path.write_text(PROGRAM)
+        path.write_text(program)
     shutil.copy(REPOSITORY / "expectations" / "tables.py", root / "expectations")  # what DAG files may know of ours
     return root
 

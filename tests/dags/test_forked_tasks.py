@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.dags.conftest import PROGRAMS, REPOSITORY
+from tests.dags.conftest import PROGRAMS, REPOSITORY, write_stand_ins
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tasks are forked on Linux alone")
 
@@ -83,15 +83,8 @@ class Started:
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """The real `dags/` and executor beside programs that note their moments."""
-    root = tmp_path / "repository"
-    shutil.copytree(REPOSITORY / "dags", root / "dags")
+    root = write_stand_ins(tmp_path, PROGRAM)
     shutil.copy(REPOSITORY / "docker/local/forked_tasks.py", root)
-    for program in PROGRAMS:
-        path = root / f"{program.replace('.', '/')}.py"
-        path.parent.mkdir(exist_ok=True)
-        (path.parent / "__init__.py").touch()
-        path.write_text(PROGRAM)
-    shutil.copy(REPOSITORY / "expectations" / "tables.py", root / "expectations")
     return root
 
 
