@@ -15,6 +15,7 @@ from expectations.repeat_policy import barred_pairs, max_repeats
 from expectations.rules import Check, Rule
 from expectations.spark_partitions import Partitions
 from expectations.tables import (
+    EVERYBODY,
     HISTORIES,
     INTERACTIONS,
     ITEMS,
@@ -129,7 +130,7 @@ def new_user_recommendation_checks(night: Night, partitions: Partitions, ds: str
     recommendations, items = partitions.rows(NEW_USER_RECOMMENDATIONS, ds), known_items(night, partitions, ds)
     rows = recommendations.join(items, on="item_id", how="left")
     length = min(night.shop.top_k, items.where("is_allowed").count())
-    everybody = items.select(F.lit("all").alias("segment")).limit(1)
+    everybody = items.select(F.lit(EVERYBODY).alias("segment")).limit(1)
     lists = lists_by(recommendations, "segment", "item_id").join(everybody, on="segment", how="full")
     rules = [
         Rule(

@@ -592,6 +592,8 @@ SIMILAR_ITEMS = _published(
     (Column("similar_item_id", "string"), *_WHY),
     "K items for every item, where the shop has as many others on sale: what goes with it and what is like it.",
 )
+EVERYBODY = "all"
+"""The segment of whoever nothing is known of."""
 NEW_USER_RECOMMENDATIONS = _published(
     "new_user_recommendations",
     "segment rank",

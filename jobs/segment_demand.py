@@ -23,11 +23,11 @@ from itertools import combinations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from expectations.tables import EVERYBODY
 from jobs.reasons import Reason
 
 ATTRIBUTES = ("country", "age_bucket", "gender")
 """Attributes of a segment, in the order of its name."""
-EVERYBODY = "all"
 WINDOW_DAYS = 90
 HALF_LIFE_DAYS = 30.0
 FIRST_DAYS = 14

@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from expectations.lake import Lake
-from expectations.tables import NEW_USER_RECOMMENDATIONS
+from expectations.tables import EVERYBODY, NEW_USER_RECOMMENDATIONS
 
-EVERYBODY = "all"
 _COLUMNS = {
     "segment": pa.string(),
     "rank": pa.int32(),
