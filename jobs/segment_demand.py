@@ -88,13 +88,19 @@ def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int) -> DataFra
     demand = demand.persist()
     rates = _rates_of_everybody(demand, available).persist()
     best = found = best_rates(rates, top_k).persist()
-    for depth in range(1, len(ATTRIBUTES) + 1):
+    for depth in range(1, _deepest(demand) + 1):
         of_depth = demand.where(F.col("depth") == depth)
         own = _own_rates(of_depth, rates).persist()
         inherited = _inherited_rates(of_depth, best, own)
         rates, best = own, best_rates(own.unionByName(inherited), top_k).persist()
         found = found.unionByName(best)
     return found
+
+
+def _deepest(demand: DataFrame) -> int:
+    """Most shops know one attribute or two, and a level costs seconds, were it empty."""
+    row = demand.agg(F.max("depth")).head()
+    return (row[0] if row else None) or 0
 
 
 def best_rates(rates: DataFrame, top_k: int) -> DataFrame:

@@ -65,12 +65,13 @@ def attributions(
         listed: item indices, padded with PADDING_INDEX. Shape (num_users, num_listed).
         speakers: items of the users' histories, padded likewise; see `speakers_for`. Shape (num_users, num_speakers).
     """
-    num_users, num_speakers = speakers.shape
-    rows = np.repeat(np.arange(num_users), num_speakers)
-    whole = model.logits(dataset, user_indices, listed)
-    lacking = model.logits(dataset, user_indices[rows], listed[rows], speakers.ravel())
-    falls = whole[:, None, :] - lacking.reshape(num_users, num_speakers, -1)  # (users, speakers, listed)
-    falls[speakers == PADDING_INDEX] = 0
+    falls = np.zeros((*speakers.shape, listed.shape[1]), dtype=np.float32)
+    rows, places = np.nonzero(speakers != PADDING_INDEX)
+    if len(rows):
+        whole = model.logits(dataset, user_indices, listed)
+        falls[rows, places] = whole[rows] - model.logits(
+            dataset, user_indices[rows], listed[rows], speakers[rows, places]
+        )
     best = falls.argmax(axis=1)  # of equal falls the first speaker's
     fall = np.take_along_axis(falls, best[:, None, :], axis=1)[:, 0]
     is_cited = (fall > 0) & (listed != PADDING_INDEX)

@@ -28,11 +28,11 @@ from models.inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
 from models.item_similarity import SimilarityConfig
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, load_saved_config
-from models.networks import answered, fitted, load_network, save_networks
+from models.networks import answered, compile_with, fitted, load_network, save_networks
 from models.pair_features import PAIR_DIM, PairFeatures
 from models.ranking_examples import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
 from models.snapshot import Snapshot, training_windows
-from models.training import Precision, prepare_training, steps_are_compiled, watched
+from models.training import Precision, prepare_training, watched
 from models.warm_start import take_over
 
 LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error": keras.losses.MeanSquaredError}
@@ -134,8 +134,7 @@ class DeepCf:
         if before is not None:
             take_over(self.name, {"network": self.network}, {"network": before})
         training = _corrected_for_drawing(self.network)
-        optimizer = keras.optimizers.Adam(config.learning_rate)
-        training.compile(optimizer=optimizer, loss=LOSSES[config.loss](), jit_compile=steps_are_compiled())
+        compile_with(keras.optimizers.Adam(config.learning_rate), training, LOSSES[config.loss]())
         shape = {"max_length": config.max_length, "num_members": config.num_members, "seed": dataset.seed}
         rows = RankingBatches(windows, config.batch_size, **shape, is_fixed=False)
         checks: dict[str, Any] = {"callbacks": []}

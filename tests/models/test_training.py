@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from expectations.program import Night
 from expectations.shop import Shop
 from expectations.tables import FITTED_MODELS, USER_VECTORS, VOCABULARIES, NightError
 from models import train
+from models.networks import compile_with
 from models.registry import model_class
 from models.training import TrainingFailed, is_out_of_memory, prepare_training, watched
 from models.warm_start import grown, take_over
@@ -45,6 +47,23 @@ def fit_watched(network: keras.Model, first_bad: int) -> None:
             read = np.full_like(features, np.inf) if epoch >= first_bad else features
             watch.on_epoch_begin(epoch)
             watch.on_epoch_end(epoch, {"loss": float(network.train_on_batch(read, features[:, :1]))})
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is TensorFlow that traces")
+def test_a_compiled_step_is_traced_once() -> None:
+    class Counted(keras.layers.Dense):
+        num_calls = 0
+
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
+            Counted.num_calls += 1
+            return super().call(inputs)
+
+    network = keras.Sequential([keras.Input((3,)), Counted(1)])
+    compile_with(keras.optimizers.Adam(), network, keras.losses.MeanSquaredError())
+    before = Counted.num_calls
+    for _ in range(2):
+        network.train_on_batch(np.ones((8, 3), dtype=np.float32), np.ones((8, 1), dtype=np.float32))
+    assert Counted.num_calls - before == 1
 
 
 def test_after_a_loss_that_runs_away_the_network_is_that_of_the_last_good_epoch() -> None:
