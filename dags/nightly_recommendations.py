@@ -34,7 +34,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.operators.night_program import NightProgram
 from dags.sensors.raw_drop import RawDropSensor
-from expectations.tables import AGENTS
+from expectations.tables import AGENTS, NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS
 
 # Fires at midnight for the day that has just ended, which is the partition key. Any other hour here would make a
 # backfill leave out its last day: partition dates carry the hour of the expression.
@@ -42,6 +42,7 @@ NIGHTLY = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key
 # Before the first day of any shop that ships, so that every partition can be backfilled.
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 CONFIGS = (Path(__file__).parents[1] / "models" / "configs").glob("*.toml")
+OTHER_TABLES = (SIMILAR_ITEMS.name, NEW_USER_RECOMMENDATIONS.name, NEW_ITEM_AUDIENCES.name)
 KNOWN_MODELS = sorted({path.stem for path in CONFIGS} - {*AGENTS})
 
 
@@ -97,7 +98,10 @@ def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOper
     preprocess = program("preprocess", "jobs.preprocess", as_of=as_of, **ON_SPARK)
     validate = program("validate_features", "expectations.validate", "--stage", "features", as_of=as_of, **ON_SPARK)
     train = ["models.train", "--model"]
-    baselines = program("train_baselines", *train, XComArg(plan, key="baselines"), as_of=as_of, **ON_TRAIN)
+    # Before the others: they take seconds, and what waits for all fits should not wait for them in the end.
+    baselines = program(
+        "train_baselines", *train, XComArg(plan, key="baselines"), as_of=as_of, priority_weight=2, **ON_TRAIN
+    )
     deep = NightProgram.partial(
         task_id="train_deep",
         arguments=[*train, "{{ params.model }}"],
@@ -191,6 +195,8 @@ with DAG(
         reranked = settled("reranking_settled")
         explain = program("explain", "models.explain", execution_timeout=timedelta(hours=2), **ON_TRAIN)
         explained = settled("explanations_settled")
+        # What holds no list of a user needs no reasons, and need not wait for them.
+        build_other_tables = program("build_other_tables", "jobs.build_tables", "--tables", *OTHER_TABLES, **ON_SPARK)
         build_tables = program("build_tables", "jobs.build_tables", **ON_SPARK)
         validate_outputs = program("validate_outputs", "expectations.validate", "--stage", "outputs", **ON_SPARK)
         # One at a time: a backfill and the nightly run may meet on one day.
@@ -206,5 +212,6 @@ with DAG(
     join_in_backtest >> join_in_refit
     [judged, *last_of_refit] >> gate >> rerank >> reranked
     [gate, reranked] >> explain >> explained
-    [gate, explained] >> build_tables >> validate_outputs >> publish_tables >> show_night
+    gate >> build_other_tables
+    [gate, explained, build_other_tables] >> build_tables >> validate_outputs >> publish_tables >> show_night
     publish_tables >> register_session_model >> registered
