@@ -39,6 +39,7 @@ from models.snapshot import Snapshot
 from models.weights import fetched_folder
 
 USERS_AT_ONCE = 1024
+USERS_OF_A_LENGTH = 128
 NUM_RECENT_ITEMS = 50
 
 logger = logging.getLogger(__name__)
@@ -183,7 +184,7 @@ def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray
     place = np.arange(len(keys)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     items = np.zeros((len(users), lengths.max()), dtype=np.int64)
     items[row, place] = item_of
-    scores = model.pair_scores(dataset, users, items)[row, place]
+    scores = _scores_of_rows(model, dataset, users, items, lengths)[row, place]
     seen = np.asarray(dataset.seen_by(users)[row, item_of]).ravel() > 0
     return pa.table(
         {
@@ -196,6 +197,22 @@ def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray
         },
         schema=arrow_schema(SCORES),
     )
+
+
+def _scores_of_rows(
+    model: DeepCf, dataset: Dataset, users: np.ndarray, items: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Scores of the first `lengths` items of each row, and zeros after them. Shape of `items`.
+
+    Rows of about one length are asked for together: padded to the longest of a block, they were two fifths longer on
+    UCI Online Retail.
+    """
+    scores = np.zeros(items.shape, dtype=np.float32)
+    for part in np.array_split(np.argsort(lengths, kind="stable"), -(-len(users) // USERS_OF_A_LENGTH)):
+        width = lengths[part].max()
+        if width:
+            scores[part, :width] = model.pair_scores(dataset, users[part], items[part, :width])
+    return scores
 
 
 def _load_ranking_model(night: Night, as_of: str, name: str, dataset: Dataset) -> DeepCf:

@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if data_folder(arguments, SHOP) is None:
         return
     with TemporaryDirectory(prefix="nightjar-") as temporary:
-        rows = measured(Path(arguments.folder or temporary), arguments.data, arguments.models)
+        folder = Path(arguments.folder or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = measured(folder, arguments.data, arguments.models)
     horizon_days = load_shop(SHOP).horizon_days
     benchmark = Benchmark(
         name=NAME,
