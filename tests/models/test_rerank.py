@@ -118,6 +118,21 @@ def copied(world: Path, tmp_path: Path) -> list[str]:
     return flags_of(tmp_path / "copy")
 
 
+def test_a_shop_may_name_the_other_agent(world: Path, tmp_path: Path) -> None:
+    flags, shop = copied(world, tmp_path), tmp_path / "copy" / "corner.toml"
+    shop.write_text(SHOP.replace("policy_gradient", "q_learning"))
+    rerank.main(flags)
+    lake = night_of(tmp_path / "copy").lake
+    (row,) = lake.read(POLICY_DECISIONS, DS).to_pylist()
+    told = json.loads(row["decision"])
+    assert told["by_backtest"]["num_lists"] > 100
+    assert row["is_allowed"] is told["by_backtest"]["is_allowed"]
+    (fitted,) = lake.read(FITTED_MODELS, DS, POLICY).to_pylist()
+    assert fitted["version"] == row["model_version"]
+    assert set(json.loads(fitted["metrics"])["curves"]) == {"loss, fold 1", "loss, fold 2"}
+    assert lake.require(SCORES, DS, POLICY).rows == lake.require(CANDIDATES, DS, "two_tower").rows
+
+
 @pytest.mark.parametrize("name", POISONED)
 def test_a_poisoned_policy_is_not_published(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
