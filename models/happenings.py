@@ -23,6 +23,7 @@ class Happenings:
     Attributes:
         event_type: places in EVENT_TYPES.
         price, quantity: of one piece, and how many.
+        is_led: whether the item stood in the list that the user was shown that day, which may have led there.
     """
 
     user: np.ndarray
@@ -31,6 +32,7 @@ class Happenings:
     event_type: np.ndarray
     price: np.ndarray
     quantity: np.ndarray
+    is_led: np.ndarray
 
     @classmethod
     def of(
@@ -41,11 +43,16 @@ class Happenings:
         event_type: np.ndarray,
         price: np.ndarray | None = None,
         quantity: np.ndarray | None = None,
+        is_led: np.ndarray | None = None,
     ) -> Happenings:
-        """Events in any order; without prices they are worth nothing, without quantities there is one of each."""
+        """Events in any order; without prices they are worth nothing, without quantities there is one of each.
+
+        Without a word on it, nobody was led.
+        """
         price = np.zeros(len(user)) if price is None else price
         quantity = np.ones(len(user)) if quantity is None else quantity
-        columns = (user, item, np.asarray(day, dtype=np.float64), event_type, price, quantity)
+        is_led = np.zeros(len(user), dtype=bool) if is_led is None else is_led
+        columns = (user, item, np.asarray(day, dtype=np.float64), event_type, price, quantity, is_led)
         order = np.lexsort((event_type, item, day, user))
         return cls(*(np.asarray(column)[order] for column in columns))
 

@@ -6,7 +6,6 @@ of many days can be learnt from together. Whom or what `ds` does not know is lef
 
 from __future__ import annotations
 
-from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -16,22 +15,18 @@ import pyarrow.compute as pc
 from expectations.lake import Version
 from expectations.program import Night, end_of
 from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES, ITEM_FEATURES
+from models.day_numbers import SECONDS_OF_A_DAY
 from models.happenings import Happenings
 from models.held_out import NEW_ITEMS, decisive_task
+from models.led_events import LedEvents
 from models.model import NO_ITEM
 from models.ranked_lists import list_batches, read_list_rows, top_places
 from models.slate_features import choices_of
 from models.slates import Choices
 from models.vocabulary import NOT_KNOWN, indices_of, indices_on, read_vocabulary
 
-SECONDS_OF_A_DAY = 86_400.0
 _EVENT_COLUMNS = ["user_id", "item_id", "event_time", "event_type", "price", "quantity"]
 USERS_AT_ONCE = 4_096
-
-
-def day_number(ds: str) -> int:
-    """Days since 1970 at which `ds` begins."""
-    return date.fromisoformat(ds).toordinal() - date(1970, 1, 1).toordinal()
 
 
 class ListChoices:
@@ -83,7 +78,7 @@ class ListChoices:
         return items, scores
 
 
-def remembered(night: Night, users: np.ndarray) -> Happenings:
+def remembered(night: Night, users: np.ndarray, led: LedEvents) -> Happenings:
     """What `histories` as of ds remember of users, who ascend: without prices, at most `max_history` events each."""
     names = ["item_indices", "event_type_indices", "event_times"]
     asked = (pc.field("user_index") >= int(users[0])) & (pc.field("user_index") <= int(users[-1]))
@@ -97,7 +92,7 @@ def remembered(night: Night, users: np.ndarray) -> Happenings:
     is_known = (place >= 0) & (place < len(EVENT_TYPES)) & (item >= FIRST_VALUE_INDEX)
     indices = (column[is_known].astype(np.int64) for column in (user, item, place))
     user, item, place = indices
-    return Happenings.of(user, item, day[is_known], place)
+    return Happenings.of(user, item, day[is_known], place, is_led=led.marks(user, item, day[is_known]))
 
 
 def active_users(night: Night, since: str) -> np.ndarray:

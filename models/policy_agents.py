@@ -74,8 +74,8 @@ def _fitted(
         from models import policy_gradient
 
         config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
-        at_once = examples.at_once
-        return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed, at_once=at_once)
+        told = {"at_once": examples.at_once, "is_met": examples.is_met}
+        return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed, **told)
     from models import q_learning
 
     asked, discount = settings_from_mapping(q_learning.QLearningConfig, values, where), shop.reward.discount

@@ -20,8 +20,10 @@ import numpy as np
 from expectations.lake import Version
 from expectations.program import Night
 from expectations.tables import NightError
+from models.day_numbers import day_number
 from models.happenings import Happenings
-from models.list_choices import ListChoices, active_users, day_number, happened, remembered
+from models.led_events import LedEvents
+from models.list_choices import ListChoices, active_users, happened, remembered
 from models.pair_keys import pair_keys
 from models.reward import later_rewards, place_rewards
 from models.slates import Choices, Slates
@@ -44,14 +46,14 @@ class UserLog:
     remembered: Happenings
 
     @classmethod
-    def of(cls, night: Night, since: str) -> UserLog:
+    def of(cls, night: Night, since: str, led: LedEvents) -> UserLog:
         """Of at most MAX_USERS."""
         users = spaced(active_users(night, since), MAX_USERS)
         if not len(users):
             raise NightError(
                 f"ds={night.ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
             )
-        return cls(happened(night, since, users), remembered(night, users))
+        return cls(happened(night, since, users), remembered(night, users, led))
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,14 @@ class Examples:
     Attributes:
         at_once: what each place earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
         later: what the user earned in the days after, worth what it is on the list's day. Shape (num_lists,).
+        is_met: which candidates the user met on that day, shown or not. Shape (num_lists, num_candidates).
     """
 
     choices: Choices
     slates: Slates
     at_once: np.ndarray
     later: np.ndarray
+    is_met: np.ndarray
 
     def __len__(self) -> int:
         return len(self.choices)
@@ -83,12 +87,13 @@ class Examples:
 
     def rows(self, rows: np.ndarray) -> Examples:
         """Some of the lists."""
-        return Examples(self.choices.rows(rows), self.slates.rows(rows), self.at_once[rows], self.later[rows])
+        columns = (self.at_once[rows], self.later[rows], self.is_met[rows])
+        return Examples(self.choices.rows(rows), self.slates.rows(rows), *columns)
 
     @classmethod
     def joined(cls, parts: Sequence[Examples]) -> Examples:
         """The lists of all parts."""
-        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("at_once", "later")]
+        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("at_once", "later", "is_met")]
         slates = Slates(*(np.concatenate([getattr(p.slates, f.name) for p in parts]) for f in fields(Slates)))
         return cls(joined_choices([part.choices for part in parts]), slates, *columns)
 
@@ -137,6 +142,14 @@ def taken(choices: Choices, events: Happenings, top_k: int) -> np.ndarray:
     return found
 
 
+def met(choices: Choices, events: Happenings) -> np.ndarray:
+    """Which candidates each list's user met on its day. Shape (num_lists, num_candidates)."""
+    row, event = events.between(choices.user, choices.day, choices.day + 1)
+    place, is_met = places_of(choices, row, events.item[event]), np.zeros(choices.item.shape, dtype=bool)
+    is_met[row[place >= 0], place[place >= 0]] = True
+    return is_met
+
+
 def places_of(choices: Choices, row: np.ndarray, item: np.ndarray) -> np.ndarray:
     """Where items stand among the candidates of a row; -1 where they are none. Shape of `row` and `item`."""
     rows, places = np.nonzero(choices.is_candidate)
@@ -155,9 +168,8 @@ def earned(night: Night, choices: Choices, slates: Slates, events: Happenings) -
     choices, slates = choices.rows(kept), slates.rows(kept)
     reward, items = night.shop.reward, items_at(choices, slates.place)
     at_once = place_rewards(choices.user, choices.day, items, events, reward)
-    return Examples(
-        choices, slates, at_once, later_rewards(choices.user, choices.day, events, reward, sight_days(night))
-    )
+    later = later_rewards(choices.user, choices.day, events, reward, sight_days(night))
+    return Examples(choices, slates, at_once, later, met(choices, events))
 
 
 def items_at(choices: Choices, place: np.ndarray) -> np.ndarray:

@@ -33,6 +33,7 @@ import numpy as np
 from keras import ops
 
 from models.bounds import require_at_least, require_shares
+from models.free_choices import wants
 from models.model import TrainingHistory
 from models.networks import as_numpy
 from models.placed_lists import (
@@ -46,7 +47,7 @@ from models.placed_lists import (
     trained_epoch,
 )
 from models.return_baseline import expected_returns
-from models.slate_policy import PlackettLucePolicy, build_network
+from models.slate_policy import PlackettLucePolicy, build_network, lead_by
 from models.slates import Choices, Slates
 from models.surrogate import expected_later
 from models.training import prepare_training, watched
@@ -87,6 +88,7 @@ def fit(
     *,
     at_once: np.ndarray | None = None,
     beside: np.ndarray | None = None,
+    is_met: np.ndarray | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
     """A policy for the lists of users as these.
 
@@ -97,6 +99,8 @@ def fit(
             what came later is told by `models.surrogate`, which a short log needs. Same shape.
         beside: what the user earned on that day with other items, a part of the returns, too; see
             `models.reward.rewards_beside`. Shape (num_slates,). None: nothing.
+        is_met: which candidates users met on the list's day; what was not shown among them tells where the policy
+            starts, see `models.free_choices`. Shape (num_slates, num_candidates). None: as the ranker.
 
     Raises:
         ValueError: there are no lists, or a return is no number.
@@ -118,7 +122,11 @@ def fit(
         "advantage": advantages(choices, slates, returns, ~is_held_out),
     }
     trained = PolicyGradient(network, config)
-    history = _trained(trained, ListBatches(choices, slates, further), is_held_out, rng)
+    start = None
+    if is_met is not None:
+        learnt = np.flatnonzero(~is_held_out)
+        start = wants(choices.rows(learnt), slates.rows(learnt), is_met[learnt])
+    history = _trained(trained, ListBatches(choices, slates, further), is_held_out, rng, start)
     return PlackettLucePolicy(network), history
 
 
@@ -234,6 +242,7 @@ def _trained(
     batches: ListBatches,
     is_held_out: np.ndarray,
     rng: np.random.Generator,
+    start: np.ndarray | None,
 ) -> TrainingHistory:
     """Trains until the held-out estimate no longer rises, and leaves the network as it was at its best."""
     config, network = trained.config, trained.network
@@ -242,6 +251,14 @@ def _trained(
     losses: list[float] = []
     estimates = [trained.estimate(batches.in_order(held_out, config.batch_size))] if len(held_out) else []
     best = network.get_weights()
+    if start is not None:
+        lead_by(network, start, config.sharpness)
+        if len(held_out):
+            by_wants = trained.estimate(batches.in_order(held_out, config.batch_size))
+            if by_wants < estimates[0]:
+                network.set_weights(best)
+            estimates = [max(by_wants, estimates[0])]
+        best = network.get_weights()
     with watched("policy_gradient", network, config.epochs, config.batch_size) as watch:
         for epoch in range(config.epochs):
             watch.on_epoch_begin(epoch)

@@ -39,8 +39,10 @@ from expectations.tables import (
 )
 from models import tracking
 from models.arrow_rows import arrow_rows
+from models.day_numbers import day_number
 from models.drawn_order import DrawnOrder
-from models.list_choices import ListChoices, day_number, remembered
+from models.led_events import LedEvents
+from models.list_choices import ListChoices, remembered
 from models.policy_agents import LearntPolicy, agent_values, learnt
 from models.policy_examples import Examples, UserLog, sight_days, visits
 from models.policy_judgement import Verdict, decided, judged_by_backtest, judged_by_log, judged_users
@@ -124,6 +126,11 @@ class Reranking:
         return min([*self.earlier, days_before(self.night.ds, self.night.shop.policy.log_days)])
 
     @cached_property
+    def led(self) -> LedEvents:
+        """What users did with what they were shown."""
+        return LedEvents.of(self.night, [day.ds for day in self.shown])
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of all that re-ranked lists and the decision depend on."""
         night, lake, shop = self.night, self.night.lake, self.night.shop
@@ -143,7 +150,7 @@ class Reranking:
     def decide(self) -> None:
         """Learns, judges, re-ranks, and writes what came of it."""
         started, source = time.monotonic(), ListChoices(self.night)
-        log = UserLog.of(self.night, self.since)
+        log = UserLog.of(self.night, self.since, self.led)
         shown = shown_lists(self.night, source, self.shown, log) if self.shown else None
         examples = self._examples(source, log, shown)
         if examples is None or len(examples) < MIN_LISTS:
@@ -173,7 +180,8 @@ class Reranking:
         if held_out is None:
             return by_log, Verdict(None, "Nobody can be judged on the backtest's days.")
         users = held_out.user_indices
-        day, happenings = np.full(len(users), day_number(as_of) + 1.0), remembered(self.night, np.unique(users))
+        day = np.full(len(users), day_number(as_of) + 1.0)
+        happenings = remembered(self.night, np.unique(users), self.led)
         choices = source.of(self.earlier[as_of], as_of, users, day, happenings)
         return by_log, judged_by_backtest(choices, held_out, policy, shop)
 
@@ -191,7 +199,7 @@ class Reranking:
         """Writes the re-ranked lists of all users, block by block."""
         night, movement = self.night, Movement(self.night.shop.top_k)
         path = night.lake.new_version_path(SCORES, night.ds, self.fingerprint, POLICY)
-        write_shard(reranked_blocks(night, source, self.lists, policy, movement), path, Shard())
+        write_shard(reranked_blocks(night, source, self.lists, policy, self.led, movement), path, Shard())
         commit_if_complete(night, night.ds, POLICY, path, self.fingerprint, Shard(), lists=self.lists.fingerprint)
         return movement
 

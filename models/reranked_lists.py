@@ -18,8 +18,11 @@ from expectations.lake import Version
 from expectations.policy_rules import POLICY
 from expectations.program import Night
 from expectations.tables import FIRST_VALUE_INDEX, SCORES
+from models.day_numbers import day_number
 from models.drawn_order import DrawnOrder
-from models.list_choices import ListChoices, day_number, remembered
+from models.happenings import Happenings
+from models.led_events import LedEvents
+from models.list_choices import ListChoices, remembered
 from models.model import NO_ITEM
 from models.ranked_lists import read_list_rows, top_places
 from models.slate_features import choices_of
@@ -61,7 +64,7 @@ class Movement:
 
 
 def reranked_blocks(
-    night: Night, source: ListChoices, lists: Version, policy: SlatePolicy, movement: Movement
+    night: Night, source: ListChoices, lists: Version, policy: SlatePolicy, led: LedEvents, movement: Movement
 ) -> Iterator[pa.Table]:
     """Rows of `scores` for all users, block by block; `movement` learns how far each block moved.
 
@@ -71,17 +74,23 @@ def reranked_blocks(
     last = int(pc.max(read_vocabulary(night.lake, night.ds, "user_id")["index"]).as_py())
     for first in range(FIRST_VALUE_INDEX, last + 1, USERS_AT_ONCE):
         users = np.arange(first, min(last + 1, first + USERS_AT_ONCE))
-        yield _reranked(night, source, lists, policy, users, movement)
+        yield _reranked(night, source, lists, policy, users, remembered(night, users, led), movement)
 
 
 def _reranked(
-    night: Night, source: ListChoices, lists: Version, policy: SlatePolicy, users: np.ndarray, movement: Movement
+    night: Night,
+    source: ListChoices,
+    lists: Version,
+    policy: SlatePolicy,
+    users: np.ndarray,
+    happenings: Happenings,
+    movement: Movement,
 ) -> pa.Table:
     """The best `num_candidates` of each user in the policy's order, the others as they were."""
     shop, rows = night.shop, read_list_rows(lists, users)
     item_of, score_of = np.append(rows.item_indices, NO_ITEM).astype(np.int64), np.append(rows.scores, np.float32(0))
     places = top_places(rows, users, shop.num_candidates, source.exclude_seen)  # -1 is the last of `item_of`
-    day, happenings = np.full(len(users), day_number(night.ds) + 1.0), remembered(night, users)
+    day = np.full(len(users), day_number(night.ds) + 1.0)
     choices = choices_of(users, day, item_of[places], score_of[places], happenings, source.kind_of_item)
     order = DrawnOrder(policy, DEPTH * shop.top_k, 0.0).order(choices)
     after = np.where(order >= 0, np.take_along_axis(places, np.maximum(order, 0), axis=1), -1)

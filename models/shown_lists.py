@@ -21,7 +21,8 @@ from deltalake import DeltaTable
 from expectations.lake import Version
 from expectations.program import Night, days_before
 from expectations.tables import USER_RECOMMENDATIONS
-from models.list_choices import ListChoices, day_number
+from models.day_numbers import day_number
+from models.list_choices import ListChoices
 from models.policy_examples import Examples, UserLog, earned, joined_choices, places_of, spaced
 from models.published_nights import published_nights
 from models.ranked_lists import lists_in_force

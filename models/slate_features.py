@@ -18,10 +18,14 @@ from models.slates import Choices
 
 HALF_LIVES = (1.0, 4.0, 16.0)
 """In days: the visit before, this week, this month."""
+HALF_LIVES_OF_WANTS = (4.0, 16.0, 64.0)
+"""Of what somebody looked at without having been led to it."""
 MAX_EVENTS = 300
 HISTORY_LENGTH = 30
 MOST_DEVIATIONS = 8.0
 NUM_PRIOR = 2.0
+PRIOR_SHARE = (0.3, 10.0)
+"""Views of a kind, of so many in all, that each share is held back by."""
 """A share of so few clicks or purchases is held back as if there had been this many more of other kinds."""
 ROWS_AT_ONCE = 2048
 
@@ -44,11 +48,14 @@ FEATURES = (
     "views of item, half-life 4 days",
     "clicks of item, half-life 16 days",
     "recency of the last purchase of item, over 30 days",
+    *(f"kind's share of what was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_WANTS),
+    *(f"times that the item was found alone, half-life {days:g} days" for days in (4.0, 32.0)),
     *FEATURES_OF_USER,
 )
 """In the order of `Choices.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0 for
 never; the time since the last visit is log(1 + days), that of somebody new a year's; the gain of a rank is its gain in
-an NDCG."""
+an NDCG. What was found alone is what was looked at while it did not stand in the user's list (`Happenings.is_led`): in
+that people go by their wants, and not by ours; a share is told as the logarithm of what it is to PRIOR_SHARE."""
 NUM_FEATURES = len(FEATURES)
 NEVER_DAYS = 365.0
 MINUTES_PER_DAY = 1440
@@ -63,6 +70,7 @@ class _Past:
     item: np.ndarray
     kind: np.ndarray
     event_type: np.ndarray
+    is_led: np.ndarray
     age: np.ndarray
     day: np.ndarray
 
@@ -121,7 +129,8 @@ def _past(user: np.ndarray, day: np.ndarray, happenings: Happenings, kind_of_ite
     row, event = happenings.between(user, np.full(len(user), -np.inf), day, MAX_EVENTS)
     item, on_day = happenings.item[event], happenings.day[event]
     kinds = kind_of_item[item]
-    return _Past(len(user), row, item, kinds, happenings.event_type[event], day[row] - on_day, on_day)
+    event_type, is_led = happenings.event_type[event], happenings.is_led[event]
+    return _Past(len(user), row, item, kinds, event_type, is_led, day[row] - on_day, on_day)
 
 
 def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
@@ -147,7 +156,20 @@ def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.n
         np.log1p(of_item.sums(is_view * _faded(past.age, 4))),
         np.log1p(of_item.sums(is_click * _faded(past.age, 16))),
         of_item.highest(is_purchase * np.exp(-past.age / 30)),
+        *_found_alone(past, of_kind, of_item),
     ]
+
+
+def _found_alone(past: _Past, of_kind: Groups, of_item: Groups) -> list[np.ndarray]:
+    """The FEATURES that tell of it."""
+    found = 1.0 * ((past.event_type == VIEW) & ~past.is_led)
+    of_some, of_all = PRIOR_SHARE
+    told = []
+    for half_life in HALF_LIVES_OF_WANTS:
+        faded = found * _faded(past.age, half_life)
+        whole = np.bincount(past.row, faded, past.num_lists)[:, None]
+        told.append(np.log((of_kind.sums(faded) / of_some + 1) / (whole / of_all + 1)))
+    return told + [np.log1p(of_item.sums(found * _faded(past.age, half_life))) for half_life in (4.0, 32.0)]
 
 
 def _of_users(past: _Past) -> list[np.ndarray]:

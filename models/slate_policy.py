@@ -23,7 +23,7 @@ from models.networks import answered, load_network
 from models.slates import Choices, Slates
 
 LISTS_AT_ONCE = 2048
-_FILE = "policy"
+_FILE, _SAID = "policy", "said"
 
 
 @keras.saving.register_keras_serializable("nightjar")
@@ -49,8 +49,22 @@ def build_network(num_features: int, hidden_dim: int, sharpness: float) -> keras
     """From features to worth and tiring, (batch, num_candidates, 2); they start as the ranker's word, and at 0."""
     features = keras.Input((None, num_features), name="features")
     hidden = keras.layers.Dense(hidden_dim, activation="gelu")(features)
-    said = keras.layers.Dense(2, kernel_initializer="zeros")(keras.layers.Concatenate()([features, hidden]))
+    said = keras.layers.Dense(2, kernel_initializer="zeros", name=_SAID)(keras.layers.Concatenate()([features, hidden]))
     return keras.Model({"features": features}, RankerAnchor(sharpness)(said, features), name=_FILE)
+
+
+def lead_by(network: keras.Model, weights: np.ndarray, sharpness: float) -> None:
+    """Makes worth the weighted sum of the features times `sharpness`, in place of the ranker's word.
+
+    Args:
+        network: as it was built.
+        weights: shape (num_features,).
+    """
+    said = network.get_layer(_SAID)
+    kernel, bias = said.get_weights()
+    kernel[: len(weights), 0] = sharpness * weights
+    kernel[0, 0] -= sharpness  # the ranker's word is added to what is said
+    said.set_weights([kernel, bias])
 
 
 class PlackettLucePolicy:

@@ -21,7 +21,7 @@ from tests.benchmarks.click_ranker import ClickRanker
 
 TOP_K, NUM_CANDIDATES = 10, 50
 REFIT_DAYS = 7
-EVENT_COLUMNS = ("user", "item", "day", "event_type", "price", "quantity")
+EVENT_COLUMNS = ("user", "item", "day", "event_type", "price", "quantity", "is_led")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class SimulatedShop:
         return choices_of(users, day, items, np.where(items >= 0, found, 0.0), happenings, goods.shelf)
 
     def _write_down(self, events: dict[str, np.ndarray], day: int) -> None:
-        told = {**events, "day": day + events["second"] / 86_400}
+        told = {**events, "day": day + events["second"] / 86_400, "is_led": events["is_listed"]}
         for name, parts in self.log.items():
             parts.append(told[name])
 

@@ -11,7 +11,9 @@ import pytest
 
 from expectations.program import Night, days_before
 from expectations.tables import CANDIDATES, EVENTS
-from models.list_choices import ListChoices, day_number
+from models.day_numbers import day_number
+from models.led_events import LedEvents
+from models.list_choices import ListChoices
 from models.policy_examples import Examples, UserLog, sight_days, visits
 from models.ranked_lists import lists_in_force
 from models.shown_lists import shown_days, shown_lists
@@ -33,7 +35,7 @@ def small_log(tmp_path: Path) -> Night:
 
 @pytest.fixture
 def log(world_night: Night) -> UserLog:
-    return UserLog.of(world_night, AS_OF)
+    return UserLog.of(world_night, AS_OF, LedEvents())
 
 
 def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
@@ -64,7 +66,9 @@ def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None
 
 
 def shown_to(night: Night) -> Examples:
-    found = shown_lists(night, ListChoices(night), shown_days(night), UserLog.of(night, days_before(DS, 9)))
+    found = shown_lists(
+        night, ListChoices(night), shown_days(night), UserLog.of(night, days_before(DS, 9), LedEvents())
+    )
     assert found is not None
     return found
 
@@ -80,6 +84,19 @@ def test_shown_lists_are_those_of_who_came_on_the_day_after(small_log: Night) ->
     assert found.items.tolist() == [[3, 2, 4], [2, -1, -1]]
     np.testing.assert_array_equal(found.slates.propensity, [[0.5, 0.25, 1.0], [0.5, 1.0, 1.0]])
     assert found.at_once.tolist() == [[5.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+
+
+def test_events_with_what_was_shown_that_day_are_led(small_log: Night) -> None:
+    publish(small_log, days_before(DS, 2), {"u0": [("b", 0.5)], "u1": [("a", 0.5)]})
+    publish(small_log, days_before(DS, 1), {"u1": [("a", 0.5), ("no such item", 1.0)], "u0": [("d", 0.5)]})
+    led = LedEvents.of(small_log, [days_before(DS, 2), days_before(DS, 1), DS])
+    of_yesterday, of_today = day_number(DS) - 0.5, day_number(DS) + 0.5
+    user, item = np.array([2, 3, 3, 3, 2]), np.array([3, 2, 2, 5, 5])
+    day = np.array([of_yesterday, of_yesterday, of_today, of_today, of_today])
+    # u1 did nothing yesterday, and u0 nothing today: of lists that nobody saw there is nothing to say.
+    assert led.marks(user, item, day).tolist() == [True, False, True, False, False]
+    events = shown_to(small_log)
+    assert events.is_met[:, :3].tolist() == [[False, True, False], [True, False, False]]
 
 
 def test_lists_from_before_there_were_propensities_say_so(small_log: Night) -> None:
@@ -102,10 +119,10 @@ def test_only_the_days_that_the_shop_looks_back_on_count(small_log: Night) -> No
 
 
 def test_events_after_the_night_change_nothing(world_night: Night) -> None:
-    before = UserLog.of(world_night, AS_OF)
+    before = UserLog.of(world_night, AS_OF, LedEvents())
     write_events(world_night.lake, "2024-03-12", [("09:00:00", "u1", "i1", "purchase", 1.0)])
     assert world_night.lake.days(EVENTS)[-1] == "2024-03-12"
-    after = UserLog.of(world_night, AS_OF)
+    after = UserLog.of(world_night, AS_OF, LedEvents())
     assert len(after.events) == len(before.events) and after.events.day.max() < day_number(DS) + 1
 
 

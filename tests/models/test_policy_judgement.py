@@ -54,7 +54,7 @@ def shown(
     many = choices.rows(np.tile(np.arange(USERS), days))
     slates = DrawnOrder(policy, TOP_K, randomness).draw(many, TOP_K, np.random.default_rng(3))
     earned = np.where(slates.place >= 0, wanted[many.user[:, None], items_at(many, slates.place)], 0.0)
-    return Examples(many, slates, earned.astype(float), np.zeros(len(many)))
+    return Examples(many, slates, earned.astype(float), np.zeros(len(many)), np.zeros(many.item.shape, dtype=bool))
 
 
 def held_out(wanted: np.ndarray) -> HeldOut:

@@ -61,6 +61,20 @@ def test_the_users_log_is_told_by_hand() -> None:
     assert told(choices, "clicks of a view") == pytest.approx([1.2 / 5] * 4)
 
 
+def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
+    item, day = np.array([0, 0, 1, 2]), np.array([2.0, 6.0, 6.0, 6.0])
+    user, is_led = np.full(4, 4), np.array([False, True, False, False])
+    choices = choices_at(10.0, Happenings.of(user, item, day, np.full(4, VIEW), is_led=is_led))
+    week, weeks_before = 0.5 ** (4 / 4), 0.5 ** (8 / 4)
+    found, whole = week + weeks_before, 2 * week + weeks_before
+    share = np.log(np.array([found, found, week, 0]) / 0.3 + 1) - np.log(whole / 10 + 1)
+    assert told(choices, "kind's share of what was found alone, half-life 4 days") == pytest.approx(share)
+    assert told(choices, "times that the item was found alone, half-life 4 days") == pytest.approx(
+        np.log1p([weeks_before, week, week, 0])
+    )
+    assert told(choices, "views of item, half-life 4 days")[0] == pytest.approx(np.log1p(weeks_before + week))
+
+
 def test_dull_visits_are_counted_since_the_last_one_with_a_click() -> None:
     log = log_of((0, 1.0, VIEW), (0, 2.2, CLICK), (0, 3.0, VIEW), (0, 3.5, VIEW), (0, 5.0, VIEW))
     dull = [told(choices_at(day, log), "visits in a row without a click")[0] for day in (1.0, 2.0, 3.0, 4.0, 6.0)]

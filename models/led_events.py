@@ -1,0 +1,57 @@
+"""Which events a list may have led to: on the day on which it stood, by its user, with an item that it held.
+
+What is left was found by users themselves, and tells what they want; see `models.free_choices`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from expectations.program import Night, days_before
+from expectations.tables import EVENTS, USER_RECOMMENDATIONS
+from models.day_numbers import day_number
+from models.pair_keys import pair_keys
+from models.vocabulary import indices_of, read_vocabulary
+
+
+@dataclass(frozen=True)
+class LedEvents:
+    """Attributes: `shown` are keys of users and the items that they were shown, ascending, by the day since 1970."""
+
+    shown: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, night: Night, days: Iterable[str]) -> LedEvents:
+        """Of the published lists of these days, each of which stood on the day after.
+
+        Of users who did anything on that day, as far as its own drop tells: of others there is nothing to say.
+        """
+        words, items = (read_vocabulary(night.lake, night.ds, name) for name in ("user_id", "item_id"))
+        shown = {}
+        for ds in days:
+            stood_on = days_before(ds, -1)
+            if night.lake.current(EVENTS, stood_on) is None:
+                continue
+            came = pc.unique(night.lake.read(EVENTS, stood_on, columns=["user_id"])["user_id"])
+            asked = (pc.field("ds") == ds) & pc.field("user_id").isin(came)
+            table = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_dataset()
+            rows = table.to_table(["user_id", "item_id"], filter=asked)
+            places = [indices_of(rows["user_id"], words), indices_of(rows["item_id"], items)]
+            known = pa.table(places, names=["user", "item"]).drop_null()
+            keys = pair_keys(known["user"].to_numpy(), known["item"].to_numpy())
+            shown[day_number(stood_on)] = np.sort(keys)
+        return cls(shown)
+
+    def marks(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Which events were led, by user, item and day since 1970. Shape (num_events,)."""
+        is_led, whole = np.zeros(len(user), dtype=bool), np.floor(day).astype(np.int64)
+        for stood_on, keys in self.shown.items():
+            rows = np.flatnonzero(whole == stood_on)
+            is_led[rows] = np.isin(pair_keys(user[rows], item[rows]), keys)
+        return is_led
