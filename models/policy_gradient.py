@@ -6,13 +6,16 @@ where it returned less. Since another policy made the lists, each place counts p
 policy makes it than the logged one did, capped, so that few places never rule. Where the log has no propensities, b is
 a second network of the same form, fitted to the logged places beforehand; it shares no weights with the policy.
 
-Being conservative: the policy starts as the ranker's, pays `nearness` times its KL divergence from it at every place,
-and stops where a capped, self-normalized estimate on users held out no longer rises; where it never rose, the ranker's
-lists stay.
+Being conservative: the policy starts as the ranker's, or from what users choose where no list leads them
+(`models.free_choices`), whichever a capped, self-normalized estimate on users held out likes better; it pays `nearness`
+times its KL divergence from the ranker's at every place, and stops where that estimate no longer rises; where it never
+rose, the lists that it started from stay.
 
 Sources: Chen et al., "Top-K Off-Policy Correction for a REINFORCE Recommender System", WSDM 2019: eq. 6 and the cap
 of section 4.4 (weights), section 4.2 (a learnt behaviour policy), eq. 8 (lambda_K = K (1 - pi)^(K - 1)).
 What differs:
+- clicks in a list are few and owed to the list, too; what users find alone says more of their wants, and says it at
+  once. So the policy starts from there.
 - a place's probability is conditional on the places above, and exact, where the paper draws K items independently and
   drops doubles. So lambda stands for what is left: an item not taken at rank k may still be taken at the K - k ranks
   below, and K in the formula is K - k + 1. At the last rank it is 1.

@@ -70,6 +70,7 @@ def reranked_blocks(
 
     Args:
         lists: of the published model, as of ds.
+        led: what the published lists of the days before led to.
     """
     last = int(pc.max(read_vocabulary(night.lake, night.ds, "user_id")["index"]).as_py())
     for first in range(FIRST_VALUE_INDEX, last + 1, USERS_AT_ONCE):
