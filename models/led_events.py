@@ -30,7 +30,8 @@ class LedEvents:
     def of(cls, night: Night, days: Iterable[str]) -> LedEvents:
         """Of the published lists of these days, each of which stood on the day after.
 
-        Of users who did anything on that day, as far as its own drop tells: of others there is nothing to say.
+        Of users who did anything on that day, as far as its own drop tells: of others there is nothing to say. Lists
+        that a backfill published count as if they had stood.
         """
         words, items = (read_vocabulary(night.lake, night.ds, name) for name in ("user_id", "item_id"))
         shown = {}

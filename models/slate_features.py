@@ -24,9 +24,10 @@ MAX_EVENTS = 300
 HISTORY_LENGTH = 30
 MOST_DEVIATIONS = 8.0
 NUM_PRIOR = 2.0
-PRIOR_SHARE = (0.3, 10.0)
-"""Views of a kind, of so many in all, that each share is held back by."""
 """A share of so few clicks or purchases is held back as if there had been this many more of other kinds."""
+PRIOR_SHARE = (0.3, 10.0)
+"""Views of a kind, of so many in all, that the share of what was found alone is held back by."""
+HALF_LIVES_OF_ITEM = (4.0, 32.0)
 ROWS_AT_ONCE = 2048
 
 FEATURES_OF_USER = (
@@ -49,7 +50,7 @@ FEATURES = (
     "clicks of item, half-life 16 days",
     "recency of the last purchase of item, over 30 days",
     *(f"kind's share of what was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_WANTS),
-    *(f"times that the item was found alone, half-life {days:g} days" for days in (4.0, 32.0)),
+    *(f"times that the item was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_ITEM),
     *FEATURES_OF_USER,
 )
 """In the order of `Choices.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0 for
@@ -169,7 +170,8 @@ def _found_alone(past: _Past, of_kind: Groups, of_item: Groups) -> list[np.ndarr
         faded = found * _faded(past.age, half_life)
         whole = np.bincount(past.row, faded, past.num_lists)[:, None]
         told.append(np.log((of_kind.sums(faded) / of_some + 1) / (whole / of_all + 1)))
-    return told + [np.log1p(of_item.sums(found * _faded(past.age, half_life))) for half_life in (4.0, 32.0)]
+    of_items = (of_item.sums(found * _faded(past.age, half_life)) for half_life in HALF_LIVES_OF_ITEM)
+    return [*told, *map(np.log1p, of_items)]
 
 
 def _of_users(past: _Past) -> list[np.ndarray]:
