@@ -18,6 +18,7 @@ BOUNDED = {
     "jobs/inspect_drops.py": "one row per raw file",
     "jobs/listed_items.py": "a few values per item of the catalogue",
     "jobs/night_sample.py": "a page to look at, by pyarrow's head()",
+    "jobs/segment_demand.py": "one number",
     "jobs/split_days.py": "one row of counts",
     "expectations/feature_checks.py": "one row per field of the vocabularies",
     "expectations/item_rules.py": "at most one row per name in the shop file",
