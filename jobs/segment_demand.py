@@ -99,8 +99,8 @@ def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int) -> DataFra
 
 def _deepest(demand: DataFrame) -> int:
     """Most shops know one attribute or two, and a level costs seconds, were it empty."""
-    row = demand.agg(F.max("depth")).head()
-    return (row[0] if row else None) or 0
+    (row,) = demand.agg(F.max("depth")).collect()
+    return row[0] or 0
 
 
 def best_rates(rates: DataFrame, top_k: int) -> DataFrame:

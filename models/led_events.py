@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from expectations.program import Night, days_before
-from expectations.tables import EVENTS, USER_RECOMMENDATIONS
+from expectations.tables import EVENTS
 from models.day_numbers import day_number
 from models.pair_keys import pair_keys
+from models.published_nights import published_lists
 from models.vocabulary import indices_of, read_vocabulary
 
 
@@ -40,9 +40,7 @@ class LedEvents:
             if night.lake.current(EVENTS, stood_on) is None:
                 continue
             came = pc.unique(night.lake.read(EVENTS, stood_on, columns=["user_id"])["user_id"])
-            asked = (pc.field("ds") == ds) & pc.field("user_id").isin(came)
-            table = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_dataset()
-            rows = table.to_table(["user_id", "item_id"], filter=asked)
+            rows = published_lists(night.lake, ds, came, ["user_id", "item_id"])
             places = [indices_of(rows["user_id"], words), indices_of(rows["item_id"], items)]
             known = pa.table(places, names=["user", "item"]).drop_null()
             keys = pair_keys(known["user"].to_numpy(), known["item"].to_numpy())

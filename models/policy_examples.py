@@ -130,9 +130,7 @@ def visits(night: Night, source: ListChoices, lists: Version, as_of: str, log: U
 
 def taken(choices: Choices, events: Happenings, top_k: int) -> np.ndarray:
     """Which candidates each list's user met on its day, in the order of time, each once. Shape (num_lists, top_k)."""
-    row, event = events.between(choices.user, choices.day, choices.day + 1)
-    place = places_of(choices, row, events.item[event])
-    row, place = row[place >= 0], place[place >= 0]
+    row, place = places_met(choices, events)
     _, first = np.unique(pair_keys(row, place), return_index=True)
     first.sort()  # back to the order of time
     row, place = row[first], place[first]
@@ -144,10 +142,16 @@ def taken(choices: Choices, events: Happenings, top_k: int) -> np.ndarray:
 
 def met(choices: Choices, events: Happenings) -> np.ndarray:
     """Which candidates each list's user met on its day. Shape (num_lists, num_candidates)."""
-    row, event = events.between(choices.user, choices.day, choices.day + 1)
-    place, is_met = places_of(choices, row, events.item[event]), np.zeros(choices.item.shape, dtype=bool)
-    is_met[row[place >= 0], place[place >= 0]] = True
+    is_met = np.zeros(choices.item.shape, dtype=bool)
+    is_met[places_met(choices, events)] = True
     return is_met
+
+
+def places_met(choices: Choices, events: Happenings) -> tuple[np.ndarray, np.ndarray]:
+    """Row and place of each event of a list's day with one of its candidates; those of a row in the order of time."""
+    row, event = events.between(choices.user, choices.day, choices.day + 1)
+    place = places_of(choices, row, events.item[event])
+    return row[place >= 0], place[place >= 0]
 
 
 def places_of(choices: Choices, row: np.ndarray, item: np.ndarray) -> np.ndarray:

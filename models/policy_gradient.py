@@ -116,19 +116,17 @@ def fit(
         return PlackettLucePolicy(network), TrainingHistory(facts={"lists": float(len(choices))})
     rng = np.random.default_rng(seed)
     is_held_out = some_users(choices.user, config.held_out_share, rng)
+    learnt = np.flatnonzero(~is_held_out)
     if at_once is not None:
         that_day = np.zeros(len(choices)) if beside is None else beside
         returns = smoothed(choices, slates, returns, at_once, that_day, ~is_held_out)
-    propensity = known_propensities(choices, slates, np.flatnonzero(~is_held_out), config, rng)
+    propensity = known_propensities(choices, slates, learnt, config, rng)
     further = {
         "log_propensity": np.log(np.maximum(propensity, _LOWEST)),
         "advantage": advantages(choices, slates, returns, ~is_held_out),
     }
     trained = PolicyGradient(network, config)
-    start = None
-    if is_met is not None:
-        learnt = np.flatnonzero(~is_held_out)
-        start = wants(choices.rows(learnt), slates.rows(learnt), is_met[learnt])
+    start = None if is_met is None else wants(choices.rows(learnt), slates.rows(learnt), is_met[learnt])
     history = _trained(trained, ListBatches(choices, slates, further), is_held_out, rng, start)
     return PlackettLucePolicy(network), history
 
@@ -252,16 +250,8 @@ def _trained(
     learnt, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
     compile_steps(trained, config, len(learnt))
     losses: list[float] = []
-    estimates = [trained.estimate(batches.in_order(held_out, config.batch_size))] if len(held_out) else []
+    estimates = _started(trained, batches, held_out, start)
     best = network.get_weights()
-    if start is not None:
-        lead_by(network, start, config.sharpness)
-        if len(held_out):
-            by_wants = trained.estimate(batches.in_order(held_out, config.batch_size))
-            if by_wants < estimates[0]:
-                network.set_weights(best)
-            estimates = [max(by_wants, estimates[0])]
-        best = network.get_weights()
     with watched("policy_gradient", network, config.epochs, config.batch_size) as watch:
         for epoch in range(config.epochs):
             watch.on_epoch_begin(epoch)
@@ -278,6 +268,28 @@ def _trained(
     network.set_weights(best)
     facts = {"lists": float(len(learnt)), "best_epoch": float(np.argmax(estimates) if estimates else len(losses))}
     return TrainingHistory({"loss": losses, "estimate": estimates[1:]}, facts)
+
+
+def _started(
+    trained: PolicyGradient, batches: ListBatches, held_out: np.ndarray, start: np.ndarray | None
+) -> list[float]:
+    """Leaves the network as the ranker or, where that is estimated to earn no less, at the start.
+
+    Returns what it is estimated to earn; nothing where no users are held out: then the start is taken at its word.
+    """
+
+    def estimated() -> list[float]:
+        return [trained.estimate(batches.in_order(held_out, trained.config.batch_size))] if len(held_out) else []
+
+    as_ranker, by_ranker = trained.network.get_weights(), estimated()
+    if start is None:
+        return by_ranker
+    lead_by(trained.network, start, trained.config.sharpness)
+    by_start = estimated()
+    if by_start < by_ranker:
+        trained.network.set_weights(as_ranker)
+        return by_ranker
+    return by_start
 
 
 def some_users(user: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,10 +1,12 @@
-"""Which model every night published, as the manifest of published tables tells it."""
+"""What every night published: its lists, and by which model, as the manifest of published tables tells it."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from expectations.lake import Lake
@@ -29,6 +31,12 @@ class PublishedNights:
     def is_latest(self, ds: str) -> bool:
         """Whether no later night was published."""
         return all(day <= ds for day in self.models)
+
+
+def published_lists(lake: Lake, ds: str, user_ids: pa.Array, columns: list[str]) -> pa.Table:
+    """Rows that readers see of a night's `user_recommendations`: those of some users."""
+    asked = (pc.field("ds") == ds) & pc.field("user_id").isin(user_ids)
+    return DeltaTable(lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_dataset().to_table(columns, filter=asked)
 
 
 def published_nights(lake: Lake) -> PublishedNights:

@@ -24,7 +24,7 @@ from expectations.tables import USER_RECOMMENDATIONS
 from models.day_numbers import day_number
 from models.list_choices import ListChoices
 from models.policy_examples import Examples, UserLog, earned, joined_choices, places_of, spaced
-from models.published_nights import published_nights
+from models.published_nights import published_lists, published_nights
 from models.ranked_lists import lists_in_force
 from models.slates import Choices, Slates
 from models.vocabulary import indices_of, read_vocabulary
@@ -98,9 +98,8 @@ def _as_shown(night: Night, day: str, choices: Choices) -> Slates:
     """What the published partition shows the users of `choices`, who ascend."""
     words = read_vocabulary(night.lake, night.ds, "user_id")
     ids = words.filter(pc.is_in(words["index"], pa.array(choices.user, words["index"].type)))
-    asked = (pc.field("ds") == day) & pc.field("user_id").isin(ids["value"].combine_chunks())
-    shown = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_dataset()
-    rows = shown.to_table(["user_id", "rank", "item_id", "propensity"], filter=asked)
+    columns = ["user_id", "rank", "item_id", "propensity"]
+    rows = published_lists(night.lake, day, ids["value"].combine_chunks(), columns)
     item = indices_of(rows["item_id"], read_vocabulary(night.lake, night.ds, "item_id")).fill_null(-1).to_numpy()
     row = np.searchsorted(choices.user, indices_of(rows["user_id"], words).to_numpy())
     rank = rows["rank"].to_numpy() - 1
