@@ -20,17 +20,18 @@ REGULARIZATION = 1e-3
 """Of the squared weights of features in standard deviations, against the mean loss of a list."""
 
 
-def wants(choices: Choices, slates: Slates, is_met: np.ndarray) -> np.ndarray | None:
+def wants(choices: Choices, slates: Slates, is_found: np.ndarray) -> np.ndarray | None:
     """Weights of the features under which worth has, on the mean, a standard deviation of 1 within a list.
 
     Args:
-        is_met: which candidates the user met on the list's day. Shape (num_slates, num_candidates).
+        is_found: which candidates the user met on the list's day without being led there. Shape (num_slates,
+            num_candidates).
 
     Returns:
         Shape (num_features,); None where nobody met anything but what was shown.
     """
     is_free = choices.is_candidate & ~is_shown(choices, slates)
-    found = is_met & is_free
+    found = is_found & is_free
     if not found.any():
         return None
     row = np.nonzero(is_free)[0]

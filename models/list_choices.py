@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 
 from expectations.lake import Version
 from expectations.program import Night, end_of
-from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES, ITEM_FEATURES
+from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
 from models.day_numbers import SECONDS_OF_A_DAY
 from models.happenings import Happenings
 from models.held_out import NEW_ITEMS, decisive_task
+from models.item_traits import ItemTraits
 from models.led_events import LedEvents
 from models.model import NO_ITEM
 from models.ranked_lists import list_batches, read_list_rows, top_places
@@ -48,20 +49,12 @@ class ListChoices:
         """
         asked, row = np.unique(user, return_inverse=True)
         items, scores = self._candidates(lists, as_of, asked)
-        return choices_of(user, day, items[row], scores[row], happenings, self.kind_of_item)
+        return choices_of(user, day, items[row], scores[row], happenings, self.traits)
 
     @cached_property
-    def kind_of_item(self) -> np.ndarray:
-        """The finest known category of each item; -1 for none."""
-        rows = self.night.lake.read(ITEM_FEATURES, self.night.ds, columns=["item_index", "category_indices"])
-        indices = read_vocabulary(self.night.lake, self.night.ds, "item_id")["index"]
-        kinds = np.full(int(pc.max(indices).as_py() or 0) + 1, -1)
-        levels = rows["category_indices"].combine_chunks()
-        owner = np.repeat(rows["item_index"].to_numpy(), pc.list_value_length(levels).to_numpy())
-        category = levels.flatten().to_numpy()
-        is_known = category >= FIRST_VALUE_INDEX
-        kinds[owner[is_known]] = category[is_known]  # of several the last one stays
-        return kinds
+    def traits(self) -> ItemTraits:
+        """Of the items of ds."""
+        return ItemTraits.of(self.night)
 
     def _candidates(self, lists: Version, as_of: str, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Items and scores of users, who ascend; NO_ITEM where there are no more. Shape (num_users, num_candidates)."""
@@ -105,7 +98,7 @@ def active_users(night: Night, since: str) -> np.ndarray:
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
-def happened(night: Night, since: str, users: np.ndarray) -> Happenings:
+def happened(night: Night, since: str, users: np.ndarray, led: LedEvents) -> Happenings:
     """The events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay."""
     words = [read_vocabulary(night.lake, night.ds, field) for field in ("user_id", "item_id")]
     kept = [np.empty((6, 0))]
@@ -123,7 +116,7 @@ def happened(night: Night, since: str, users: np.ndarray) -> Happenings:
     user, item, days, place, price, quantity = np.concatenate(kept, axis=1)
     indices = (column.astype(np.int64) for column in (user, item, place))
     user, item, place = indices
-    return Happenings.of(user, item, days, place, price, quantity)
+    return Happenings.of(user, item, days, place, price, quantity, led.marks(user, item, days))
 
 
 def _after(since: str, night: Night) -> pc.Expression:

@@ -74,7 +74,7 @@ def _fitted(
         from models import policy_gradient
 
         config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
-        told = {"at_once": examples.at_once, "is_met": examples.is_met}
+        told = {"at_once": examples.at_once, "is_found": examples.is_found}
         return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed, **told)
     from models import q_learning
 

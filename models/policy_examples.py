@@ -53,7 +53,7 @@ class UserLog:
             raise NightError(
                 f"ds={night.ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
             )
-        return cls(happened(night, since, users), remembered(night, users, led))
+        return cls(happened(night, since, users, led), remembered(night, users, led))
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,15 @@ class Examples:
     Attributes:
         at_once: what each place earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
         later: what the user earned in the days after, worth what it is on the list's day. Shape (num_lists,).
-        is_met: which candidates the user met on that day, shown or not. Shape (num_lists, num_candidates).
+        is_found: which candidates the user met on that day, not led by a list that stood. Shape (num_lists,
+            num_candidates).
     """
 
     choices: Choices
     slates: Slates
     at_once: np.ndarray
     later: np.ndarray
-    is_met: np.ndarray
+    is_found: np.ndarray
 
     def __len__(self) -> int:
         return len(self.choices)
@@ -87,13 +88,13 @@ class Examples:
 
     def rows(self, rows: np.ndarray) -> Examples:
         """Some of the lists."""
-        columns = (self.at_once[rows], self.later[rows], self.is_met[rows])
+        columns = (self.at_once[rows], self.later[rows], self.is_found[rows])
         return Examples(self.choices.rows(rows), self.slates.rows(rows), *columns)
 
     @classmethod
     def joined(cls, parts: Sequence[Examples]) -> Examples:
         """The lists of all parts."""
-        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("at_once", "later", "is_met")]
+        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("at_once", "later", "is_found")]
         slates = Slates(*(np.concatenate([getattr(p.slates, f.name) for p in parts]) for f in fields(Slates)))
         return cls(joined_choices([part.choices for part in parts]), slates, *columns)
 
@@ -140,11 +141,11 @@ def taken(choices: Choices, events: Happenings, top_k: int) -> np.ndarray:
     return found
 
 
-def met(choices: Choices, events: Happenings) -> np.ndarray:
-    """Which candidates each list's user met on its day. Shape (num_lists, num_candidates)."""
-    is_met = np.zeros(choices.item.shape, dtype=bool)
-    is_met[places_met(choices, events)] = True
-    return is_met
+def found_alone(choices: Choices, events: Happenings) -> np.ndarray:
+    """Which candidates each list's user met on its day without being led. Shape (num_lists, num_candidates)."""
+    is_found = np.zeros(choices.item.shape, dtype=bool)
+    is_found[places_met(choices, events.where(~events.is_led))] = True
+    return is_found
 
 
 def places_met(choices: Choices, events: Happenings) -> tuple[np.ndarray, np.ndarray]:
@@ -173,7 +174,7 @@ def earned(night: Night, choices: Choices, slates: Slates, events: Happenings) -
     reward, items = night.shop.reward, items_at(choices, slates.place)
     at_once = place_rewards(choices.user, choices.day, items, events, reward)
     later = later_rewards(choices.user, choices.day, events, reward, sight_days(night))
-    return Examples(choices, slates, at_once, later, met(choices, events))
+    return Examples(choices, slates, at_once, later, found_alone(choices, events))
 
 
 def items_at(choices: Choices, place: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ a second network of the same form, fitted to the logged places beforehand; it sh
 
 Being conservative: the policy starts as the ranker's, or from what users choose where no list leads them
 (`models.free_choices`), whichever a capped, self-normalized estimate on users held out likes better; it pays `nearness`
-times its KL divergence from the ranker's at every place, and stops where that estimate no longer rises; where it never
-rose, the lists that it started from stay.
+times its KL divergence from the ranker's at every place, and stops where that estimate no longer rises. What it learnt
+counts where the estimate has risen beyond its own error; else the lists that it started from stay.
 
 Sources: Chen et al., "Top-K Off-Policy Correction for a REINFORCE Recommender System", WSDM 2019: eq. 6 and the cap
 of section 4.4 (weights), section 4.2 (a learnt behaviour policy), eq. 8 (lambda_K = K (1 - pi)^(K - 1)).
@@ -57,6 +57,8 @@ from models.training import prepare_training, watched
 
 _LOWEST = 1e-6
 """A propensity is not taken to be less, whatever a learnt behaviour policy says."""
+CAUTION = 2.0
+"""Standard errors by which what was learnt has to be better than where it started."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def fit(
     *,
     at_once: np.ndarray | None = None,
     beside: np.ndarray | None = None,
-    is_met: np.ndarray | None = None,
+    is_found: np.ndarray | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
     """A policy for the lists of users as these.
 
@@ -102,7 +104,7 @@ def fit(
             what came later is told by `models.surrogate`, which a short log needs. Same shape.
         beside: what the user earned on that day with other items, a part of the returns, too; see
             `models.reward.rewards_beside`. Shape (num_slates,). None: nothing.
-        is_met: which candidates users met on the list's day; what was not shown among them tells where the policy
+        is_found: which candidates users met on the list's day without being led there; they tell where the policy
             starts, see `models.free_choices`. Shape (num_slates, num_candidates). None: as the ranker.
 
     Raises:
@@ -125,9 +127,13 @@ def fit(
         "log_propensity": np.log(np.maximum(propensity, _LOWEST)),
         "advantage": advantages(choices, slates, returns, ~is_held_out),
     }
-    trained = PolicyGradient(network, config)
-    start = None if is_met is None else wants(choices.rows(learnt), slates.rows(learnt), is_met[learnt])
-    history = _trained(trained, ListBatches(choices, slates, further), is_held_out, rng, start)
+    trained, batches = PolicyGradient(network, config), ListBatches(choices, slates, further)
+    held_out = np.flatnonzero(is_held_out)
+    is_led = is_found is not None and _starts_from_wants(trained, batches, learnt, held_out, is_found)
+    history = _trained(trained, batches, learnt, held_out, rng)
+    if is_led and is_found is not None and not history.facts["best_epoch"]:
+        # Nothing was learnt that holds, so that those who were held out to say so may tell of their wants, too.
+        _lead_by_wants(trained, choices, slates, is_found)
     return PlackettLucePolicy(network), history
 
 
@@ -227,69 +233,118 @@ class PolicyGradient(PlacedLists):
         apart = ops.where(x["is_left"], shares - of_ranker, 0.0)
         return ops.sum(ops.exp(shares) * apart, axis=-1)
 
-    def estimate(self, batches: Iterable[dict[str, np.ndarray]]) -> float:
-        """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs."""
-        sums = np.zeros(4)
+    def estimate(self, batches: Iterable[dict[str, np.ndarray]]) -> Estimate:
+        """What places would earn under this policy."""
+        lists = [np.empty((0, 4))]
         for x in batches:
             shares = log_shares(x, self(x))
             weights = as_numpy(self.weights_of(x, of_taken(x, shares))) * x["is_there"]
             straying = as_numpy(self.divergence(x, shares)) * x["is_there"]
-            sums += [(weights * x["advantage"]).sum(), weights.sum(), straying.sum(), x["is_there"].sum()]
-        return float(sums[0] / sums[1] - self.config.nearness * sums[2] / sums[3])
+            lists.append(np.stack([weights * x["advantage"], weights, straying, x["is_there"]], axis=-1).sum(axis=1))
+        return Estimate(np.concatenate(lists), self.config.nearness)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs.
+
+    Attributes:
+        lists: sums over each list's places: weighted advantages, weights, divergences, places. Shape (num_lists, 4).
+        nearness: the price of divergence.
+    """
+
+    lists: np.ndarray
+    nearness: float
+
+    @property
+    def value(self) -> float:
+        """In standard deviations of what a place earns beyond the baseline."""
+        earned, weight, straying, num = self.lists.sum(axis=0)
+        return float(earned / weight - self.nearness * straying / num)
+
+    @property
+    def by_list(self) -> np.ndarray:
+        """What each list adds to the value, to first order; they sum to 0. Shape (num_lists,)."""
+        earned, weight, straying, num = self.lists.T
+        mean_earned, mean_straying = earned.sum() / weight.sum(), straying.sum() / num.sum()
+        of_straying = self.nearness * (straying - mean_straying * num) / num.sum()
+        return np.asarray((earned - mean_earned * weight) / weight.sum() - of_straying)
+
+    def sure_gain(self, other: Estimate, user: np.ndarray) -> float:
+        """By how much this is above another of the same lists, less CAUTION standard errors of the difference.
+
+        Args:
+            user: of each list; those of one user are not independent. Shape (num_lists,).
+        """
+        _, place = np.unique(user, return_inverse=True)
+        error = np.sqrt((np.bincount(place, self.by_list - other.by_list) ** 2).sum())
+        return float(self.value - other.value - CAUTION * error)
+
+
+def _starts_from_wants(
+    trained: PolicyGradient, batches: ListBatches, learnt: np.ndarray, held_out: np.ndarray, is_found: np.ndarray
+) -> bool:
+    """Leads the network by wants if that is estimated to earn no less than the ranker; says whether it did.
+
+    Where no users are held out wants are taken at their word.
+    """
+    as_ranker, by_ranker = trained.network.get_weights(), _estimated(trained, batches, held_out)
+    if not _lead_by_wants(trained, batches.choices.rows(learnt), batches.slates.rows(learnt), is_found[learnt]):
+        return False
+    by_wants = _estimated(trained, batches, held_out)
+    if by_ranker is None or by_wants is None or by_wants.value >= by_ranker.value:
+        return True
+    trained.network.set_weights(as_ranker)
+    return False
+
+
+def _lead_by_wants(trained: PolicyGradient, choices: Choices, slates: Slates, is_found: np.ndarray) -> bool:
+    """Returns whether anybody met anything that tells of wants; else the network stays as it is."""
+    weights = wants(choices, slates, is_found)
+    if weights is not None:
+        lead_by(trained.network, weights, trained.config.sharpness)
+    return weights is not None
+
+
+def _estimated(trained: PolicyGradient, batches: ListBatches, held_out: np.ndarray) -> Estimate | None:
+    """None where no users are held out."""
+    return trained.estimate(batches.in_order(held_out, trained.config.batch_size)) if len(held_out) else None
 
 
 def _trained(
     trained: PolicyGradient,
     batches: ListBatches,
-    is_held_out: np.ndarray,
+    learnt: np.ndarray,
+    held_out: np.ndarray,
     rng: np.random.Generator,
-    start: np.ndarray | None,
 ) -> TrainingHistory:
-    """Trains until the held-out estimate no longer rises, and leaves the network as it was at its best."""
-    config, network = trained.config, trained.network
-    learnt, held_out = np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+    """Trains until the held-out estimate no longer rises, and leaves the network as it was at its best.
+
+    That is as it started (epoch 0), unless what it learnt is better than that beyond the estimate's own error.
+    """
+    config, network, user = trained.config, trained.network, batches.choices.user[held_out]
     compile_steps(trained, config, len(learnt))
     losses: list[float] = []
-    estimates = _started(trained, batches, held_out, start)
-    best = network.get_weights()
+    values: list[float] = []
+    started = _estimated(trained, batches, held_out)
+    best, best_epoch, best_gain = network.get_weights(), 0, 0.0
     with watched("policy_gradient", network, config.epochs, config.batch_size) as watch:
         for epoch in range(config.epochs):
             watch.on_epoch_begin(epoch)
             losses.append(trained_epoch(trained, batches, learnt, config, rng))
             watch.on_epoch_end(epoch, {"loss": losses[-1]})
-            if not len(held_out):
-                best = network.get_weights()
-                continue
-            estimates.append(trained.estimate(batches.in_order(held_out, config.batch_size)))
-            if estimates[-1] == max(estimates):
-                best = network.get_weights()
-            elif len(estimates) - 1 - int(np.argmax(estimates)) >= config.patience:
+            estimate = _estimated(trained, batches, held_out)
+            gain = np.inf
+            if estimate is not None and started is not None:
+                values.append(estimate.value)
+                gain = estimate.sure_gain(started, user)
+            if gain > best_gain or estimate is None:
+                best, best_epoch, best_gain = network.get_weights(), epoch + 1, gain
+            elif epoch + 1 - best_epoch >= config.patience:
                 break
     network.set_weights(best)
-    facts = {"lists": float(len(learnt)), "best_epoch": float(np.argmax(estimates) if estimates else len(losses))}
-    return TrainingHistory({"loss": losses, "estimate": estimates[1:]}, facts)
-
-
-def _started(
-    trained: PolicyGradient, batches: ListBatches, held_out: np.ndarray, start: np.ndarray | None
-) -> list[float]:
-    """Leaves the network as the ranker or, where that is estimated to earn no less, at the start.
-
-    Returns what it is estimated to earn; nothing where no users are held out: then the start is taken at its word.
-    """
-
-    def estimated() -> list[float]:
-        return [trained.estimate(batches.in_order(held_out, trained.config.batch_size))] if len(held_out) else []
-
-    as_ranker, by_ranker = trained.network.get_weights(), estimated()
-    if start is None:
-        return by_ranker
-    lead_by(trained.network, start, trained.config.sharpness)
-    by_start = estimated()
-    if by_start < by_ranker:
-        trained.network.set_weights(as_ranker)
-        return by_ranker
-    return by_start
+    facts = {"lists": float(len(learnt)), "best_epoch": float(best_epoch)}
+    return TrainingHistory({"loss": losses, "estimate": values}, facts)
 
 
 def some_users(user: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.happenings import CLICK, PURCHASE, VIEW, Groups, Happenings, keys_of
+from models.item_traits import NONE, ItemTraits
 from models.slates import Choices
 
 HALF_LIVES = (1.0, 4.0, 16.0)
@@ -25,8 +26,8 @@ HISTORY_LENGTH = 30
 MOST_DEVIATIONS = 8.0
 NUM_PRIOR = 2.0
 """A share of so few clicks or purchases is held back as if there had been this many more of other kinds."""
-PRIOR_SHARE = (0.3, 10.0)
-"""Views of a kind, of so many in all, that the share of what was found alone is held back by."""
+PRIOR_SHARES = {"kind": (0.3, 10.0), "wider_kind": (1.0, 10.0), "brand": (0.3, 10.0)}
+"""By trait: views of one of it, of so many in all, that its share of what was found alone is held back by."""
 HALF_LIVES_OF_ITEM = (4.0, 32.0)
 ROWS_AT_ONCE = 2048
 
@@ -49,14 +50,18 @@ FEATURES = (
     "views of item, half-life 4 days",
     "clicks of item, half-life 16 days",
     "recency of the last purchase of item, over 30 days",
-    *(f"kind's share of what was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_WANTS),
+    *(
+        f"{trait.replace('_', ' ')}'s share of what was found alone, half-life {days:g} days"
+        for trait in PRIOR_SHARES
+        for days in HALF_LIVES_OF_WANTS
+    ),
     *(f"times that the item was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_ITEM),
     *FEATURES_OF_USER,
 )
 """In the order of `Choices.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0 for
 never; the time since the last visit is log(1 + days), that of somebody new a year's; the gain of a rank is its gain in
 an NDCG. What was found alone is what was looked at while it did not stand in the user's list (`Happenings.is_led`): in
-that people go by their wants, and not by ours; a share is told as the logarithm of what it is to PRIOR_SHARE."""
+that people go by their wants, and not by ours; a share is told as the logarithm of what it is to PRIOR_SHARES."""
 NUM_FEATURES = len(FEATURES)
 NEVER_DAYS = 365.0
 MINUTES_PER_DAY = 1440
@@ -82,7 +87,7 @@ def choices_of(
     item: np.ndarray,
     score: np.ndarray,
     happenings: Happenings,
-    kind_of_item: np.ndarray,
+    traits: ItemTraits,
 ) -> Choices:
     """Candidates, described.
 
@@ -91,18 +96,18 @@ def choices_of(
         item: candidates; -1 where there are no more. Shape (num_lists, num_candidates).
         score: of the ranker, the higher the better. Same shape.
         happenings: of these users; what happened at a list's day or later is not read.
-        kind_of_item: item index -> kind, -1 for none. Shape (num_items,).
+        traits: of all items.
     """
     is_candidate = item >= 0
-    kind = np.where(is_candidate, kind_of_item[np.maximum(item, 0)], -1)
+    kind = np.where(is_candidate, traits.kind[np.maximum(item, 0)], NONE)
     features = np.zeros((*item.shape, NUM_FEATURES), dtype=np.float32)
     features[..., 0] = standard_scores(score, is_candidate)
     features[..., 1] = _gains(score, item, is_candidate)
     history = np.zeros((len(user), HISTORY_LENGTH, 3), dtype=np.int32)
     for start in range(0, len(user), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        past = _past(user[part], day[part], happenings, kind_of_item)
-        told = _of_candidates(past, item[part], kind[part])
+        past = _past(user[part], day[part], happenings, traits.kind)
+        told = [*_of_candidates(past, item[part], kind[part]), *_found_alone(past, item[part], traits)]
         features[part, :, 2 : 2 + len(told)] = np.stack(told, axis=-1)
         features[part, :, 2 + len(told) :] = np.stack(_of_users(past), axis=-1)[:, None, :]
         history[part] = _history(past)
@@ -135,7 +140,7 @@ def _past(user: np.ndarray, day: np.ndarray, happenings: Happenings, kind_of_ite
 
 
 def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
-    """FEATURES from the third to the last of a candidate's own. Each of shape (num_lists, num_candidates)."""
+    """FEATURES of the ranker's candidates but for what was found alone. Each of shape (num_lists, num_candidates)."""
     rows = np.arange(past.num_lists)[:, None]
     # Kind -1 is none: no event has the kind -2.
     of_kind = Groups(keys_of(past.row, past.kind), keys_of(rows, np.where(kind < 0, -2, kind)))
@@ -157,21 +162,26 @@ def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.n
         np.log1p(of_item.sums(is_view * _faded(past.age, 4))),
         np.log1p(of_item.sums(is_click * _faded(past.age, 16))),
         of_item.highest(is_purchase * np.exp(-past.age / 30)),
-        *_found_alone(past, of_kind, of_item),
     ]
 
 
-def _found_alone(past: _Past, of_kind: Groups, of_item: Groups) -> list[np.ndarray]:
-    """The FEATURES that tell of it."""
-    found = 1.0 * ((past.event_type == VIEW) & ~past.is_led)
-    of_some, of_all = PRIOR_SHARE
+def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits) -> list[np.ndarray]:
+    """The FEATURES that tell of it. Each of shape (num_lists, num_candidates)."""
+    is_found = (past.event_type == VIEW) & ~past.is_led
+    row, age, found = past.row[is_found], past.age[is_found], past.item[is_found]
+    rows, place = np.arange(past.num_lists)[:, None], np.maximum(item, 0)
     told = []
-    for half_life in HALF_LIVES_OF_WANTS:
-        faded = found * _faded(past.age, half_life)
-        whole = np.bincount(past.row, faded, past.num_lists)[:, None]
-        told.append(np.log((of_kind.sums(faded) / of_some + 1) / (whole / of_all + 1)))
-    of_items = (of_item.sums(found * _faded(past.age, half_life)) for half_life in HALF_LIVES_OF_ITEM)
-    return [*told, *map(np.log1p, of_items)]
+    for trait, (of_one, of_all) in PRIOR_SHARES.items():
+        value = getattr(traits, trait)
+        # NONE is no value that two items share.
+        of_trait = Groups(keys_of(row, value[found]), keys_of(rows, np.where(value < 0, NONE - 1, value)[place]))
+        for half_life in HALF_LIVES_OF_WANTS:
+            faded = _faded(age, half_life)
+            whole = np.bincount(row, faded, past.num_lists)[:, None]
+            told.append(np.log((of_trait.sums(faded) / of_one + 1) / (whole / of_all + 1)))
+    of_item = Groups(keys_of(row, found), keys_of(rows, item))
+    times = (np.log1p(of_item.sums(_faded(age, half_life))) for half_life in HALF_LIVES_OF_ITEM)
+    return [*told, *times]
 
 
 def _of_users(past: _Past) -> list[np.ndarray]:

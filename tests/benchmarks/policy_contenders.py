@@ -69,7 +69,7 @@ def by_policy_gradient(shop: SimulatedShop, log: Log, reward: Reward, seed: int)
     items = shown(choices, slates)
     earned = returns(choices.user, choices.day, items, shop.happenings(), reward, horizon_days=HORIZON_DAYS)
     config = PolicyGradientConfig(**_settings("policy_gradient"))
-    of_day = {"at_once": log.at_once[is_told], "beside": log.beside[is_told], "is_met": log.is_met[is_told]}
+    of_day = {"at_once": log.at_once[is_told], "beside": log.beside[is_told], "is_found": log.is_found[is_told]}
     return policy_gradient.fit(choices, slates, earned, config, seed, **of_day)[0]
 
 

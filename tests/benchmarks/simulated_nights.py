@@ -9,7 +9,7 @@ import numpy as np
 
 from expectations.reward import Reward
 from jobs.demo_shop.appetite import active_needs, item_wants, shelf_wants
-from models.policy_examples import met
+from models.policy_examples import found_alone
 from models.reward import place_rewards
 from models.slates import Choices, SlatePolicy, Slates
 from tests.benchmarks.simple_policies import RankerPolicy
@@ -27,7 +27,7 @@ class Log:
     Attributes:
         at_once: what each place earned on its day. Shape (num_slates, top_k).
         beside: what their users earned on that day with what they found by themselves. Shape (num_slates,).
-        is_met: which candidates their users met on that day. Shape (num_slates, num_candidates).
+        is_found: which candidates their users found alone on that day. Shape (num_slates, num_candidates).
         last_day: until which the log goes.
         is_member: who has not left by then. Shape (max_users,).
     """
@@ -36,7 +36,7 @@ class Log:
     slates: Slates
     at_once: np.ndarray
     beside: np.ndarray
-    is_met: np.ndarray
+    is_found: np.ndarray
     last_day: float
     is_member: np.ndarray
 
@@ -86,8 +86,8 @@ def logged(shop: SimulatedShop, num_nights: int, reward: Reward) -> Log:
     choices, slates = lists_of(nights)
     at_once = earned_by(shop, choices, slates, reward)
     all_day = np.concatenate([night.reward_by_user[night.choices.user] for night in nights])
-    beside, is_met = all_day - at_once.sum(axis=1), met(choices, shop.happenings())
-    return Log(choices, slates, at_once, beside, is_met, float(shop.day), nights[-1].is_member)
+    beside, is_found = all_day - at_once.sum(axis=1), found_alone(choices, shop.happenings())
+    return Log(choices, slates, at_once, beside, is_found, float(shop.day), nights[-1].is_member)
 
 
 def outcome(

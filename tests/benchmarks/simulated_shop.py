@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jobs.demo_shop.environment import DemoShopEnv
+from jobs.demo_shop.shelves import SHELF_GROUP
 from models.happenings import Happenings
+from models.item_traits import ItemTraits
 from models.slate_features import choices_of
 from models.slates import Choices, SlatePolicy, Slates
 from tests.benchmarks.click_ranker import ClickRanker
@@ -103,8 +105,9 @@ class SimulatedShop:
         found = np.take_along_axis(on_sale, items, axis=1)
         day = np.full(len(users), float(self.day))
         items = np.where(np.isfinite(found), items, -1)
+        traits = ItemTraits(goods.shelf, SHELF_GROUP[goods.shelf], goods.brand)
         happenings = self.happenings(users) if self.log["user"] else _nothing_happened()
-        return choices_of(users, day, items, np.where(items >= 0, found, 0.0), happenings, goods.shelf)
+        return choices_of(users, day, items, np.where(items >= 0, found, 0.0), happenings, traits)
 
     def _write_down(self, events: dict[str, np.ndarray], day: int) -> None:
         told = {**events, "day": day + events["second"] / 86_400, "is_led": events["is_listed"]}

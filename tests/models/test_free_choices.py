@@ -9,6 +9,7 @@ import pytest
 
 from models.free_choices import is_shown, wants
 from models.policy_gradient import fit
+from models.slate_policy import said_of
 from models.slates import Slates
 from tests.models.slate_worlds import Log, bandit
 from tests.models.test_policy_gradient import config
@@ -48,16 +49,16 @@ def test_visits_without_a_list_are_all_free(log: Log) -> None:
     place = np.argsort(-log.choices.features[..., 2], axis=1)[:, :2]
     visits = Slates(place, np.full(place.shape, np.nan))
     assert not is_shown(log.choices, visits).any()
-    is_met = np.zeros(log.choices.item.shape, dtype=bool)
-    np.put_along_axis(is_met, place, True, axis=1)
-    found = wants(log.choices, visits, is_met)
+    is_found = np.zeros(log.choices.item.shape, dtype=bool)
+    np.put_along_axis(is_found, place, True, axis=1)
+    found = wants(log.choices, visits, is_found)
     assert found is not None and found[2] > 0.9
 
 
-def first_feature_of(log: Log, is_met: np.ndarray) -> float:
+def first_feature_of(log: Log, is_found: np.ndarray) -> float:
     """The mean of what is clicked for, over lists by a policy that was told what users met, and hardly trained."""
     settings = config(epochs=1, learning_rate=1e-6, held_out_share=0.3)
-    policy, _ = fit(log.choices, log.slates, log.returns, settings, 1, is_met=is_met)
+    policy, _ = fit(log.choices, log.slates, log.returns, settings, 1, is_found=is_found)
     asked = bandit(300, np.random.default_rng(5)).choices
     place = policy.draw(asked, 2, None).place
     return float(np.take_along_axis(asked.features[..., 2], place, axis=1).mean())
@@ -72,10 +73,21 @@ def test_a_policy_starts_from_wants_where_they_earn_more_than_the_ranker(log: Lo
 
 
 def test_without_users_held_out_wants_are_taken_at_their_word(log: Log) -> None:
-    is_met = met_by(2 * log.choices.features[..., 2], log, np.random.default_rng(1))
+    is_found = met_by(2 * log.choices.features[..., 2], log, np.random.default_rng(1))
     settings = config(epochs=1, learning_rate=1e-6, held_out_share=0.0)
-    policy, history = fit(log.choices, log.slates, log.returns, settings, 1, is_met=is_met)
+    policy, history = fit(log.choices, log.slates, log.returns, settings, 1, is_found=is_found)
     place = policy.draw(replace(log.choices), 1, None).place[:, 0]
     best = log.choices.features[..., 2].argmax(axis=1)
     assert (place == best).mean() > 0.8
     assert history.curves["estimate"] == []
+
+
+def test_where_nothing_is_learnt_those_held_out_tell_of_their_wants_too(log: Log) -> None:
+    is_found = met_by(2 * log.choices.features[..., 2], log, np.random.default_rng(1))
+    settings = config(epochs=1, learning_rate=1e-9, held_out_share=0.5)
+    policy, history = fit(log.choices, log.slates, log.returns, settings, 1, is_found=is_found)
+    assert history.facts == {"lists": len(log.choices) / 2, "best_epoch": 0}
+    everybodys = wants(log.choices, log.slates, is_found)
+    assert everybodys is not None
+    worth, _ = said_of(policy.network, log.choices)
+    assert worth == pytest.approx(settings.sharpness * (log.choices.features @ everybodys), abs=1e-4)

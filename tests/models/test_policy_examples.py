@@ -14,7 +14,7 @@ from expectations.tables import CANDIDATES, EVENTS
 from models.day_numbers import day_number
 from models.led_events import LedEvents
 from models.list_choices import ListChoices
-from models.policy_examples import Examples, UserLog, sight_days, visits
+from models.policy_examples import Examples, UserLog, found_alone, sight_days, visits
 from models.ranked_lists import lists_in_force
 from models.shown_lists import shown_days, shown_lists
 from tests.models.judged_night import write_events, write_vocabulary
@@ -95,8 +95,10 @@ def test_events_with_what_was_shown_that_day_are_led(small_log: Night) -> None:
     day = np.array([of_yesterday, of_yesterday, of_today, of_today, of_today])
     # u1 did nothing yesterday, and u0 nothing today: of lists that nobody saw there is nothing to say.
     assert led.marks(user, item, day).tolist() == [True, False, True, False, False]
-    events = shown_to(small_log)
-    assert events.is_met[:, :3].tolist() == [[False, True, False], [True, False, False]]
+    without, log = shown_to(small_log), UserLog.of(small_log, days_before(DS, 9), led)
+    assert without.is_found[:, :3].tolist() == [[False, True, False], [True, False, False]]
+    assert log.events.is_led.tolist() == [True, True, False]
+    assert not found_alone(without.choices, log.events).any(), "what is left was no candidate"
 
 
 def test_lists_from_before_there_were_propensities_say_so(small_log: Night) -> None:

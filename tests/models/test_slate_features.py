@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.happenings import CLICK, PURCHASE, VIEW, Happenings
+from models.item_traits import ItemTraits
 from models.slate_features import FEATURES, HISTORY_LENGTH, NUM_FEATURES, choices_of
 from models.slates import Choices
 
-KIND_OF_ITEM = np.array([7, 7, 2, -1])
+TRAITS = ItemTraits(kind=np.array([7, 7, 2, -1]), wider_kind=np.array([9, 9, 9, -1]), brand=np.array([5, -1, 5, -1]))
 
 
 def choices_at(day: float, log: Happenings, item: list[int] | None = None, user: int = 4) -> Choices:
     items = np.array([[0, 1, 2, 3] if item is None else item])
     score = np.array([[3.0, 5.0, 1.0, 3.0][: items.shape[1]]])
-    return choices_of(np.array([user]), np.array([day]), items, score, log, KIND_OF_ITEM)
+    return choices_of(np.array([user]), np.array([day]), items, score, log, TRAITS)
 
 
 def told(choices: Choices, name: str) -> list[float]:
@@ -67,8 +68,13 @@ def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
     choices = choices_at(10.0, Happenings.of(user, item, day, np.full(4, VIEW), is_led=is_led))
     week, weeks_before = 0.5 ** (4 / 4), 0.5 ** (8 / 4)
     found, whole = week + weeks_before, 2 * week + weeks_before
-    share = np.log(np.array([found, found, week, 0]) / 0.3 + 1) - np.log(whole / 10 + 1)
-    assert told(choices, "kind's share of what was found alone, half-life 4 days") == pytest.approx(share)
+    for trait, found_of, prior in (
+        ("kind", [found, found, week, 0], 0.3),
+        ("wider kind", [whole, whole, whole, 0], 1.0),
+        ("brand", [week + weeks_before, 0, week + weeks_before, 0], 0.3),
+    ):
+        share = np.log(np.array(found_of) / prior + 1) - np.log(whole / 10 + 1)
+        assert told(choices, f"{trait}'s share of what was found alone, half-life 4 days") == pytest.approx(share)
     assert told(choices, "times that the item was found alone, half-life 4 days") == pytest.approx(
         np.log1p([weeks_before, week, week, 0])
     )
