@@ -5,8 +5,8 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
 
 1. **wait_for_drop** waits, without holding a worker, until the raw drop of `ds` is written to its end.
 2. **ingest** takes in every drop that the lake lacks, then validates events, items and users.
-3. **backtest** fits every model as of `ds - horizon_days`, and judges it on the days between. A blend of their lists
-   learns its weights there.
+3. **backtest** fits every model as of `ds - horizon_days` (with `weekly_backtest` the Sunday before), and judges it on
+   the `horizon_days` after. A blend of their lists learns its weights there.
 4. **refit** fits the same models as of `ds`, and joins their lists by these weights.
 5. **publish** lets the gate decide, re-ranks for the long term, finds reasons, builds the tables from what is allowed,
    validates them, commits each one in one step, and registers the sequence model for sessions in real time.

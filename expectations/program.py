@@ -47,7 +47,10 @@ class Night:
     def backtest_days(self) -> tuple[str, ...]:
         """The days that the backtest's models may know up to, one a window, the latest first."""
         horizon_days = self.shop.horizon_days
-        return tuple(days_before(self.ds, (n + 1) * horizon_days) for n in range(self.shop.num_windows))
+        latest = days_before(self.ds, horizon_days)
+        if self.shop.weekly_backtest:
+            latest = sunday_before(latest)
+        return tuple(days_before(latest, n * horizon_days) for n in range(self.shop.num_windows))
 
     @property
     def backtest_as_of(self) -> str:
@@ -58,6 +61,11 @@ class Night:
 def days_before(ds: str, days: int) -> str:
     """The day that lies `days` before `ds`, or after it where they are negative."""
     return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
+
+
+def sunday_before(day: str) -> str:
+    """The Sunday before a day, or the day itself if it is one."""
+    return days_before(day, date.fromisoformat(day).isoweekday() % 7)
 
 
 def end_of(ds: str) -> datetime:
@@ -92,8 +100,9 @@ def add_as_of(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-of",
         default=os.environ.get("AS_OF", "refit"),
-        help="the day that may be known up to: YYYY-MM-DD, `refit` (ds), or `backtest` (ds - horizon_days, and as many "
-        "horizons earlier as the shop has `num_windows`, one after another) (AS_OF)",
+        help="the day that may be known up to: YYYY-MM-DD, `refit` (ds), or `backtest` (ds - horizon_days, with "
+        "`weekly_backtest` the Sunday before, and as many horizons earlier as the shop has `num_windows`, one after "
+        "another) (AS_OF)",
     )
 
 

@@ -202,6 +202,8 @@ class Shop:
         horizon_days: how many days the backtest holds back, and judges on.
         num_windows: how many such stretches of days, one before the other, the backtest judges models on, each fitted
             anew.
+        weekly_backtest: the backtest's models are fitted as of the Sunday on or before `ds - horizon_days`, so that one
+            fit serves the nights of a week; they are judged on the `horizon_days` after it all the same.
         top_k: items per user in the published lists.
         repeats: may an item be recommended to somebody who bought it? `allowed`, `never`, or `after_gap`: when it is
             longer ago than the item's buyers usually wait until they buy it again.
@@ -253,6 +255,7 @@ class Shop:
     target_events: tuple[str, ...] = ("purchase",)
     horizon_days: int = 30
     num_windows: int = 1
+    weekly_backtest: bool = False
     top_k: int = 10
     repeats: str = "allowed"
     max_repeat_share: float = 1.0

@@ -465,8 +465,9 @@ BACKTESTS = _lake(
         Column("ndcg_high", "double", comment="97.5 % bootstrap bound over users"),
     ),
     "models.backtest",
-    "Every model fitted as of ds - horizon_days, judged on the days between, over the full catalogue; with "
-    "`num_windows` also as of as many horizons earlier, all windows together.",
+    "Every model fitted as of ds - horizon_days (with `weekly_backtest` the Sunday before) and judged on the "
+    "`horizon_days` after, over the full catalogue; with `num_windows` also as of as many horizons earlier, all "
+    "windows together.",
 )
 BACKTEST_SLICES = _lake(
     "backtest_slices",

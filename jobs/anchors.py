@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from expectations.program import days_before
+from expectations.program import days_before, sunday_before
 
 
 def anchor_of(as_of: str, first: str | None) -> str:
     """The Sunday on or before `as_of`; `as_of` itself while the log, whose first day is `first`, starts later."""
-    sunday = days_before(as_of, date.fromisoformat(as_of).isoweekday() % 7)
+    sunday = sunday_before(as_of)
     return sunday if first is not None and first <= sunday else as_of
 
 

@@ -1,8 +1,8 @@
-"""Judges every model that was fitted as of `ds - horizon_days` on what users did in the days between.
+"""Judges every model that was fitted as of the backtest's day on what users did in the `horizon_days` after it.
 
-With `num_windows` also as of as many horizons earlier, each time on the `horizon_days` that followed; figures are those
-of all windows together. Reads the models' lists (`candidates`, `scores`) and the features as of those earlier days, and
-`events` up to `ds`.
+That day is `ds - horizon_days` or, with `weekly_backtest`, the Sunday before; with `num_windows` also as many horizons
+earlier, each time with the `horizon_days` that followed; figures are those of all windows together. Reads the models'
+lists (`candidates`, `scores`) and the features as of those earlier days, and `events` up to `ds`.
 Writes partition `ds` of `backtest_slices` (kinds of users and items), of `backtest_gains` (every model against every
 other one, user by user) and last of `backtests`: one row per model, task and k, over the full catalogue of the
 earlier day. Two tasks: `new_items` asks for items that the user had not met before, and `with_repeats` for anything. A

@@ -54,8 +54,10 @@ def backtest_text(backtest: Backtest, ds: str, shop: Shop, missing: Sequence[str
     """The backtest at the shop's `top_k`: all models, who is better than whom, and the best model's slices."""
     top_k = shop.top_k
     windows = "" if shop.num_windows == 1 else f"{shop.num_windows} windows, one after another, each "
+    sunday = ", on the Sunday before," if shop.weekly_backtest else ""
     lines = [
-        f"Backtest ds={ds}: {windows}fitted {shop.horizon_days} days earlier, judged on the days between, "
+        f"Backtest ds={ds}: {windows}fitted {shop.horizon_days} days earlier{sunday} and judged on the "
+        f"{shop.horizon_days} days after, "
         f"full catalogue of {backtest.rows[0]['num_items']:,} items, k={top_k}"
     ]
     for task in backtest.tasks():

@@ -1,9 +1,10 @@
 """How long is a night? `make nightly` for UCI Online Retail with all families, from nothing and with a warm start.
 
 The cold night finds an empty root. The warm one is the second of two nights with `warm_start`: what it takes from the
-night before, and from the Sundays, is there already. Both are the real DAG, task by task.
+night before, and from the Sundays, is there already. So is the weekly one, whose shop has `weekly_backtest`, too: both
+nights stand in one week. All are the real DAG, task by task.
 
-    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.night --kinds cold warm
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.night --kinds cold warm weekly
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tests.benchmarks.variants import OURS, data_folder, data_parser
 from tests.benchmarks.warm_nights import shop_file
 
 NAME = "night"
+KINDS = ("cold", "warm", "weekly")
 TASK = re.compile(r"^\d\d:\d\d:\d\d  (\S+) +(done|FAILED|skipped) +([\d.]+) s(?:  (\S+))?$", re.MULTILINE)
 TOTAL = re.compile(r"^The night took (\d+) s", re.MULTILINE)
 
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs the nights and tells the seconds; exits 0 without the data, saying so."""
     parser = data_parser(__doc__)
     parser.add_argument("--folder", help="a place to keep the roots; else a temporary one, which is removed")
-    parser.add_argument("--kinds", nargs="+", choices=("cold", "warm"), default=["cold", "warm"])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     if data_folder(arguments, SHOP) is None:
@@ -56,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         data="UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to 2011-11-09",
         protocol=(
             f"`make nightly` for {DS}, backtest and all families; cold: in an empty root; warm: with `warm_start`, the "
-            "night before in the same root; a kind that was not run again keeps its rows, with their date"
+            "night before in the same root; weekly: warm, and `weekly_backtest`; a kind that was not run again keeps "
+            "its rows, with their date"
         ),
         rows=rows,
     )
@@ -65,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def kind_of(row: dict[str, Any]) -> str:
-    """`cold` or `warm`."""
+    """One of KINDS."""
     return re.split(r"\W", str(row["model"]))[0]
 
 
@@ -79,8 +82,8 @@ def kept_rows(kinds: Sequence[str]) -> list[dict[str, Any]]:
 def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
     """A row for the whole night, and one in `detail` for each task in the order of their ends."""
     shop = str(SHIPPED_SHOPS / f"{SHOP}.toml")
-    if kind == "warm":
-        shop = shop_file(folder, warm_start=True)
+    if kind != "cold":
+        shop = shop_file(folder, warm_start=True, weekly_backtest=kind == "weekly")
         run_night(folder / kind, data, shop, days_before(DS, 1))
     told = run_night(folder / kind, data, shop, DS)
     total = TOTAL.search(told)

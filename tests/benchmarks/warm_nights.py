@@ -99,11 +99,13 @@ def measured(folder: Path, data: str, models: Sequence[str]) -> list[dict[str, A
     return [row_of(lakes, nights, model, how) for model in models for how in (COLD, WARM)]
 
 
-def shop_file(folder: Path, warm_start: bool) -> str:
+def shop_file(folder: Path, warm_start: bool, weekly_backtest: bool = False) -> str:
     """The shop that ships, with or without a warm start."""
     text = (SHIPPED_SHOPS / f"{SHOP}.toml").read_text(encoding="utf-8")
-    path = folder / f"{'warm' if warm_start else 'cold'}.toml"
-    path.write_text(f"warm_start = {str(warm_start).lower()}\n{text}", encoding="utf-8")
+    path = folder / f"{'warm' if warm_start else 'cold'}{'_weekly' if weekly_backtest else ''}.toml"
+    switches = {"warm_start": warm_start, "weekly_backtest": weekly_backtest}
+    lines = [f"{name} = {str(is_on).lower()}" for name, is_on in switches.items()]
+    path.write_text("\n".join([*lines, text]), encoding="utf-8")
     return str(path)
 
 

@@ -115,6 +115,16 @@ def test_a_backtest_of_several_windows_goes_back_a_horizon_each(flags: list[str]
     assert days_from(arguments, night_from(arguments)) == ("2024-03-03", "2024-02-25", "2024-02-18")
 
 
+@pytest.mark.parametrize(
+    ("ds", "day"), [("2024-03-09", "2024-02-25"), ("2024-03-10", "2024-03-03"), ("2024-03-16", "2024-03-03")]
+)
+def test_a_weekly_backtest_is_that_of_a_sunday(flags: list[str], tmp_path: Path, ds: str, day: str) -> None:
+    shop = tmp_path / "weekly.toml"
+    shop.write_text("weekly_backtest = true\nnum_windows = 2\n" + SHOP, encoding="utf-8")
+    night = night_from(night_parser(None).parse_args([*flags, "--shop", str(shop), "--ds", ds]))
+    assert night.backtest_days == (day, days_before(day, 7))
+
+
 def test_as_of_may_not_lie_in_the_future(flags: list[str]) -> None:
     parser = night_parser(None)
     add_as_of(parser)

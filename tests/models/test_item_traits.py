@@ -25,7 +25,7 @@ def test_kinds_are_the_two_finest_known_levels(tmp_path: Path) -> None:
         6: ([UNKNOWN], UNKNOWN),
         7: ([], PAD),
     }
-    others = {"domain_index": 1, "price_bucket": 0, "age_days": 9, "is_available": True}
+    others: dict[str, object] = {"domain_index": 1, "price_bucket": 0, "age_days": 9, "is_available": True}
     others |= {"token_indices": [], "description_token_indices": []}
     rows = [
         {"item_index": item, "category_indices": levels, "brand_index": brand, **others}
