@@ -96,6 +96,14 @@ def test_a_second_run_leaves_all_as_it_is(spark: SparkSession, ingested: Night) 
     assert rows(ingested, "2024-03-10") == first_rows
 
 
+def test_the_nights_of_a_week_share_a_past_day(spark: SparkSession, ingested: Night) -> None:
+    """What `weekly_backtest` saves."""
+    preprocess(spark, replace(ingested, ds="2024-03-09"), "2024-03-08")
+    first = [ingested.lake.require(TABLES[name], "2024-03-08").path for name in TABLE_NAMES]
+    preprocess(spark, ingested, "2024-03-08")
+    assert [ingested.lake.require(TABLES[name], "2024-03-08").path for name in TABLE_NAMES] == first
+
+
 def test_a_day_before_all_drops_is_refused(spark: SparkSession, ingested: Night) -> None:
     with pytest.raises(NightError, match=r"events as of 2024-03-07: the lake holds none.*first day is 2024-03-08"):
         preprocess(spark, ingested, "2024-03-07")

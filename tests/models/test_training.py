@@ -167,6 +167,14 @@ class TestWarmStart:
         assert len(going_on) == 2
         assert f"model=two_tower as_of={self.LATER} from=two_tower-{DAY}-" in going_on[0]
 
+    def test_the_nights_of_a_week_share_the_fit_of_a_past_day(self, tmp_path: Path, world_shop: Shop) -> None:
+        night = self.night_at(str(tmp_path), world_shop)
+        fits = []
+        for ds in (self.LATER, "2024-03-13"):
+            train.train_models(night_of(str(tmp_path), night.shop, ds), self.LATER, ["two_tower"])
+            fits.append(night.lake.require(FITTED_MODELS, self.LATER, "two_tower").path)
+        assert fits[0] == fits[1]
+
     def test_another_fit_of_the_sunday_is_another_fit(self, tmp_path: Path, world_shop: Shop) -> None:
         night = self.night_at(str(tmp_path), world_shop)
         train.train_models(night, self.LATER, ["two_tower"])
