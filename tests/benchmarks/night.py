@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder = Path(arguments.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         rows = [row for kind in arguments.kinds for row in timed_night(folder, arguments.data, kind)]
-    rows = sorted(rows + kept_rows(arguments.kinds), key=kind_of)
+    rows = sorted(rows + kept_rows(arguments.kinds), key=lambda row: KINDS.index(kind_of(row)))
     benchmark = Benchmark(
         name=NAME,
         command=f"python -m tests.benchmarks.{NAME} --kinds {' '.join(arguments.kinds)}",
