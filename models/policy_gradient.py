@@ -37,6 +37,7 @@ from keras import ops
 
 from models.bounds import require_at_least, require_shares
 from models.free_choices import wants
+from models.held_out_estimate import Estimate
 from models.model import TrainingHistory
 from models.networks import as_numpy
 from models.placed_lists import (
@@ -57,8 +58,6 @@ from models.training import prepare_training, watched
 
 _LOWEST = 1e-6
 """A propensity is not taken to be less, whatever a learnt behaviour policy says."""
-CAUTION = 2.0
-"""Standard errors by which what was learnt has to be better than where it started."""
 
 
 @dataclass(frozen=True)
@@ -242,43 +241,6 @@ class PolicyGradient(PlacedLists):
             straying = as_numpy(self.divergence(x, shares)) * x["is_there"]
             lists.append(np.stack([weights * x["advantage"], weights, straying, x["is_there"]], axis=-1).sum(axis=1))
         return Estimate(np.concatenate(lists), self.config.nearness)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs.
-
-    Attributes:
-        lists: sums over each list's places: weighted advantages, weights, divergences, places. Shape (num_lists, 4).
-        nearness: the price of divergence.
-    """
-
-    lists: np.ndarray
-    nearness: float
-
-    @property
-    def value(self) -> float:
-        """In standard deviations of what a place earns beyond the baseline."""
-        earned, weight, straying, num = self.lists.sum(axis=0)
-        return float(earned / weight - self.nearness * straying / num)
-
-    @property
-    def by_list(self) -> np.ndarray:
-        """What each list adds to the value, to first order; they sum to 0. Shape (num_lists,)."""
-        earned, weight, straying, num = self.lists.T
-        mean_earned, mean_straying = earned.sum() / weight.sum(), straying.sum() / num.sum()
-        of_straying = self.nearness * (straying - mean_straying * num) / num.sum()
-        return np.asarray((earned - mean_earned * weight) / weight.sum() - of_straying)
-
-    def sure_gain(self, other: Estimate, user: np.ndarray) -> float:
-        """By how much this is above another of the same lists, less CAUTION standard errors of the difference.
-
-        Args:
-            user: of each list; those of one user are not independent. Shape (num_lists,).
-        """
-        _, place = np.unique(user, return_inverse=True)
-        error = np.sqrt((np.bincount(place, self.by_list - other.by_list) ** 2).sum())
-        return float(self.value - other.value - CAUTION * error)
 
 
 def _starts_from_wants(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from expectations.settings import settings_from_mapping
-from models.policy_gradient import CAUTION, Estimate, PolicyGradientConfig, fit, fit_behaviour
+from models.policy_gradient import PolicyGradientConfig, fit, fit_behaviour
 from models.registry import CONFIGS
 from models.slate_policy import PlackettLucePolicy, said_of
 from tests.models.slate_worlds import FRIEND, LURE, Log, bandit, chain, rivals
@@ -99,21 +99,6 @@ def test_where_chance_alone_pays_the_rankers_lists_stay() -> None:
     policy, history = fit(log.choices, log.slates, noise, config(held_out_share=0.4), seed=1)
     assert history.facts["best_epoch"] == 0
     assert _divergence(policy, log) == pytest.approx(0, abs=1e-6)
-
-
-def test_a_gain_is_sure_beyond_the_error_that_drawing_users_anew_shows() -> None:
-    rng = np.random.default_rng(0)
-    user, earned = np.repeat(np.arange(200), 3), np.repeat(rng.normal(0.2, 1, 200), 3) + rng.normal(0, 1, 600)
-    one, other = (np.stack([w * earned, w, 0.1 * w, np.ones(600)], axis=1) for w in rng.uniform(0.5, 2, (2, 600)))
-    one[:, 0] += 0.3
-
-    def gain(lists: np.ndarray) -> float:
-        return Estimate(one[lists], 0.5).value - Estimate(other[lists], 0.5).value
-
-    told = Estimate(one, 0.5).sure_gain(Estimate(other, 0.5), user)
-    drawn = [gain((3 * rng.integers(0, 200, 200)[:, None] + np.arange(3)).ravel()) for _ in range(2000)]
-    assert (gain(np.arange(600)) - told) / CAUTION == pytest.approx(np.std(drawn), rel=0.1)
-    assert Estimate(one, 0.5).value == pytest.approx(one[:, 0].sum() / one[:, 1].sum() - 0.5 * one[:, 2].sum() / 600)
 
 
 def test_the_same_seed_gives_the_same_policy() -> None:
