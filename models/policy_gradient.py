@@ -128,9 +128,9 @@ def fit(
     }
     trained, batches = PolicyGradient(network, config), ListBatches(choices, slates, further)
     held_out = np.flatnonzero(is_held_out)
-    is_led = is_found is not None and _starts_from_wants(trained, batches, learnt, held_out, is_found)
+    goes_by_wants = is_found is not None and _starts_from_wants(trained, batches, learnt, held_out, is_found)
     history = _trained(trained, batches, learnt, held_out, rng)
-    if is_led and is_found is not None and not history.facts["best_epoch"]:
+    if goes_by_wants and is_found is not None and not history.facts["best_epoch"]:
         # Nothing was learnt that holds, so that those who were held out to say so may tell of their wants, too.
         _lead_by_wants(trained, choices, slates, is_found)
     return PlackettLucePolicy(network), history

@@ -140,7 +140,7 @@ def _past(user: np.ndarray, day: np.ndarray, happenings: Happenings, kind_of_ite
 
 
 def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
-    """FEATURES of the ranker's candidates but for what was found alone. Each of shape (num_lists, num_candidates)."""
+    """FEATURES from the third on, up to what was found alone. Each of shape (num_lists, num_candidates)."""
     rows = np.arange(past.num_lists)[:, None]
     # Kind -1 is none: no event has the kind -2.
     of_kind = Groups(keys_of(past.row, past.kind), keys_of(rows, np.where(kind < 0, -2, kind)))
