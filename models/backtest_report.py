@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from expectations.shop import Shop
@@ -124,20 +127,28 @@ def _ndcg_figure(backtest: Backtest, top_k: int) -> Figure:
 
 def _lists_figure(backtest: Backtest, top_k: int) -> Figure:
     """What being right costs: ndcg against coverage, novelty, diversity and lift, one row of panels a task."""
-    tasks = backtest.tasks()
+    tasks, colours = backtest.tasks(), _colours(backtest)
     figure = Figure(figsize=(4 * len(_LIKE), 3.4 * len(tasks)), layout="constrained")
     for panels, task in zip(figure.subplots(len(tasks), len(_LIKE), squeeze=False), tasks, strict=True):
         for axes, name in zip(panels, _LIKE, strict=True):
             for row in backtest.at(task, top_k):
-                axes.plot(row[name], row["ndcg"], "o", label=row["model"])
+                axes.plot(row[name], row["ndcg"], "o", color=colours[row["model"]], label=row["model"])
             axes.set(xlabel=name.replace("_", " "), ylabel=f"ndcg@{top_k}", title=task)
+            axes.locator_params(axis="x", nbins=5)
         panels[-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
+def _colours(backtest: Backtest) -> dict[str, Any]:
+    """A model's colour, the same in all panels: the ten strong ones of a palette first, then their pale ones."""
+    palette = [colormaps["tab20"](place) for place in range(20)]
+    models = sorted({row["model"] for row in backtest.rows})
+    return dict(zip(models, cycle(palette[::2] + palette[1::2]), strict=False))
+
+
 def _slices_figure(backtest: Backtest, top_k: int) -> Figure:
     """ndcg by slice, a bar a model, one panel a task; the three best models of the task."""
-    tasks = backtest.tasks()
+    tasks, colours = backtest.tasks(), _colours(backtest)
     figure = Figure(figsize=(11, 3.8 * len(tasks)), layout="constrained")
     for axes, task in zip(figure.subplots(len(tasks), 1, squeeze=False)[:, 0], tasks, strict=True):
         slices = list(dict.fromkeys(row["slice"] for row in backtest.slices if row["task"] == task))
@@ -145,7 +156,7 @@ def _slices_figure(backtest: Backtest, top_k: int) -> Figure:
         found = {(row["model"], row["slice"]): row["ndcg"] for row in backtest.slices if row["task"] == task}
         for place, model in enumerate(models):
             offsets = np.arange(len(slices)) + (place - 1) * 0.27
-            axes.bar(offsets, [found[model, name] for name in slices], width=0.27, label=model)
+            axes.bar(offsets, [found[model, name] for name in slices], width=0.27, color=colours[model], label=model)
         axes.set_xticks(range(len(slices)), slices, rotation=30, ha="right", fontsize=8)
         axes.set(ylabel=f"ndcg@{top_k}", title=task)
         axes.legend(fontsize=8)

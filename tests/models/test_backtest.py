@@ -259,6 +259,12 @@ def test_the_figures_have_panels_for_each_task(with_models: Night, monkeypatch: 
     assert titles["backtest"] == ["new_items (1 users)", "with_repeats (2 users)"]
     assert titles["backtest_lists"] == [NEW_ITEMS] * 4 + [WITH_REPEATS] * 4
     assert titles["backtest_slices"] == [NEW_ITEMS, WITH_REPEATS]
+    colours: dict[object, set[object]] = {}
+    for axes in figures["backtest_lists"].axes:
+        for line in axes.lines:
+            colours.setdefault(line.get_label(), set()).add(line.get_color())
+    assert [len(found) for found in colours.values()] == [1] * len(colours), "a model has one colour in all panels"
+    assert len(set().union(*colours.values())) == len(colours)
 
 
 EARLIER = "2024-02-25"
