@@ -6,8 +6,6 @@ backfills may come in any order, and whatever hangs on an anchor is the same for
 
 from __future__ import annotations
 
-from datetime import date
-
 from expectations.program import days_before, sunday_before
 
 
@@ -20,5 +18,5 @@ def anchor_of(as_of: str, first: str | None) -> str:
 def previous_anchor(anchor_day: str, first: str | None) -> str | None:
     """The anchor a week before an anchor; None where the log does not reach back so far."""
     before = days_before(anchor_day, 7)
-    is_sunday = date.fromisoformat(anchor_day).isoweekday() == 7
+    is_sunday = sunday_before(anchor_day) == anchor_day
     return before if is_sunday and first is not None and first <= before else None

@@ -142,8 +142,7 @@ def _past(user: np.ndarray, day: np.ndarray, happenings: Happenings, kind_of_ite
 def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
     """FEATURES from the third on, up to what was found alone. Each of shape (num_lists, num_candidates)."""
     rows = np.arange(past.num_lists)[:, None]
-    # Kind -1 is none: no event has the kind -2.
-    of_kind = Groups(keys_of(past.row, past.kind), keys_of(rows, np.where(kind < 0, -2, kind)))
+    of_kind = Groups(keys_of(past.row, past.kind), _asked(rows, kind))
     of_item = Groups(keys_of(past.row, past.item), keys_of(rows, item))
     is_view, is_click, is_purchase = (1.0 * (past.event_type == which) for which in (VIEW, CLICK, PURCHASE))
     num_views, num_clicks, num_purchases = (
@@ -170,18 +169,22 @@ def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits) -> list[np.n
     is_found = (past.event_type == VIEW) & ~past.is_led
     row, age, found = past.row[is_found], past.age[is_found], past.item[is_found]
     rows, place = np.arange(past.num_lists)[:, None], np.maximum(item, 0)
+    fading = [_faded(age, half_life) for half_life in HALF_LIVES_OF_WANTS]
+    wholes = [np.bincount(row, faded, past.num_lists)[:, None] for faded in fading]
     told = []
     for trait, (of_one, of_all) in PRIOR_SHARES.items():
         value = getattr(traits, trait)
-        # NONE is no value that two items share.
-        of_trait = Groups(keys_of(row, value[found]), keys_of(rows, np.where(value < 0, NONE - 1, value)[place]))
-        for half_life in HALF_LIVES_OF_WANTS:
-            faded = _faded(age, half_life)
-            whole = np.bincount(row, faded, past.num_lists)[:, None]
+        of_trait = Groups(keys_of(row, value[found]), _asked(rows, value[place]))
+        for faded, whole in zip(fading, wholes, strict=True):
             told.append(np.log((of_trait.sums(faded) / of_one + 1) / (whole / of_all + 1)))
     of_item = Groups(keys_of(row, found), keys_of(rows, item))
     times = (np.log1p(of_item.sums(_faded(age, half_life))) for half_life in HALF_LIVES_OF_ITEM)
     return [*told, *times]
+
+
+def _asked(rows: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Keys of a trait's values: NONE is none that two items share, so it is asked for as one that no event has."""
+    return keys_of(rows, np.where(value == NONE, NONE - 1, value))
 
 
 def _of_users(past: _Past) -> list[np.ndarray]:
