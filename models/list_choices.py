@@ -6,8 +6,6 @@ of many days can be learnt from together. Whom or what `ds` does not know is lef
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +14,7 @@ from expectations.lake import Version
 from expectations.program import Night, end_of
 from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
 from models.day_numbers import SECONDS_OF_A_DAY
+from models.found_together import FoundTogether
 from models.happenings import Happenings
 from models.held_out import NEW_ITEMS, decisive_task
 from models.item_traits import ItemTraits
@@ -31,11 +30,16 @@ USERS_AT_ONCE = 4_096
 
 
 class ListChoices:
-    """What the users of a night could have been shown; see the module's docstring."""
+    """What the users of a night could have been shown; see the module's docstring.
 
-    def __init__(self, night: Night) -> None:
+    Args of the constructor: of users, few or many, what is remembered: it tells what is found by the same people.
+    """
+
+    def __init__(self, night: Night, of_crowd: Happenings) -> None:
         self.night = night
         self.exclude_seen = decisive_task(night.shop) == NEW_ITEMS
+        self._traits = ItemTraits.of(night)
+        self._crowd = FoundTogether.of(of_crowd, len(self._traits.kind))
 
     def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, happenings: Happenings) -> Choices:
         """The best candidates of lists as of `as_of`, on the days on which they stand.
@@ -49,12 +53,13 @@ class ListChoices:
         """
         asked, row = np.unique(user, return_inverse=True)
         items, scores = self._candidates(lists, as_of, asked)
-        return choices_of(user, day, items[row], scores[row], happenings, self.traits)
+        return self.described(user, day, items[row], scores[row], happenings)
 
-    @cached_property
-    def traits(self) -> ItemTraits:
-        """Of the items of ds."""
-        return ItemTraits.of(self.night)
+    def described(
+        self, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, happenings: Happenings
+    ) -> Choices:
+        """Candidates that are known; see `models.slate_features.choices_of`."""
+        return choices_of(user, day, item, score, happenings, self._traits, self._crowd)
 
     def _candidates(self, lists: Version, as_of: str, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Items and scores of users, who ascend; NO_ITEM where there are no more. Shape (num_users, num_candidates)."""

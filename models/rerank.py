@@ -149,8 +149,8 @@ class Reranking:
 
     def decide(self) -> None:
         """Learns, judges, re-ranks, and writes what came of it."""
-        started, source = time.monotonic(), ListChoices(self.night)
-        log = UserLog.of(self.night, self.since, self.led)
+        started, log = time.monotonic(), UserLog.of(self.night, self.since, self.led)
+        source = ListChoices(self.night, log.remembered)
         shown = shown_lists(self.night, source, self.shown, log) if self.shown else None
         examples = self._examples(source, log, shown)
         if examples is None or len(examples) < MIN_LISTS:

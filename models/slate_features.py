@@ -1,7 +1,8 @@
 """What a policy knows of each candidate of a list: the ranker's word, and what the user did lately with its likes.
 
-All of it comes from the user's own log before the day of the list, and from the ranker, so that a block of users is
-described without the others. Of a long log the latest `MAX_EVENTS` are read.
+It comes from the user's own log before the day of the list, from the ranker, and from what a crowd of users found
+(`models.found_together`), which is the same for all: so a block of users is described without the others. Of a long log
+the latest `MAX_EVENTS` are read.
 
 Counts fade: an event counts half as much after each half-life. What follows from them is left to the policy to learn:
 a shelf that was seen much may be a favourite, or may have become a bore.
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.found_together import FoundTogether
 from models.happenings import CLICK, PURCHASE, VIEW, Groups, Happenings, keys_of
 from models.item_traits import NONE, ItemTraits
 from models.slates import Choices
@@ -29,6 +31,10 @@ NUM_PRIOR = 2.0
 PRIOR_SHARES = {"kind": (0.3, 10.0), "wider_kind": (1.0, 10.0), "brand": (0.3, 10.0)}
 """By trait: views of one of it, of so many in all, that its share of what was found alone is held back by."""
 HALF_LIVES_OF_ITEM = (4.0, 32.0)
+HALF_LIFE_OF_FINDS = 64.0
+"""Of what the user found, when it is held against what others did."""
+LEAST_FOUND = 0.1
+"""What `FoundTogether` tells of an item is held back as if it were this much more of any."""
 ROWS_AT_ONCE = 2048
 
 FEATURES_OF_USER = (
@@ -56,12 +62,14 @@ FEATURES = (
         for days in HALF_LIVES_OF_WANTS
     ),
     *(f"times that the item was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_ITEM),
+    "found alone by who found the same",
     *FEATURES_OF_USER,
 )
 """In the order of `Choices.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0 for
 never; the time since the last visit is log(1 + days), that of somebody new a year's; the gain of a rank is its gain in
 an NDCG. What was found alone is what was looked at while it did not stand in the user's list (`Happenings.is_led`): in
-that people go by their wants, and not by ours; a share is told as the logarithm of what it is to PRIOR_SHARES."""
+that people go by their wants, and not by ours; a share is told as the logarithm of what it is to PRIOR_SHARES, and what
+others found who found the same, f, as log(f / LEAST_FOUND + 1)."""
 NUM_FEATURES = len(FEATURES)
 NEVER_DAYS = 365.0
 MINUTES_PER_DAY = 1440
@@ -69,9 +77,9 @@ MINUTES_PER_DAY = 1440
 
 @dataclass(frozen=True)
 class _Past:
-    """Pairs of a list and an event before it. Arrays of shape (num_pairs,) but for `num_lists`."""
+    """Pairs of a list and an event before it. Arrays of shape (num_pairs,) but for `user`, of shape (num_lists,)."""
 
-    num_lists: int
+    user: np.ndarray
     row: np.ndarray
     item: np.ndarray
     kind: np.ndarray
@@ -79,6 +87,10 @@ class _Past:
     is_led: np.ndarray
     age: np.ndarray
     day: np.ndarray
+
+    @property
+    def num_lists(self) -> int:
+        return len(self.user)
 
 
 def choices_of(
@@ -88,6 +100,7 @@ def choices_of(
     score: np.ndarray,
     happenings: Happenings,
     traits: ItemTraits,
+    crowd: FoundTogether,
 ) -> Choices:
     """Candidates, described.
 
@@ -97,6 +110,7 @@ def choices_of(
         score: of the ranker, the higher the better. Same shape.
         happenings: of these users; what happened at a list's day or later is not read.
         traits: of all items.
+        crowd: what users found, of all items, too, up to whatever day; nobody is told of themselves by it.
     """
     is_candidate = item >= 0
     kind = np.where(is_candidate, traits.kind[np.maximum(item, 0)], NONE)
@@ -107,7 +121,10 @@ def choices_of(
     for start in range(0, len(user), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         past = _past(user[part], day[part], happenings, traits.kind)
-        told = [*_of_candidates(past, item[part], kind[part]), *_found_alone(past, item[part], traits)]
+        told = [
+            *_of_candidates(past, item[part], kind[part]),
+            *_found_alone(past, item[part], traits, crowd),
+        ]
         features[part, :, 2 : 2 + len(told)] = np.stack(told, axis=-1)
         features[part, :, 2 + len(told) :] = np.stack(_of_users(past), axis=-1)[:, None, :]
         history[part] = _history(past)
@@ -136,7 +153,7 @@ def _past(user: np.ndarray, day: np.ndarray, happenings: Happenings, kind_of_ite
     item, on_day = happenings.item[event], happenings.day[event]
     kinds = kind_of_item[item]
     event_type, is_led = happenings.event_type[event], happenings.is_led[event]
-    return _Past(len(user), row, item, kinds, event_type, is_led, day[row] - on_day, on_day)
+    return _Past(user, row, item, kinds, event_type, is_led, day[row] - on_day, on_day)
 
 
 def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
@@ -164,7 +181,7 @@ def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.n
     ]
 
 
-def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits) -> list[np.ndarray]:
+def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits, crowd: FoundTogether) -> list[np.ndarray]:
     """The FEATURES that tell of it. Each of shape (num_lists, num_candidates)."""
     is_found = (past.event_type == VIEW) & ~past.is_led
     row, age, found = past.row[is_found], past.age[is_found], past.item[is_found]
@@ -179,7 +196,8 @@ def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits) -> list[np.n
             told.append(np.log((of_trait.sums(faded) / of_one + 1) / (whole / of_all + 1)))
     of_item = Groups(keys_of(row, found), keys_of(rows, item))
     times = (np.log1p(of_item.sums(_faded(age, half_life))) for half_life in HALF_LIVES_OF_ITEM)
-    return [*told, *times]
+    by_others = crowd.by_others(past.user, row, found, _faded(age, HALF_LIFE_OF_FINDS), place)
+    return [*told, *times, np.log1p(by_others / LEAST_FOUND)]
 
 
 def _asked(rows: np.ndarray, value: np.ndarray) -> np.ndarray:

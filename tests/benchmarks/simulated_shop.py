@@ -15,6 +15,7 @@ import numpy as np
 
 from jobs.demo_shop.environment import DemoShopEnv
 from jobs.demo_shop.shelves import SHELF_GROUP
+from models.found_together import FoundTogether
 from models.happenings import Happenings
 from models.item_traits import ItemTraits
 from models.slate_features import choices_of
@@ -106,8 +107,9 @@ class SimulatedShop:
         day = np.full(len(users), float(self.day))
         items = np.where(np.isfinite(found), items, -1)
         traits = ItemTraits(goods.shelf, SHELF_GROUP[goods.shelf], goods.brand)
-        happenings = self.happenings(users) if self.log["user"] else _nothing_happened()
-        return choices_of(users, day, items, np.where(items >= 0, found, 0.0), happenings, traits)
+        everything = self.happenings() if self.log["user"] else _nothing_happened()
+        crowd, happenings = FoundTogether.of(everything, len(goods)), everything.where(np.isin(everything.user, users))
+        return choices_of(users, day, items, np.where(items >= 0, found, 0.0), happenings, traits, crowd)
 
     def _write_down(self, events: dict[str, np.ndarray], day: int) -> None:
         told = {**events, "day": day + events["second"] / 86_400, "is_led": events["is_listed"]}

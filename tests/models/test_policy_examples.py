@@ -41,7 +41,7 @@ def log(world_night: Night) -> UserLog:
 def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
-    found = visits(world_night, ListChoices(world_night), lists, AS_OF, log)
+    found = visits(world_night, ListChoices(world_night, log.remembered), lists, AS_OF, log)
     ends = day_number(DS) + 1
     assert found.choices.day.max() + sight_days(world_night) <= ends
     assert (found.slates.place >= 0).sum(axis=1).tolist() == [1] * len(found)
@@ -51,14 +51,14 @@ def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: Us
     # What stands first in the lists of the earlier day is what scores best there.
     latest = lists_in_force(world_night.lake, DS, "two_tower")
     assert latest is not None
-    source, user, day = ListChoices(world_night), found.choices.user, found.choices.day
+    source, user, day = ListChoices(world_night, log.remembered), found.choices.user, found.choices.day
     assert (source.of(latest, DS, user, day, log.remembered).item == found.choices.item).all()
 
 
 def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
-    found = visits(world_night, ListChoices(world_night), lists, AS_OF, log)
+    found = visits(world_night, ListChoices(world_night, log.remembered), lists, AS_OF, log)
     user, day = found.choices.user[0], found.choices.day[0]
     events = log.events.where(log.events.user == user)
     is_later = (events.day >= day + 1) & (events.day < day + sight_days(world_night)) & (events.event_type == 3)
@@ -66,9 +66,8 @@ def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None
 
 
 def shown_to(night: Night) -> Examples:
-    found = shown_lists(
-        night, ListChoices(night), shown_days(night), UserLog.of(night, days_before(DS, 9), LedEvents())
-    )
+    log = UserLog.of(night, days_before(DS, 9), LedEvents())
+    found = shown_lists(night, ListChoices(night, log.remembered), shown_days(night), log)
     assert found is not None
     return found
 

@@ -7,18 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.found_together import FoundTogether
 from models.happenings import CLICK, PURCHASE, VIEW, Happenings
 from models.item_traits import ItemTraits
-from models.slate_features import FEATURES, HISTORY_LENGTH, NUM_FEATURES, choices_of
+from models.slate_features import FEATURES, HISTORY_LENGTH, LEAST_FOUND, NUM_FEATURES, choices_of
 from models.slates import Choices
 
 TRAITS = ItemTraits(kind=np.array([7, 7, 2, -1]), wider_kind=np.array([9, 9, 9, -1]), brand=np.array([5, -1, 5, -1]))
+CROWD = FoundTogether.of(Happenings.of(np.array([8, 8, 9]), np.array([1, 2, 2]), np.zeros(3), np.full(3, VIEW)), 4)
 
 
 def choices_at(day: float, log: Happenings, item: list[int] | None = None, user: int = 4) -> Choices:
     items = np.array([[0, 1, 2, 3] if item is None else item])
     score = np.array([[3.0, 5.0, 1.0, 3.0][: items.shape[1]]])
-    return choices_of(np.array([user]), np.array([day]), items, score, log, TRAITS)
+    return choices_of(np.array([user]), np.array([day]), items, score, log, TRAITS, CROWD)
 
 
 def told(choices: Choices, name: str) -> list[float]:
@@ -79,6 +81,12 @@ def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
         np.log1p([weeks_before, week, week, 0])
     )
     assert told(choices, "views of item, half-life 4 days")[0] == pytest.approx(np.log1p(weeks_before + week))
+
+
+def test_what_others_found_who_found_the_same_fades_with_what_the_user_found() -> None:
+    found = told(choices_at(70.5, log_of((1, 6.5, VIEW), (1, 6.5, CLICK))), "found alone by who found the same")
+    of_one, of_both = 1 / (1 + 5), 1 / np.sqrt((1 + 5) * (2 + 5))  # of squared lengths and the shrinkage, by hand
+    assert found == pytest.approx(np.log1p(np.array([0, of_one, of_both, 0]) / 2 / LEAST_FOUND))
 
 
 def test_dull_visits_are_counted_since_the_last_one_with_a_click() -> None:
