@@ -4,9 +4,12 @@ For each seed a shop opens in the world of `jobs.demo_shop`, learns a ranker fro
 it, with their propensities. From that log alone two agents learn. Then every policy leads a twin of the same shop
 through the same 60 days, the ranker learning on from the twin's own log. Told: what users earned the shop, and who
 stayed; what the log alone said of five policies beforehand, beside what they then earned; and the same in a world
-without satiation, where there is less to gain by looking ahead.
+without satiation, where there is less to gain by looking ahead. Agents of other libraries learn from the same log, in
+an environment of their own:
 
-    python -m tests.benchmarks.policy
+    python -m venv peers
+    peers/bin/pip install vowpalwabbit==9.11.9 d3rlpy==2.8.1
+    python -m tests.benchmarks.policy --peers peers/bin/python
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau
 
+from expectations.tables import AGENTS
 from tests.benchmarks.policy_charts import movement_figure, nights_figure, values_figure
 from tests.benchmarks.policy_contenders import GREEDY
 from tests.benchmarks.policy_figures import gain_over, kept_share, mean_reward
@@ -48,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--users", type=int, default=1500, help="on the first day")
     parser.add_argument("--items", type=int, default=420, help="on the first day")
     parser.add_argument("--processes", type=int, default=2, help="seeds at once")
+    parser.add_argument("--peers", help="Python of an environment with the peers; without it, ours alone are judged")
     parser.add_argument("--keep", type=Path, help="a folder for finished seeds, which are not run again")
     parser.add_argument("--folder", type=Path, default=RESULTS, help="where figures and charts go")
     arguments = parser.parse_args(argv)
@@ -56,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for setting in SETTINGS
         for n in range(arguments.seeds)
     ]
-    results = sorted(all_results(runs, arguments.processes, arguments.keep), key=lambda result: runs.index(result.run))
+    found = all_results(runs, arguments.processes, arguments.keep, arguments.peers)
+    results = sorted(found, key=lambda result: runs.index(result.run))
     benchmark = benchmark_of(results, arguments)
     print(benchmark.text())
     print(f"written: {benchmark.write(arguments.folder)}")
@@ -71,13 +77,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"drawn: {path}")
 
 
-def all_results(runs: Sequence[Run], num_processes: int, keep: Path | None) -> Iterator[SeedResult]:
+def all_results(runs: Sequence[Run], num_processes: int, keep: Path | None, peers: str | None) -> Iterator[SeedResult]:
     """Each run in a process of its own, as they end, after those that are kept."""
     kept = [run for run in runs if keep and (keep / run.file_name).is_file()]
     for run in kept:
         yield SeedResult.load((keep or Path()) / run.file_name)
     with ProcessPoolExecutor(num_processes, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for done in as_completed([pool.submit(run_seed, run) for run in runs if run not in kept]):
+        for done in as_completed([pool.submit(run_seed, run, peers) for run in runs if run not in kept]):
             result = done.result()
             if keep:
                 result.save(keep)
@@ -89,9 +95,10 @@ def all_results(runs: Sequence[Run], num_processes: int, keep: Path | None) -> I
 def benchmark_of(results: Sequence[SeedResult], arguments: argparse.Namespace) -> Benchmark:
     """What README shows."""
     num_seconds = sum(result.seconds["all"] for result in results)
+    with_peers = " --peers PYTHON" if arguments.peers else ""
     return Benchmark(
         name=NAME,
-        command=f"python -m tests.benchmarks.{NAME} --seeds {arguments.seeds}",
+        command=f"python -m tests.benchmarks.{NAME} --seeds {arguments.seeds}{with_peers}",
         date=date.today().isoformat(),
         hardware=hardware(),
         data="Simulated: the world of jobs/demo_shop with its constants as they are, but for the size",
@@ -114,7 +121,9 @@ def rows_of_nights(results: Sequence[SeedResult]) -> Iterator[dict[str, Any]]:
         of_setting = [result for result in results if result.run.setting == setting]
         for name in of_setting[0].outcomes:
             figures = {"reward per user": mean_reward(of_setting, name), "users kept": kept_share(of_setting, name)}
-            row = {"model": f"{name}, {setting}", "ours": name in ("policy_gradient", "q_learning"), "source": OURS}
+            library = of_setting[0].libraries.get(name)
+            source = f"{library}, same log, same run" if library else OURS
+            row = {"model": f"{name}, {setting}", "ours": name in AGENTS, "source": source}
             for told, (value, low, high) in figures.items():
                 row |= {told: round(value, 4)}
                 if told == "reward per user":

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from expectations.reward import Reward
+from expectations.tables import AGENTS
 from models import policy_gradient, q_learning
 from models.policy_gradient import PolicyGradientConfig
 from models.q_learning import QLearningConfig
 from models.registry import CONFIGS
 from models.reward import returns
+from models.slate_policy import PlackettLucePolicy
 from models.slates import SlatePolicy
 from tests.benchmarks.simple_policies import EpsilonGreedyPolicy, RankerPolicy
 from tests.benchmarks.simulated_nights import BEHAVIOUR, Log, at_random, by_true_want, in_demand, shown
-from tests.benchmarks.simulated_shop import Scores, SimulatedShop
+from tests.benchmarks.simulated_shop import Leader, Scores, SimulatedShop
 
 GREEDY, NO_LISTS = "greedy ranking", "no lists"
 EPSILON, SHARP = 0.1, 2.0
@@ -30,7 +32,7 @@ class Contender:
     is_drawn: whether lists are drawn, or the best ones.
     """
 
-    policy: SlatePolicy | None
+    policy: Leader | None
     scores: Scores | None = None
     is_drawn: bool = False
 
@@ -53,12 +55,12 @@ def contenders(shop: SimulatedShop, log: Log, reward: Reward, seed: int) -> dict
 
 def judged_by_log(found: dict[str, Contender]) -> dict[str, SlatePolicy]:
     """The five policies that are drawn from the ranker's candidates, so that the behaviour policy's log can tell."""
-    agents = {name: found[name].policy for name in ("policy_gradient", "q_learning")}
+    agents = {name: found[name].policy for name in AGENTS}
     return {
         "any candidate": RankerPolicy(0.0),
         "ranker, drawn as logged": BEHAVIOUR,
         "ranker, drawn closely": RankerPolicy(SHARP),
-        **{name: policy for name, policy in agents.items() if policy is not None},
+        **{name: policy for name, policy in agents.items() if isinstance(policy, PlackettLucePolicy)},
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +40,7 @@ class SeedResult:
     truth, estimate: what a list earns under each of the policies judged by the log: when they led the shop, and as
         the log tells.
     seconds: by what they were spent on.
+    libraries: name and version of the peers among the policies.
     """
 
     run: Run
@@ -47,15 +48,16 @@ class SeedResult:
     truth: dict[str, float]
     estimate: dict[str, float]
     seconds: dict[str, float]
+    libraries: dict[str, str] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Writes one file, without pickle."""
-        told = {name: getattr(self, name) for name in ("truth", "estimate", "seconds")}
+        told = {name: getattr(self, name) for name in ("truth", "estimate", "seconds", "libraries")}
         told |= {"run": asdict(self.run), "policies": list(self.outcomes)}
         arrays = {
-            f"{number} {field.name}": np.asarray(getattr(outcome, field.name))
+            f"{number} {column.name}": np.asarray(getattr(outcome, column.name))
             for number, outcome in enumerate(self.outcomes.values())
-            for field in fields(Outcome)
+            for column in fields(Outcome)
         }
         folder.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(folder / self.run.file_name, allow_pickle=False, told=np.array(json.dumps(told)), **arrays)
@@ -65,7 +67,7 @@ class SeedResult:
         with np.load(path) as kept:
             told = json.loads(str(kept["told"]))
             outcomes = {
-                name: Outcome(*(kept[f"{number} {field.name}"] for field in fields(Outcome)))
+                name: Outcome(*(kept[f"{number} {column.name}"] for column in fields(Outcome)))
                 for number, name in enumerate(told["policies"])
             }
-        return cls(Run(**told["run"]), outcomes, told["truth"], told["estimate"], told["seconds"])
+        return cls(Run(**told["run"]), outcomes, told["truth"], told["estimate"], told["seconds"], told["libraries"])

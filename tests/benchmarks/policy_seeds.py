@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,8 @@ from expectations.reward import Reward
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.environment import DemoShopEnv
 from models.off_policy_slates import evaluate_slates
-from tests.benchmarks.policy_contenders import contenders, judged_by_log
+from tests.benchmarks.policy_contenders import Contender, contenders, judged_by_log
+from tests.benchmarks.policy_peers import PEERS, PeerPolicy
 from tests.benchmarks.policy_results import Run, SeedResult
 from tests.benchmarks.simulated_nights import Log, logged, outcome
 from tests.benchmarks.simulated_shop import SimulatedShop
@@ -21,8 +23,12 @@ VALUE_NIGHTS = 30
 """By which the log's word about a policy is judged."""
 
 
-def run_seed(run: Run) -> SeedResult:
-    """Lives through it all."""
+def run_seed(run: Run, peers: str | None) -> SeedResult:
+    """Lives through it all.
+
+    Args:
+        peers: Python of an environment that holds the peers; None leaves them out.
+    """
     started, seconds = time.monotonic(), {}
     constants: dict[str, Any] = SETTINGS[run.setting]
     config = replace(WorldConfig(num_users=run.num_users, num_items=run.num_items), **constants)
@@ -32,11 +38,15 @@ def run_seed(run: Run) -> SeedResult:
     log = logged(shop, run.log_nights, reward)
     seconds["log"] = time.monotonic() - started
     found = contenders(shop, log, reward, run.seed)
-    seconds["fit"] = time.monotonic() - started - seconds["log"]
-    outcomes = {
-        name: outcome(shop, one.policy, one.scores, log.is_member, run.num_nights, reward, one.is_drawn)
-        for name, one in found.items()
-    }
+    with ExitStack() as stack:
+        lent = {name: stack.enter_context(PeerPolicy(peer, log, peers)) for name, peer in PEERS.items() if peers}
+        libraries = {name: peer.library for name, peer in lent.items()}
+        seconds["fit"] = time.monotonic() - started - seconds["log"]
+        everybody = found | {name: Contender(peer) for name, peer in lent.items()}
+        outcomes = {
+            name: outcome(shop, one.policy, one.scores, log.is_member, run.num_nights, reward, one.is_drawn)
+            for name, one in everybody.items()
+        }
     truth, estimate = {}, {}
     if not constants:
         for name, policy in judged_by_log(found).items():
@@ -44,7 +54,7 @@ def run_seed(run: Run) -> SeedResult:
             truth[name] = outcome(shop, policy, None, log.is_member, num_nights, reward, True).of_lists
             estimate[name] = estimated(policy, log, run.seed)
     seconds["all"] = time.monotonic() - started
-    return SeedResult(run, outcomes, truth, estimate, seconds)
+    return SeedResult(run, outcomes, truth, estimate, seconds, libraries)
 
 
 def estimated(policy: Any, log: Log, seed: int) -> float:

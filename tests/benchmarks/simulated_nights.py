@@ -11,9 +11,9 @@ from expectations.reward import Reward
 from jobs.demo_shop.appetite import active_needs, item_wants, shelf_wants
 from models.policy_examples import found_alone
 from models.reward import place_rewards
-from models.slates import Choices, SlatePolicy, Slates
+from models.slates import Choices, Slates
 from tests.benchmarks.simple_policies import RankerPolicy
-from tests.benchmarks.simulated_shop import TOP_K, Night, Scores, SimulatedShop
+from tests.benchmarks.simulated_shop import TOP_K, Leader, Night, Scores, SimulatedShop
 
 OPENING_NIGHTS = 14
 """Before there is a ranker, lists hold what sells, and no policy learns from them."""
@@ -92,7 +92,7 @@ def logged(shop: SimulatedShop, num_nights: int, reward: Reward) -> Log:
 
 def outcome(
     shop: SimulatedShop,
-    policy: SlatePolicy | None,
+    policy: Leader | None,
     scores: Scores | None,
     is_member: np.ndarray,
     num_nights: int,

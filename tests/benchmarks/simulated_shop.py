@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from models.found_together import FoundTogether
 from models.happenings import Happenings
 from models.item_traits import ItemTraits
 from models.slate_features import choices_of
-from models.slates import Choices, SlatePolicy, Slates
+from models.slates import Choices, Slates
 from tests.benchmarks.click_ranker import ClickRanker
 
 TOP_K, NUM_CANDIDATES = 10, 50
@@ -42,6 +43,13 @@ class Night:
     slates: Slates
     reward_by_user: np.ndarray
     is_member: np.ndarray
+
+
+class Leader(Protocol):
+    """Whoever makes a shop's lists; a `models.slates.SlatePolicy`, but for what it says of lists by others."""
+
+    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+        """Lists drawn at random, with their propensities; without `rng` the best ones, with propensity 1."""
 
 
 Scores = Callable[["SimulatedShop", np.ndarray], np.ndarray]
@@ -79,7 +87,7 @@ class SimulatedShop:
             columns = {name: column[is_asked] for name, column in columns.items()}
         return Happenings.of(**columns)
 
-    def live(self, policy: SlatePolicy | None, scores: Scores | None = None, is_drawn: bool = True) -> Night:
+    def live(self, policy: Leader | None, scores: Scores | None = None, is_drawn: bool = True) -> Night:
         """A day with the policy's lists, of the ranker's candidates or of those by `scores`; None: without lists."""
         world, day = self.environment.world, self.day
         users, lists = world.visitors(), np.full((self.environment.max_users, TOP_K), -1)
