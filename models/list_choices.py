@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from expectations.lake import Version
 from expectations.program import Night, end_of
 from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
-from models.day_numbers import SECONDS_OF_A_DAY
+from models.day_numbers import SECONDS_OF_A_DAY, day_number
 from models.found_together import FoundTogether
 from models.happenings import Happenings
 from models.held_out import NEW_ITEMS, decisive_task
@@ -30,16 +30,17 @@ USERS_AT_ONCE = 4_096
 
 
 class ListChoices:
-    """What the users of a night could have been shown; see the module's docstring.
-
-    Args of the constructor: of users, few or many, what is remembered: it tells what is found by the same people.
-    """
+    """What the users of a night could have been shown; see the module's docstring."""
 
     def __init__(self, night: Night, of_crowd: Happenings) -> None:
+        """Args:
+        of_crowd: what is remembered of many users, which tells what the same people find; of lists as of a day it
+            tells what happened up to that day.
+        """
         self.night = night
         self.exclude_seen = decisive_task(night.shop) == NEW_ITEMS
-        self._traits = ItemTraits.of(night)
-        self._crowd = FoundTogether.of(of_crowd, len(self._traits.kind))
+        self._traits, self._of_crowd = ItemTraits.of(night), of_crowd
+        self._crowd: tuple[str, FoundTogether] | None = None
 
     def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, happenings: Happenings) -> Choices:
         """The best candidates of lists as of `as_of`, on the days on which they stand.
@@ -53,13 +54,20 @@ class ListChoices:
         """
         asked, row = np.unique(user, return_inverse=True)
         items, scores = self._candidates(lists, as_of, asked)
-        return self.described(user, day, items[row], scores[row], happenings)
+        return self.described(as_of, user, day, items[row], scores[row], happenings)
 
     def described(
-        self, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, happenings: Happenings
+        self, as_of: str, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, happenings: Happenings
     ) -> Choices:
-        """Candidates that are known; see `models.slate_features.choices_of`."""
-        return choices_of(user, day, item, score, happenings, self._traits, self._crowd)
+        """Candidates from lists as of `as_of`; see `models.slate_features.choices_of`."""
+        return choices_of(user, day, item, score, happenings, self._traits, self._crowd_as_of(as_of))
+
+    def _crowd_as_of(self, as_of: str) -> FoundTogether:
+        """What the crowd found up to that day; the latest that was asked for is kept, since many blocks may ask."""
+        if self._crowd is None or self._crowd[0] != as_of:
+            past = self._of_crowd.where(self._of_crowd.day < day_number(as_of) + 1)
+            self._crowd = as_of, FoundTogether.of(past, len(self._traits.kind))
+        return self._crowd[1]
 
     def _candidates(self, lists: Version, as_of: str, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Items and scores of users, who ascend; NO_ITEM where there are no more. Shape (num_users, num_candidates)."""

@@ -91,7 +91,7 @@ def _reranked(
     item_of, score_of = np.append(rows.item_indices, NO_ITEM).astype(np.int64), np.append(rows.scores, np.float32(0))
     places = top_places(rows, users, shop.num_candidates, source.exclude_seen)  # -1 is the last of `item_of`
     day = np.full(len(users), day_number(night.ds) + 1.0)
-    choices = source.described(users, day, item_of[places], score_of[places], happenings)
+    choices = source.described(night.ds, users, day, item_of[places], score_of[places], happenings)
     order = DrawnOrder(policy, DEPTH * shop.top_k, 0.0).order(choices)
     after = np.where(order >= 0, np.take_along_axis(places, np.maximum(order, 0), axis=1), -1)
     movement.add(item_of[places], item_of[after])

@@ -110,7 +110,7 @@ def choices_of(
         score: of the ranker, the higher the better. Same shape.
         happenings: of these users; what happened at a list's day or later is not read.
         traits: of all items.
-        crowd: what users found, of all items, too, up to whatever day; nobody is told of themselves by it.
+        crowd: what users found, of all items, too, before these lists; nobody is told of themselves by it.
     """
     is_candidate = item >= 0
     kind = np.where(is_candidate, traits.kind[np.maximum(item, 0)], NONE)

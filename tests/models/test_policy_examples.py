@@ -17,8 +17,11 @@ from models.list_choices import ListChoices
 from models.policy_examples import Examples, UserLog, found_alone, sight_days, visits
 from models.ranked_lists import lists_in_force
 from models.shown_lists import shown_days, shown_lists
+from models.slate_features import FEATURES
 from tests.models.judged_night import write_events, write_vocabulary
 from tests.models.policy_night import AS_OF, DS, night_of, publish, write_small_log, write_world
+
+BY_OTHERS = "found alone by who found the same"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,21 @@ def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: Us
     assert latest is not None
     source, user, day = ListChoices(world_night, log.remembered), found.choices.user, found.choices.day
     assert (source.of(latest, DS, user, day, log.remembered).item == found.choices.item).all()
+
+
+def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, log: UserLog) -> None:
+    source = ListChoices(world_night, log.remembered)
+    user, day, column = np.arange(2, 60), np.full(58, day_number(DS) + 1.0), FEATURES.index(BY_OTHERS)
+    told = {}
+    for as_of in (DS, days_before(DS, 4), AS_OF):
+        items = np.tile(np.arange(2, 18), (len(user), 1))
+        found = source.described(as_of, user, day, items, np.zeros(items.shape), log.remembered)
+        told[as_of] = found.features[..., column]
+        past = log.remembered.where(log.remembered.day < day_number(as_of) + 1)
+        cut = ListChoices(world_night, past).described(DS, user, day, items, np.zeros(items.shape), log.remembered)
+        np.testing.assert_array_equal(cut.features, found.features)
+    assert told[days_before(DS, 4)].any() and (told[DS] != told[days_before(DS, 4)]).any()
+    assert not told[AS_OF].any(), "nobody had found anything by then"
 
 
 def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None:
