@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from expectations.tables import AGENTS
 from tests.benchmarks.policy_contenders import GREEDY, NO_LISTS
 from tests.benchmarks.policy_figures import by_night
 
@@ -18,18 +19,27 @@ STYLE: Any = {"svg.hashsalt": "nightjar", "font.size": 9, "axes.spines.top": Fal
 
 
 def nights_figure(results: Sequence[Any]) -> Figure:
-    """Reward per user and night, means of a week, with the 95 % band."""
+    """Reward per user and night, means of a week; greedy lists and our agents with their 95 % bands."""
     with rc_context(STYLE):
         figure = Figure(figsize=(8, 4.8), layout="constrained")
         axes = figure.subplots()
-        for name in results[0].outcomes:
+        for name, style in styles(results[0].outcomes).items():
             mean, low, high = by_week(by_night(results, name))
             nights = WEEK * np.arange(len(mean)) + (WEEK + 1) / 2
-            (line,) = axes.plot(nights, mean, label=name, linewidth=1.6)
-            axes.fill_between(nights, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+            axes.plot(nights, mean, **style)
+            if name in (GREEDY, *AGENTS):
+                axes.fill_between(nights, low, high, color=style["color"], alpha=0.15, linewidth=0)
         axes.set(xlabel="night", ylabel="reward per user and night, mean of a week")
         _legend_below(figure, axes)
     return figure
+
+
+def styles(names: Iterable[str]) -> dict[str, Any]:
+    """How each policy is drawn, the same in all charts: ten colours, then these again in dashes."""
+    return {
+        name: {"label": name, "color": f"C{number % 10}", "linestyle": "--" if number >= 10 else "-", "linewidth": 1.5}
+        for number, name in enumerate(names)
+    }
 
 
 def by_week(nights: np.ndarray) -> np.ndarray:
@@ -62,8 +72,9 @@ def movement_figure(results: Sequence[Any]) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(10, 4.4), layout="constrained")
         overlap, kinds = figure.subplots(1, 2)
-        for number, name in enumerate(name for name in results[0].outcomes if name != NO_LISTS):
-            style: Any = {"color": f"C{number}", "label": name, "linewidth": 1.3}
+        for name, style in styles(results[0].outcomes).items():
+            if name == NO_LISTS:
+                continue
             told = np.mean([result.outcomes[name].overlap for result in results], axis=0)
             # Lists that are not chosen from the ranker's candidates are all alike to what was counted.
             if name == GREEDY or told.min() < 1:
