@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.item_rules import allowed_items
-from expectations.output_checks import (
+from expectations.listed_rows import (
     barred_items,
     is_allowed_rule,
     item_rules,

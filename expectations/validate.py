@@ -30,7 +30,6 @@ from expectations.output_checks import (
     new_user_recommendation_checks,
     no_rows_needed,
     similar_item_checks,
-    user_recommendation_checks,
 )
 from expectations.outputs import output_tables
 from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
@@ -40,6 +39,7 @@ from expectations.spark_session import session_from_environment
 from expectations.suites import contract_expectations, contract_rules, shape_expectations
 from expectations.table_runs import TableExpectations, quiet_context, run_table
 from expectations.tables import EVENTS, FEATURE_TABLES, INPUT_TABLES, OUTPUT_TABLES, TABLES, Table, TableContractError
+from expectations.user_list_checks import user_recommendation_checks
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.list_rules import Rules
-from expectations.output_checks import user_recommendation_checks
 from expectations.program import Night
 from expectations.shop import RawFile, Shop
 from expectations.spark_partitions import Partitions
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS
+from expectations.user_list_checks import user_recommendation_checks
 from tests.expectations.good_tables import DS, good_tables, write_good_night, write_rows
 
 # Everybody has the items a, b, c; d is also sold. Ann bought a and b, Bob bought c, Cy nothing.
