@@ -13,7 +13,8 @@ from typing import Literal
 from pyarrow import fs
 
 from expectations.program import end_of
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 
 DropState = Literal["complete", "being_written", "absent"]
 

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 
 from expectations.drops import DropFolder
 from expectations.lake import whole_file
-from expectations.shop import RawFile
+from expectations.raw_files import RawFile
 from jobs.inspect_drops import sha256_of
 
 

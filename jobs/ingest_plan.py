@@ -9,7 +9,8 @@ from pyspark.sql import SparkSession
 from expectations.drops import DropFolder
 from expectations.lake import Version, fingerprint_of
 from expectations.program import Night
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.tables import EVENTS, NightError
 from jobs.inspect_drops import DroppedFile, found_file, inspect_files
 

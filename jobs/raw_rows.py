@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from expectations.shop import RawFile
+from expectations.raw_files import RawFile
 from jobs.inspect_drops import DroppedFile
 from jobs.picture_files import kept_picture
 from jobs.raw_times import text_of_time, time_of_nanoseconds

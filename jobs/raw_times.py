@@ -8,7 +8,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from expectations.shop import UNIX_TIMES, RawFile
+from expectations.raw_files import UNIX_TIMES, RawFile
 
 _NANOSECONDS_PER_MICROSECOND = 1000
 

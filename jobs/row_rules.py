@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.shop import RawFile, RejectRule
+from expectations.raw_files import RawFile, RejectRule
 from jobs.raw_times import time_of_text
 
 MAX_ID_LENGTH = 256

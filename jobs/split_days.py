@@ -28,7 +28,8 @@ from pyspark.sql.window import Window
 
 from expectations.drops import DropFolder
 from expectations.program import Night, night_from, night_parser, run_program
-from expectations.shop import UNIX_TIMES, RawFile, Shop
+from expectations.raw_files import UNIX_TIMES, RawFile
+from expectations.shop import Shop
 from expectations.spark_session import session_from_environment
 from expectations.tables import NightError, ds_from_text
 from jobs.drop_writer import write_drops

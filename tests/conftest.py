@@ -14,7 +14,8 @@ import pytest
 
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 
 # The main module of a pytest-xdist worker has no file; PySpark would take that for its own doctests, and exit.
 sys.modules["__main__"].__dict__.setdefault("__file__", __file__)

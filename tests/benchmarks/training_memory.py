@@ -29,7 +29,8 @@ import pyarrow.parquet as pq
 from expectations.arrow_types import arrow_schema
 from expectations.lake import Lake
 from expectations.program import end_of
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.tables import (
     FIRST_VALUE_INDEX,
     HISTORIES,

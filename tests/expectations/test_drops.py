@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from expectations.drops import DropFolder
-from expectations.shop import Drops, RawFile, Shop
+from expectations.raw_files import Drops, RawFile
+from expectations.shop import Shop
 
 DS = "2024-03-10"
 NOW = datetime(2024, 3, 11, 2, tzinfo=timezone.utc)

@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 from expectations.lake import Lake
 from expectations.list_rules import Rules
 from expectations.program import Night
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.spark_partitions import Partitions
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS
 from expectations.user_list_checks import user_recommendation_checks

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from expectations.raw_files import RawFile
 from expectations.reason_texts import LANGUAGES, POPULAR_ALWAYS, TITLE, require_texts, worded
 from expectations.reasons import Reason
-from expectations.shop import RawFile, Shop
+from expectations.shop import Shop
 
 
 def shop_of(**settings: object) -> Shop:

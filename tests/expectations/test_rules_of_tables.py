@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import NewItems, RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import NewItems, Shop
 from expectations.spark_partitions import Partitions
 from expectations.table_runs import quiet_context, run_table
 from expectations.tables import TABLES

@@ -16,8 +16,8 @@ from expectations.input_checks import events_day, min_events
 from expectations.lake import Lake
 from expectations.output_checks import min_listed_rows
 from expectations.program import REPOSITORY, Night
+from expectations.raw_files import Drops
 from expectations.rules import MAX_TOLD_LENGTH
-from expectations.shop import Drops
 from expectations.spark_partitions import Partitions, shuffle_partitions
 from expectations.tables import EVENTS, TABLES, USER_RECOMMENDATIONS, USERS, TableContractError
 from expectations.validate import STAGES, main, validate_stage

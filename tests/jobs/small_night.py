@@ -14,7 +14,8 @@ import pyarrow as pa
 from expectations.arrow_types import arrow_type
 from expectations.lake import Lake, Version, fingerprint_of
 from expectations.program import Night
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.tables import (
     CANDIDATES,
     EVENT_TYPES,

@@ -14,7 +14,7 @@ import pytest
 
 from expectations.drops import DropFolder
 from expectations.program import Night
-from expectations.shop import Drops
+from expectations.raw_files import Drops
 from expectations.tables import NightError
 from jobs.await_drop import DropNotReadyError, require_drop
 from tests.jobs.raw_drops import write_drop

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.tables import ITEMS
 from jobs.build_items import items_from_updates
 

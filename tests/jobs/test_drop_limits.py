@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from expectations.shop import Drops, RejectRule, Shop
+from expectations.raw_files import Drops, RejectRule
+from expectations.shop import Shop
 from expectations.tables import NightError
 from jobs.drop_limits import DropCounts, require_usable_drops
 

@@ -15,7 +15,8 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.tables import TABLES
 from jobs.build_histories import histories_from
 from jobs.build_interactions import interactions_from_totals

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.program import Night, days_before
-from expectations.shop import RawFile
+from expectations.raw_files import RawFile
 from expectations.tables import (
     EVENT_TYPES,
     EVENTS,

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import Drops, RawFile, RejectRule
+from expectations.raw_files import Drops, RawFile, RejectRule
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, USERS, NightError, Table
 from jobs.ingest import ingest, passes
 from jobs.ingest_plan import DayToIngest

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.shop import RawFile, RejectRule, Shop
+from expectations.raw_files import RawFile, RejectRule
+from expectations.shop import Shop
 from jobs.ingest_events import judged_events
 from jobs.inspect_drops import found_file, inspected
 from jobs.raw_rows import read_raw_rows

@@ -17,7 +17,8 @@ from pyspark.sql import functions as F
 
 from expectations.drops import DropFolder
 from expectations.program import Night
-from expectations.shop import RawFile, load_shop
+from expectations.raw_files import RawFile
+from expectations.shop import load_shop
 from expectations.tables import ITEM_FEATURES, ITEM_IMAGES, ITEM_UPDATES, ITEMS, VOCABULARIES, NightError
 from jobs.build_item_features import build_item_features
 from jobs.build_item_images import build_item_images

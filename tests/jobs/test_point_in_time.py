@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import Drops, RawFile, Shop
+from expectations.raw_files import Drops, RawFile
+from expectations.shop import Shop
 from expectations.tables import EVENTS, FEATURE_TABLES, ITEM_UPDATES, QUARANTINE, TABLES
 from jobs.ingest import ingest
 from jobs.preprocess import preprocess

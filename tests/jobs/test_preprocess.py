@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from expectations.tables import FEATURE_TABLES, TABLES, VOCABULARIES, NightError
 from jobs.ingest import ingest
 from jobs.preprocess import preprocess

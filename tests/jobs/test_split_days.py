@@ -17,7 +17,8 @@ from pyspark.sql import SparkSession
 from expectations.drops import DropFolder
 from expectations.lake import Lake
 from expectations.program import Night
-from expectations.shop import RawFile, Shop, load_shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop, load_shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, NightError
 from jobs.ingest import ingest_days
 from jobs.ingest_plan import days_to_ingest

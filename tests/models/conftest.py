@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 import pytest
 
 from expectations.lake import Lake
-from expectations.shop import RawFile, Shop
+from expectations.raw_files import RawFile
+from expectations.shop import Shop
 from models.dataset import Dataset, load_dataset
 from tests.models.communities import DAY, community_events, write_world
 
