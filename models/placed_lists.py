@@ -104,13 +104,6 @@ class PlacedLists(keras.Model):
         raise NotImplementedError
 
 
-class Imitation(PlacedLists):
-    """Makes the logged places likely."""
-
-    def place_costs(self, x: dict[str, Any], logits: Any) -> Any:
-        return -of_taken(x, log_shares(x, logits))
-
-
 def log_shares(x: dict[str, Any], logits: Any) -> Any:
     """Log-probabilities among what is left. Shape (batch, top_k, num_candidates)."""
     return ops.log_softmax(ops.where(x["is_left"], logits, NOT_LEFT), axis=-1)

@@ -4,7 +4,7 @@ Each place of a logged list is one action: a candidate taken given the places ab
 policy of `models.slate_policy` is pushed up where it returned more than `models.return_baseline` expects, and down
 where it returned less. Since another policy made the lists, each place counts pi / b times: by how much likelier this
 policy makes it than the logged one did, capped, so that few places never rule. Where the log has no propensities, b is
-a second network of the same form, fitted to the logged places beforehand; it shares no weights with the policy.
+learnt beforehand (`models.behaviour_policy`).
 
 Being conservative: the policy starts as the ranker's, or from what users choose where no list leads them
 (`models.free_choices`), whichever a capped, self-normalized estimate on users held out likes better; it pays `nearness`
@@ -12,14 +12,13 @@ times its KL divergence from the ranker's at every place, and stops where that e
 counts where the estimate has risen beyond its own error; else the lists that it started from stay.
 
 Sources: Chen et al., "Top-K Off-Policy Correction for a REINFORCE Recommender System", WSDM 2019: eq. 6 and the cap
-of section 4.4 (weights), section 4.2 (a learnt behaviour policy), eq. 8 (lambda_K = K (1 - pi)^(K - 1)).
+of section 4.4 (weights), eq. 8 (lambda_K = K (1 - pi)^(K - 1)).
 What differs:
 - clicks in a list are few and owed to the list, too; what users find alone says more of their wants, and says it at
   once. So the policy starts from there.
 - a place's probability is conditional on the places above, and exact, where the paper draws K items independently and
   drops doubles. So lambda stands for what is left: an item not taken at rank k may still be taken at the K - k ranks
   below, and K in the formula is K - k + 1. At the last rank it is 1.
-- the behaviour policy is another small network in place of another head, whose gradient would have to be stopped.
 - what came later than a list's day may be told by what is to be expected after such a day (`models.surrogate`).
 - returns are held against a baseline, and told in standard deviations of what is left, so that `nearness` and `entropy`
   mean the same in every shop.
@@ -35,13 +34,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from models.behaviour_policy import known_propensities
 from models.bounds import require_at_least, require_shares
 from models.free_choices import wants
 from models.held_out_estimate import Estimate
 from models.model import TrainingHistory
 from models.networks import as_numpy
 from models.placed_lists import (
-    Imitation,
     ListBatches,
     PlacedLists,
     compile_steps,
@@ -166,42 +165,6 @@ def advantages(choices: Choices, slates: Slates, returns: np.ndarray, is_learnt:
     expected = expected_returns(choices, slates.place, returns, is_learnt)
     beyond = np.where(is_there, returns - expected, 0.0)
     return np.asarray(beyond / (beyond[is_learnt][is_there[is_learnt]].std() + 1e-9))
-
-
-def known_propensities(
-    choices: Choices,
-    slates: Slates,
-    learnt: np.ndarray,
-    config: PolicyGradientConfig,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """The log's propensities, and those of a learnt behaviour policy where there are none. Shape of `slates.place`."""
-    is_unknown = np.isnan(slates.propensity).any(axis=1)
-    if not is_unknown.any():
-        return slates.propensity
-    asked = np.flatnonzero(is_unknown)
-    told_by = np.intersect1d(learnt, asked) if np.isin(learnt, asked).any() else asked
-    behaviour = fit_behaviour(choices.rows(told_by), slates.rows(told_by), config, rng)
-    propensity = slates.propensity.copy()
-    estimated = behaviour.propensity(choices.rows(asked), slates.rows(asked))
-    propensity[asked] = np.where(np.isnan(propensity[asked]), estimated, propensity[asked])
-    return propensity
-
-
-def fit_behaviour(
-    choices: Choices, slates: Slates, config: PolicyGradientConfig, rng: np.random.Generator
-) -> PlackettLucePolicy:
-    """The policy under which the lists are likeliest."""
-    network = build_network(choices.features.shape[-1], config.hidden_dim, config.sharpness)
-    trained, rows = Imitation(network), np.arange(len(choices))
-    compile_steps(trained, config, len(rows))
-    with watched("behaviour", network, config.epochs, config.batch_size) as watch:
-        for epoch in range(config.epochs):
-            watch.on_epoch_begin(epoch)
-            watch.on_epoch_end(
-                epoch, {"loss": trained_epoch(trained, ListBatches(choices, slates, {}), rows, config, rng)}
-            )
-    return PlackettLucePolicy(network)
 
 
 class PolicyGradient(PlacedLists):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from expectations.settings import settings_from_mapping
-from models.policy_gradient import PolicyGradientConfig, fit, fit_behaviour
+from models.behaviour_policy import fit_behaviour
+from models.policy_gradient import PolicyGradientConfig, fit
 from models.registry import CONFIGS
 from models.slate_policy import PlackettLucePolicy, said_of
 from tests.models.slate_worlds import FRIEND, LURE, Log, bandit, chain, rivals
