@@ -13,6 +13,7 @@ from expectations.listed_rows import (
     known_items,
     list_rules,
     lists_by,
+    may_come_back_rule,
     met_items,
     row_rules,
     with_ids,
@@ -48,14 +49,7 @@ def cross_domain_checks(night: Night, partitions: Partitions, ds: str) -> list[C
     ]
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")
-        rules.append(
-            Rule(
-                "item_may_come_back",
-                f"No user is recommended what they bought against the shop's `repeats = {night.shop.repeats}`.",
-                F.col("is_barred"),
-                (*OWNER, "item_id"),
-            )
-        )
+        rules.append(may_come_back_rule(night, *OWNER, "item_id"))
     return [
         Check(rows, [], rules),
         Check(_cited(listed, met), [], _cited_rules()),

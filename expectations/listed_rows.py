@@ -100,6 +100,12 @@ def barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | N
     return with_ids(barred.withColumn("is_barred", F.lit(True)), partitions, ds)
 
 
+def may_come_back_rule(night: Night, *told: str) -> Rule:
+    """Of rows with the columns of `barred_items`; `told` are the columns that failing rows show."""
+    statement = f"No user is recommended what they bought against the shop's `repeats = {night.shop.repeats}`."
+    return Rule("item_may_come_back", statement, F.col("is_barred"), told)
+
+
 def with_ids(pairs: DataFrame, partitions: Partitions, ds: str) -> DataFrame:
     """The pairs with `user_id` and `item_id` in place of their indices."""
     vocabularies = partitions.rows(VOCABULARIES, ds)

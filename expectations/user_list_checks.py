@@ -8,7 +8,16 @@ from pyspark.sql import functions as F
 
 from expectations.item_rules import AVAILABILITY, refusals
 from expectations.list_checks import list_rule_checks
-from expectations.listed_rows import barred_items, item_rules, known_items, list_rules, lists_by, met_items, row_rules
+from expectations.listed_rows import (
+    barred_items,
+    item_rules,
+    known_items,
+    list_rules,
+    lists_by,
+    may_come_back_rule,
+    met_items,
+    row_rules,
+)
 from expectations.program import Night, days_before
 from expectations.repeat_policy import max_repeats
 from expectations.rules import Check, Rule
@@ -39,14 +48,7 @@ def user_recommendation_checks(night: Night, partitions: Partitions, ds: str) ->
     barred = barred_items(partitions, night, ds)
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")
-        rules.append(
-            Rule(
-                "item_may_come_back",
-                f"No user is recommended what they bought against the shop's `repeats = {night.shop.repeats}`.",
-                F.col("is_barred"),
-                ("user_id", "item_id"),
-            )
-        )
+        rules.append(may_come_back_rule(night, "user_id", "item_id"))
     share = gxe.ExpectColumnMeanToBeBetween(
         column="fallback_share", min_value=0, max_value=1, description="The share of rows that are a fallback."
     )
