@@ -121,10 +121,7 @@ def choices_of(
     for start in range(0, len(user), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         past = _past(user[part], day[part], happenings, traits.kind)
-        told = [
-            *_of_candidates(past, item[part], kind[part]),
-            *_found_alone(past, item[part], traits, crowd),
-        ]
+        told = [*_of_candidates(past, item[part], kind[part]), *_found_alone(past, item[part], traits, crowd)]
         features[part, :, 2 : 2 + len(told)] = np.stack(told, axis=-1)
         features[part, :, 2 + len(told) :] = np.stack(_of_users(past), axis=-1)[:, None, :]
         history[part] = _history(past)

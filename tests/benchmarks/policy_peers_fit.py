@@ -56,7 +56,7 @@ def bandit(log: Lists) -> tuple[Maker, str]:
 
 
 def candidate_lines(lists: Lists, n: int) -> list[str]:
-    """A list's candidates as text, with what is known of each but for what is known of the user. They stand first."""
+    """A list's candidates, which stand first in its row, as text: what is known of each, but not what of the user."""
     rows = lists["features"][n, lists["is_candidate"][n], : -int(lists["num_user_features"])]
     told = (" ".join(f"{place}:{value:.4g}" for place, value in enumerate(row) if value) for row in rows)
     return ["ccb shared |U", *(f"ccb action |A {text}" for text in told)]

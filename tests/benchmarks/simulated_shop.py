@@ -79,13 +79,9 @@ class SimulatedShop:
         """The same shop on the same morning, to be led otherwise."""
         return copy.deepcopy(self)
 
-    def happenings(self, users: np.ndarray | None = None) -> Happenings:
-        """The log so far, of some users."""
-        columns = {name: np.concatenate(parts) for name, parts in self.log.items()}
-        if users is not None:
-            is_asked = np.isin(columns["user"], users)
-            columns = {name: column[is_asked] for name, column in columns.items()}
-        return Happenings.of(**columns)
+    def happenings(self) -> Happenings:
+        """The log so far."""
+        return Happenings.of(**{name: np.concatenate(parts) for name, parts in self.log.items()})
 
     def live(self, policy: Leader | None, scores: Scores | None = None, is_drawn: bool = True) -> Night:
         """A day with the policy's lists, of the ranker's candidates or of those by `scores`; None: without lists."""
