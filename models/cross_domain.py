@@ -32,7 +32,7 @@ from models.domain_examples import CONTENT, DomainBatches, HistoryReading, histo
 from models.inputs import NUM_PRICE_BUCKETS, item_content, item_content_inputs
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config
-from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
+from models.networks import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
 from models.training import Precision, prepare_training, warm
 from models.warm_start import take_over
 
@@ -120,7 +120,8 @@ class CrossDomain:
         self.networks = build_networks(dataset.sizes, config)
         if before:
             take_over(self.name, self.networks, before)
-        return fit_softmax(self.name, HiddenDomain(self.networks, dataset, config), batches, config, config.final_rate)
+        network = HiddenDomain(self.networks, dataset, config)
+        return fit_network(self.name, network, batches, config, final_rate=config.final_rate)
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         history = self._history_vectors(dataset)

@@ -29,7 +29,7 @@ from models.graph_layers import GraphAttention, MeanOfLayers
 from models.inputs import ITEM_CONTENT, item_content, user_content
 from models.item_tower import build_item_tower
 from models.model import TrainingHistory, Vectors, load_saved_config
-from models.networks import as_numpy, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
+from models.networks import as_numpy, fit_network, fitted, load_network, picked, save_networks, shared_logits
 from models.node_matrix import node_matrix
 from models.retrieval_examples import UserBatches
 from models.training import Precision, prepare_training, warm
@@ -89,7 +89,7 @@ class Graph:
 
     def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         network, batches = self.training(dataset, config, before)
-        return fit_softmax(self.name, network, batches, config)
+        return fit_network(self.name, network, batches, config)
 
     def training(
         self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]

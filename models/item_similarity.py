@@ -65,8 +65,7 @@ def neighbour_weights(
         parts: some users' rows each, as `decayed_matrix` returns them.
     """
     if num_items <= config.max_dense:
-        weights = sparse.csr_matrix(ease_weights(gram_matrix(parts), config.shrinkage))
-        return _largest_per_row(weights, config.num_neighbours)
+        return _largest_of_dense(ease_weights(gram_matrix(parts), config.shrinkage), config.num_neighbours)
     on_disk = [_on_disk(part) for part in parts]
     if sum(part.shape[0] for part in on_disk) <= config.max_dense:
         return ease_through_users(sparse.vstack(on_disk, format="csr"), config)
@@ -80,8 +79,8 @@ def gram_matrix(parts: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
 
 def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
     """Closed form of EASE: B = I - P / diag(P) with P = (G + shrinkage I)^-1. Shape (num_items, num_items)."""
-    inverse = _regular_inverse(gram, shrinkage)
-    weights = -inverse / np.diag(inverse)  # divides column j by P[j, j]
+    weights = _regular_inverse(gram, shrinkage)
+    weights /= -np.diag(weights)  # divides column j by P[j, j]
     np.fill_diagonal(weights, 0.0)
     return weights
 
@@ -106,7 +105,7 @@ def ease_through_users(met: sparse.csr_matrix, config: SimilarityConfig) -> spar
         items = slice(first, min(first + items_at_once, num_items))
         weights = (by_item[items] @ inverse) @ met / (1 - diagonal)
         weights[np.arange(len(weights)), np.arange(first, items.stop)] = 0
-        blocks.append(_largest_per_row(sparse.csr_matrix(weights), config.num_neighbours))
+        blocks.append(_largest_of_dense(weights, config.num_neighbours))
     return sparse.vstack(blocks, format="csr")
 
 
@@ -115,11 +114,13 @@ def _regular_inverse(products: sparse.csr_matrix, shrinkage: float) -> np.ndarra
     # In single precision: `shrinkage` keeps it well conditioned.
     regular = products.toarray().astype(np.float32, copy=False)
     regular[np.diag_indices_from(regular)] += shrinkage
-    factor, failed = lapack.spotrf(regular, lower=True, overwrite_a=True)
+    # LAPACK reads by columns, and would copy what lies by rows; a symmetric matrix is its own transpose.
+    factor, failed = lapack.spotrf(regular.T, lower=True, overwrite_a=True)
     inverse, failed_too = lapack.spotri(factor, lower=True, overwrite_c=True)
     if failed or failed_too:
         raise NightError(f"item_item: the Gram matrix is not positive definite. Raise `shrinkage` ({shrinkage}).")
-    symmetric: np.ndarray = np.tril(inverse) + np.tril(inverse, -1).T
+    upper = inverse.T
+    symmetric: np.ndarray = upper + np.triu(upper, 1).T
     return symmetric
 
 
@@ -136,6 +137,18 @@ def shrunk_cosines(parts: list[sparse.csr_matrix], num_items: int, config: Simil
         weights.data /= norms[rows] * norms[weights.indices] + config.shrinkage
         weights.data[rows == weights.indices] = 0
         blocks.append(_largest_per_row(weights, config.num_neighbours))
+    return sparse.vstack(blocks, format="csr")
+
+
+def _largest_of_dense(weights: np.ndarray, count: int) -> sparse.csr_matrix:
+    """As `_largest_per_row`, of a dense matrix: most of it is left out before it becomes a sparse one."""
+    blocks, rows_at_once = [], max(1, PRODUCTS_AT_ONCE // weights.shape[1])
+    for first in range(0, len(weights), rows_at_once):
+        block = weights[first : first + rows_at_once]
+        if count < block.shape[1]:
+            smallest = np.partition(block, -count, axis=1)[:, -count, None]
+            block = np.where(block >= smallest, block, 0)
+        blocks.append(_largest_per_row(sparse.csr_matrix(block), count))
     return sparse.vstack(blocks, format="csr")
 
 

@@ -72,18 +72,27 @@ def compile_with(optimizer: keras.optimizers.Optimizer, network: keras.Model, lo
     network.optimizer.build(network.trainable_variables)
 
 
-def fit_softmax(
-    model: str, network: keras.Model, batches: Any, config: Any, final_rate: float = 0.0
+def fit_network(
+    model: str,
+    network: keras.Model,
+    batches: Any,
+    config: Any,
+    *,
+    loss: keras.losses.Loss | None = None,
+    final_rate: float = 0.0,
 ) -> TrainingHistory:
-    """Trains logits against shares of 1 for `config.epochs`.
+    """Trains for `config.epochs`.
 
     Args:
+        batches: a `keras.utils.PyDataset` that is `Batches`, too.
+        loss: default: of logits against shares of 1.
         final_rate: see `compile_network`.
 
     Raises:
         TrainingFailed: a loss is not finite, or memory does not suffice.
     """
-    compile_network(network, keras.losses.CategoricalCrossentropy(from_logits=True), config, len(batches), final_rate)
+    loss = loss or keras.losses.CategoricalCrossentropy(from_logits=True)
+    compile_network(network, loss, config, len(batches), final_rate)
     with watched(model, network, config.epochs, config.batch_size) as watch:
         history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
     return training_history([float(loss) for loss in history.history["loss"]], watch, batches)

@@ -46,17 +46,16 @@ from models.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, ca
 from models.model import TrainingHistory, Vectors, load_saved_config
 from models.networks import (
     answered,
-    compile_network,
+    fit_network,
     fitted,
     load_network,
     picked,
     save_networks,
     shared_logits,
-    training_history,
 )
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
-from models.training import Precision, prepare_training, warm, watched
+from models.training import Precision, prepare_training, warm
 from models.warm_start import take_over
 
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
@@ -155,14 +154,8 @@ class NextItemModel(ABC, Generic[C]):
 
     def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
         network, batches = self.training(dataset, config, before)
-        compile_network(network, loss_of(config, len(batches.known_items)), config, len(batches))
-        losses = []
-        with watched(self.name, network, config.epochs, config.batch_size) as watch:
-            for epoch in range(config.epochs):
-                watch.on_epoch_begin(epoch)
-                losses.append(_trained_epoch(network, batches))
-                watch.on_epoch_end(epoch, {"loss": losses[-1]})
-        return training_history(losses, watch, batches)
+        loss = loss_of(config, len(batches.known_items))
+        return fit_network(self.name, network, batches, config, loss=loss)
 
     def training(
         self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]
@@ -277,15 +270,6 @@ def title_rarity(dataset: Dataset, num_pieces: int) -> np.ndarray:
     is_first = np.diff(tokens, axis=1, prepend=-1) > 0
     num_titles = np.bincount(tokens[is_first], minlength=num_pieces)
     return np.log((1 + len(tokens)) / (1 + num_titles)).astype(np.float32)
-
-
-def _trained_epoch(network: NextItem, batches: NextItemBatches) -> float:
-    """Goes through all batches once. Returns the mean loss of an asked place."""
-    total = 0.0
-    for inputs, target, weight in batches.epoch():
-        # Keras tells the mean of this batch alone.
-        total += float(network.train_on_batch(inputs, target, sample_weight=weight)) * float(weight.sum())
-    return total / batches.num_examples
 
 
 def loss_of(config: NextItemConfig, num_items: int) -> keras.losses.Loss:

@@ -7,9 +7,10 @@ that a step computes each item's vector once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX, UNKNOWN_INDEX
@@ -65,8 +66,8 @@ def sequences(log: Events, starts: np.ndarray, lengths: np.ndarray, width: int) 
     return read
 
 
-class NextItemBatches:
-    """All histories as training batches.
+class NextItemBatches(keras.utils.PyDataset):
+    """All histories as training batches, in another order and with other draws in each epoch.
 
     Attributes:
         num_examples: events that are asked for in an epoch.
@@ -90,9 +91,9 @@ class NextItemBatches:
         popularity_discount: power of an item's share of all events by which the softmax expects it beforehand, so
             that the vectors need not tell it: 0 leaves it to them, 1 takes all of it out.
         """
+        super().__init__()
         self.dataset, self.reads, self.max_length, self.batch_size = dataset, reads, max_length, batch_size
         self.loss, self.num_candidates, self.item_dropout = loss, num_candidates, item_dropout
-        self.rng = np.random.default_rng(dataset.seed)
         self.snapshot = Snapshot(dataset, dataset.end)
         self.known_items = self.snapshot.known_items
         self.starts, self.lengths, self.is_first = _stretches(dataset.events.offsets, max_length)
@@ -101,16 +102,36 @@ class NextItemBatches:
         self.frequency = counts / max(1, counts.sum())
         # As if everything had been met once more.
         self.discount = (popularity_discount * np.log(counts + 1)).astype(np.float32)
+        self.epoch = 0
+        self.groups = self._shuffled()
 
     def __len__(self) -> int:
         return -(-len(self.starts) // self.batch_size)
 
-    def epoch(self) -> Iterator[Batch]:
-        """Stretches of about one length share a batch; batches come in any order."""
-        by_length = np.lexsort((self.rng.random(len(self.starts)), self.lengths))
-        groups = np.array_split(by_length, len(self))
-        for n in self.rng.permutation(len(groups)):
-            yield self._batch(groups[n])
+    def __getitem__(self, index: int) -> Batch:
+        return self._batch(self.groups[index], np.random.default_rng([self.dataset.seed, self.epoch, index]))
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self.groups = self._shuffled()
+
+    def _shuffled(self) -> list[np.ndarray]:
+        """Stretches of about one length share a batch; batches come in any order.
+
+        But for one thing: Keras learns from the first two which sizes vary, so those are of two widths where any are.
+        """
+        rng = np.random.default_rng([self.dataset.seed, self.epoch])
+        by_length = np.lexsort((rng.random(len(self.starts)), self.lengths))
+        groups = np.array_split(by_length, max(1, len(self)))
+        groups = [groups[n] for n in rng.permutation(len(groups))]
+        widths = [self._width(group) for group in groups]
+        second = next((n for n, width in enumerate(widths) if width != widths[0]), 0)
+        groups.insert(1, groups.pop(second))
+        return groups
+
+    def _width(self, chosen: np.ndarray) -> int:
+        """How many places the sequences of these stretches have."""
+        return min(self.max_length, _rounded_up(int(self.lengths[chosen].max(initial=0)), _WIDTH_STEP))
 
     def _is_wanted(self, places: np.ndarray | slice) -> np.ndarray:
         """Whether events, by their places, are asked for."""
@@ -137,15 +158,15 @@ class NextItemBatches:
         self.starts, self.lengths, self.is_first = self.starts[kept], self.lengths[kept], self.is_first[kept]
         self.num_examples = int(num_wanted.sum())
 
-    def _batch(self, chosen: np.ndarray) -> Batch:
+    def _batch(self, chosen: np.ndarray, rng: np.random.Generator) -> Batch:
         starts, lengths = self.starts[chosen], self.lengths[chosen]
-        width = min(self.max_length, _rounded_up(int(lengths.max()), _WIDTH_STEP))
+        width = self._width(chosen)
         read = sequences(self.dataset.events, starts, lengths - 1, width)
         events, place_before, is_asked = self._asked(starts, lengths, self.is_first[chosen], width)
         places, rows = np.unique(place_before[is_asked], return_inverse=True)
         targets = self.dataset.events.item_index[events[is_asked]]
 
-        candidates, log_inclusion = self._candidates(targets)
+        candidates, log_inclusion = self._candidates(targets, rng)
         log_inclusion = log_inclusion - self.discount[candidates]
         others = np.setdiff1d(read["items"], candidates)
         listed = np.concatenate([candidates, _padded(others)])
@@ -153,7 +174,7 @@ class NextItemBatches:
         column[listed[::-1]] = np.arange(len(listed))[::-1]
         read["items"] = column[read["items"]]
         inputs: dict[str, Any] = item_arrays(self.snapshot, listed, self.reads)
-        is_dropped = self.rng.random(len(listed)) < self.item_dropout
+        is_dropped = rng.random(len(listed)) < self.item_dropout
         inputs["item_index"] = np.where(
             is_dropped, np.minimum(inputs["item_index"], UNKNOWN_INDEX), inputs["item_index"]
         )
@@ -177,7 +198,7 @@ class NextItemBatches:
         is_asked = is_event & self._is_wanted(events) & ((first_of_moment > 0) | is_first[:, None])
         return events, first_of_moment + width * np.arange(len(starts))[:, None], is_asked
 
-    def _candidates(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _candidates(self, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Items that the asked places are scored against, and what their logits are corrected by."""
         if self.loss == "softmax":
             items = np.arange(self.dataset.num_items)
@@ -185,10 +206,10 @@ class NextItemBatches:
         if self.loss == "sampled_softmax":
             # Every target is a candidate, however many a batch has.
             size = max(self.num_candidates, _rounded_up(len(np.unique(targets)), _SIZE_STEP))
-            drawn = shared_candidates(targets, self.frequency, self.known_items, size, self.rng)
+            drawn = shared_candidates(targets, self.frequency, self.known_items, size, rng)
             return drawn.items, drawn.log_inclusion
         size = min(self.num_candidates, len(self.known_items))
-        negatives = self.rng.choice(self.known_items, size, replace=False)
+        negatives = rng.choice(self.known_items, size, replace=False)
         items = np.concatenate([negatives, _padded(np.setdiff1d(targets, negatives))])
         return items, np.zeros(len(items), dtype=np.float32)
 

@@ -32,7 +32,7 @@ from models.disk_arrays import disk_array
 from models.inputs import NUM_PRICE_BUCKETS, all_but, item_arrays, item_inputs, user_arrays, user_inputs
 from models.layers import MeanEmbedding
 from models.model import TrainingHistory, Vectors, load_saved_config
-from models.networks import answered, fit_softmax, fitted, load_network, picked, save_networks, shared_logits
+from models.networks import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
 from models.retrieval_examples import HiddenBatches, WindowBatches
 from models.snapshot import Snapshot
 from models.training import Precision, prepare_training, warm
@@ -99,7 +99,7 @@ class TwoTower:
 
     def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         network, batches = self.training(dataset, config, before)
-        return fit_softmax(self.name, network, batches, config)
+        return fit_network(self.name, network, batches, config)
 
     def training(
         self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]

@@ -86,13 +86,13 @@ class ForkedTasks(BaseExecutor):
     def _next_task(self) -> ExecuteTask | None:
         """What to start now, of all that may run beside the others: Spark first, then what most of the night waits for.
 
-        Spark's tasks stand in one line, and fits that wait for its end leave a core idle.
+        Spark's tasks stand in one line, and fits that wait for its end leave a core idle. Of fits, in the plan's order.
         """
         if len(self.forks) >= self.at_once:
             return None
         queues = {fork.task.ti.queue for fork in self.forks}
         free = [task for task in self.waiting if task.ti.queue != ONE_AT_A_TIME or ONE_AT_A_TIME not in queues]
-        return max(free, key=lambda task: (task.ti.queue == ONE_AT_A_TIME, task.ti.priority_weight), default=None)
+        return max(free, key=_urgency, default=None)
 
     def _forked(self, task: ExecuteTask) -> Fork:
         sys.stdout.flush()
@@ -115,6 +115,10 @@ class ForkedTasks(BaseExecutor):
     def terminate(self) -> None:
         """As `end`."""
         self.end()
+
+
+def _urgency(task: ExecuteTask) -> tuple[bool, int, int]:
+    return task.ti.queue == ONE_AT_A_TIME, task.ti.priority_weight, -task.ti.map_index
 
 
 async def _first_answer() -> None:

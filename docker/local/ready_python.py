@@ -3,7 +3,8 @@
 TensorFlow, Keras, MLflow, PySpark and Great Expectations take a program up to ten seconds to import, and a night has
 some forty programs. Here one process imports them once; each program is a fork of it, which shares that memory and
 nothing else: arguments, environment, folder and streams are those of whoever started `python -m …`, and a program whose
-caller is killed ends with all of its children.
+caller is killed ends with all of its children. The first programs of a night need few of the libraries, and do not wait
+for the others: a process that has those few serves until its successor has them all.
 
 Only Linux forks such a process safely; elsewhere, and under `make up`, each program imports for itself.
 """
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 CLIENT = Path(__file__).with_name("ready_client.py")
-LIBRARIES = (
+FIRST_LIBRARIES = (
     "pandas",
     "pyarrow.compute",
     "pyarrow.dataset",
@@ -40,12 +41,11 @@ LIBRARIES = (
     "scipy.sparse.linalg",
     "deltalake",
     "pyspark.sql",
-    "great_expectations",
-    "matplotlib.figure",
-    "mlflow",
-    "keras",
 )
-"""None of them may leave a thread running when it is imported: a fork would be without it. A test looks."""
+"""A second or two. None of these and of the others may leave a thread running when it is imported: a fork would be
+without it. A test looks."""
+OTHER_LIBRARIES = ("great_expectations", "matplotlib.figure", "mlflow", "keras")
+"""Ten seconds and more."""
 _PATIENCE_SECONDS = 10
 
 
@@ -98,23 +98,33 @@ class Request:
         return cls(caller, list(streams), **told)
 
 
-def serve(server: socket.socket, parent: int, folder: str) -> Request:
+def serve(server: socket.socket, parent: int, folder: str, successor: int | None = None) -> Request:
     """Answers callers until the end of the parent closes `parent`, then removes the folder, where the socket is.
 
     Returns in each fork, with what it should run.
+
+    Args:
+        successor: can be read from once another process serves in place of this one, or once there is none any more.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for programs
     while True:
-        ready, _, _ = select.select([server.fileno(), parent], [], [])
+        ready, _, _ = select.select([server.fileno(), parent, *([] if successor is None else [successor])], [], [])
         if parent in ready:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
+        if successor in ready:
+            if os.read(successor, 1):
+                os._exit(0)
+            successor = None
+            continue
         caller, _ = server.accept()
         if os.fork():
             caller.close()
             continue
         server.close()
         os.close(parent)
+        if successor is not None:
+            os.close(successor)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         request = Request.received(caller)
         program = os.fork()
@@ -186,8 +196,17 @@ def main() -> None:
     """Imports, then serves; a fork of it ends as its program does."""
     server, parent, folder = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), sys.argv[3]
     del sys.path[0]  # this file's folder is on no program's path
-    for library in LIBRARIES:
+    for library in FIRST_LIBRARIES:
         importlib.import_module(library)
+    successor, is_ready = os.pipe()
+    if os.fork():
+        os.close(is_ready)
+        end_as(lambda: run(serve(server, parent, folder, successor)))
+    os.close(successor)
+    for library in OTHER_LIBRARIES:
+        importlib.import_module(library)
+    os.write(is_ready, b"1")
+    os.close(is_ready)
     end_as(lambda: run(serve(server, parent, folder)))
 
 

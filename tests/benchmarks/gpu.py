@@ -226,10 +226,9 @@ class TrainingStep:
 def training_step(model: Any, dataset: Dataset) -> TrainingStep:
     """The first step of a fit."""
     network, batches = model.training(dataset, model.config, {})
-    if isinstance(model, NextItemModel):
-        batch, loss = next(iter(batches.epoch())), loss_of(model.config, len(batches.known_items))
-    else:
-        batch, loss = batches[0], keras.losses.CategoricalCrossentropy(from_logits=True)
+    is_next_item, of_shares = isinstance(model, NextItemModel), keras.losses.CategoricalCrossentropy(from_logits=True)
+    loss = loss_of(model.config, len(batches.known_items)) if is_next_item else of_shares
+    batch = batches[0]
     network(batch[0])  # builds it
     return TrainingStep(network, loss, batch, len(batches))
 

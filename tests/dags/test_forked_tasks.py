@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -140,6 +141,25 @@ def test_tasks_run_side_by_side_but_for_those_that_share_the_jvm(started: Starte
     assert most_at_once(moments) == 3
     on_spark = ("jobs.", "expectations.")
     assert most_at_once([moment for moment in moments if moment[0].startswith(on_spark)]) == 1
+
+
+def test_spark_comes_first_then_what_most_waits_for_then_fits_in_the_plans_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docker/local"))
+    from forked_tasks import ForkedTasks
+
+    executor = ForkedTasks()
+    kinds = [("gpu", 3, 2), ("gpu", 3, 0), ("gpu", 3, 1), ("train", 9, -1), ("spark", 1, -1)]
+    executor.waiting = [
+        SimpleNamespace(ti=SimpleNamespace(queue=queue, priority_weight=weight, map_index=nth))  # type: ignore[misc]
+        for queue, weight, nth in kinds
+    ]
+    order = []
+    while (task := executor._next_task()) is not None:
+        executor.waiting.remove(task)
+        order.append((task.ti.queue, task.ti.map_index))
+    assert order == [("spark", -1), ("train", -1), ("gpu", 0), ("gpu", 1), ("gpu", 2)]
 
 
 @pytest.mark.parametrize("started", [{"SECONDS": "0.1", "KILLS": "models.plan"}], indirect=True)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,13 @@ sys.stdin.read()
 
 
 @contextmanager
-def ready_python(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that has started it, and lives until it is told to end; its first line is the folder of `python`."""
-    path = f"{REPOSITORY}{os.pathsep}{REPOSITORY}/docker/local"
+def ready_python(environment: dict[str, str], *libraries: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has started it, and lives until it is told to end; its first line is the folder of `python`.
+
+    Args:
+        libraries: folders that are looked in before those of the libraries that are installed.
+    """
+    path = os.pathsep.join([*libraries, str(REPOSITORY), f"{REPOSITORY}/docker/local"])
     night = subprocess.Popen(
         [sys.executable, "-c", NIGHT],
         env={**environment, "PYTHONPATH": path},
@@ -92,9 +96,38 @@ def test_libraries_are_there_and_the_repository_s_local_scripts_are_not(python: 
         "print([thread.name for thread in threading.enumerate()])\n",
     )
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    told = ended(python, folder, env=environment)
+    told = once_all_are_there(lambda: ended(python, folder, env=environment).stdout)
     # PYTHONPATH of the test's own process names it once.
-    assert told.stdout.splitlines() == ["True True False", f"['{REPOSITORY}/docker/local']", "['MainThread']"]
+    assert told.splitlines() == ["True True False", f"['{REPOSITORY}/docker/local']", "['MainThread']"]
+
+
+def once_all_are_there(told: Callable[[], str]) -> str:
+    """What a program says that begins with whether `keras` is there, as soon as it is."""
+    until = time.monotonic() + 120
+    while not (said := told()).startswith("True"):
+        assert time.monotonic() < until, "the libraries never came"
+        time.sleep(0.2)
+    return said
+
+
+@pytest.mark.parametrize(
+    "line", ["import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.1)", "import os; os._exit(1)"]
+)
+def test_the_first_programs_do_not_wait_for_the_libraries_of_the_last(tmp_path: Path, line: str) -> None:
+    go = str(tmp_path / "go")
+    late = tmp_path / "late"
+    late.mkdir()
+    (late / "great_expectations.py").write_text(line.format(go=go), encoding="utf-8")
+    folder = write_program(tmp_path, "import sys\nprint('keras' in sys.modules, 'pyspark' in sys.modules)\n")
+    with ready_python(dict(os.environ), str(late)) as night:
+        assert night.stdout is not None and night.stdin is not None
+        python = f"{night.stdout.readline().strip()}/python"
+        for _ in range(3):
+            assert ended(python, folder).stdout == "False True\n"
+        if "_exit" not in line:
+            Path(go).touch()
+            assert once_all_are_there(lambda: ended(python, folder).stdout) == "True True\n"
+        night.stdin.close()
 
 
 def test_a_network_learns_the_same_as_in_a_python_of_its_own(python: str, tmp_path: Path) -> None:

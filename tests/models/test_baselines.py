@@ -118,6 +118,22 @@ def test_shrunk_cosine_keeps_the_largest_neighbours(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 3, 7, 8])
+def test_a_dense_matrix_keeps_what_a_sparse_one_does(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    # Few values, so that many are equal; some rows hold fewer positive ones than are kept.
+    weights = np.random.default_rng(count).integers(-2, 4, (9, 8)).astype(np.float32)
+    monkeypatch.setattr(item_similarity, "PRODUCTS_AT_ONCE", 32)  # four rows at a time
+    kept, expected = (
+        rows.toarray()
+        for rows in (
+            item_similarity._largest_of_dense(weights, count),
+            item_similarity._largest_per_row(sparse.csr_matrix(weights), count),
+        )
+    )
+    np.testing.assert_array_equal(kept, expected)
+    assert (kept > 0).sum(axis=1).max() == min(count, (weights > 0).sum(axis=1).max())
+
+
 def test_of_equal_neighbours_the_first_are_kept() -> None:
     config = SimilarityConfig(2, half_life_days=1.0, shrinkage=1.0, max_dense=0)
     weights = neighbour_weights([sparse.csr_matrix(np.ones((1, 5), dtype=np.float32))], 5, config)

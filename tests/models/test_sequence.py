@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from keras import ops
 
+from expectations.lake import Lake
+from expectations.shop import Shop
 from expectations.tables import NightError
-from models.dataset import Dataset
+from models.dataset import Dataset, load_dataset
 from models.encoder import Encoder, build_encoder
 from models.inputs import ITEM_CONTENT
 from models.layers import RecentSum, TitleVector
@@ -21,7 +24,7 @@ from models.next_item import Loss, title_rarity
 from models.sequence import Sequence, SequenceConfig
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
-from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS
+from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
 from tests.models.contract import ModelContract
 
 SETTINGS: dict = {
@@ -130,10 +133,27 @@ def test_rare_pieces_of_titles_count_more(dataset: Dataset) -> None:
 def test_what_is_popular_is_expected_beforehand_where_the_config_says_so(dataset: Dataset) -> None:
     batches, plain = _batches(dataset, popularity_discount=1.0), _batches(dataset)
     counts = np.bincount(dataset.events.item_index[dataset.events.is_target], minlength=dataset.num_items)
-    (inputs, *_), (without, *_) = next(batches.epoch()), next(plain.epoch())
+    (inputs, *_), (without, *_) = batches[0], plain[0]
     known = batches.known_items
     expected = without["log_inclusion"][known] - np.log(1 + counts[known])
     np.testing.assert_allclose(inputs["log_inclusion"][known], expected, rtol=1e-5)
+
+
+def test_the_first_two_batches_show_that_widths_vary_and_each_epoch_has_its_own_order(
+    lake: Lake, world_shop: Shop
+) -> None:
+    bought = community_events()
+    later = [(user, item, time + timedelta(hours=1)) for user, item, time in bought if user < 8]  # twice as much
+    write_world(lake, sorted(bought + later, key=lambda event: (event[0], event[2])))
+    batches = _batches(load_dataset(lake, world_shop, DAY), max_length=50, batch_size=3)
+    orders = []
+    for _ in range(8):
+        first, second = (batches[n][0]["items"].shape[1] for n in (0, 1))
+        assert first != second
+        np.testing.assert_array_equal(batches[1][0]["items"], batches[1][0]["items"])
+        orders.append(tuple(tuple(group) for group in batches.groups))
+        batches.on_epoch_end()
+    assert len(set(orders)) == 8
 
 
 def test_a_sequence_begins_with_its_start_and_ends_in_padding(dataset: Dataset) -> None:
@@ -189,7 +209,7 @@ def _histories(dataset: Dataset) -> list[list[int]]:
 def _asked_of(batches: NextItemBatches) -> list[tuple[tuple[int, ...], int]]:
     """Of every event that an epoch asks for: what was read before the place that is asked, and its item."""
     asked = []
-    for inputs, came, weight in batches.epoch():
+    for inputs, came, weight in batches:
         width = inputs["items"].shape[1]
         listed = inputs["item_index"]
         for row, column in came[weight > 0].tolist():
@@ -203,7 +223,7 @@ def _asked_of(batches: NextItemBatches) -> list[tuple[tuple[int, ...], int]]:
 
 def test_a_new_item_is_known_by_its_features_alone(dataset: Dataset) -> None:
     batches = _batches(dataset, item_dropout=0.5)
-    inputs, *_ = next(batches.epoch())
+    inputs, *_ = batches[0]
     share = (inputs["item_index"][2:22] == 1).mean()
     assert 0.1 < share < 0.9
     assert set(inputs["item_index"][2:22]) <= {1, *ITEMS}

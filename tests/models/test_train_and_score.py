@@ -24,6 +24,7 @@ from expectations.tables import (
     TableContractError,
 )
 from models import plan, score, train
+from models.arrow_rows import arrow_rows
 from models.registry import config_values, shop_values
 from models.weights import fetched_folder
 from tests.models.communities import DAY, community_events, write_world
@@ -48,6 +49,25 @@ def test_the_plan_keeps_the_shops_order() -> None:
         "baselines": ["item_item", "recent_demand"],
         "deep": ["deep_cf", "two_tower"],
     }
+
+
+def test_the_longest_fits_of_the_night_before_come_first_and_unknown_ones_before_them(world_night: Night) -> None:
+    lake = world_night.lake
+    for name, seconds in (("two_tower", 12.0), ("deep_cf", 40.0), ("graph", 30.0)):
+        row = {
+            "model": name,
+            "kind": "deep",
+            "role": "retrieval",
+            "version": "1",
+            "weights_path": "x",
+            "tracking_run_id": None,
+            "metrics": json.dumps({"seconds": seconds}),
+            "vocabulary_hash": "world",
+        }
+        lake.write(FITTED_MODELS, DAY, arrow_rows(FITTED_MODELS, DAY, [row]), "f", model=name)
+    names = ["two_tower", "graph", "sequence", "deep_cf", "content"]
+    assert plan.longest_first(lake, DAY, names) == ["sequence", "content", "deep_cf", "graph", "two_tower"]
+    assert plan.longest_first(lake, "2001-01-01", names) == names
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
