@@ -205,7 +205,8 @@ def main() -> None:
     os.close(successor)
     for library in OTHER_LIBRARIES:
         importlib.import_module(library)
-    os.write(is_ready, b"1")
+    with contextlib.suppress(BrokenPipeError):  # the other one was killed
+        os.write(is_ready, b"1")
     os.close(is_ready)
     end_as(lambda: run(serve(server, parent, folder)))
 

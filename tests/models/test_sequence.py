@@ -20,7 +20,7 @@ from models.inputs import ITEM_CONTENT
 from models.layers import RecentSum, TitleVector
 from models.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
 from models.model import Model, Vectors
-from models.next_item import Loss, title_rarity
+from models.next_item import Loss, NextItem, title_rarity
 from models.sequence import Sequence, SequenceConfig
 from models.sequence_batches import NextItemBatches, latest_sequences
 from models.snapshot import Snapshot
@@ -139,13 +139,17 @@ def test_what_is_popular_is_expected_beforehand_where_the_config_says_so(dataset
     np.testing.assert_allclose(inputs["log_inclusion"][known], expected, rtol=1e-5)
 
 
-def test_the_first_two_batches_show_that_widths_vary_and_each_epoch_has_its_own_order(
-    lake: Lake, world_shop: Shop
-) -> None:
+@pytest.fixture
+def uneven(lake: Lake, world_shop: Shop) -> Dataset:
+    """Some bought twice as much as the others."""
     bought = community_events()
-    later = [(user, item, time + timedelta(hours=1)) for user, item, time in bought if user < 8]  # twice as much
+    later = [(user, item, time + timedelta(hours=1)) for user, item, time in bought if user < 8]
     write_world(lake, sorted(bought + later, key=lambda event: (event[0], event[2])))
-    batches = _batches(load_dataset(lake, world_shop, DAY), max_length=50, batch_size=3)
+    return load_dataset(lake, world_shop, DAY)
+
+
+def test_the_first_two_batches_show_that_widths_vary_and_each_epoch_has_its_own_order(uneven: Dataset) -> None:
+    batches = _batches(uneven, max_length=50, batch_size=3)
     orders = []
     for _ in range(8):
         first, second = (batches[n][0]["items"].shape[1] for n in (0, 1))
@@ -154,6 +158,19 @@ def test_the_first_two_batches_show_that_widths_vary_and_each_epoch_has_its_own_
         orders.append(tuple(tuple(group) for group in batches.groups))
         batches.on_epoch_end()
     assert len(set(orders)) == 8
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is TensorFlow that traces")
+def test_a_step_is_traced_once_whatever_the_widths(uneven: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced, original = [], NextItem.call
+
+    def call(self: NextItem, inputs: dict[str, Any], training: bool = False) -> Any:
+        traced.append(training)
+        return original(self, inputs, training)
+
+    monkeypatch.setattr(NextItem, "call", call)
+    Sequence(replace(_config(), max_length=50, batch_size=3, epochs=3)).fit(uneven)
+    assert traced.count(True) == 1
 
 
 def test_a_sequence_begins_with_its_start_and_ends_in_padding(dataset: Dataset) -> None:
