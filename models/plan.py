@@ -31,8 +31,8 @@ def longest_first(lake: Lake, ds: str, names: Sequence[str]) -> list[str]:
     Workers that share the fits then end at about the same time: a long fit that begins last keeps one busy alone.
     """
     fitted = {name: lake.read(FITTED_MODELS, ds, name) for name in names if lake.current(FITTED_MODELS, ds, name)}
-    seconds = {name: json.loads(rows["metrics"][0].as_py())["seconds"] for name, rows in fitted.items()}
-    return sorted(names, key=lambda name: -seconds.get(name, math.inf))
+    seconds = {name: json.loads(rows["metrics"][0].as_py()).get("seconds") for name, rows in fitted.items()}
+    return sorted(names, key=lambda name: -(seconds.get(name) or math.inf))
 
 
 def plan(names: Sequence[str]) -> dict[str, list[str]]:
