@@ -95,7 +95,7 @@ def fit_network(
     compile_network(network, loss, config, len(batches), final_rate)
     with watched(model, network, config.epochs, config.batch_size) as watch:
         history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
-    return training_history([float(loss) for loss in history.history["loss"]], watch, batches)
+    return training_history([float(value) for value in history.history["loss"]], watch, batches)
 
 
 def training_history(losses: list[float], watch: Watch, batches: Batches) -> TrainingHistory:

@@ -32,8 +32,8 @@ export AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES=1
 export MLFLOW_DISABLE_TELEMETRY=true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 
-# Nobody waits for a pause of a batch: without G1's care for short ones, Spark's part of a night on two cores takes 7 %
-# less time. Your own options take the place of this one, since a JVM refuses two collectors.
+# Nobody waits for a pause of a batch: without G1's care for short ones, a night without deep models takes 7 % less time on
+# two cores. Your own options take the place of this one, since a JVM refuses two collectors.
 export SPARK_SUBMIT_OPTS="${SPARK_SUBMIT_OPTS--XX:+UseParallelGC}"
 # A third less time to start a Spark program; see docker/local/share_classes.py.
 if [ -f "$nightjar/.venv/spark.jsa" ]; then

@@ -226,9 +226,10 @@ class TrainingStep:
 def training_step(model: Any, dataset: Dataset) -> TrainingStep:
     """The first step of a fit."""
     network, batches = model.training(dataset, model.config, {})
-    is_next_item, of_shares = isinstance(model, NextItemModel), keras.losses.CategoricalCrossentropy(from_logits=True)
-    loss = loss_of(model.config, len(batches.known_items)) if is_next_item else of_shares
     batch = batches[0]
+    loss: keras.losses.Loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    if isinstance(model, NextItemModel):
+        loss = loss_of(model.config, len(batches.known_items))
     network(batch[0])  # builds it
     return TrainingStep(network, loss, batch, len(batches))
 
