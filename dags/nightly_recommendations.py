@@ -34,7 +34,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.operators.night_program import NightProgram
 from dags.sensors.raw_drop import RawDropSensor
-from expectations.tables import AGENTS, NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS
+from expectations.tables import NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS
 
 # Fires at midnight for the day that has just ended, which is the partition key. Any other hour here would make a
 # backfill leave out its last day: partition dates carry the hour of the expression.
@@ -43,7 +43,7 @@ NIGHTLY = CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key
 FIRST_DAY = datetime(2000, 1, 1, tzinfo=timezone.utc)
 CONFIGS = (Path(__file__).parents[1] / "models" / "configs").glob("*.toml")
 OTHER_TABLES = (SIMILAR_ITEMS.name, NEW_USER_RECOMMENDATIONS.name, NEW_ITEM_AUDIENCES.name)
-KNOWN_MODELS = sorted({path.stem for path in CONFIGS} - {*AGENTS})
+KNOWN_MODELS = sorted(path.stem for path in CONFIGS)
 
 
 def ds_of(dag_run: Any, params: dict[str, Any]) -> str:
@@ -54,7 +54,7 @@ def ds_of(dag_run: Any, params: dict[str, Any]) -> str:
     return str(ds)
 
 
-# What every program of the night reads; see expectations/program.py. Empty text leaves it to the shop file.
+# What every program of the night reads; see expectations/runtime/program.py. Empty text leaves it to the shop file.
 NIGHT = {
     "DS": "{{ ds_of(dag_run, params) }}",
     "SHOP": "{{ params.shop }}",
@@ -116,7 +116,7 @@ def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOper
 
     preprocess >> validate >> [baselines, deep]
     deep >> trained
-    join = program("join_lists", "models.join_lists", as_of=as_of, **ON_TRAIN)
+    join = program("join_lists", "models.blend_lists", as_of=as_of, **ON_TRAIN)
     [baselines, trained] >> candidates >> score >> scored >> join >> joined
     return preprocess, [candidates, joined], join
 

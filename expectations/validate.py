@@ -12,34 +12,34 @@ from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
-from expectations.content_checks import item_image_checks, min_images
-from expectations.cross_domain_checks import cross_domain_checks
-from expectations.data_docs import publish_data_docs
-from expectations.feature_checks import (
+from expectations.checks.contract_suite import contract_expectations, contract_rules, shape_expectations
+from expectations.checks.cross_domain_recommendations import cross_domain_checks
+from expectations.checks.data_docs import publish_data_docs
+from expectations.checks.features import (
     history_checks,
     interaction_checks,
     item_feature_checks,
     user_feature_checks,
     vocabulary_checks,
 )
-from expectations.graph_checks import graph_edge_checks, ranking_feature_checks
-from expectations.input_checks import event_checks, events_day, item_checks, min_events, user_checks
-from expectations.output_checks import (
+from expectations.checks.graph_edges import graph_edge_checks, ranking_feature_checks
+from expectations.checks.inputs import event_checks, events_day, item_checks, min_events, user_checks
+from expectations.checks.item_images import item_image_checks, min_images
+from expectations.checks.partitions import Partitions, shuffle_partitions
+from expectations.checks.published_tables import (
     min_listed_rows,
     new_item_audience_checks,
     new_user_recommendation_checks,
     no_rows_needed,
     similar_item_checks,
 )
-from expectations.outputs import output_tables
-from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
-from expectations.rules import Check
-from expectations.spark_partitions import Partitions, shuffle_partitions
-from expectations.spark_session import session_from_environment
-from expectations.suites import contract_expectations, contract_rules, shape_expectations
-from expectations.table_runs import TableExpectations, quiet_context, run_table
+from expectations.checks.row_rules import Check
+from expectations.checks.suite_runner import TableExpectations, quiet_context, run_table
+from expectations.checks.user_recommendations import user_recommendation_checks
+from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.semantics.published_tables import output_tables
 from expectations.tables import EVENTS, FEATURE_TABLES, INPUT_TABLES, OUTPUT_TABLES, TABLES, Table, TableContractError
-from expectations.user_list_checks import user_recommendation_checks
 
 logger = logging.getLogger(__name__)
 

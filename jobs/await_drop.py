@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from expectations.drops import DropFolder
-from expectations.program import night_from, night_parser, run_program
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.program import night_from, night_parser, run_program
 from expectations.tables import NightError
 
 TRY_AGAIN_LATER = 75

@@ -18,9 +18,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.lake import Lake, Version
-from expectations.program import Night, night_and_days, run_program
-from expectations.spark_session import session_from_environment
+from expectations.runtime.lake import Lake, Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
 from expectations.tables import (
     CANDIDATES,
     INTERACTIONS,
@@ -31,9 +31,9 @@ from expectations.tables import (
     USER_VECTORS,
     NightError,
 )
-from jobs.partitions import build_partition, read_partition
-from jobs.score_blocks import LISTS_DDL, lists_from_neighbours, lists_from_vectors
-from jobs.user_blocks import BLOCK, Blocks
+from jobs.lists.block_scoring import LISTS_DDL, lists_from_neighbours, lists_from_vectors
+from jobs.storage.partitions import build_partition, read_partition
+from jobs.storage.user_blocks import BLOCK, Blocks
 
 logger = logging.getLogger(__name__)
 

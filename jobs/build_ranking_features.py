@@ -14,9 +14,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from expectations.lake import Lake, Version
-from expectations.program import Night, days_before, end_of, night_and_days, run_program
-from expectations.spark_session import session_from_environment
+from expectations.runtime.lake import Lake, Version
+from expectations.runtime.program import Night, days_before, end_of, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
 from expectations.tables import (
     CANDIDATES,
     EVENTS,
@@ -31,7 +31,7 @@ from expectations.tables import (
 )
 from jobs.co_occurrence import co_occurrence
 from jobs.item_signals import DEMAND_DAYS, item_signals, log_ratio
-from jobs.partitions import build_partition, read_partition, read_versions
+from jobs.storage.partitions import build_partition, read_partition, read_versions
 
 ACTIVITY_DAYS = 30
 NUM_LAST_ITEMS = 10

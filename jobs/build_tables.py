@@ -1,8 +1,8 @@
 """Builds the tables that the shop reads, and leaves them staged: their files lie inside the Delta tables, unseen.
 
 Reads gate_decisions, the published model's lists (re-ranked, where policy_decisions allow it), and of what the night
-knows of items and users what each table needs; stages every table of `expectations.outputs` for `ds`.
-`jobs.publish_tables` commits them once they passed their expectations. A re-run finds what it would write already
+knows of items and users what each table needs; stages every table of `expectations.semantics.published_tables` for
+`ds`. `jobs.publish_tables` commits them once they passed their expectations. A re-run finds what it would write already
 staged, and an attempt that died is never looked at.
 """
 
@@ -17,10 +17,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.lake import Version, fingerprint_of
-from expectations.outputs import available_domains, output_tables
-from expectations.program import Night, end_of, night_from, night_parser, run_program
-from expectations.spark_session import session_from_environment
+from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.program import Night, end_of, night_from, night_parser, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.semantics.published_tables import available_domains, output_tables
 from expectations.tables import (
     CROSS_DOMAIN_RECOMMENDATIONS,
     GATE_DECISIONS,
@@ -34,19 +34,23 @@ from expectations.tables import (
     NightError,
     Table,
 )
-from jobs.build_cross_domain import cross_domain_inputs, cross_domain_recommendations, cross_domain_source
-from jobs.build_new_item_audiences import SOURCE as WORDS
-from jobs.build_new_item_audiences import audience_inputs, new_item_audiences, num_new_items
-from jobs.build_new_user_recommendations import SOURCE as SEGMENT_DEMAND
-from jobs.build_new_user_recommendations import new_user_inputs, new_user_recommendations
-from jobs.build_similar_items import similar_inputs, similar_items, similar_sources
-from jobs.build_user_recommendations import recommendation_inputs, rules_told, user_recommendations
-from jobs.exploration import explored, num_explored
-from jobs.fallback_order import CATALOGUE_ORDER, popularity_vectors
-from jobs.gate_decision import GateDecision, gate_decision
-from jobs.partitions import contract_columns, write_parquet
-from jobs.recommended_lists import policy_told, recommended_lists, with_policy_version
-from jobs.rule_counts import RuleCounts
+from jobs.lists.gate_decision import GateDecision, gate_decision
+from jobs.lists.popularity_order import CATALOGUE_ORDER, popularity_vectors
+from jobs.lists.published_candidates import policy_told, recommended_lists, with_policy_version
+from jobs.lists.rule_counts import RuleCounts
+from jobs.storage.partitions import contract_columns, write_parquet
+from jobs.tables.cross_domain_recommendations import (
+    cross_domain_inputs,
+    cross_domain_recommendations,
+    cross_domain_source,
+)
+from jobs.tables.new_item_audiences import SOURCE as WORDS
+from jobs.tables.new_item_audiences import audience_inputs, new_item_audiences, num_new_items
+from jobs.tables.new_item_exploration import explored, num_explored
+from jobs.tables.new_user_recommendations import SOURCE as SEGMENT_DEMAND
+from jobs.tables.new_user_recommendations import new_user_inputs, new_user_recommendations
+from jobs.tables.similar_items import similar_inputs, similar_items, similar_sources
+from jobs.tables.user_recommendations import recommendation_inputs, rules_told, user_recommendations
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import pyarrow.dataset as pads
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from expectations.lake import parquet_dataset
+from expectations.runtime.lake import parquet_dataset
 
 EDGE_KIND = "window"
 

@@ -22,9 +22,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from expectations.program import run_program
+from expectations.runtime.program import run_program
 from expectations.tables import NightError
-from jobs.xlsx_rows import xlsx_rows
+from jobs.raw.xlsx_rows import xlsx_rows
 
 logger = logging.getLogger(__name__)
 

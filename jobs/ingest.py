@@ -18,29 +18,23 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.drops import DropFolder
-from expectations.lake import fingerprint_of
-from expectations.program import Night, night_from, night_parser, run_program
-from expectations.shop import Shop
-from expectations.spark_session import session_from_environment
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.lake import fingerprint_of
+from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, Table
 from jobs.await_drop import require_drop
-from jobs.build_items import build_items
-from jobs.build_users import build_users
-from jobs.daily_partitions import WrittenDay, write_days
-from jobs.drop_limits import DropCounts, require_usable_drops
-from jobs.ingest_events import judged_events
-from jobs.ingest_plan import DayToIngest, days_to_ingest, raw_files
-from jobs.ingest_updates import (
-    item_updates,
-    judged_items,
-    judged_users,
-    user_updates,
-    users_from_events,
-)
-from jobs.past import Past
-from jobs.picture_files import stored_pictures
-from jobs.raw_rows import read_raw_rows
+from jobs.features.items import build_items
+from jobs.features.users import build_users
+from jobs.raw.drop_limits import DropCounts, require_usable_drops
+from jobs.raw.events import judged_events
+from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files
+from jobs.raw.item_user_updates import item_updates, judged_items, judged_users, user_updates, users_from_events
+from jobs.raw.raw_rows import read_raw_rows
+from jobs.storage.daily_partitions import WrittenDay, write_days
+from jobs.storage.log_as_of import Past
+from jobs.storage.picture_files import stored_pictures
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,12 @@ from itertools import groupby
 
 from deltalake import DeltaTable
 
-from expectations.drops import DropFolder
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import EVENTS, RUN_MANIFEST
-from jobs.ingest_plan import found_files, known_hash
-from jobs.input_fingerprint import (
+from jobs.raw.ingest_plan import found_files, known_hash
+from jobs.raw.inspect_files import DroppedFile, sha256_of
+from jobs.storage.input_fingerprint import (
     FileHashes,
     drops_fingerprints,
     hashes_of,
@@ -30,7 +31,6 @@ from jobs.input_fingerprint import (
     settings_fingerprint,
     version_hashes,
 )
-from jobs.inspect_drops import DroppedFile, sha256_of
 
 DAG_ID = "nightly_recommendations"
 _END_OF_TIME = "9999-12-31"

@@ -13,22 +13,22 @@ from collections.abc import Sequence
 
 from pyspark.sql import SparkSession
 
-from expectations.program import Night, night_and_days, run_program
-from expectations.spark_session import session_from_environment
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
 from expectations.tables import EVENTS, NightError
-from jobs.build_graph_edges import build_graph_edges
-from jobs.build_histories import build_histories
-from jobs.build_interactions import build_interactions
-from jobs.build_item_features import build_item_features
-from jobs.build_item_images import build_item_images
-from jobs.build_items import build_items
-from jobs.build_pair_totals import build_pair_totals
-from jobs.build_recent_events import build_recent_events
-from jobs.build_tokenizers import build_tokenizers
-from jobs.build_user_features import build_user_features
-from jobs.build_users import build_users
-from jobs.build_vocabularies import build_vocabularies
-from jobs.past import Past
+from jobs.features.graph_edges import build_graph_edges
+from jobs.features.histories import build_histories
+from jobs.features.interactions import build_interactions
+from jobs.features.item_features import build_item_features
+from jobs.features.item_images import build_item_images
+from jobs.features.items import build_items
+from jobs.features.pair_totals import build_pair_totals
+from jobs.features.recent_events import build_recent_events
+from jobs.features.tokenizers import build_tokenizers
+from jobs.features.user_features import build_user_features
+from jobs.features.users import build_users
+from jobs.features.vocabularies import build_vocabularies
+from jobs.storage.log_as_of import Past
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from expectations.outputs import output_tables
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.semantics.published_tables import output_tables
 from expectations.tables import RUN_MANIFEST, NightError
-from jobs.delta_commit import commit_partition
-from jobs.manifest import stage_manifest
+from jobs.publishing.delta_commit import commit_partition
+from jobs.publishing.manifest import stage_manifest
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from datetime import datetime, timezone
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from expectations.lake import Lake
-from expectations.program import run_program
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import run_program
 from expectations.tables import TABLES, NightError, Table
-from jobs.delta_commit import DS_KEY, RUN_ID_KEY
+from jobs.publishing.delta_commit import DS_KEY, RUN_ID_KEY
 
 logger = logging.getLogger(__name__)
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from deltalake import DeltaTable
 
-from expectations.drops import DropFolder
-from expectations.outputs import output_tables
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.semantics.published_tables import output_tables
 from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError
-from jobs.finished_lists import BROUGHT_BY
-from jobs.night_sample import (
+from jobs.lists.list_assembly import BROUGHT_BY
+from jobs.publishing.night_sample import (
     AudienceSample,
     DomainSample,
     ItemSample,

@@ -26,17 +26,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from expectations.drops import DropFolder
-from expectations.program import Night, night_from, night_parser, run_program
-from expectations.raw_files import UNIX_TIMES, RawFile
-from expectations.shop import Shop
-from expectations.spark_session import session_from_environment
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.shop.raw_files import UNIX_TIMES, RawFile
+from expectations.shop.shop import Shop
 from expectations.tables import NightError, ds_from_text
-from jobs.drop_writer import write_drops
-from jobs.ingest_plan import raw_files, required_columns
-from jobs.inspect_drops import found_file, inspect_files
-from jobs.raw_rows import read_raw_rows
-from jobs.row_rules import mapped_time, with_texts
+from jobs.raw.drop_writer import write_drops
+from jobs.raw.ingest_plan import raw_files, required_columns
+from jobs.raw.inspect_files import found_file, inspect_files
+from jobs.raw.raw_rows import read_raw_rows
+from jobs.raw.reject_rules import mapped_time, with_texts
 
 _FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 

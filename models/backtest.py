@@ -15,8 +15,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from expectations.lake import Lake, Version, fingerprint_of
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import (
     BACKTEST_GAINS,
     BACKTEST_SLICES,
@@ -29,14 +29,14 @@ from expectations.tables import (
     VOCABULARIES,
     NightError,
 )
-from models import tracking
-from models.arrow_rows import arrow_rows
-from models.backtest_report import Backtest, backtest_figures, backtest_text
-from models.held_out import catalogue_size, held_out_tasks
-from models.judging import JudgedPart, backtest_rows, gain_rows, judged_parts, slice_rows
-from models.ranked_lists import judged_name, lists_in_force
-from models.shop_traits import shop_traits
-from models.slices import slices_of
+from models.data.arrow_rows import arrow_rows
+from models.evaluation.backtest_report import Backtest, backtest_figures, backtest_text
+from models.evaluation.held_out import catalogue_size, held_out_tasks
+from models.evaluation.list_evaluation import JudgedPart, backtest_rows, gain_rows, judged_parts, slice_rows
+from models.evaluation.population_stats import shop_traits
+from models.evaluation.slices import slices_of
+from models.interface import tracking
+from models.interface.ranked_lists import judged_name, lists_in_force
 
 CUTOFFS = (5, 10, 20)
 

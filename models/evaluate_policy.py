@@ -13,7 +13,7 @@ The file, Parquet or CSV, has one row for each thing that was shown, and these c
                         question; for `dm`, `dr` and `switch_dr`. Optional
 
 Prints every estimate and its gain over the policy of the log, with intervals, and how far the log can be trusted.
-`models.off_policy` says what the estimators are.
+`models.off_policy.estimators` says what the estimators are.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as ds
 
-from expectations.program import run_program
+from expectations.runtime.program import run_program
 from expectations.tables import NightError
-from models.off_policy import evaluate
-from models.off_policy_report import Estimate, OffPolicyReport
+from models.off_policy.estimators import evaluate
+from models.off_policy.report import Estimate, OffPolicyReport
 
 REQUIRED = ("reward", "propensity", "target_probability")
 OPTIONAL = ("unit", "predicted", "predicted_target")

@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from expectations.arrow_types import arrow_schema
-from expectations.lake import Version, fingerprint_of
-from expectations.policy_decision import policy_decision
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.semantics.policy_decision import policy_decision
 from expectations.tables import (
     ATTRIBUTIONS,
     FIRST_VALUE_INDEX,
@@ -29,14 +29,14 @@ from expectations.tables import (
     ITEM_NEIGHBOURS,
     PADDING_INDEX,
 )
-from models.attribution import Explainable, attributions, speakers_for
-from models.dataset import Dataset, dataset_versions, load_dataset
-from models.held_out import NEW_ITEMS, decisive_task
-from models.model import NO_ITEM
-from models.ranked_lists import fitted_model, lists_in_force, read_list_rows, top_items
-from models.registry import model_class
+from models.data.dataset import Dataset, dataset_versions, load_dataset
+from models.evaluation.held_out import NEW_ITEMS, decisive_task
+from models.families.attribution import Explainable, attributions, speakers_for
+from models.interface.model import NO_ITEM
+from models.interface.ranked_lists import fitted_model, lists_in_force, read_list_rows, top_items
+from models.interface.registry import model_class
+from models.interface.weights_store import fetched_folder
 from models.score import Shard, commit_if_complete, write_shard
-from models.weights import fetched_folder
 
 DEPTH = 3
 """So many times K rows of a list are explained."""

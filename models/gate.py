@@ -12,17 +12,17 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from expectations.lake import Version, fingerprint_of
-from expectations.program import Night, night_from, night_parser, run_program
+from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_DECISIONS, ITEM_NEIGHBOURS
-from models import tracking
-from models.arrow_rows import arrow_rows
-from models.gate_rules import Contender, Contest, Decision, decide
-from models.held_out import NEW_ITEMS, decisive_task
-from models.list_health import list_health, overlap
-from models.published_nights import published_nights
-from models.ranked_lists import fitted_model, is_fitted, judged_name, lists_in_force
-from models.refit_agreement import Refit
+from models.data.arrow_rows import arrow_rows
+from models.evaluation.held_out import NEW_ITEMS, decisive_task
+from models.evaluation.list_health import list_health, overlap
+from models.evaluation.promotion_rules import Contender, Contest, Decision, decide
+from models.evaluation.refit_consistency import Refit
+from models.interface import tracking
+from models.interface.published_lists import published_nights
+from models.interface.ranked_lists import fitted_model, is_fitted, judged_name, lists_in_force
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
 """Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""

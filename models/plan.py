@@ -10,10 +10,10 @@ import json
 import math
 from collections.abc import Sequence
 
-from expectations.lake import Lake
-from expectations.program import days_before, night_from, night_parser, run_program
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import days_before, night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS
-from models.registry import MODELS, require_known, trained_models
+from models.interface.registry import MODELS, require_known, trained_models
 
 
 def main(argv: Sequence[str] | None = None) -> None:

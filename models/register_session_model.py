@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow.compute as pc
 from scipy import sparse
 
-from expectations.lake import fingerprint_of
-from expectations.program import Night, end_of, night_from, night_parser, run_program
-from expectations.reasons import CATALOGUE_ORDER, POPULARITY_MODELS, readable
+from expectations.runtime.lake import fingerprint_of
+from expectations.runtime.program import Night, end_of, night_from, night_parser, run_program
+from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS, readable
 from expectations.tables import (
     FITTED_MODELS,
     HISTORIES,
@@ -32,26 +32,19 @@ from expectations.tables import (
     USER_RECOMMENDATIONS,
     VOCABULARIES,
 )
-from models import session_registry
-from models.dataset import Dataset, load_dataset
-from models.networks import save_networks
-from models.published_nights import published_nights
-from models.ranked_lists import fitted_model, is_fitted
-from models.return_days import ReturnDays
-from models.sequence import Sequence
-from models.session_bundle import (
-    USERS_FILE,
-    Facts,
-    SessionBundle,
-    SessionItems,
-    require_same_vocabulary,
-    save_parts,
-)
-from models.session_newcomers import NewcomerLists
-from models.session_users import write_session_users
-from models.user_log import SECONDS_PER_DAY
-from models.vocabulary import read_vocabulary
-from models.weights import fetched_folder
+from models.data.dataset import Dataset, load_dataset
+from models.data.event_store import SECONDS_PER_DAY
+from models.data.vocabulary import read_vocabulary
+from models.families.sequence import Sequence
+from models.interface.published_lists import published_nights
+from models.interface.ranked_lists import fitted_model, is_fitted
+from models.interface.weights_store import fetched_folder
+from models.nn.network_fitting import save_networks
+from models.serving import model_registry as session_registry
+from models.serving.bundle import USERS_FILE, Facts, SessionBundle, SessionItems, require_same_vocabulary, save_parts
+from models.serving.known_users import write_session_users
+from models.serving.new_user_lists import NewcomerLists
+from models.serving.repurchase_days import ReturnDays
 
 MODEL, NEIGHBOURS_MODEL = "sequence", "item_item"
 

@@ -3,9 +3,9 @@
 A shop whose `[policy]` names no agent is left alone. Otherwise reads the gate's decision, the published model's lists
 as of the backtest's days and as of ds, the events since, and the lists that were published on the days before with
 their propensities. Learns a policy on one half of the users for the other, each way; judges it on users it did not
-learn from (`models.policy_judgement`); writes the re-ranked lists to `scores` under the name `policy`, weights under
-`{root}/weights`, a run in MLflow, the row of `fitted_models`, and last the row of `policy_decisions`, without which
-`jobs.build_tables` does not look at any of it. A re-run finds its work done.
+learn from (`models.policies.safety_check`); writes the re-ranked lists to `scores` under the name `policy`, weights
+under `{root}/weights`, a run in MLflow, the row of `fitted_models`, and last the row of `policy_decisions`, without
+which `jobs.build_tables` does not look at any of it. A re-run finds its work done.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from expectations.lake import Version, fingerprint_of, vocabulary_hash
-from expectations.policy_decision import policy_settings
-from expectations.policy_rules import POLICY
-from expectations.program import Night, days_before, night_from, night_parser, run_program
+from expectations.runtime.days import day_number
+from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
+from expectations.runtime.program import Night, days_before, night_from, night_parser, run_program
+from expectations.semantics.policy_decision import policy_settings
+from expectations.shop.policy_settings import POLICY
 from expectations.tables import (
     EVENTS,
     GATE_DECISIONS,
@@ -37,24 +38,23 @@ from expectations.tables import (
     VOCABULARIES,
     NightError,
 )
-from models import tracking
-from models.arrow_rows import arrow_rows
-from models.day_numbers import day_number
-from models.drawn_order import DrawnOrder
-from models.led_events import LedEvents
-from models.list_choices import ListChoices, remembered
-from models.policy_agents import LearntPolicy, agent_values, learnt
-from models.policy_examples import Examples, UserLog, sight_days, visits
-from models.policy_judgement import Verdict, decided, judged_by_backtest, judged_by_log, judged_users
-from models.ranked_lists import judged_name, lists_in_force
-from models.registry import RERANKER
-from models.reranked_lists import DEPTH, Movement, reranked_blocks
+from models.data.arrow_rows import arrow_rows
+from models.interface import tracking
+from models.interface.ranked_lists import judged_name, lists_in_force
+from models.interface.registry import RERANKER
+from models.interface.weights_store import put_folder, weights_path
+from models.nn.training_setup import TrainingFailed
+from models.policies.agents import LearntPolicy, agent_values, learnt
+from models.policies.reranked_scores import DEPTH, Movement, reranked_blocks
+from models.policies.safety_check import Verdict, decided, judged_by_backtest, judged_by_log, judged_users
+from models.policies.served_policy import DrawnOrder
 from models.score import Shard, commit_if_complete, write_shard
-from models.shown_lists import ShownDay, shown_days, shown_lists
-from models.slates import SlatePolicy
+from models.slates.exposures import LedEvents
+from models.slates.logged_slates import ShownDay, shown_days, shown_lists
+from models.slates.slate_candidates import ListChoices, remembered
+from models.slates.slates import SlatePolicy
+from models.slates.training_slates import Examples, UserLog, sight_days, visits
 from models.train import write_fitted_model
-from models.training import TrainingFailed
-from models.weights import put_folder, weights_path
 
 MIN_LISTS = 100
 """Fewer say nothing that would hold on the day after."""

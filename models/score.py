@@ -20,9 +20,9 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from expectations.arrow_types import arrow_schema
-from expectations.lake import Version, fingerprint_of, parquet_dataset
-from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
+from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.lake import Version, fingerprint_of, parquet_dataset
+from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import (
     CANDIDATES,
     FIRST_VALUE_INDEX,
@@ -32,11 +32,11 @@ from expectations.tables import (
     Table,
     TableContractError,
 )
-from models.dataset import Dataset, dataset_versions, load_dataset
-from models.deep_cf import DeepCf
-from models.registry import MODELS, model_class
-from models.snapshot import Snapshot
-from models.weights import fetched_folder
+from models.data.dataset import Dataset, dataset_versions, load_dataset
+from models.data.snapshot import Snapshot
+from models.families.deep_cf import DeepCf
+from models.interface.registry import MODELS, model_class
+from models.interface.weights_store import fetched_folder
 
 USERS_AT_ONCE = 1024
 USERS_OF_A_LENGTH = 128

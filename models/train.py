@@ -1,6 +1,6 @@
 """Fits models as of one day and writes what they answer.
 
-Reads the feature tables of `--as-of` that `models.dataset` names. Writes user_vectors and item_vectors, or
+Reads the feature tables of `--as-of` that `models.data.dataset` names. Writes user_vectors and item_vectors, or
 item_neighbours (a ranking model writes neither), the weights under `{root}/weights`, a run in MLflow, and last the row
 of fitted_models that vouches for the rest. A model whose row already carries the fingerprint of all that it would be
 fitted from is left alone, so that a re-run is safe and cheap. A fit that fails half-way puts nothing in force; the
@@ -17,17 +17,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from expectations.lake import Version, fingerprint_of
-from expectations.program import Night, add_as_of, days_from, night_from, night_parser, run_program
+from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
-from models import tracking
-from models.arrow_rows import arrow_rows
-from models.dataset import Dataset, dataset_versions, load_dataset
-from models.model import Model, TrainingHistory, WarmModel
-from models.registry import MODELS, ModelEntry, build_model, model_class, require_known, shop_values, trained_models
-from models.training import TrainingFailed
-from models.vector_rows import retrieval_rows
-from models.weights import fetched_folder, put_folder, weights_path
+from models.data.arrow_rows import arrow_rows
+from models.data.dataset import Dataset, dataset_versions, load_dataset
+from models.interface import tracking
+from models.interface.model import Model, TrainingHistory, WarmModel
+from models.interface.registry import (
+    MODELS,
+    ModelEntry,
+    build_model,
+    model_class,
+    require_known,
+    shop_values,
+    trained_models,
+)
+from models.interface.vector_rows import retrieval_rows
+from models.interface.weights_store import fetched_folder, put_folder, weights_path
+from models.nn.training_setup import TrainingFailed
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expectations.lake import Lake
-from expectations.program import Night
-from expectations.raw_files import RawFile
-from expectations.shop import Shop
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.shop.raw_files import RawFile
+from expectations.shop.shop import Shop
 
 # The main module of a pytest-xdist worker has no file; PySpark would take that for its own doctests, and exit.
 sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[object]:
     """One local Spark for the whole run: two threads, UTC, little memory."""
-    from expectations.spark_session import spark_session
+    from expectations.runtime.spark_session import spark_session
 
     session = spark_session("tests", "local[2]", "2g")
     session.conf.set("spark.sql.shuffle.partitions", "2")

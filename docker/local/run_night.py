@@ -1,8 +1,9 @@
 """Runs one night through Airflow without a scheduler, and tells when each task starts and how it ends.
 
 The DAG, its operators and its trigger rules are the real ones, and the run shows up in the web UI of `make up`; only
-the scheduler is left out, because on a small machine its processes cost more than they give. What tasks print goes
-to the same log files that the UI reads. Where processes fork safely, tasks run side by side: see `forked_tasks`.
+the scheduler is left out, because on a small machine its processes cost more than they give. What tasks print goes to
+the same log files that the UI reads. Where processes fork safely, tasks run side by side: see
+`speedups.forked_executor`.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from multiprocessing import SimpleQueue
 from pathlib import Path
 from typing import Any, TextIO
 
+from airflow_db import prepare_airflow
 from pluggy import HookimplMarker
-from prepare import prepare_airflow
-from ready_python import start_ready_python
-from shared_jvm import start_shared_jvm
+from speedups.preloaded_python import start_preloaded_python
+from speedups.shared_jvm import start_shared_jvm
 from stack import running_processes
 
-from expectations.lake import Lake
-from expectations.program import REPOSITORY, night_parser
-from expectations.shop import Shop, load_shop
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import REPOSITORY, night_parser
+from expectations.shop.shop import Shop, load_shop
 from expectations.tables import NightError, ds_from_text
 
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
@@ -176,10 +177,10 @@ def run_program(*arguments: str) -> None:
 def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
     """Runs the DAG to its end. Returns whether the night succeeded, and a line for each task that failed."""
     output.to("make_nightly.log")
-    os.environ["AIRFLOW__CORE__EXECUTOR"] = "forked_tasks.ForkedTasks"
+    os.environ["AIRFLOW__CORE__EXECUTOR"] = "speedups.forked_executor.ForkedExecutor"
     # Airflow looks at its settings and at its standard output when it is imported.
     from airflow.sdk.listener import get_listener_manager
-    from forked_tasks import ForkedTasks
+    from speedups.forked_executor import ForkedExecutor
 
     from dags.nightly_recommendations import dag
 
@@ -191,8 +192,8 @@ def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
         run = dag.test(run_conf=form, use_executor=sys.platform.startswith("linux"))
     except KeyboardInterrupt:
         # The run itself is closed by the next `make`.
-        if ForkedTasks.current is not None:
-            ForkedTasks.current.end()
+        if ForkedExecutor.current is not None:
+            ForkedExecutor.current.end()
         output.say(INTERRUPTED)
         os._exit(130)
     return run.state == "success", progress.told_failures()
@@ -212,9 +213,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.update(NIGHTJAR_ROOT=str(Path(root).resolve()) if "://" not in root else root, DS=form["ds"])
     output = Output(os.fdopen(os.dup(1), "w"), Path(os.environ["AIRFLOW_HOME"]) / "logs")
     output.say(f"The night of {form['ds']} for the shop {shop.name!r}, written to {root}. Logs: {output.folder}")
-    start_ready_python()
+    start_preloaded_python()
     if shop.name == "demo":
-        run_program("jobs.demo_shop.write_drops", "--ds", form["ds"], "--shop", form["shop"])
+        run_program("jobs.write_demo_drops", "--ds", form["ds"], "--shop", form["shop"])
     started = time.monotonic()
     succeeded, failures = run_dag(form, output)
     os.dup2(output.terminal.fileno(), 1)

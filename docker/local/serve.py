@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from run_night import root_for
 
-from expectations.lake import Lake
-from expectations.shop import load_shop
+from expectations.runtime.lake import Lake
+from expectations.shop.shop import load_shop
 from expectations.tables import NightError
-from models.session_registry import serving_uri
-from models.tracking import tracking_uri
+from models.interface.tracking import tracking_uri
+from models.serving.model_registry import serving_uri
 
 HOST = "127.0.0.1"
 ENVIRONMENT = {

@@ -127,7 +127,7 @@ def main() -> None:
     if parser.parse_args().action == "down":
         down()
     else:
-        from prepare import prepare_airflow
+        from airflow_db import prepare_airflow
 
         prepare_airflow()
         up(os.environ["AIRFLOW_PORT"], os.environ["MLFLOW_PORT"], os.environ.get("NIGHTJAR_ROOT", "./data"))

@@ -13,7 +13,7 @@ have left, are not looked at; an item that is not there yet is as good as nothin
 
 - Observation: what the day's log says of each user, as numbers of views, clicks, carts and purchases.
 - Reward: the day's events, weighed by their types, summed over all users. What a shop's reward says of visits and
-  lists of several days (`models.reward`) is told from the log, not here.
+  lists of several days (`models.slates.rewards`) is told from the log, not here.
 - `info`: `events`, the whole log of the day, an array for each field; `reward_by_user`; `is_member`, who has joined and
   not left. Of the last one no shop is told: it is for those who judge.
 """
@@ -28,7 +28,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from expectations.reward import Reward
+from expectations.shop.reward import Reward
 from expectations.tables import EVENT_TYPES
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.visits import DayOfEvents
@@ -43,7 +43,7 @@ class DemoShopEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     Args:
         config: of the world; its seed is that of the first episode, unless `reset` is given another.
-        event_weights: what an event of each type is worth, as in `expectations.reward`; without any, as there.
+        event_weights: what an event of each type is worth, as in `expectations.shop.reward`; without any, as there.
         top_k: length of a list.
         num_nights: days in an episode.
 

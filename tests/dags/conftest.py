@@ -32,7 +32,7 @@ if os.environ.get("BROKEN") in call["argv"]:
 PROGRAMS = (
     "jobs.await_drop", "jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables",
     "jobs.publish_tables", "jobs.show_night", "expectations.validate", "models.plan", "models.train", "models.score",
-    "models.join_lists", "models.backtest", "models.gate", "models.rerank", "models.explain",
+    "models.blend_lists", "models.backtest", "models.gate", "models.rerank", "models.explain",
     "models.register_session_model",
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.program import REPOSITORY
+from expectations.runtime.program import REPOSITORY
 
 # Queue -> programs that run there; tests/dags holds the DAG's own list against it.
 SPARK = ("jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables", "jobs.publish_tables",
@@ -19,7 +19,7 @@ TRAIN = (
     "models.plan",
     "models.train",
     "models.score",
-    "models.join_lists",
+    "models.blend_lists",
     "models.backtest",
     "models.gate",
     "models.rerank",

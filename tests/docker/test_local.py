@@ -13,9 +13,9 @@ from types import ModuleType
 import psutil
 import pytest
 
-from expectations.lake import Lake
-from expectations.program import REPOSITORY
-from expectations.shop import Shop
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import REPOSITORY
+from expectations.shop.shop import Shop
 from expectations.tables import NightError
 
 
@@ -121,7 +121,8 @@ def test_spark_starts_from_the_classes_that_were_shared(tmp_path: Path) -> None:
         pytest.skip(f"no {archive}; docker/local/install.sh writes it")
     options = f"-XX:SharedArchiveFile={archive} -Xshare:auto -Xlog:class+load:file={log}"
     program = (
-        "from expectations.spark_session import spark_session; spark_session('x', 'local[1]', '512m').range(3).count()"
+        "from expectations.runtime.spark_session import spark_session\n"
+        "spark_session('x', 'local[1]', '512m').range(3).count()"
     )
     subprocess.run(
         [sys.executable, "-c", program], cwd=REPOSITORY, check=True, env={**os.environ, "SPARK_SUBMIT_OPTS": options}
@@ -133,7 +134,7 @@ def test_programs_share_one_jvm_and_a_killed_one_leaves_it_usable(tmp_path: Path
     # It tells which JVM it is in, and the second time ends as a killed program does: its session still open.
     program = """
 import os, signal, sys
-from expectations.spark_session import session_from_environment
+from expectations.runtime.spark_session import session_from_environment
 spark = session_from_environment("x")
 assert spark.range(3).count() == 3
 print(spark._jvm.java.lang.ProcessHandle.current().pid(), flush=True)
@@ -141,7 +142,7 @@ os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1:] else None
 """
     night = f"""
 import subprocess, sys
-from shared_jvm import start_shared_jvm
+from speedups.shared_jvm import start_shared_jvm
 start_shared_jvm()
 for arguments in ([], ["killed"], []):
     subprocess.run([sys.executable, "-c", {program!r}, *arguments])

@@ -17,12 +17,12 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
-from expectations.lake import Lake
-from expectations.shop import SHIPPED_SHOPS, load_shop
+from expectations.runtime.lake import Lake
+from expectations.shop.shop import SHIPPED_SHOPS, load_shop
 from expectations.tables import HISTORIES, ITEMS, OUTPUT_TABLES
 from jobs.demo_shop.config import WorldConfig
-from jobs.demo_shop.write_drops import write_drops
-from models.session_registry import serving_uri
+from jobs.write_demo_drops import write_drops
+from models.serving.model_registry import serving_uri
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DS = "2025-04-05"

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.input_checks import events_day, min_events
-from expectations.lake import Lake
-from expectations.output_checks import min_listed_rows
-from expectations.program import REPOSITORY, Night
-from expectations.raw_files import Drops
-from expectations.rules import MAX_TOLD_LENGTH
-from expectations.spark_partitions import Partitions, shuffle_partitions
+from expectations.checks.inputs import events_day, min_events
+from expectations.checks.partitions import Partitions, shuffle_partitions
+from expectations.checks.published_tables import min_listed_rows
+from expectations.checks.row_rules import MAX_TOLD_LENGTH
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import REPOSITORY, Night
+from expectations.shop.raw_files import Drops
 from expectations.tables import EVENTS, TABLES, USER_RECOMMENDATIONS, USERS, TableContractError
 from expectations.validate import STAGES, main, validate_stage
-from tests.expectations.good_tables import DS, good_tables, write_good_night, write_rows
+from tests.worlds.good_tables import DS, good_tables, write_good_night, write_rows
 
 SHOP = """
 name = "corner"

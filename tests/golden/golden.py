@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from expectations.program import Night
+from expectations.runtime.program import Night
 from expectations.tables import TABLES, Table
-from tests.jobs.small_night import write_rows
+from tests.worlds.small_night import write_rows
 
 FOLDER = Path(__file__).parent
 

@@ -9,19 +9,12 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.program import Night
-from expectations.tables import (
-    CANDIDATES,
-    INTERACTIONS,
-    ITEM_NEIGHBOURS,
-    ITEM_VECTORS,
-    USER_VECTORS,
-    NightError,
-)
-from jobs import user_blocks
+from expectations.runtime.program import Night
+from expectations.tables import CANDIDATES, INTERACTIONS, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS, NightError
 from jobs.build_candidates import build_candidates
-from jobs.user_blocks import Blocks
-from tests.jobs.small_night import new_night, write_met, write_neighbours, write_sizes, write_vectors
+from jobs.storage import user_blocks
+from jobs.storage.user_blocks import Blocks
+from tests.worlds.small_night import new_night, write_met, write_neighbours, write_sizes, write_vectors
 
 NUM_USERS, NUM_ITEMS, DIM = 40, 30, 4
 PAIR = ("user_index", "item_index")

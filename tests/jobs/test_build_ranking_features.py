@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.lake import Version
-from expectations.program import Night, end_of
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, end_of
 from expectations.tables import (
     CANDIDATES,
     EVENTS,
@@ -26,7 +26,7 @@ from expectations.tables import (
 )
 from jobs.build_ranking_features import NUM_LAST_ITEMS, build_ranking_features
 from jobs.co_occurrence import summed_edges
-from tests.jobs.small_night import ANN, BELL, BOB, CLOCK, LANTERN, MUG, NEW, SPOON, write_lists, write_rows
+from tests.worlds.small_night import ANN, BELL, BOB, CLOCK, LANTERN, MUG, NEW, SPOON, write_lists, write_rows
 
 AS_OF = "2024-03-10"
 LISTS = pa.list_(pa.int32())

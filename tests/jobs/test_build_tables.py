@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.outputs import output_tables
-from expectations.program import Night
+from expectations.runtime.program import Night
+from expectations.semantics.published_tables import output_tables
 from expectations.tables import (
     ATTRIBUTIONS,
     CANDIDATES,
@@ -26,10 +26,10 @@ from expectations.tables import (
     NightError,
     Table,
 )
-from jobs.build_new_item_audiences import new_item_audiences
 from jobs.build_tables import build_tables
-from jobs.build_user_recommendations import target_users
-from tests.jobs.small_night import (
+from jobs.tables.new_item_audiences import new_item_audiences
+from jobs.tables.user_recommendations import target_users
+from tests.worlds.small_night import (
     ANN,
     BELL,
     BOB,

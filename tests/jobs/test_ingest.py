@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.lake import Lake
-from expectations.program import Night
-from expectations.raw_files import Drops, RawFile, RejectRule
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.shop.raw_files import Drops, RawFile, RejectRule
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, USERS, NightError, Table
 from jobs.ingest import ingest, passes
-from jobs.ingest_plan import DayToIngest
-from jobs.inspect_drops import DroppedFile
-from jobs.partitions import read_versions
-from tests.jobs.raw_drops import write_drop
+from jobs.raw.ingest_plan import DayToIngest
+from jobs.raw.inspect_files import DroppedFile
+from jobs.storage.partitions import read_versions
+from tests.worlds.raw_drops import write_drop
 
 HEADER = "time,customer,article,units,price\n"
 

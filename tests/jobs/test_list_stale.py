@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from expectations.drops import DropFolder
-from expectations.program import Night
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.program import Night
 from expectations.tables import EVENTS
-from jobs.ingest_plan import found_files
-from jobs.inspect_drops import sha256_of
 from jobs.list_stale import StaleDay, main, staleness, staleness_text
 from jobs.publish_tables import publish_tables
-from tests.jobs.raw_drops import write_drop
-from tests.jobs.small_night import write_rows
-from tests.jobs.staged_night import stage_night
+from jobs.raw.ingest_plan import found_files
+from jobs.raw.inspect_files import sha256_of
+from tests.worlds.raw_drops import write_drop
+from tests.worlds.small_night import write_rows
+from tests.worlds.staged_night import stage_night
 
 DAYS = ("2024-03-07", "2024-03-08", "2024-03-10")
 

@@ -8,14 +8,14 @@ from datetime import datetime, timezone
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.lake import Lake
-from expectations.program import Night
-from expectations.raw_files import RawFile
-from expectations.shop import Shop
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.shop.raw_files import RawFile
+from expectations.shop.shop import Shop
 from expectations.tables import FEATURE_TABLES, TABLES, VOCABULARIES, NightError
 from jobs.ingest import ingest
 from jobs.preprocess import preprocess
-from tests.jobs.raw_drops import write_drop
+from tests.worlds.raw_drops import write_drop
 
 HEADER = "time,customer,article,units,price\n"
 TABLE_NAMES = ("items", "users", *FEATURE_TABLES)

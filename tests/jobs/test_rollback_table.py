@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from deltalake import DeltaTable
 
-from expectations.program import Night
+from expectations.runtime.program import Night
 from expectations.tables import SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError
 from jobs.publish_tables import publish_tables
 from jobs.rollback_table import main, rollback_table
-from tests.jobs.staged_night import published_items, stage_night
+from tests.worlds.staged_night import published_items, stage_night
 
 
 @pytest.fixture

@@ -7,19 +7,12 @@ from datetime import datetime, timezone
 
 import pytest
 
-from expectations.program import Night
-from expectations.tables import (
-    BACKTESTS,
-    HISTORIES,
-    NEW_ITEM_AUDIENCES,
-    USER_RECOMMENDATIONS,
-    VOCABULARIES,
-    NightError,
-)
+from expectations.runtime.program import Night
+from expectations.tables import BACKTESTS, HISTORIES, NEW_ITEM_AUDIENCES, USER_RECOMMENDATIONS, VOCABULARIES, NightError
 from jobs.publish_tables import publish_tables
 from jobs.show_night import WIDTH, night_text, rules_text
-from tests.jobs.small_night import ANN, LANTERN, MUG, write_rows
-from tests.jobs.staged_night import recommendation, stage_night, stage_rows
+from tests.worlds.small_night import ANN, LANTERN, MUG, write_rows
+from tests.worlds.staged_night import recommendation, stage_night, stage_rows
 
 
 @pytest.fixture

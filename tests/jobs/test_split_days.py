@@ -14,16 +14,16 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.drops import DropFolder
-from expectations.lake import Lake
-from expectations.program import Night
-from expectations.raw_files import RawFile
-from expectations.shop import Shop, load_shop
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.shop.raw_files import RawFile
+from expectations.shop.shop import Shop, load_shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, NightError
 from jobs.ingest import ingest_days
-from jobs.ingest_plan import days_to_ingest
+from jobs.raw.ingest_plan import days_to_ingest
 from jobs.split_days import MadeDays, main, split_days
-from tests.jobs.raw_drops import write_drop
+from tests.worlds.raw_drops import write_drop
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.lake import Lake
-from expectations.program import REPOSITORY
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import REPOSITORY
 from jobs.preprocess import preprocess
-from tests.jobs.test_increments import BUILT, LAST, new_shop_night
+from tests.jobs.features.test_increments import BUILT, LAST, new_shop_night
 
 SHOP = """\
 name = "corner"

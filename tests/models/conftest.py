@@ -6,11 +6,11 @@ from datetime import datetime, timezone
 
 import pytest
 
-from expectations.lake import Lake
-from expectations.raw_files import RawFile
-from expectations.shop import Shop
-from models.dataset import Dataset, load_dataset
-from tests.models.communities import DAY, community_events, write_world
+from expectations.runtime.lake import Lake
+from expectations.shop.raw_files import RawFile
+from expectations.shop.shop import Shop
+from models.data.dataset import Dataset, load_dataset
+from tests.worlds.communities import DAY, community_events, write_world
 
 
 def communities_shop() -> Shop:

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from expectations.lake import Lake
-from expectations.settings import SettingsError, settings_from_mapping
-from expectations.shop import Shop
-from models.attribution import Explainable, attributions, speakers_for
-from models.dataset import Dataset, load_dataset
-from models.model import NO_ITEM, Model, TrainingHistory, recommend
-from models.registry import MODELS, build_model, config_values, model_class
-from tests.models.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
+from expectations.runtime.lake import Lake
+from expectations.shop.shop import Shop
+from expectations.shop.toml_settings import SettingsError, settings_from_mapping
+from models.data.dataset import Dataset, load_dataset
+from models.families.attribution import Explainable, attributions, speakers_for
+from models.interface.model import NO_ITEM, Model, TrainingHistory, recommend
+from models.interface.registry import MODELS, build_model, config_values, model_class
+from tests.worlds.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
 
 UNKNOWN_USER = 1
 
@@ -32,7 +32,7 @@ class ModelContract:
     is_personal: ClassVar[bool] = True
     """Whether different users get different lists."""
     same_seed_rtol: ClassVar[float] = 0.0
-    """How far the scores of two fits by one seed may be apart; see `models.training.prepare_training`."""
+    """How far the scores of two fits by one seed may be apart; see `models.nn.training_setup.prepare_training`."""
     knows_unknown_users: ClassVar[bool] = True
     """Whether somebody without history gets items; otherwise none, and the tables fill the list."""
 
@@ -54,7 +54,7 @@ class ModelContract:
         np.testing.assert_allclose(scores, others, rtol=self.same_seed_rtol, atol=self.same_seed_rtol)
 
     def config_from(self, values: dict[str, Any]) -> Any:
-        module = import_module(f"models.{self.name}")
+        module = import_module(MODELS[self.name].module)
         return settings_from_mapping(getattr(module, f"{MODELS[self.name].class_name}Config"), values, self.name)
 
     def test_the_registry_and_the_class_agree(self) -> None:

@@ -7,18 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expectations.program import Night
+from expectations.runtime.program import Night
 from expectations.tables import NightError
-from models import judging, slices
 from models.backtest import judged_night, lists_to_judge, read_backtest, write_backtest
-from models.backtest_report import backtest_figures, backtest_text
-from models.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, held_out_tasks
-from models.judging import judged_lists
-from models.metrics import relevant_from_pairs
-from models.model import NO_ITEM
-from models.ranked_lists import read_list_rows, top_items
-from models.shop_traits import shop_traits
-from tests.models.judged_night import (
+from models.evaluation import list_evaluation as judging
+from models.evaluation import slices
+from models.evaluation.backtest_report import backtest_figures, backtest_text
+from models.evaluation.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, held_out_tasks
+from models.evaluation.list_evaluation import judged_lists
+from models.evaluation.population_stats import shop_traits
+from models.evaluation.ranking_metrics import relevant_from_pairs
+from models.interface.model import NO_ITEM
+from models.interface.ranked_lists import read_list_rows, top_items
+from tests.worlds.judged_night import (
     write_events,
     write_features,
     write_interactions,

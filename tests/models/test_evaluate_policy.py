@@ -12,7 +12,7 @@ import pytest
 
 from expectations.tables import NightError
 from models.evaluate_policy import main
-from tests.models.small_world import LOGGED, TARGET, UNIFORM, drawn_log
+from tests.worlds.small_models_world import LOGGED, TARGET, UNIFORM, drawn_log
 
 NUM_ROWS = 600
 

@@ -7,20 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from expectations.lake import Lake, Version
-from expectations.program import Night
-from expectations.shop import Shop
+from expectations.runtime.lake import Lake, Version
+from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import ATTRIBUTIONS, FITTED_MODELS, GATE_DECISIONS
 from models import explain, train
-from models.arrow_rows import arrow_rows
-from models.attribution import speakers_for
-from models.dataset import Dataset
-from models.model import recommend
-from models.registry import model_class
+from models.data.arrow_rows import arrow_rows
+from models.data.dataset import Dataset
+from models.families.attribution import speakers_for
+from models.interface.model import recommend
+from models.interface.registry import model_class
+from models.interface.weights_store import fetched_folder
 from models.score import Shard
-from models.weights import fetched_folder
-from tests.models.communities import DAY, USERS, community_events, write_world
-from tests.models.judged_night import write_lists
+from tests.worlds.communities import DAY, USERS, community_events, write_world
+from tests.worlds.judged_night import write_lists
 
 
 @pytest.fixture(autouse=True)

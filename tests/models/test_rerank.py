@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expectations.lake import Lake
-from expectations.policy_decision import policy_decision
-from expectations.policy_rules import POLICY
-from expectations.program import Night
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.semantics.policy_decision import policy_decision
+from expectations.shop.policy_settings import POLICY
 from expectations.tables import CANDIDATES, FITTED_MODELS, POLICY_DECISIONS, SCORES, NightError
 from models import explain, rerank
-from models.policy_agents import LearntPolicy
-from models.ranked_lists import lists_in_force
-from models.slates import SlatePolicy
-from tests.models.judged_night import write_model
-from tests.models.policies import CONSTANT, RANKER, REVERSED, AtRandom
-from tests.models.policy_night import (
+from models.interface.ranked_lists import lists_in_force
+from models.policies.agents import LearntPolicy
+from models.slates.slates import SlatePolicy
+from tests.worlds.fixed_policies import CONSTANT, RANKER, REVERSED, AtRandom
+from tests.worlds.judged_night import write_model
+from tests.worlds.policy_night import (
     DS,
     SHOP,
     USERS,

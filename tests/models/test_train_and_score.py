@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from expectations.lake import Lake
-from expectations.program import Night
-from expectations.settings import SettingsError
-from expectations.shop import Shop
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
+from expectations.shop.toml_settings import SettingsError
 from expectations.tables import (
     CANDIDATES,
     FITTED_MODELS,
@@ -24,10 +24,10 @@ from expectations.tables import (
     TableContractError,
 )
 from models import plan, score, train
-from models.arrow_rows import arrow_rows
-from models.registry import config_values, shop_values
-from models.weights import fetched_folder
-from tests.models.communities import DAY, community_events, write_world
+from models.data.arrow_rows import arrow_rows
+from models.interface.registry import config_values, shop_values
+from models.interface.weights_store import fetched_folder
+from tests.worlds.communities import DAY, community_events, write_world
 
 BASELINES = ["all_time_popularity", "recent_demand", "item_item"]
 

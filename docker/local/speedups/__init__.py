@@ -1,0 +1,1 @@
+"""What only saves seconds on one machine: a night passes without any of it (`NIGHTJAR_SPEEDUPS=0`)."""

@@ -1,0 +1,1 @@
+"""The Great Expectations suites, one file for each stage or table."""

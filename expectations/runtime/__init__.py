@@ -1,0 +1,1 @@
+"""The lake, days, how programs start, the Spark session, and drops."""

@@ -1,0 +1,184 @@
+"""How every program of the night starts and how it ends: the same flags, one log format, one-line errors.
+
+The flags' defaults come from the environment (`NIGHTJAR_ROOT`, `NIGHTJAR_DATA`, `SHOP`, `DS`), and it is read only
+here: below `main()` everything is passed in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+from expectations.runtime.lake import Lake, fingerprint_of
+from expectations.shop.shop import Shop, load_shop
+from expectations.tables import NightError, ds_from_text
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What a program was asked to work on.
+
+    Attributes:
+        data: where raw data lies, for `{data}` in shop files.
+        code: hash of the sources of the programs; part of every fingerprint.
+        now: when the program started, in UTC: the one reading of the clock.
+    """
+
+    lake: Lake
+    data: str
+    shop: Shop
+    ds: str
+    run_id: str
+    code: str
+    now: datetime
+
+    @property
+    def backtest_days(self) -> tuple[str, ...]:
+        """The days that the backtest's models may know up to, one a window, the latest first."""
+        horizon_days = self.shop.horizon_days
+        latest = days_before(self.ds, horizon_days)
+        if self.shop.weekly_backtest:
+            latest = sunday_before(latest)
+        return tuple(days_before(latest, n * horizon_days) for n in range(self.shop.num_windows))
+
+    @property
+    def backtest_as_of(self) -> str:
+        """The latest of `backtest_days`."""
+        return self.backtest_days[0]
+
+
+def days_before(ds: str, days: int) -> str:
+    """The day that lies `days` before `ds`, or after it where they are negative."""
+    return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
+
+
+def sunday_before(day: str) -> str:
+    """The Sunday before a day, or the day itself if it is one."""
+    return days_before(day, date.fromisoformat(day).isoweekday() % 7)
+
+
+def end_of(ds: str) -> datetime:
+    """The moment `ds` is over, in UTC: events at or after it belong to the future."""
+    return datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time(), tzinfo=timezone.utc)
+
+
+def night_parser(module_doc: str | None) -> argparse.ArgumentParser:
+    """A parser with the flags that every program takes."""
+    parser = argparse.ArgumentParser(
+        description=module_doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    env = os.environ
+    parser.add_argument("--ds", default=env.get("DS"), help="the last complete day of data, YYYY-MM-DD (DS)")
+    parser.add_argument("--shop", default=env.get("SHOP", "demo"), help="a name, or a path to a .toml file (SHOP)")
+    parser.add_argument(
+        "--root", default=env.get("NIGHTJAR_ROOT", "./data"), help="where all is written (NIGHTJAR_ROOT)"
+    )
+    parser.add_argument("--data", default=env.get("NIGHTJAR_DATA", "../shared/data"), help="raw data (NIGHTJAR_DATA)")
+    parser.add_argument(
+        "--models", default=env.get("MODELS"), help="comma-separated; in place of the shop file's `models` (MODELS)"
+    )
+    parser.add_argument(
+        "--top-k", default=env.get("TOP_K"), help="items per user; in place of the shop file's `top_k` (TOP_K)"
+    )
+    parser.add_argument("--run-id", default=env.get("RUN_ID", "manual"), help="noted in run_manifest (RUN_ID)")
+    return parser
+
+
+def add_as_of(parser: argparse.ArgumentParser) -> None:
+    """Adds `--as-of`, for programs that work once for the backtest and once for the refit of the same night."""
+    parser.add_argument(
+        "--as-of",
+        default=os.environ.get("AS_OF", "refit"),
+        help="the day that may be known up to: YYYY-MM-DD, `refit` (ds), or `backtest` (ds - horizon_days, with "
+        "`weekly_backtest` the Sunday before, and as many horizons earlier as the shop has `num_windows`, one after "
+        "another) (AS_OF)",
+    )
+
+
+def days_from(arguments: argparse.Namespace, night: Night) -> tuple[str, ...]:
+    """The days that `--as-of` means for this night; more than one for a backtest of several windows.
+
+    Raises:
+        NightError: neither a day nor one of the two words, or a day after `ds`: a night knows nothing of it.
+    """
+    if arguments.as_of == "backtest":
+        return night.backtest_days
+    as_of = night.ds if arguments.as_of == "refit" else ds_from_text(arguments.as_of)
+    if as_of > night.ds:
+        raise NightError(f"--as-of must not lie after ds={night.ds}. Received: {as_of}")
+    return (as_of,)
+
+
+def night_and_days(module_doc: str | None, argv: Sequence[str] | None) -> tuple[Night, tuple[str, ...]]:
+    """What a program that takes only the common flags and `--as-of` was asked for."""
+    parser = night_parser(module_doc)
+    add_as_of(parser)
+    arguments = parser.parse_args(argv)
+    night = night_from(arguments)
+    return night, days_from(arguments, night)
+
+
+def night_from(arguments: argparse.Namespace) -> Night:
+    """Checks the common flags at the door.
+
+    Raises:
+        NightError: no `ds`, or one that is no day; a shop file that cannot be; a root of another shop.
+    """
+    if not arguments.ds:
+        raise NightError("No day was given. Set --ds (or DS) to the last complete day of data, such as 2011-11-09.")
+    shop = _overridden(load_shop(arguments.shop), arguments.models, arguments.top_k)
+    ds = ds_from_text(arguments.ds)
+    data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
+    lake = Lake(arguments.root)
+    lake.claim(shop.name)
+    return Night(lake, data, shop, ds, arguments.run_id, code_version(), datetime.now(timezone.utc))
+
+
+def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
+    """The shop with what the trigger form or a flag says in place of its file; empty text says nothing."""
+    changes: dict[str, object] = {}
+    if models:
+        changes["models"] = tuple(name.strip() for name in models.split(",") if name.strip())
+    if top_k:
+        if not top_k.isdecimal():
+            raise NightError(f"--top-k must be a whole number from 1. Received: {top_k!r}")
+        changes["top_k"] = int(top_k)
+    try:
+        return replace(shop, **changes)  # type: ignore[arg-type]
+    except ValueError as err:
+        raise NightError(f"shop {shop.name}: {err}") from err
+
+
+def code_version() -> str:
+    """A hash of the sources that decide what a night writes: another version of the code computes anew."""
+    sources = sorted(p for folder in ("expectations", "jobs", "models") for p in (REPOSITORY / folder).rglob("*.py"))
+    configs = sorted((REPOSITORY / "models" / "configs").glob("*.toml"))
+    return fingerprint_of([[str(p.relative_to(REPOSITORY)), p.read_text("utf-8")] for p in (*sources, *configs)])
+
+
+def run_program(main: Callable[[Sequence[str] | None], None]) -> None:
+    """Runs `main` as a program: logs to standard error, exits 1 with the reason on the last line."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
+    for noisy in ("py4j", "great_expectations", "matplotlib", "alembic", "mlflow"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    started = time.monotonic()
+    try:
+        main(None)
+    except NightError as err:
+        logger.debug("stopped", exc_info=True)
+        print("ERROR", " ".join(str(err).split()), file=sys.stderr, flush=True)
+        sys.exit(1)
+    logger.info("finished: seconds=%.1f", time.monotonic() - started)

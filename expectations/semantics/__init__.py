@@ -1,0 +1,1 @@
+"""Rules that jobs, models and checks must read alike."""

@@ -1,0 +1,82 @@
+"""When may an item come back to somebody who bought it? What a shop's `repeats` and `max_repeat_share` mean, in Spark.
+
+The job that builds the lists and the check that looks at them ask the same question here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from expectations.runtime.program import end_of
+from expectations.shop.shop import Shop
+from expectations.tables import HISTORIES, INTERACTIONS, PURCHASE_INDEX, Table
+
+NUM_PRIOR_GAPS = 20
+"""An item's usual gap is taken together with so many of the shop's: one impatient user does not make a consumable."""
+SECONDS_PER_DAY = 86_400
+
+
+def max_repeats(shop: Shop) -> int:
+    """Items of a list that the user may have bought before, of those that may come back at all."""
+    return int(shop.max_repeat_share * shop.top_k + 1e-9)
+
+
+def excludes_bought_fillers(shop: Shop) -> bool:
+    """Whether what fills a list must be new to the user: repeats are bounded."""
+    return shop.repeats != "allowed" or max_repeats(shop) < shop.top_k
+
+
+def barred_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> DataFrame | None:
+    """`user_index`, `item_index` of what must not be in the user's list on account of a purchase; None: nothing is.
+
+    Args:
+        read: gives the partition `ds` of a table.
+    """
+    if shop.repeats == "never":
+        return read(INTERACTIONS).where("num_purchases > 0").select("user_index", "item_index")
+    if shop.repeats == "after_gap":
+        return too_soon(read(HISTORIES), ds)
+    return None
+
+
+def too_soon(histories: DataFrame, ds: str) -> DataFrame:
+    """`user_index`, `item_index` of pairs whose last purchase is more recent than the item's usual gap."""
+    bought = _purchase_days(histories)
+    today = int(end_of(ds).timestamp()) // SECONDS_PER_DAY
+    gaps = bought.join(F.broadcast(usual_gaps(bought)), on="item_index")
+    return gaps.where(today - F.col("last_day") < F.col("usual_gap_days")).select("user_index", "item_index")
+
+
+def usual_gaps(bought: DataFrame) -> DataFrame:
+    """`item_index`, `usual_gap_days`: the mean time from one day with a purchase to the same user's next one.
+
+    An item that nobody bought twice has the shop's, or never comes back where there is none at all.
+    """
+    gaps = bought.groupBy("item_index").agg(
+        F.sum(F.col("last_day") - F.col("first_day")).alias("days"), F.sum(F.col("num_days") - 1).alias("num_gaps")
+    )
+    of_shop = gaps.agg(F.try_divide(F.sum("days"), F.sum("num_gaps")).alias("gap_of_shop"))
+    usual = (F.col("days") + NUM_PRIOR_GAPS * F.col("gap_of_shop")) / (F.col("num_gaps") + NUM_PRIOR_GAPS)
+    never = F.lit(float("inf"))
+    return gaps.crossJoin(of_shop).select("item_index", F.coalesce(usual, never).alias("usual_gap_days"))
+
+
+def _purchase_days(histories: DataFrame) -> DataFrame:
+    """The days on which a user bought an item, as far as `histories` reach: how many, the first and the last."""
+    entries = F.arrays_zip("item_indices", "event_type_indices", "event_times")
+    events = histories.select("user_index", F.explode(entries).alias("entry")).select("user_index", "entry.*")
+    days = (
+        events.where(F.col("event_type_indices") == PURCHASE_INDEX)
+        .select(
+            "user_index",
+            F.col("item_indices").alias("item_index"),
+            F.floor(F.col("event_times") / SECONDS_PER_DAY).alias("day"),
+        )
+        .distinct()
+    )
+    return days.groupBy("user_index", "item_index").agg(
+        F.count("*").alias("num_days"), F.min("day").alias("first_day"), F.max("day").alias("last_day")
+    )

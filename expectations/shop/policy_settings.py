@@ -1,0 +1,49 @@
+"""What a shop wants of its lists in the long term: `[policy]` of the shop file.
+
+`models.rerank` learns and judges the agent; `jobs.lists.mmr_selection` leaves places to chance.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from expectations.tables import AGENTS
+
+POLICY = "policy"
+"""The name under which re-ranked lists stand beside those of models: in `scores`, and in the column `source`."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How the published model's lists are re-ranked for the long term, and how much of them is left to chance.
+
+    Attributes:
+        agent: who learns to re-rank, one of AGENTS; empty: nobody, and the published model's order stands.
+        nearness: how strongly the agent is held to the published model's order; 0 lets it go, and None leaves it to the
+            agent's file in models/configs.
+        randomness: the temperature at which the places of lists are drawn, in standard deviations of the scores of the
+            user's candidates; 0 takes the best one for each place. Works without an agent, too: what a shop logs before
+            it has one is what the first one is judged by.
+        max_loss: re-ranked lists are published where, at the lower end of the 95 % interval, they lose no more than
+            this share of what the published model's lists are worth.
+        log_days: so many days of lists that were shown are looked back on, to learn from and to judge by.
+    """
+
+    agent: str = ""
+    nearness: float | None = None
+    randomness: float = 0.0
+    max_loss: float = 0.02
+    log_days: int = 28
+
+    def __post_init__(self) -> None:
+        if self.agent and self.agent not in AGENTS:
+            raise ValueError(f'`policy.agent` must be {" or ".join(AGENTS)}, or "" for none. Received: {self.agent!r}')
+        if self.nearness is not None and not self.nearness >= 0:
+            raise ValueError(f"`policy.nearness` must be 0 or more. Received: {self.nearness}")
+        if not 0 <= self.randomness < math.inf:
+            raise ValueError(f"`policy.randomness` must be 0 or more, and finite. Received: {self.randomness}")
+        if not 0 <= self.max_loss < 1:
+            raise ValueError(f"`policy.max_loss` must lie between 0 and 1. Received: {self.max_loss}")
+        if self.log_days < 1:
+            raise ValueError(f"`policy.log_days` must be at least 1. Received: {self.log_days}")

@@ -1,0 +1,56 @@
+"""What a list is to earn, as a shop declares it under `[reward]`: what `models.policies.policy_gradient` and
+`models.policies.q_learning` aim at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from expectations.tables import EVENT_TYPES
+
+
+def _shop_default() -> dict[str, float]:
+    return {"view": 0.0, "click": 1.0, "cart": 2.0, "purchase": 5.0}
+
+
+@dataclass(frozen=True)
+class Reward:
+    """What a shop is paid in, so to speak. `models.slates.rewards` computes it.
+
+    Attributes:
+        event_weights: event type -> what one such event earns; a type that is not named earns nothing. More weight on
+            clicks fills lists with what is looked at; more on purchases with what is bought, which is rarer and so
+            takes a longer log to learn.
+        margin_weight: what a unit of money earns, as price x quantity of a purchase, beside the purchase itself. It
+            leans lists towards what is dear; 0 leaves prices out.
+        return_bonus: what a visit earns that comes within `return_days` of the user's one before. It favours lists
+            after which people come back soon, even those from which nothing was taken.
+        return_days: how soon is soon.
+        repetition_penalty: what an item costs that stood in the user's list before and that they have not touched
+            since (clicked, put into the cart or bought). It moves what is ignored out of the lists.
+        discount: what a reward is worth that comes a day later: 0 sees the day of the list alone, 0.97 some weeks.
+            The longer the sight, the more the policy cares that people stay, and the more log it needs to learn it.
+    """
+
+    event_weights: dict[str, float] = field(default_factory=_shop_default)
+    margin_weight: float = 0.0
+    return_bonus: float = 0.0
+    return_days: int = 7
+    repetition_penalty: float = 0.0
+    discount: float = 0.97
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.event_weights) - set(EVENT_TYPES))
+        if unknown:
+            raise ValueError(f"`event_weights` must be of {', '.join(EVENT_TYPES)}. Received: {', '.join(unknown)}")
+        amounts = {f"event_weights.{name}": weight for name, weight in self.event_weights.items()}
+        amounts |= {name: getattr(self, name) for name in ("margin_weight", "return_bonus", "repetition_penalty")}
+        for name, amount in amounts.items():
+            if not 0 <= amount < float("inf"):
+                raise ValueError(f"`{name}` must be a number from 0. Received: {amount}")
+        if not any([*self.event_weights.values(), self.margin_weight, self.return_bonus]):
+            raise ValueError("`event_weights`, `margin_weight` or `return_bonus` must pay for something. Received: 0")
+        if self.return_days < 1:
+            raise ValueError(f"`return_days` must be at least 1. Received: {self.return_days}")
+        if not 0 <= self.discount < 1:
+            raise ValueError(f"`discount` must lie in [0, 1). Received: {self.discount}")

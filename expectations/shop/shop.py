@@ -1,0 +1,297 @@
+"""A shop: one TOML file that says where its raw drops lie, how their columns map onto the contract, and its rules.
+
+The files that ship are in `jobs/shops/`; `SHOP=` takes the name of one of them or a path to any other.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from expectations.shop.list_rules import Rules
+from expectations.shop.policy_settings import Policy
+from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.reason_texts import LANGUAGES, require_texts
+from expectations.shop.reward import Reward
+from expectations.shop.toml_settings import SettingsError, settings_from_mapping
+from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
+
+SHIPPED_SHOPS = Path(__file__).resolve().parents[2] / "jobs" / "shops"
+
+
+@dataclass(frozen=True)
+class Publish:
+    """What the finished lists of users must be like as a whole; a night whose lists are not publishes nothing.
+
+    Attributes:
+        max_fallback_share: of the rows, how many may be fillers in place of what the published model proposes.
+        min_coverage: of the items that can be bought, how many must stand in somebody's list.
+        min_overlap: of a list, how much must have stood in the same user's list of the day published before.
+    """
+
+    max_fallback_share: float = 1.0
+    min_coverage: float = 0.0
+    min_overlap: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"`publish.{name}` must lie between 0 and 1. Received: {value}")
+
+
+@dataclass(frozen=True)
+class NewUsers:
+    """How people without a history are met.
+
+    Attributes:
+        min_people: who wanted anything lately, for a country, an age or a gender to have a list of its own.
+    """
+
+    min_people: int = 15
+
+    def __post_init__(self) -> None:
+        if self.min_people < 1:
+            raise ValueError(f"`new_users.min_people` must be at least 1. Received: {self.min_people}")
+
+
+@dataclass(frozen=True)
+class NewItems:
+    """How items without a history are brought to people.
+
+    Attributes:
+        days: for so many days after it was first seen an item is new.
+        audience_size: how many users `new_item_audiences` names for each.
+        exploration_share: of a user's list, how much at its end may go to new items that the user is in the audience
+            of; 0 leaves the lists as they are.
+    """
+
+    days: int = 14
+    audience_size: int = 100
+    exploration_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("days", "audience_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`new_items.{name}` must be at least 1. Received: {getattr(self, name)}")
+        if not 0 <= self.exploration_share <= 0.5:
+            raise ValueError(
+                f"`new_items.exploration_share` must lie between 0 and 0.5. Received: {self.exploration_share}"
+            )
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What a night needs to know of a shop. Checks itself; see README, "Bring your own shop".
+
+    Attributes:
+        events, items, users: the raw files. Without `items` or `users` they are derived from the events:
+            `items_from_events` and `users_from_events` map contract columns to raw columns of the events file.
+            Beside an `items` file of `changes`, `items_from_events` tells of the items that no file knows: an event
+            puts its item up for sale.
+        items_file: `full` (an item that is not in the day's file is no longer sold) or `changes`.
+        event_weights: event type -> what one such event says of a taste; types that are absent weigh nothing.
+        target_events: the event types that a good recommendation leads to; the backtest's truth.
+        horizon_days: how many days the backtest holds back, and judges on.
+        num_windows: how many such stretches of days, one before the other, the backtest judges models on, each fitted
+            anew.
+        weekly_backtest: the backtest's models are fitted as of the Sunday on or before `ds - horizon_days`, so that one
+            fit serves the nights of a week; they are judged on the `horizon_days` after it all the same.
+        top_k: items per user in the published lists.
+        repeats: may an item be recommended to somebody who bought it? `allowed`, `never`, or `after_gap`: when it is
+            longer ago than the item's buyers usually wait until they buy it again.
+        max_repeat_share: of a list, how much may be what the user bought before; 1 sets no bound.
+        rules: what else the lists of users must be like.
+        policy: how these lists are re-ranked for the long term, and how much of them is left to chance.
+        reward: what a policy is to earn.
+        active_days: users without an event for so many days get no list; 0 means everybody gets one.
+        memory_days: users without an event for so many days are forgotten, and begin anew should they come back:
+            neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
+        max_history: events per user that `histories` keeps.
+        max_values: how many values of a category, brand, country or interest get an index of their own.
+        min_value_count: how many items (or users) must have a value for that; rarer ones share the unknown index.
+        image_size: height and width of the pictures that models see, in pixels.
+        num_candidates: items per user that each retrieval model proposes.
+        models: which models run, by the names in models/configs.
+        language: of the reasons that shoppers read: en or zh.
+        reason_texts: code -> the shop's own words in place of those; see `expectations.shop.reason_texts`.
+        settings: model -> settings in place of those of models/configs.
+        warm_start: deep models are fitted from nothing on Sundays, the calendar anchors; on other days they go on from
+            the weights of their Sunday, which are fitted first where they are not there.
+        primary_metric: what the gate compares, at `top_k`.
+        seed: of everything random.
+    """
+
+    name: str
+    events: RawFile
+    title: str = ""
+    source: str = ""
+    currency: str = ""
+    items: RawFile | None = None
+    users: RawFile | None = None
+    items_from_events: dict[str, str] = field(default_factory=dict)
+    users_from_events: dict[str, str] = field(default_factory=dict)
+    items_file: str = "full"
+    drops: Drops = field(default_factory=Drops)
+    publish: Publish = field(default_factory=Publish)
+    rules: Rules = field(default_factory=Rules)
+    policy: Policy = field(default_factory=Policy)
+    reward: Reward = field(default_factory=Reward)
+    new_users: NewUsers = field(default_factory=NewUsers)
+    new_items: NewItems = field(default_factory=NewItems)
+    language: str = "en"
+    reason_texts: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    event_weights: dict[str, float] = field(
+        default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}
+    )
+    target_events: tuple[str, ...] = ("purchase",)
+    horizon_days: int = 30
+    num_windows: int = 1
+    weekly_backtest: bool = False
+    top_k: int = 10
+    repeats: str = "allowed"
+    max_repeat_share: float = 1.0
+    active_days: int = 0
+    memory_days: int = 0
+    max_history: int = 200
+    max_values: int = 20_000
+    min_value_count: int = 1
+    image_size: int = 64
+    num_candidates: int = 100
+    models: tuple[str, ...] = ("all_time_popularity", "recent_demand", "item_item", "two_tower", "deep_cf")
+    warm_start: bool = False
+    primary_metric: str = "ndcg"
+    seed: int = 20240101
+    folder: str = field(default=".", metadata={"not_in_file": True})
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", self.name):
+            raise ValueError(f"`name` must be lower-case letters, digits and _. Received: {self.name!r}")
+        if self.items_file not in ("full", "changes"):
+            raise ValueError(f"`items_file` must be full or changes. Received: {self.items_file!r}")
+        if self.repeats not in ("allowed", "after_gap", "never"):
+            raise ValueError(f"`repeats` must be allowed, after_gap or never. Received: {self.repeats!r}")
+        if not 0 <= self.max_repeat_share <= 1:
+            raise ValueError(f"`max_repeat_share` must lie between 0 and 1. Received: {self.max_repeat_share}")
+        for name in (
+            "horizon_days",
+            "num_windows",
+            "top_k",
+            "max_history",
+            "max_values",
+            "min_value_count",
+            "image_size",
+            "num_candidates",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
+        for name in ("active_days", "memory_days"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must be 0 (no bound) or more. Received: {getattr(self, name)}")
+        if self.memory_days and not 1 <= self.active_days <= self.memory_days:
+            raise ValueError(
+                f"with `memory_days`, `active_days` must be 1 to {self.memory_days}: whoever is forgotten gets no "
+                f"list. Received: active_days={self.active_days}, memory_days={self.memory_days}"
+            )
+        if self.num_candidates < 2 * self.top_k:
+            raise ValueError(
+                f"`num_candidates` must be at least twice `top_k`, so that rules can remove some. "
+                f"Received: num_candidates={self.num_candidates}, top_k={self.top_k}"
+            )
+        if not self.models:
+            raise ValueError("`models` must name at least one model")
+        require_texts(self.language, self.reason_texts)
+        _require_event_types("event_weights", set(self.event_weights))
+        _require_event_types("target_events", set(self.target_events))
+        _require_columns("events.columns", self.events, set(EVENTS.column_names) - {"ds"})
+        for required in ("event_time", "user_id", "item_id"):
+            if required not in self.events.columns:
+                raise ValueError(f"`events.columns` must map {required!r}")
+        if "event_type" not in {**self.events.columns, **self.events.constants}:
+            raise ValueError("`event_type` must stand in `events.columns` or `events.constants`")
+        _require_duplicate_key(self)
+        if self.items is not None and self.items_from_events and self.items_file == "full":
+            raise ValueError(
+                '`items_from_events` beside [items] needs items_file = "changes": a full file alone says what is sold'
+            )
+        allowed_items = set(ITEM_UPDATES.column_names) - {"ds", "last_seen"}
+        allowed_users = set(USER_UPDATES.column_names) - {"ds", "last_seen"}
+        for raw, key, allowed in ((self.items, "item_id", allowed_items), (self.users, "user_id", allowed_users)):
+            if raw is not None:
+                _require_columns(f"{key[:4]}s.columns", raw, allowed)
+                if key not in raw.columns:
+                    raise ValueError(f"`{key[:4]}s.columns` must map {key!r}")
+        for name, mapping, allowed in (
+            ("items_from_events", self.items_from_events, allowed_items - {"item_id", "is_available"}),
+            ("users_from_events", self.users_from_events, allowed_users - {"user_id"}),
+        ):
+            foreign = set(mapping) - allowed
+            if foreign:
+                raise ValueError(f"`{name}` maps {sorted(foreign)}; it may map {sorted(allowed)}")
+
+    @property
+    def duplicate_key(self) -> tuple[str, ...]:
+        """The contract's columns in which two rows of a day must agree to be one event."""
+        return self.events.duplicate_key or tuple(c for c in EVENTS.column_names if c in self.events.columns)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The words of every reason."""
+        return {str(code): text for code, text in {**LANGUAGES[self.language], **self.reason_texts}.items()}
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings but where the file lies: what a fingerprint is taken of."""
+        return {key: value for key, value in asdict(self).items() if key != "folder"}
+
+
+def load_shop(name_or_path: str) -> Shop:
+    """Reads a shop file, by the name of one that ships or by its path.
+
+    Raises:
+        SettingsError: there is no such file, it is no TOML, or it says something it cannot mean.
+    """
+    is_path = "/" in name_or_path or name_or_path.endswith(".toml")
+    path = Path(name_or_path) if is_path else SHIPPED_SHOPS / f"{name_or_path}.toml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(p.stem for p in SHIPPED_SHOPS.glob("*.toml")))
+        raise SettingsError(f"There is no shop file {path}. SHOP takes a path to a .toml file, or one of: {shipped}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise SettingsError(f"{path} is not TOML: {err}") from err
+    if "folder" in values:
+        raise SettingsError(f"{path}: unknown key 'folder'.")
+    shop = settings_from_mapping(Shop, values, str(path))
+    return Shop(**{**{f.name: getattr(shop, f.name) for f in fields(shop)}, "folder": str(path.resolve().parent)})
+
+
+def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
+    foreign = (set(raw.columns) | set(raw.constants)) - allowed
+    if foreign:
+        raise ValueError(f"`{where}` maps {sorted(foreign)}; the contract has {sorted(allowed)}")
+
+
+def _require_duplicate_key(shop: Shop) -> None:
+    unmapped = sorted(set(shop.events.duplicate_key) - set(shop.events.columns))
+    if unmapped:
+        raise ValueError(
+            f"`events.duplicate_key` names {unmapped}, which `events.columns` does not map; "
+            f"it maps {sorted(shop.events.columns)}"
+        )
+    if "user_id" not in shop.duplicate_key:
+        raise ValueError(
+            f"`events.duplicate_key` must hold 'user_id': an event is one user's. "
+            f"Received: {list(shop.events.duplicate_key)}"
+        )
+    for name, raw in (("items", shop.items), ("users", shop.users)):
+        if raw is not None and raw.duplicate_key:
+            raise ValueError(f"`{name}.duplicate_key` means nothing: the key of {name} is {name[:-1]}_id. Take it out")
+
+
+def _require_event_types(where: str, words: set[str]) -> None:
+    foreign = words - set(EVENT_TYPES)
+    if foreign:
+        raise ValueError(f"`{where}` must name {', '.join(EVENT_TYPES)}. Received: {sorted(foreign)}")

@@ -1,0 +1,1 @@
+"""The feature tables, one file each."""

@@ -1,0 +1,139 @@
+"""Builds `graph_edges`: who met what, and which items go together, as of a day.
+
+Reads `histories`, `item_features` and `vocabularies` of the day. Counts are whole numbers until all of them are summed,
+so that the rows do not depend on who sums them, nor in which order. Safe to re-run: the partition is replaced, or left
+alone when nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, end_of, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, HISTORIES, ITEM_FEATURES, VOCABULARIES
+from jobs.features.co_occurrence_counts import ITEM_DDL, KINDS, PAIR_DDL, counted, item_counts, pair_counts
+from jobs.storage.partitions import build_partition, read_partition
+
+HALF_LIFE_DAYS = 30
+"""An event of a month ago says half of what one of today does."""
+SHRINKAGE = 5
+"""Items that met this often get half of their cosine."""
+MIN_MEETINGS = 2
+"""Two items that met once met by chance; and these are most pairs."""
+NEIGHBOURS_PER_ITEM = 50
+"""Edges of a kind that leave an item; the weakest of more would add bytes and no taste."""
+_PARTS_OF_WEIGHT = 1_000_000_000
+"""A weight is summed in so many parts of 1, as a whole number. What fades below one part is no edge any more."""
+_SECONDS_PER_DAY = 86_400
+
+
+def build_graph_edges(spark: SparkSession, night: Night, as_of: str) -> Version:
+    """Builds the partition `as_of`."""
+    lake = night.lake
+    item_features = lake.require(ITEM_FEATURES, as_of)
+
+    def rows() -> DataFrame:
+        histories = read_partition(spark, lake, HISTORIES, as_of)
+        vocabularies = read_partition(spark, lake, VOCABULARIES, as_of)
+        edges = user_item_edges(histories, vocabularies, night.shop.event_weights, as_of)
+        return edges.unionByName(item_item_edges(histories, item_features.path)).sortWithinPartitions(
+            "kind", "source_index", "target_index"
+        )
+
+    inputs = [lake.require(HISTORIES, as_of), lake.require(VOCABULARIES, as_of), item_features]
+    return build_partition(night, GRAPH_EDGES, as_of, inputs, [night.shop.event_weights], rows)
+
+
+def user_item_edges(
+    histories: DataFrame, vocabularies: DataFrame, event_weights: Mapping[str, float], as_of: str
+) -> DataFrame:
+    """Sum over a user's events with an item of the event's weight x 2^(-age / half-life)."""
+    of_types = vocabularies.where(F.col("field") == "event_type").select(
+        F.col("index").alias("event_type_indices"), _weight_of_type(event_weights).alias("event_weight")
+    )
+    met = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
+    events = histories.select("user_index", met.alias("met")).select("user_index", "met.*")
+    age_days = (F.lit(int(end_of(as_of).timestamp())) - F.col("event_times")) / _SECONDS_PER_DAY
+    faded = F.col("event_weight") * F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS)
+    parts = F.sum(F.round(faded * _PARTS_OF_WEIGHT).cast("bigint"))
+    return (
+        events.where(F.col("item_indices") >= FIRST_VALUE_INDEX)
+        .join(F.broadcast(of_types), on="event_type_indices", how="inner")
+        .groupBy(F.col("user_index").alias("source_index"), F.col("item_indices").alias("target_index"))
+        .agg((parts / _PARTS_OF_WEIGHT).cast("float").alias("weight"))
+        .where(F.col("weight") > 0)
+        .select(F.lit("user_item").alias("kind"), "source_index", "target_index", "weight")
+    )
+
+
+def _weight_of_type(event_weights: Mapping[str, float]) -> Column:
+    weight = F.lit(0.0)
+    for name, of_name in event_weights.items():
+        weight = F.when(F.col("value") == name, F.lit(float(of_name))).otherwise(weight)
+    return weight
+
+
+def item_item_edges(histories: DataFrame, item_features_path: str) -> DataFrame:
+    """Each item's strongest edges of each kind, by shrunk cosine; equal ones by item index."""
+
+    def items_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return counted(batches, item_counts)
+
+    def pairs_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return counted(batches, lambda some: pair_counts(some, item_features_path))
+
+    histories = histories.select("item_indices", "event_times", "session_starts")
+    items = _by_kind(_summed(histories.mapInArrow(items_of, ITEM_DDL), "item_index"))
+    pairs = _by_kind(_summed(histories.mapInArrow(pairs_of, PAIR_DDL), "item_index", "other_index"))
+    pairs = pairs.where(F.col("num_meetings") >= MIN_MEETINGS)
+    for index, total in (("item_index", "num_item"), ("other_index", "num_other")):
+        totals = items.select("kind", F.col("item_index").alias(index), F.col("num_meetings").alias(total))
+        pairs = pairs.join(F.broadcast(totals), on=["kind", index], how="inner")
+    both_ways = F.array(
+        *(F.struct(F.col(source).alias("source_index"), F.col(target).alias("target_index"))
+          for source, target in (("item_index", "other_index"), ("other_index", "item_index")))
+    )  # fmt: skip
+    edges = pairs.select("kind", shrunk_cosine().cast("float").alias("weight"), F.inline(both_ways))
+    strongest_first = Window.partitionBy("kind", "source_index").orderBy(F.desc("weight"), "target_index")
+    return (
+        edges.withColumn("place", F.row_number().over(strongest_first))
+        .where(F.col("place") <= NEIGHBOURS_PER_ITEM)
+        .select("kind", "source_index", "target_index", "weight")
+    )
+
+
+def shrunk_cosine() -> Column:
+    """n_ij / sqrt(n_i n_j) x n_ij / (n_ij + shrinkage), of num_meetings, num_item and num_other: in (0, 1)."""
+    meetings = F.col("num_meetings")
+    cosine = meetings / F.sqrt(F.col("num_item") * F.col("num_other"))
+    return cosine * meetings / (meetings + SHRINKAGE)
+
+
+def _summed(counts: DataFrame, *key: str) -> DataFrame:
+    return counts.groupBy(*key).agg(*(F.sum(kind).alias(kind) for kind in KINDS))
+
+
+def _by_kind(counts: DataFrame) -> DataFrame:
+    """A row per kind in place of a column."""
+    names = [name for name in counts.columns if name not in KINDS]
+    of_kinds = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(kind).alias("num_meetings")) for kind in KINDS))
+    return counts.select(*names, F.inline(of_kinds))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `graph_edges` of `--as-of`."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_graph_edges")
+    for as_of in days:
+        build_graph_edges(spark, night, as_of)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,135 @@
+"""Builds `histories`: each user's latest events up to a day, in time order, as indices.
+
+Reads the `recent_events` of the day's anchor, and the `events` since. Purchases that came back whole are left out. Safe
+to re-run: the partition is replaced, or left alone when nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import EVENTS, HISTORIES, PAIR_TOTALS, PURCHASE_INDEX, RECENT_EVENTS, VOCABULARIES
+from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, may_come_back, totals_of_events
+from jobs.features.recent_events import recent_events_up_to
+from jobs.storage.log_as_of import Past, build_of_past, sums_up_to
+from jobs.storage.partitions import read_partition
+
+SESSION_PAUSE_MINUTES = 30
+"""Where a shop names no sessions: a longer pause ends one, as web analytics has it."""
+
+
+def build_histories(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        recent = sums_up_to(spark, night, past, RECENT_EVENTS, recent_events_up_to)
+        return histories_from(recent, returned_pairs(spark, night, past))
+
+    return build_of_past(night, past, HISTORIES, rows)
+
+
+def returned_pairs(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+    """`user_index`, `item_index` of the purchases that came back whole, all of them."""
+    anchor_totals = read_partition(spark, night.lake, PAIR_TOTALS, past.anchor)
+    if past.until == past.anchor:
+        return anchor_totals.where(came_back()).select(*PAIR)
+    # Only a pair that was doubtful at the anchor, or of which something came back since, can be one: these are few.
+    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
+    events = indexed(past.read(spark, EVENTS, after=past.anchor), vocabularies)
+    since, took_back = totals_of_events(events), events.where(F.col("quantity") <= 0)
+    doubtful = anchor_totals.where(may_come_back()).select(*PAIR).unionByName(took_back.select(*PAIR))
+    doubtful = doubtful.distinct()
+    parts = [part.join(doubtful, on=list(PAIR), how="left_semi") for part in (anchor_totals, since)]
+    totals = added_up(*parts)
+    return totals.where(came_back()).select(*PAIR)
+
+
+def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
+    """One row per user of `recent` with an event that counts.
+
+    Args:
+        recent: `user_index` and `entries`, in order.
+        returned: `user_index`, `item_index` of pairs whose purchases do not count.
+    """
+    by_user = returned.groupBy("user_index").agg(F.collect_set("item_index").alias("returned"))
+    kept = recent.join(by_user, on="user_index", how="left").select(
+        "user_index", _without_returned(F.col("entries"), F.col("returned")).alias("entries")
+    )
+    entries = F.col("entries")
+    return (
+        kept.where(F.size(entries) > 0)
+        .select(
+            "user_index",
+            F.col("entries.item_index").alias("item_indices"),
+            F.col("entries.event_type_index").alias("event_type_indices"),
+            gap_buckets(F.col("entries.seconds")).alias("gap_buckets"),
+            F.col("entries.seconds").alias("event_times"),
+            session_starts(entries).alias("session_starts"),
+            F.transform("entries.seconds", weekday).alias("weekdays"),
+        )
+        .sortWithinPartitions("user_index")
+    )
+
+
+def _without_returned(entries: Column, returned: Column) -> Column:
+    def counts(entry: Column) -> Column:
+        is_purchase = entry["event_type_index"] == PURCHASE_INDEX
+        return ~(is_purchase & F.array_contains(returned, entry["item_index"]))
+
+    return F.when(returned.isNull(), entries).otherwise(F.filter(entries, counts))
+
+
+def gap_buckets(seconds: Column) -> Column:
+    """0 for the first entry; then 1 for less than a minute since the one before, and one more each time it doubles.
+
+    With m whole minutes it is floor(log2(m + 1)) + 1: the number of binary digits of m + 1, which is exact.
+    """
+
+    def bucket(second: Column, before: Column) -> Column:
+        minutes = F.floor((second - before) / 60)
+        return F.when(before.isNull(), F.lit(0)).otherwise(F.length(F.bin(minutes + 1)))
+
+    return F.zip_with(seconds, _one_before(seconds), bucket)
+
+
+def session_starts(entries: Column) -> Column:
+    """1 where an entry opens a session: it names another than the one before, or follows it after a long pause.
+
+    Args:
+        entries: in order, with `seconds` and `session`.
+    """
+
+    def starts(entry: Column, before: Column) -> Column:
+        is_pause = entry["seconds"] - before["seconds"] > 60 * SESSION_PAUSE_MINUTES
+        is_other = F.coalesce(entry["session"] != before["session"], is_pause)
+        return F.when(before.isNull() | is_other, F.lit(1)).otherwise(F.lit(0))
+
+    return F.zip_with(entries, _one_before(entries), starts)
+
+
+def _one_before(values: Column) -> Column:
+    """Each value's predecessor; null for the first. To look one up by its place would read the array anew each time."""
+    return F.slice(F.concat(F.array(F.lit(None)), values), 1, F.size(values))
+
+
+def weekday(seconds: Column) -> Column:
+    """1 for Monday to 7 for Sunday, in UTC; the first of January 1970 was a Thursday."""
+    return F.pmod(F.floor(seconds / 86_400) + 3, F.lit(7)) + 1
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `histories` of `--as-of`."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_histories")
+    for as_of in days:
+        build_histories(spark, night, Past.of(night.lake, as_of))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,63 @@
+"""Builds `interactions`: one row per user and item that met up to a day.
+
+Reads the `pair_totals` of the day's anchor and the `events` since. Purchases that came back whole do not count. Safe to
+re-run: the partition is replaced, or left alone when nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import EVENT_TYPES, INTERACTIONS, PAIR_TOTALS
+from jobs.features.pair_totals import came_back, totals_up_to
+from jobs.storage.log_as_of import Past, build_of_past, sums_up_to
+
+
+def build_interactions(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        totals = sums_up_to(spark, night, past, PAIR_TOTALS, totals_up_to)
+        return interactions_from_totals(totals, night.shop.event_weights)
+
+    return build_of_past(night, past, INTERACTIONS, rows)
+
+
+def interactions_from_totals(totals: DataFrame, event_weights: Mapping[str, float]) -> DataFrame:
+    """One row per pair with an event that counts.
+
+    A type that `event_weights` does not name weighs nothing, but counts as an event.
+    """
+    is_kept = ~came_back()
+    counts = {name: F.col(f"num_{name}s") for name in EVENT_TYPES}
+    counts["purchase"] = F.when(is_kept, counts["purchase"]).otherwise(0)
+    # Counts are whole numbers, so that the weight does not depend on the order of a sum.
+    weight = sum((event_weights.get(name, 0.0) * counts[name] for name in EVENT_TYPES), F.lit(0.0))
+    pairs = totals.select(
+        "user_index",
+        "item_index",
+        weight.alias("weight"),
+        sum(counts.values(), F.lit(0)).alias("num_events"),
+        counts["purchase"].alias("num_purchases"),
+        F.least("first_other_time", F.when(is_kept, F.col("first_purchase_time"))).alias("first_time"),
+        F.greatest("last_other_time", F.when(is_kept, F.col("last_purchase_time"))).alias("last_time"),
+    )
+    return pairs.where(F.col("num_events") > 0).sortWithinPartitions("user_index", "item_index")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `interactions` of `--as-of`."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_interactions")
+    for as_of in days:
+        build_interactions(spark, night, Past.of(night.lake, as_of))
+
+
+if __name__ == "__main__":
+    run_program(main)

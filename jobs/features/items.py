@@ -1,0 +1,96 @@
+"""Builds `items`: the catalogue as it stood when a day ended.
+
+Reads the catalogue of the day that this one goes on from, and the `item_updates` and `events` since, so a catalogue of
+the past never knows what came later. Each attribute is the last one that was told. Safe to re-run: the partition is
+replaced, or left alone when nothing changed.
+
+Whether an item is for sale: with a `full` items file, when it is in the latest one, and its flag says so; with
+`changes`, by its last flag; without a file, when an event or update of the last `SOLD_WITHIN_DAYS` days spoke of it.
+An item that events name and no items file does is known, but not for sale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, days_before, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.shop.shop import Shop
+from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
+from jobs.storage.log_as_of import Past, base_day, build_of_past, last_told, read_base
+
+SOLD_WITHIN_DAYS = 365
+"""A year: goods of a season come back, and a catalogue that nobody keeps should rather hold too much."""
+
+_ATTRIBUTES = ("title", "description", "category", "brand", "price", "image_path", "domain", "is_available")
+
+
+def build_items(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        base = base_day(night, past, ITEMS)
+        return items_from_updates(
+            past.read(spark, ITEM_UPDATES, after=base),
+            past.read(spark, EVENTS, after=base),
+            night.shop,
+            past.until,
+            read_base(spark, night, ITEMS, base),
+        )
+
+    return build_of_past(night, past, ITEMS, rows)
+
+
+def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str, base: DataFrame) -> DataFrame:
+    """One row per item of `base`, the catalogue of an earlier day, or that an update or event since names."""
+    # What an earlier day knew of an item is as good as an update of that day.
+    told_on = updates.select("item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen"))
+    told_on = told_on.unionByName(base.select(*told_on.columns[:-1], F.col("last_seen").alias("seen")))
+    told = told_on.groupBy("item_id").agg(
+        *(last_told(name).alias(name) for name in _ATTRIBUTES if name != "category"),
+        last_told("category", F.size("category") > 0).alias("category"),
+        F.min("first_seen").alias("first_told"),
+        F.max("seen").alias("last_told"),
+        F.max("ds").alias("told_in"),
+    )
+    met = events.groupBy("item_id").agg(
+        F.min("ds").alias("first_met"),
+        F.max("ds").alias("last_met"),
+        F.min_by("domain", F.struct("ds", "domain")).alias("met_domain"),
+    )
+    latest_file = F.broadcast(told_on.agg(F.max("ds").alias("latest_file")))
+    return (
+        told.join(met, on="item_id", how="full")
+        .crossJoin(latest_file)
+        .withColumn("first_seen", F.least("first_told", "first_met"))
+        .withColumn("last_seen", F.greatest("last_told", "last_met"))
+        .withColumn("is_available", F.coalesce(_is_available(shop, as_of), F.lit(False)))
+        .withColumn("domain", F.coalesce("domain", "met_domain"))
+        .withColumn("category", F.coalesce("category", F.array().cast("array<string>")))
+        .select(*(name for name in ITEMS.column_names if name != "ds"))
+        .sortWithinPartitions("item_id")
+    )
+
+
+def _is_available(shop: Shop, as_of: str) -> Column:
+    if shop.items is None:
+        return F.col("last_seen") > days_before(as_of, SOLD_WITHIN_DAYS)
+    if shop.items_file == "changes":
+        return F.col("is_available")
+    return F.col("is_available") & (F.col("told_in") == F.col("latest_file"))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `items` of `--as-of`, from those of its anchor."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_items")
+    for as_of in days:
+        build_items(spark, night, Past.of(night.lake, as_of))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,111 @@
+"""Builds `pair_totals`: what each user and item had to do with each other, summed over the log up to an anchor day.
+
+Reads the sums of the anchor before, and the `events` since. Sums, firsts and lasts can be added up in any order, so
+the rows are the same as from the whole log. Safe to re-run: the partition is replaced, or left alone when nothing
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import EVENT_TYPES, PAIR_TOTALS, VOCABULARIES
+from jobs.features.user_retention import of_remembered, remembered_events
+from jobs.features.vocabulary_index import with_index
+from jobs.storage.log_as_of import Past, base_day, build_of_past, read_base
+from jobs.storage.partitions import read_partition
+
+PAIR = ("user_index", "item_index")
+_COUNTS = tuple(f"num_{event_type}s" for event_type in EVENT_TYPES)
+_FIRSTS = ("first_other_time", "first_purchase_time")
+_LASTS = ("last_other_time", "last_purchase_time")
+_UNITS = "decimal(28,6)"
+"""Exact, so that 0.1 + 0.2 - 0.3 is nothing, in whatever order it is added."""
+
+
+def build_pair_totals(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`, which is an anchor."""
+    return build_of_past(night, past, PAIR_TOTALS, lambda: totals_up_to(spark, night, past))
+
+
+def totals_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+    """The totals of any day: those that it goes on from, and the events since."""
+    base = base_day(night, past, PAIR_TOTALS)
+    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
+    since = totals_of_events(indexed(remembered_events(spark, night, past, base), vocabularies))
+    totals = added_up(read_base(spark, night, PAIR_TOTALS, base), since) if base else since
+    return of_remembered(spark, night, past, totals)
+
+
+def indexed(events: DataFrame, vocabularies: DataFrame) -> DataFrame:
+    """Events with `user_index` and `item_index`, the events of a user together."""
+    # By user first: the grouping by pair, and whatever is put together per user, then needs no further exchange.
+    events = with_index(events, vocabularies, "item_id", "item_id", "item_index", is_small=True)
+    return with_index(events.repartition("user_id"), vocabularies, "user_id", "user_id", "user_index")
+
+
+def totals_of_events(events: DataFrame) -> DataFrame:
+    """One row per pair of indexed events."""
+    is_purchase = F.col("event_type") == "purchase"
+    is_taken_back = is_purchase & (F.col("quantity") <= 0)
+    totals = events.groupBy("user_id", "user_index", "item_index").agg(
+        *(
+            F.count(F.when((F.col("event_type") == event_type) & ~is_taken_back, True)).alias(name)
+            for event_type, name in zip(EVENT_TYPES, _COUNTS, strict=True)
+        ),
+        _units(F.sum(F.when(is_purchase, _units(F.col("quantity"))))).alias("units_kept"),
+        *_first_and_last(~is_purchase, "other"),
+        *_first_and_last(is_purchase & ~is_taken_back, "purchase"),
+    )
+    return totals.drop("user_id")
+
+
+def added_up(*parts: DataFrame) -> DataFrame:
+    """Totals over several stretches of the log, as those of the whole."""
+    columns = [*PAIR, *_COUNTS, "units_kept", *_FIRSTS, *_LASTS]
+    rows = parts[0].select(*columns)
+    for part in parts[1:]:
+        rows = rows.unionByName(part.select(*columns))
+    return rows.groupBy(*PAIR).agg(
+        *(F.sum(name).alias(name) for name in _COUNTS),
+        _units(F.sum("units_kept")).alias("units_kept"),
+        *(F.min(name).alias(name) for name in _FIRSTS),
+        *(F.max(name).alias(name) for name in _LASTS),
+    )
+
+
+def came_back() -> Column:
+    """Whether nothing was kept of a pair's purchases: what a shop took back says nothing of a taste."""
+    return (F.col("num_purchases") > 0) & (F.col("units_kept") <= 0)
+
+
+def may_come_back() -> Column:
+    """Whether it did, or could without anything more being taken back: a return may lie before its purchase."""
+    return came_back() | (F.col("units_kept") < 0)
+
+
+def _units(value: Column) -> Column:
+    return F.coalesce(value.cast(_UNITS), F.lit(0).cast(_UNITS))
+
+
+def _first_and_last(condition: Column, kind: str) -> list[Column]:
+    time = F.when(condition, F.col("event_time"))
+    return [F.min(time).alias(f"first_{kind}_time"), F.max(time).alias(f"last_{kind}_time")]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `pair_totals` of `--as-of`, an anchor."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_pair_totals")
+    for as_of in days:
+        build_pair_totals(spark, night, Past.of(night.lake, as_of))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,82 @@
+"""Builds `recent_events`: each user's latest events up to an anchor day, from which a later day's histories go on.
+
+Reads those of the anchor before, and the `events` since. The latest `max_history` of a user are among the latest
+`max_history` before and the events since, so the rows are the same as from the whole log. Purchases that come back
+later are still in it: only the day that is asked for knows of that. Safe to re-run: the partition is replaced, or left
+alone when nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import RECENT_EVENTS, VOCABULARIES
+from jobs.features.pair_totals import indexed
+from jobs.features.user_retention import of_remembered, remembered_events
+from jobs.features.vocabulary_index import with_index
+from jobs.storage.log_as_of import Past, base_day, build_of_past, read_base
+from jobs.storage.partitions import read_partition
+
+ENTRY = ("seconds", "item_index", "event_type_index", "session")
+"""What is kept of an event, in the order that decides between two events: by time, then by item, then by type."""
+
+
+def build_recent_events(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`, which is an anchor."""
+    return build_of_past(night, past, RECENT_EVENTS, lambda: recent_events_up_to(spark, night, past))
+
+
+def recent_events_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+    """The latest events of any day: those that it goes on from, and the events since."""
+    base, max_history = base_day(night, past, RECENT_EVENTS), night.shop.max_history
+    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
+    since = recent_events_of(remembered_events(spark, night, past, base), vocabularies, max_history)
+    recent = continued(read_base(spark, night, RECENT_EVENTS, base), since, max_history) if base else since
+    return of_remembered(spark, night, past, recent)
+
+
+def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: int) -> DataFrame:
+    """One row per user of `events`: `user_index` and `entries`."""
+    # Lines that take something back are no events of their own.
+    happened = events.where((F.col("event_type") != "purchase") | (F.col("quantity") > 0))
+    happened = indexed(happened, vocabularies)
+    happened = with_index(happened, vocabularies, "event_type", "event_type", "event_type_index", is_small=True)
+    happened = happened.withColumn("seconds", F.unix_timestamp("event_time")).withColumn(
+        "session", F.when(F.col("session_id").isNotNull(), F.xxhash64("session_id"))
+    )
+    latest_first = Window.partitionBy("user_id").orderBy(*(F.desc(name) for name in ENTRY))
+    latest = happened.withColumn("place", F.row_number().over(latest_first)).where(F.col("place") <= max_history)
+    entries = F.array_sort(F.collect_list(F.struct(*ENTRY))).alias("entries")
+    return latest.groupBy("user_id", "user_index").agg(entries).drop("user_id")
+
+
+def continued(before: DataFrame, since: DataFrame, max_history: int) -> DataFrame:
+    """The latest entries of both, for the users of either."""
+    none = F.array().cast(since.schema["entries"].dataType)
+    both = before.select("user_index", F.col("entries").alias("before")).join(since, on="user_index", how="full")
+    entries = F.array_sort(F.concat(F.coalesce("before", none), F.coalesce("entries", none)))
+    # Most users had no event since: theirs are in order already, and few enough.
+    entries = F.when(F.col("entries").isNull(), F.col("before")).otherwise(entries)
+    return both.select(
+        "user_index",
+        F.slice(entries, F.greatest(F.size(entries) - max_history, F.lit(0)) + 1, max_history).alias("entries"),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `recent_events` of `--as-of`, an anchor."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_recent_events")
+    for as_of in days:
+        build_recent_events(spark, night, Past.of(night.lake, as_of))
+
+
+if __name__ == "__main__":
+    run_program(main)

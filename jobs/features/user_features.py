@@ -1,0 +1,62 @@
+"""Builds `user_features`: what is known of each user, as indices, as of a day.
+
+Reads `users` and `vocabularies` of the day. Safe to re-run: the partition is replaced, or left alone when nothing
+changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
+from jobs.features.categorical_values import age_bucket
+from jobs.features.vocabulary_index import index_lists, with_index
+from jobs.storage.partitions import build_partition, read_partition
+
+
+def build_user_features(spark: SparkSession, night: Night, as_of: str) -> Version:
+    """Builds the partition `as_of`."""
+    lake = night.lake
+    return build_partition(
+        night,
+        USER_FEATURES,
+        as_of,
+        [lake.require(USERS, as_of), lake.require(VOCABULARIES, as_of)],
+        [],
+        lambda: user_features_from(
+            read_partition(spark, lake, USERS, as_of), read_partition(spark, lake, VOCABULARIES, as_of)
+        ),
+    )
+
+
+def user_features_from(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
+    """One row per user."""
+    interests = index_lists(users, vocabularies, "interest", "user_id", F.col("interests"))
+    features = users.withColumn("age_bucket", age_bucket(F.col("age"))).join(interests, on="user_id", how="left")
+    for field in ("user_id", "age_bucket", "gender", "country"):
+        features = with_index(features, vocabularies, field, field, f"{field.removesuffix('_id')}_index")
+    return features.select(
+        "user_index",
+        "age_bucket_index",
+        "gender_index",
+        "country_index",
+        F.coalesce("indices", F.array().cast("array<int>")).alias("interest_indices"),
+    ).sortWithinPartitions("user_index")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `user_features` of `--as-of`."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_user_features")
+    for as_of in days:
+        build_user_features(spark, night, as_of)
+
+
+if __name__ == "__main__":
+    run_program(main)

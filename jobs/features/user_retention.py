@@ -1,0 +1,61 @@
+"""Who is remembered: people who stay away for `memory_days` are forgotten, so that a night costs what the active cost.
+
+Whoever had no event in the `memory_days` up to an anchor is left out of its sums. Should they come back, they begin
+anew, as a new user would, under their old index. Because anchors hang on the calendar, who is forgotten and when
+follows from the log alone, whatever night ran last: a day that goes on from its anchor knows the same people as one
+that reads the whole log.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from expectations.runtime.program import Night, days_before
+from expectations.tables import EVENTS, USERS, VOCABULARIES
+from jobs.storage.log_as_of import Past
+from jobs.storage.partitions import read_partition
+
+
+def remembered_events(spark: SparkSession, night: Night, past: Past, base: str | None) -> DataFrame:
+    """The events after `base`, whose sums are gone on from, or without a base all those that nobody forgot."""
+    events = past.read(spark, EVENTS, after=base)
+    if base is not None or not night.shop.memory_days:
+        # No anchor lies between a base and the day that goes on from it.
+        return events
+    returned = first_days_back(events, night.shop.memory_days)
+    return (
+        events.join(returned, on="user_id", how="left")
+        .where(F.col("first_day_back").isNull() | (F.col("ds") >= F.col("first_day_back")))
+        .drop("first_day_back")
+    )
+
+
+def first_days_back(events: DataFrame, memory_days: int) -> DataFrame:
+    """`user_id` of those who were forgotten and came back, and the `first_day_back` since the last time."""
+    active_days = events.select("user_id", "ds").distinct()
+    before = F.lag("ds").over(Window.partitionBy("user_id").orderBy("ds"))
+    forgotten_on = sunday_from(F.date_add(before.cast("date"), memory_days)).cast("string")
+    return (
+        active_days.withColumn("forgotten_on", forgotten_on)
+        .where(F.col("forgotten_on") < F.col("ds"))
+        .groupBy("user_id")
+        .agg(F.max("ds").alias("first_day_back"))
+    )
+
+
+def sunday_from(day: Column) -> Column:
+    """The first Sunday, which is an anchor, on or after a day."""
+    return F.date_add(day, F.pmod(8 - F.dayofweek(day), F.lit(7)))
+
+
+def of_remembered(spark: SparkSession, night: Night, past: Past, rows: DataFrame) -> DataFrame:
+    """Those of `rows`, which have a `user_index`, whose user was active in the `memory_days` up to `past.until`."""
+    if not night.shop.memory_days:
+        return rows
+    since = days_before(past.until, night.shop.memory_days)
+    users = read_partition(spark, night.lake, USERS, past.until).where(F.col("last_active") > since)
+    entries = read_partition(spark, night.lake, VOCABULARIES, past.until).where(F.col("field") == "user_id")
+    remembered = entries.join(users, on=F.col("value") == F.col("user_id"), how="left_semi")
+    return rows.join(remembered.select(F.col("index").alias("user_index")), on="user_index", how="left_semi")

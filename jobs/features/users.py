@@ -1,0 +1,71 @@
+"""Builds `users`: everybody the shop knew when a day ended.
+
+Reads the users of the day that this one goes on from, and the `user_updates` and `events` since. Each attribute is the
+last one that was told. Safe to re-run: the partition is replaced, or left alone when nothing changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, night_and_days, run_program
+from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import EVENTS, USER_UPDATES, USERS
+from jobs.storage.log_as_of import Past, base_day, build_of_past, last_told, read_base
+
+_ATTRIBUTES = ("age", "gender", "country", "interests")
+
+
+def build_users(spark: SparkSession, night: Night, past: Past) -> Version:
+    """Builds the partition of `past.until`."""
+
+    def rows() -> DataFrame:
+        base = base_day(night, past, USERS)
+        return users_from_updates(
+            past.read(spark, USER_UPDATES, after=base),
+            past.read(spark, EVENTS, after=base),
+            read_base(spark, night, USERS, base),
+        )
+
+    return build_of_past(night, past, USERS, rows)
+
+
+def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -> DataFrame:
+    """One row per user of `base`, the users of an earlier day, or that an update since names.
+
+    Whoever has an event has an update of the same day.
+    """
+    # What an earlier day knew of a user is as good as an update of that day.
+    nobody_active = F.lit(None).cast("string").alias("last_active")
+    told_on = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
+    told_on = told_on.unionByName(base.select(*told_on.columns))
+    told = told_on.groupBy("user_id").agg(
+        *(last_told(name).alias(name) for name in _ATTRIBUTES if name != "interests"),
+        last_told("interests", F.size("interests") > 0).alias("interests"),
+        F.min("first_seen").alias("first_seen"),
+        F.max("last_active").alias("active_before"),
+    )
+    active = events.groupBy("user_id").agg(F.max("ds").alias("active_since"))
+    return (
+        told.join(active, on="user_id", how="left")
+        .withColumn("last_active", F.coalesce("active_since", "active_before"))
+        .withColumn("interests", F.coalesce("interests", F.array().cast("array<string>")))
+        .select(*(name for name in USERS.column_names if name != "ds"))
+        .sortWithinPartitions("user_id")
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Builds `users` of `--as-of`, from those of its anchor."""
+    night, days = night_and_days(__doc__, argv)
+    spark = session_from_environment("build_users")
+    for as_of in days:
+        build_users(spark, night, Past.of(night.lake, as_of))
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,1 @@
+"""From scored candidates to finished lists under the rules of the shop."""

@@ -1,0 +1,38 @@
+"""The catalogue of a night as the published tables need it: indices beside the shop's own ids and readable titles."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.program import Night
+from expectations.semantics.item_eligibility import boost_factor, category_path, is_new, refused_by
+from expectations.tables import ITEMS, VOCABULARIES
+from jobs.lists.reason_text import readable_title
+from jobs.storage.partitions import read_partition
+
+
+def catalogue(spark: SparkSession, night: Night) -> DataFrame:
+    """Items known when `ds` ended: item_index, item_id, title, and what the shop's rules say of each.
+
+    `refused_by` names the rule that keeps an item out of all lists, be it only `availability`, and is null where none
+    does. The rules of lists look at `category`, as far as they tell categories apart, `brand`, `is_new` and `boost`.
+    """
+    rules, ds = night.shop.rules, night.ds
+    vocabulary = read_partition(spark, night.lake, VOCABULARIES, ds).where(F.col("field") == "item_id")
+    indices = vocabulary.select(F.col("value").alias("item_id"), F.col("index").alias("item_index"))
+    return (
+        read_partition(spark, night.lake, ITEMS, ds)
+        .join(indices, on="item_id")
+        .select(
+            "item_index",
+            "item_id",
+            readable_title(F.col("title"), F.col("item_id")).alias("title"),
+            "is_available",
+            refused_by(rules).alias("refused_by"),
+            category_path(rules.category_level).alias("category"),
+            "brand",
+            is_new(rules, ds).alias("is_new"),
+            boost_factor(rules, ds).alias("boost"),
+        )
+    )

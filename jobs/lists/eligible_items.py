@@ -1,0 +1,86 @@
+"""The items that lists may show, and what the rules of lists look at, as arrays by item_index."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from expectations.runtime.program import Night
+from expectations.tables import USER_RECOMMENDATIONS, NightError
+from jobs.lists.fallback_fill import Cap
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ListedItems:
+    """Arrays by item_index, but for `indices`.
+
+    Attributes:
+        indices: of the items that lists may show, ascending.
+        category, brand: a number for each; 0 where an item has none.
+    """
+
+    indices: np.ndarray
+    category: np.ndarray
+    brand: np.ndarray
+    is_new: np.ndarray
+    boost: np.ndarray
+
+    def caps(self, max_per_category: int, max_per_brand: int) -> tuple[Cap, ...]:
+        """The caps that are set."""
+        caps = (Cap(max_per_category, self.category), Cap(max_per_brand, self.brand))
+        return tuple(cap for cap in caps if cap.most)
+
+
+def listed_items(items: DataFrame, night: Night) -> ListedItems:
+    """Of the catalogue of `jobs.lists.catalogue`.
+
+    Raises:
+        NightError: the rules leave fewer than K items.
+    """
+    rows = items.select("item_index", "refused_by", "category", "brand", "is_new", "boost").toArrow()
+    rows = rows.sort_by("item_index")
+    allowed = rows.filter(pc.is_null(rows["refused_by"]))
+    _require_k_items(night, rows["refused_by"], allowed.num_rows)
+    index = rows["item_index"].to_numpy()
+    num_items = int(index.max(initial=0)) + 1
+
+    def by_index(values: np.ndarray, default: float) -> np.ndarray:
+        placed = np.full(num_items, default, values.dtype)
+        placed[index] = values
+        return placed
+
+    return ListedItems(
+        indices=allowed["item_index"].to_numpy(),
+        category=by_index(_numbers(rows["category"]), 0),
+        brand=by_index(_numbers(rows["brand"]), 0),
+        is_new=by_index(rows["is_new"].to_numpy(), False),
+        boost=by_index(rows["boost"].to_numpy(), 1.0),
+    )
+
+
+def _require_k_items(night: Night, refused_by: pa.ChunkedArray, num_allowed: int) -> None:
+    if num_allowed >= night.shop.top_k:
+        return
+    counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(refused_by).to_pylist() if pair["values"]}
+    num_available = len(refused_by) - counts.pop("availability", 0)
+    by_rule = ", ".join(f"{name} takes out {count}" for name, count in sorted(counts.items()))
+    left = f", of which the shop's rules leave {num_allowed}: {by_rule}" if counts else ""
+    remedy = "loosen these rules" if counts else "look at the day's items"
+    raise NightError(
+        f"{USER_RECOMMENDATIONS.name} ds={night.ds}: every user gets {night.shop.top_k} items, and the shop has "
+        f"{num_available} available{left}. Set `top_k` in the shop file to what is left at most, or {remedy}."
+    )
+
+
+def _numbers(names: pa.ChunkedArray) -> np.ndarray:
+    """A number from 1 for each name, 0 for none."""
+    numbers = pc.fill_null(names.combine_chunks().dictionary_encode().indices, -1)
+    counted: np.ndarray = numbers.to_numpy() + 1
+    return counted

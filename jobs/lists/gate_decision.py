@@ -1,0 +1,93 @@
+"""What the gate allows a night to publish, as the programs that build and publish tables read it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from expectations.runtime.lake import Lake, Version
+from expectations.tables import (
+    CANDIDATES,
+    GATE_DECISIONS,
+    GRAPH_EDGES,
+    ITEM_FEATURES,
+    SCORES,
+    NightError,
+    Table,
+    TableContractError,
+)
+from jobs.lists.popularity_order import CATALOGUE_ORDER
+
+UNFITTED_SOURCES = (CATALOGUE_ORDER, ITEM_FEATURES.name, GRAPH_EDGES.name, "segment_demand")
+"""What may choose a row without a fit: it follows from the tables of the day and the code."""
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """One row of `gate_decisions`, its JSON read.
+
+    Attributes:
+        decision: every rule that was checked, what it saw and what it said.
+        model_versions: model -> the version that its rows carry.
+    """
+
+    ds: str
+    published_model: str
+    similar_model: str
+    is_fallback: bool
+    champion: str | None
+    decision: dict[str, Any]
+    model_versions: dict[str, str]
+
+    def version_of(self, source: str) -> str:
+        """The version that rows of `source` carry.
+
+        Raises:
+            TableContractError: the gate named none, so nobody could say later what made the row.
+        """
+        if source in UNFITTED_SOURCES:
+            return f"{source}-{self.ds}"
+        if source not in self.model_versions:
+            raise TableContractError(
+                f"{GATE_DECISIONS.name} ds={self.ds}: no version of {source!r}. Found: {sorted(self.model_versions)}"
+            )
+        return self.model_versions[source]
+
+    def is_sound(self, model: str) -> bool:
+        """Whether the gate looked at the model's fit of this night, and found nothing wrong with its lists."""
+        healthy = {told["model"] for told in self.decision.get("models", ()) if told["is_healthy"]}
+        return model in self.model_versions and model in healthy
+
+
+def gate_decision(lake: Lake, ds: str) -> GateDecision:
+    """The decision in force; raises TableContractError when the gate did not decide, or decided twice."""
+    rows = lake.read(GATE_DECISIONS, ds).to_pylist()
+    if len(rows) != 1:
+        raise TableContractError(f"{GATE_DECISIONS.name} ds={ds}: must hold one row. Found: {len(rows)}")
+    row = rows[0]
+    return GateDecision(
+        ds=ds,
+        published_model=row["published_model"],
+        similar_model=row["similar_model"],
+        is_fallback=row["is_fallback"],
+        champion=row["champion"],
+        decision=json.loads(row["decision"]),
+        model_versions=json.loads(row["model_versions"]),
+    )
+
+
+def lists_of(lake: Lake, ds: str, model: str) -> tuple[Table, Version]:
+    """The lists of a model as of `ds`: scores where it ranks, candidates where it retrieves.
+
+    Raises:
+        NightError: it has neither.
+    """
+    for table in (SCORES, CANDIDATES):
+        version = lake.current(table, ds, model)
+        if version is not None:
+            return table, version
+    raise NightError(
+        f"{model} has no lists as of ds={ds}, neither in {SCORES.name} nor in {CANDIDATES.name}. "
+        f"Were jobs.build_candidates and models.score run for it?"
+    )

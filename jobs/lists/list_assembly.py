@@ -1,0 +1,278 @@
+"""Finishes the lists of one block of users: chooses them as the shop's rules ask, fills them, finds reasons.
+
+A list that falls short goes on in the order of demand. A filled item has no score in the model's scale, so it takes
+the score of the row before it, less one millionth: the list stays in order, and no filled item passes for chosen. A row
+that a rule, or the draw, lifted above better scores carries the best score below it; all other rows carry their own.
+What fills a list is not drawn: its propensity is 1.
+
+The reason is the best that is true of the row, in this order: the user bought the item before; an item of the
+user's own speaks for it; the user looked at it before; it sells well; the model chose it. Rows that demand alone chose
+claim no more than demand. What speaks for a row is the item without which the published model would score it lowest
+(`models.explain`); of a model that cannot be asked so, the one with the largest item-item weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.tables import PADDING_INDEX
+from jobs.lists.block_scoring import neighbour_weights
+from jobs.lists.candidate_pool import Pool
+from jobs.lists.fallback_fill import Fillers
+from jobs.lists.mmr_selection import STAGES, Chosen, Selection, chosen_lists
+from jobs.lists.reason_text import Reason
+
+FINISHED_DDL = (
+    "user_index int, rank int, item_index int, score double, is_filled boolean, reason_code string, because_index int, "
+    "brought_by string, is_moved boolean, propensity double"
+)
+FILL_STEP = 1e-6
+SCORE_DECIMALS = 6
+CAPS_LIFTED = "caps_lifted"
+BROUGHT_BY = (*STAGES, CAPS_LIFTED)
+"""What brings a row into a list in place of the model, or of demand: values of the column `brought_by`."""
+MAX_PAIRS = 32_768
+"""Users times candidates that are chosen among at a time: what an executor holds for it stays below 100 MB."""
+
+
+@dataclass(frozen=True)
+class ListRules:
+    """How lists are finished; the same for every block.
+
+    Attributes:
+        fillers: available items that rules allow, by demand.
+        num_sought: how many of them, from the first, have any demand.
+        num_popular: how many of them, from the first, may be called popular.
+        exclude_bought: what fills a list must be new to the user, since repeats are bounded.
+        is_by_demand: the published model ranks by demand alone.
+        is_explained: reasons cite what `because_index` of the candidates says, and nothing else.
+        neighbours_path: item-item weights for reasons where that is not so; None when no model has any.
+    """
+
+    top_k: int
+    fillers: Fillers
+    num_sought: int
+    num_popular: int
+    exclude_bought: bool
+    is_by_demand: bool
+    is_explained: bool
+    neighbours_path: str | None
+    selection: Selection = field(default_factory=Selection)
+
+
+@dataclass(frozen=True)
+class MetItems:
+    """What the users of a block met, by user and then by item; `starts` delimits users of a sorted list of theirs."""
+
+    item_indices: np.ndarray
+    is_bought: np.ndarray
+    starts: np.ndarray
+
+    @classmethod
+    def of(cls, met: pa.Table, user_indices: np.ndarray) -> MetItems:
+        """`met` has columns user_index, item_index, num_purchases; `user_indices` is sorted."""
+        met = met.sort_by([("user_index", "ascending"), ("item_index", "ascending")])
+        user = met["user_index"].to_numpy()
+        starts = np.stack([np.searchsorted(user, user_indices), np.searchsorted(user, user_indices, side="right")])
+        return cls(met["item_index"].to_numpy(), met["num_purchases"].to_numpy() > 0, starts)
+
+    def bought_by(self, place: int, is_asked: bool) -> np.ndarray:
+        """The items that a user bought; none where it is not asked."""
+        mine = slice(*self.starts[:, place])
+        bought: np.ndarray = self.item_indices[mine][self.is_bought[mine] & is_asked]
+        return bought
+
+
+@dataclass(frozen=True)
+class FinishedList:
+    """One user's list; arrays of equal length, best first. `brought_by` is a place in BROUGHT_BY, or -1."""
+
+    items: np.ndarray
+    scores: np.ndarray
+    is_filled: np.ndarray
+    brought_by: np.ndarray
+    is_moved: np.ndarray
+    propensity: np.ndarray
+
+
+def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table:
+    """The lists of a block's users, complete where the shop has enough items.
+
+    Args:
+        asked: columns user_index, item_index, score, because_index: the candidates that the rules of single items
+            leave; and for every user who gets a list one row without an item. Others are left aside.
+        met: columns user_index, item_index, num_purchases.
+    """
+    item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
+    user_indices = np.unique(user[item < 0])
+    if not len(user_indices):
+        return _as_table(*(np.zeros(0) for _ in range(10)))
+    met_items = MetItems.of(met, user_indices)
+    lists = []
+    for first, pool in user_pools(asked, user_indices, rules.selection.boost):
+        bought = [met_items.bought_by(first + row, rules.exclude_bought) for row in range(len(pool.items))]
+        chosen = chosen_lists(pool, rules.top_k, rules.selection, rules.fillers, bought)
+        lists += [_finished(pool, chosen, row, bought[row], rules) for row in range(len(pool.items))]
+    lengths = [len(one.items) for one in lists]
+    owners = np.repeat(np.arange(len(user_indices)), lengths)
+    ranks = np.concatenate([np.arange(1, length + 1) for length in lengths])
+    items, scores, is_filled, brought_by, is_moved, propensity = (
+        np.concatenate([getattr(one, name) for one in lists])
+        for name in ("items", "scores", "is_filled", "brought_by", "is_moved", "propensity")
+    )
+    attributed = _attributed(asked, user_indices[owners], items) if rules.is_explained else None
+    codes, because = _reasons(owners, items, is_filled, attributed, met_items, rules)
+    marks = brought_by, is_moved, propensity
+    return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, *marks)
+
+
+def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
+    """The candidates of neighbouring users, some at a time, with the place of the first of these users."""
+    asked = asked.sort_by([("user_index", "ascending"), ("score", "descending"), ("item_index", "ascending")])
+    item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
+    score = asked["score"].fill_null(0).to_numpy().astype(np.float64)
+    is_candidate = (item >= 0) & np.isin(user, user_indices)
+    owner, item, score = np.searchsorted(user_indices, user[is_candidate]), item[is_candidate], score[is_candidate]
+    starts = np.searchsorted(owner, np.arange(len(user_indices) + 1))
+    width = max(1, int(np.diff(starts).max(initial=0)))
+    num_users = max(1, MAX_PAIRS // width)
+    for first in range(0, len(user_indices), num_users):
+        last = min(first + num_users, len(user_indices))
+        rows = slice(starts[first], starts[last])
+        place = owner[rows] - first, np.arange(starts[first], starts[last]) - starts[owner[rows]]
+        items, scores = np.full((last - first, width), PADDING_INDEX, item.dtype), np.zeros((last - first, width))
+        items[place], scores[place] = item[rows], score[rows]
+        yield first, Pool.of(items, scores, boost, user_indices[first:last])
+
+
+def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: ListRules) -> FinishedList:
+    """A chosen list, filled to K items."""
+    places, fillers = chosen.places[row], rules.fillers
+    is_place = places >= 0
+    listed, own_scores = pool.items[row, places[is_place]], pool.scores[row, places[is_place]]
+    scores = np.round(own_scores, SCORE_DECIMALS)
+    new = chosen.new_fillers.get(row, listed[:0])
+    num_missing = rules.top_k - len(listed) - len(new)
+    filling = fillers.best(num_missing, np.concatenate([listed, new]), bought)
+    lifted = fillers.beyond_caps(num_missing - len(filling), np.concatenate([listed, new, filling]), bought)
+    num_filled = len(filling) + len(lifted) + len(new)
+    last_score = scores[-1] if len(scores) else 0.0
+    filled_scores = np.round(last_score - FILL_STEP * np.arange(1, num_filled + 1), SCORE_DECIMALS)
+    best_below = np.maximum.accumulate(scores[::-1])[::-1]
+    because_of = (len(filling), -1), (len(lifted), BROUGHT_BY.index(CAPS_LIFTED)), (len(new), STAGES.index("new_items"))
+    is_moved = np.lexsort((listed, -own_scores)) != np.arange(len(listed))
+    return FinishedList(
+        items=np.concatenate([listed, filling, lifted, new]),
+        scores=np.concatenate([best_below, filled_scores]),
+        is_filled=np.arange(len(listed) + num_filled) >= len(listed),
+        brought_by=np.concatenate(
+            [chosen.brought_by[row][is_place], *(np.full(length, by) for length, by in because_of)]
+        ),
+        is_moved=np.concatenate([is_moved, np.zeros(num_filled, bool)]),
+        propensity=np.concatenate([chosen.propensity[row][is_place], np.ones(num_filled)]),
+    )
+
+
+def _attributed(asked: pa.Table, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """What the candidates say that each row owes most to; 0 for nothing."""
+    told = asked.filter(pc.is_valid(asked["because_index"]))
+    keys, own_keys = _pairs(told["user_index"].to_numpy(), told["item_index"].to_numpy()), _pairs(users, items)
+    if not len(keys):
+        return np.zeros(len(items), np.int64)
+    order = np.argsort(keys)
+    places = order[np.minimum(np.searchsorted(keys, own_keys, sorter=order), len(keys) - 1)]
+    attributed: np.ndarray = np.where(keys[places] == own_keys, told["because_index"].to_numpy()[places], 0)
+    return attributed
+
+
+def _pairs(users: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """One integer a pair; indices are 32-bit."""
+    return (users.astype(np.int64) << 32) | items
+
+
+def _reasons(
+    owners: np.ndarray,
+    items: np.ndarray,
+    is_filled: np.ndarray,
+    attributed: np.ndarray | None,
+    met: MetItems,
+    rules: ListRules,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reason code of every row, and the index of the item that it cites; 0 where it cites none."""
+    # One pair per row and item that its user met: the whole block in a few array operations.
+    num_met = met.starts[1, owners] - met.starts[0, owners]
+    row = np.repeat(np.arange(len(items)), num_met)
+    offset = np.arange(len(row)) - np.repeat(np.cumsum(num_met) - num_met, num_met)
+    place = np.repeat(met.starts[0, owners], num_met) + offset
+    cited, is_bought = met.item_indices[place], met.is_bought[place]
+    is_same = cited == items[row]
+    is_bought_before, is_met_before = np.zeros(len(items), bool), np.zeros(len(items), bool)
+    is_bought_before[row[is_same & is_bought]] = True
+    is_met_before[row[is_same]] = True
+
+    by_demand = is_filled | rules.is_by_demand
+    speaks = _weights(rules.neighbours_path, cited, items[row]) if attributed is None else cited == attributed[row]
+    weights = np.where(is_same | by_demand[row], 0.0, speaks)
+    best = np.lexsort((cited, -weights, row))
+    best = best[np.flatnonzero(np.diff(row[best], prepend=-1))]
+    best = best[weights[best] > 0]
+    spoken_for, speaker, speaker_bought = row[best], cited[best], is_bought[best]
+
+    in_demand = np.isin(items, rules.fillers.items[: rules.num_sought])
+    is_popular = np.isin(items, rules.fillers.items[: rules.num_popular]) | (by_demand & in_demand)
+    codes = np.where(by_demand, Reason.IN_OUR_RANGE, Reason.PICKED_FOR_YOU).astype(object)
+    because = np.zeros(len(items), np.int32)
+    codes[is_popular] = Reason.POPULAR
+    codes[is_met_before] = Reason.LOOK_AGAIN
+    codes[spoken_for] = np.where(speaker_bought, Reason.BECAUSE_YOU_BOUGHT, Reason.BECAUSE_YOU_VIEWED)
+    codes[is_bought_before] = Reason.BUY_AGAIN
+    because[is_met_before] = items[is_met_before]
+    because[spoken_for] = speaker
+    because[is_bought_before] = items[is_bought_before]
+    return codes, because
+
+
+def _weights(path: str | None, items: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
+    """Weight of each pair; 0 for pairs that are no neighbours."""
+    weights = np.zeros(len(items), np.float32)
+    if path is None:
+        return weights
+    matrix = neighbour_weights(path)
+    is_inside = np.flatnonzero(np.maximum(items, neighbours) < matrix.shape[0])
+    if len(is_inside):
+        weights[is_inside] = np.asarray(matrix[items[is_inside], neighbours[is_inside]]).ravel()
+    return weights
+
+
+def _as_table(
+    users: np.ndarray,
+    ranks: np.ndarray,
+    items: np.ndarray,
+    scores: np.ndarray,
+    is_filled: np.ndarray,
+    codes: np.ndarray,
+    because: np.ndarray,
+    brought_by: np.ndarray,
+    is_moved: np.ndarray,
+    propensity: np.ndarray,
+) -> pa.Table:
+    names = (*BROUGHT_BY, None)
+    return pa.table(
+        {
+            "user_index": pa.array(users, pa.int32()),
+            "rank": pa.array(ranks, pa.int32()),
+            "item_index": pa.array(items, pa.int32()),
+            "score": pa.array(scores, pa.float64()),
+            "is_filled": pa.array(is_filled.astype(bool)),
+            "reason_code": pa.array([str(code) for code in codes], pa.string()),
+            "because_index": pa.array(because, pa.int32()),
+            "brought_by": pa.array([names[by] for by in brought_by.astype(int)], pa.string()),
+            "is_moved": pa.array(is_moved.astype(bool)),
+            "propensity": pa.array(propensity, pa.float64()),
+        }
+    )

@@ -1,0 +1,274 @@
+"""Chooses the lists of a block of users among their candidates as the shop's rules ask, all users at once.
+
+A list is chosen place by place. At each, the candidate with the best value is taken that no cap forbids:
+
+    (1 - diversity) * relevance(i) - diversity * max over the chosen j of cosine(i, j)
+
+which is maximal marginal relevance, exact and greedy, with one dial from pure relevance to variety. Equal values fall
+to the more relevant, then to the better score, then to the smaller item_index.
+
+So that it can be told what each rule did, the list is chosen once for every rule in force, each time with one rule
+more. An item that is in the finished list was brought in by the rule with which it came, or by the model. Randomness
+comes last: where a shop wants any, the list is then drawn under all rules by these same values
+(`jobs.lists.softmax_sampling`), and says of each place with which probability its item came there. What the draw had no
+say in has probability 1.
+
+Sources: Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
+summaries", SIGIR 1998. What differs: relevance is scaled to [0, 1] within a user's candidates; places are chosen under
+caps, and some may be held for new items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from expectations.tables import PADDING_INDEX
+from jobs.lists.candidate_pool import Held, Pool
+from jobs.lists.content_similarity import CandidateSimilarity, ItemContent, item_content
+from jobs.lists.fallback_fill import Cap, Fillers
+from jobs.lists.softmax_sampling import Draw
+
+STAGES = ("boosts", "diversity", "caps", "new_items", "randomness")
+"""The rules that choose lists, in the order in which they come in."""
+BY_MODEL = -1
+"""In place of a place in STAGES: the item would be in the list without any rule."""
+_VALUE_DECIMALS = 9
+"""Values that only differ by how floating point rounds are equal."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What chooses lists; the same for every block.
+
+    Attributes:
+        content_path: of `item_features`; looked at where `diversity` is above 0.
+        boost: by item_index; None where nothing is boosted.
+        caps: of category and brand.
+        is_new: by item_index; None where no list needs new items.
+        num_new: how many items of a list must be new.
+        draw: how places are drawn; None where each goes to the best.
+    """
+
+    diversity: float = 0.0
+    content_path: str = ""
+    boost: np.ndarray | None = None
+    caps: tuple[Cap, ...] = ()
+    is_new: np.ndarray | None = None
+    num_new: int = 0
+    draw: Draw | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Chosen lists, a row a user.
+
+    Attributes:
+        places: in the pool, in the order of the list; -1 where it has ended. Shape (num_users, top_k).
+        brought_by: place in STAGES, or BY_MODEL. Same shape.
+        propensity: with which probability each came there, given those before it. Same shape.
+        new_fillers: new items that come after all others, for some rows.
+    """
+
+    places: np.ndarray
+    brought_by: np.ndarray
+    propensity: np.ndarray
+    new_fillers: dict[int, np.ndarray]
+
+
+def chosen_lists(pool: Pool, top_k: int, selection: Selection, fillers: Fillers, excluded: list[np.ndarray]) -> Chosen:
+    """Chooses the lists of all users of a pool.
+
+    Args:
+        excluded: items that must not fill a user's list, a row each.
+    """
+    content = item_content(selection.content_path) if selection.diversity else None
+    by_score = np.lexsort((pool.items, -pool.scores, ~pool.is_item))[:, :top_k]
+    before = _is_in(by_score, pool)
+    propensity: np.ndarray | None = None
+    places, new_fillers = by_score, dict[int, np.ndarray]()
+    brought_by = np.full(pool.items.shape, BY_MODEL)
+    for stage, name in enumerate(STAGES):
+        if name == "boosts" and selection.boost is not None:
+            places = np.broadcast_to(np.arange(min(top_k, pool.items.shape[1])), (len(pool.items), places.shape[1]))
+        elif name == "diversity" and selection.diversity:
+            places = best_places(pool, top_k, selection.diversity, content)
+        elif name == "caps" and selection.caps:
+            places = best_places(pool, top_k, selection.diversity, content, selection.caps)
+        elif name == "new_items" and selection.num_new:
+            places, new_fillers = _with_new_items(pool, places, top_k, selection, content, fillers, excluded)
+        elif name == "randomness" and selection.draw:
+            places, propensity, new_fillers = _drawn(pool, top_k, selection, content, fillers, excluded)
+        else:
+            continue
+        after = _is_in(places, pool)
+        brought_by[after & ~before] = stage
+        before = after
+    places = np.where(np.take_along_axis(pool.is_item, np.maximum(places, 0), axis=1), places, -1)
+    brought_by = np.take_along_axis(brought_by, np.maximum(places, 0), axis=1)
+    return Chosen(places, brought_by, np.ones(places.shape) if propensity is None else propensity, new_fillers)
+
+
+def best_places(
+    pool: Pool,
+    num_places: int,
+    diversity: float,
+    content: ItemContent | None,
+    caps: tuple[Cap, ...] = (),
+    is_open: np.ndarray | None = None,
+    held: Held | None = None,
+) -> np.ndarray:
+    """Chooses greedily, as the module says.
+
+    Args:
+        content: what candidates are compared by; None where `diversity` is 0.
+        is_open: candidates that may be chosen; all by default.
+
+    Returns:
+        Places in the pool, -1 where nothing is left. Shape (num_users, num_places).
+    """
+    return drawn_places(pool, num_places, diversity, content, caps, None, is_open, held)[0]
+
+
+def drawn_places(
+    pool: Pool,
+    num_places: int,
+    diversity: float,
+    content: ItemContent | None,
+    caps: tuple[Cap, ...],
+    draw: Draw | None,
+    is_open: np.ndarray | None = None,
+    held: Held | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `best_places`, where each place is drawn; also with which probability each came there, given those before."""
+    num_users, users = len(pool.items), np.arange(len(pool.items))
+    is_open = pool.is_item if is_open is None else pool.is_item & is_open
+    similarity = CandidateSimilarity(pool.items, content) if content is not None else None
+    nearest, relevance, spread = np.zeros(pool.items.shape), (1 - diversity) * pool.relevance, pool.spread
+    uses = [_CapUse.of(cap, pool.items, held) for cap in caps]
+    is_held = np.zeros(pool.items.shape, bool) if held is None else held.is_held
+    num_free = num_places - is_held.sum(axis=1) - (0 if held is None else (held.others != PADDING_INDEX).sum(axis=1))
+    places, propensity = np.full((num_users, num_places), -1), np.ones((num_users, num_places))
+    for place in range(num_places):
+        is_allowed = is_open & (is_held | ((num_free > 0)[:, None] & ~_is_capped(uses, pool)))
+        value = np.where(is_allowed, np.round(relevance - diversity * nearest, _VALUE_DECIMALS), -np.inf)
+        if draw is None:
+            best, chance = value.argmax(axis=1), np.ones(num_users)
+        else:
+            best, chance = draw.at(place, value, pool.users, pool.items, spread)
+        is_found = value[users, best] > -np.inf
+        places[:, place] = np.where(is_found, best, -1)
+        propensity[:, place] = np.where(is_found, chance, 1.0)
+        is_open = is_open.copy()
+        is_open[users[is_found], best[is_found]] = False
+        is_counted = is_found & ~is_held[users, best]  # what is held was counted at the start
+        num_free = num_free - is_counted
+        for use in uses:
+            use.add(pool.items[users, best], is_counted)
+        if similarity is not None:
+            nearest = np.maximum(nearest, similarity.to(places[:, place]))
+    return places, propensity
+
+
+class _CapUse:
+    """How much of a cap each user has used up for the group of each candidate."""
+
+    def __init__(self, cap: Cap, items: np.ndarray) -> None:
+        self.cap, self.groups, self.num_used = cap, cap.group_of(items), np.zeros(items.shape, np.int32)
+
+    @classmethod
+    def of(cls, cap: Cap, items: np.ndarray, held: Held | None) -> _CapUse:
+        """Counts what is held from the start."""
+        use = cls(cap, items)
+        if held is not None:
+            for column in np.flatnonzero(held.is_held.any(axis=0)):
+                use.add(items[:, column], held.is_held[:, column])
+            for column in held.others.T:
+                use.add(column, column != PADDING_INDEX)
+        return use
+
+    def add(self, items: np.ndarray, is_counted: np.ndarray) -> None:
+        """Counts one item a user."""
+        group = self.cap.group_of(items)
+        self.num_used += (self.groups == group[:, None]) & is_counted[:, None]
+
+    @property
+    def is_full(self) -> np.ndarray:
+        full: np.ndarray = (self.groups > 0) & (self.num_used >= self.cap.most)
+        return full
+
+
+def _is_capped(uses: list[_CapUse], pool: Pool) -> np.ndarray:
+    is_capped = np.zeros(pool.items.shape, bool)
+    for use in uses:
+        is_capped |= use.is_full
+    return is_capped
+
+
+def _with_new_items(
+    pool: Pool,
+    places: np.ndarray,
+    top_k: int,
+    selection: Selection,
+    content: ItemContent | None,
+    fillers: Fillers,
+    excluded: list[np.ndarray],
+) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Lists with enough new items, where some had too few."""
+    assert selection.is_new is not None
+    is_new = selection.is_new[pool.items] & pool.is_item
+    num_new = (np.take_along_axis(is_new, np.maximum(places, 0), axis=1) & (places >= 0)).sum(axis=1)
+    short = np.flatnonzero(num_new < selection.num_new)
+    part = pool.rows(short)
+    held = _held_for_new(part, selection, content, fillers, [excluded[user] for user in short])
+    result = np.full((len(pool.items), top_k), -1)
+    result[:, : places.shape[1]] = places
+    result[short] = best_places(part, top_k, selection.diversity, content, selection.caps, held=held)
+    return result, _by_row(held, short)
+
+
+def _drawn(
+    pool: Pool,
+    top_k: int,
+    selection: Selection,
+    content: ItemContent | None,
+    fillers: Fillers,
+    excluded: list[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
+    """Lists drawn under all rules, their propensities, and the new fillers that come after them.
+
+    Which lists had enough new items without it would depend on the draw, and so would its probabilities: the places
+    are held for everybody's best new candidates instead.
+    """
+    held = _held_for_new(pool, selection, content, fillers, excluded) if selection.num_new else None
+    dial, caps = selection.diversity, selection.caps
+    places, propensity = drawn_places(pool, top_k, dial, content, caps, selection.draw, held=held)
+    return places, propensity, _by_row(held, np.arange(len(pool.items))) if held else {}
+
+
+def _held_for_new(
+    pool: Pool, selection: Selection, content: ItemContent | None, fillers: Fillers, excluded: list[np.ndarray]
+) -> Held:
+    """Places for the best new candidates of each user, and where these are too few, for new fillers."""
+    assert selection.is_new is not None
+    is_new = selection.is_new[pool.items] & pool.is_item
+    new_places = best_places(pool, selection.num_new, selection.diversity, content, selection.caps, is_open=is_new)
+    others = np.full((len(pool.items), selection.num_new), PADDING_INDEX)
+    for row, own_excluded in enumerate(excluded):
+        found = pool.items[row, new_places[row][new_places[row] >= 0]]
+        more = fillers.best(selection.num_new - len(found), found, own_excluded, only_new=True)
+        others[row, : len(more)] = more
+    return Held(_is_in(new_places, pool), others)
+
+
+def _by_row(held: Held, rows: np.ndarray) -> dict[int, np.ndarray]:
+    """The items that are held beside candidates, by the row of their user."""
+    return {int(user): own[own != PADDING_INDEX] for user, own in zip(rows, held.others, strict=True)}
+
+
+def _is_in(places: np.ndarray, pool: Pool) -> np.ndarray:
+    """Whether each candidate is at one of its user's places. Shape of the pool."""
+    is_in = np.zeros((len(pool.items), pool.items.shape[1] + 1), bool)
+    np.put_along_axis(is_in, places, True, axis=1)  # -1 is the column that is cut off
+    return is_in[:, :-1] & pool.is_item

@@ -1,0 +1,59 @@
+"""Whose lists users get: those of the published model, or these as the policy re-ranked them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night
+from expectations.semantics.policy_decision import PolicyDecision, policy_decision
+from expectations.shop.policy_settings import POLICY
+from expectations.tables import SCORES, Table
+from jobs.lists.gate_decision import GateDecision, lists_of
+
+
+@dataclass(frozen=True)
+class RecommendedLists:
+    """Candidates with their scores, before the shop's rules.
+
+    Attributes:
+        source: the published model, or POLICY.
+        decision: about re-ranking; None where nobody decided.
+    """
+
+    source: str
+    table: Table
+    version: Version
+    decision: PolicyDecision | None
+
+
+def recommended_lists(night: Night, gate: GateDecision) -> RecommendedLists:
+    """The lists that the gate and the policy's decision allow.
+
+    Raises:
+        NightError: the published model has none.
+    """
+    table, version = lists_of(night.lake, night.ds, gate.published_model)
+    decision = policy_decision(night.lake, night.shop, night.ds, version)
+    if decision is not None and decision.lists is not None:
+        return RecommendedLists(POLICY, SCORES, decision.lists, decision)
+    return RecommendedLists(gate.published_model, table, version, decision)
+
+
+def with_policy_version(gate: GateDecision, lists: RecommendedLists) -> GateDecision:
+    """`gate`, which can also tell the version of re-ranked rows."""
+    if lists.source != POLICY or lists.decision is None:
+        return gate
+    return replace(gate, model_versions={**gate.model_versions, POLICY: lists.decision.model_version})
+
+
+def policy_told(night: Night, lists: RecommendedLists) -> dict[str, Any]:
+    """What `run_manifest` says of the policy: whether lists were re-ranked, how far they moved, and why or why not."""
+    policy = night.shop.policy
+    told: dict[str, Any] = {"agent": policy.agent, "randomness": policy.randomness, "is_allowed": False}
+    if not policy.agent:
+        return {**told, "reason": "The shop file names no agent."}
+    if lists.decision is None:
+        return {**told, "reason": "Nothing was decided about these lists: did models.rerank fail?"}
+    return told | lists.decision.told

@@ -1,0 +1,37 @@
+"""Reasons in words, for a shopper, as Spark columns; see `expectations.shop.reasons`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from expectations.shop.reason_texts import worded
+from expectations.shop.reasons import MAX_TITLE_LENGTH, Reason
+
+__all__ = ["Reason", "readable_title", "reason_text"]
+
+
+def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[str, str]) -> Column:
+    """The words of a reason.
+
+    Args:
+        title: of the item, or the name of the country or category, that the reason cites; not looked at for codes that
+            cite none.
+        demand_source: the model that says what is popular.
+        texts: the shop's.
+    """
+    text = F.lit(None).cast("string")
+    for reason in Reason:
+        before, after = worded(texts, reason, demand_source)
+        words = F.lit(before) if after is None else F.concat(F.lit(before), title, F.lit(after))
+        text = F.when(code == reason.value, words).otherwise(text)
+    return text
+
+
+def readable_title(title: Column, item_id: Column) -> Column:
+    """A title on one line and not too long; the item's id where there is none."""
+    line = F.trim(F.regexp_replace(title, r"[\s\p{Cntrl}]+", " "))
+    cut = F.concat(F.rtrim(F.substring(line, 1, MAX_TITLE_LENGTH - 1)), F.lit("…"))
+    return F.coalesce(F.when(F.length(line) > MAX_TITLE_LENGTH, cut).when(F.length(line) > 0, line), item_id)

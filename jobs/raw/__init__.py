@@ -1,0 +1,1 @@
+"""Raw drops: planned, read, judged, and rejected with a reason."""

@@ -1,0 +1,98 @@
+"""Which days of a shop's drops the lake lacks, or holds from other bytes, another mapping or other code."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from pyspark.sql import SparkSession
+
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.program import Night
+from expectations.shop.raw_files import RawFile
+from expectations.shop.shop import Shop
+from expectations.tables import EVENTS, NightError
+from jobs.raw.inspect_files import DroppedFile, found_file, inspect_files
+
+
+@dataclass(frozen=True)
+class DayToIngest:
+    """The drop of a day: its files, inspected, and the fingerprint of what they become."""
+
+    ds: str
+    files: tuple[DroppedFile, ...]
+    fingerprint: str
+
+
+def raw_files(shop: Shop) -> dict[str, RawFile]:
+    """The kinds of files that a drop of the shop may hold."""
+    kinds = {"events": shop.events, "items": shop.items, "users": shop.users}
+    return {kind: raw for kind, raw in kinds.items() if raw is not None}
+
+
+def days_to_ingest(spark: SparkSession, night: Night, drops: DropFolder) -> list[DayToIngest]:
+    """Opens only files that are new, or whose size or time differs from what the lake noted.
+
+    Raises:
+        NightError: the shop has no drop at all, or a file of a day cannot be read.
+    """
+    days = drops.days(night.shop.events, night.ds)
+    if not days:
+        where = drops.path(night.shop.events, night.ds)
+        raise NightError(f"{night.shop.name} has no drop up to {night.ds}; none lies at {where}. Set NIGHTJAR_DATA.")
+    found = {ds: found_files(night.shop, drops, ds) for ds in days}
+    changed = [ds for ds in days if not _is_in_force(night, ds, found[ds])]
+    inspected = inspect_files(spark, [file for ds in changed for file in found[ds]], required_columns(night.shop))
+    by_day: dict[str, list[DroppedFile]] = {}
+    for file in inspected:
+        by_day.setdefault(file.ds, []).append(file)
+    plans = [DayToIngest(ds, tuple(files), day_fingerprint(night, ds, files)) for ds, files in by_day.items()]
+    return [plan for plan in plans if not _has_fingerprint(night.lake.current(EVENTS, plan.ds), plan.fingerprint)]
+
+
+def required_columns(shop: Shop) -> dict[str, list[str]]:
+    """Kind of file -> every raw column that the shop file names for it."""
+    required = {kind: set(raw_columns(raw)) for kind, raw in raw_files(shop).items()}
+    required["events"] |= {*shop.items_from_events.values(), *shop.users_from_events.values()}
+    return {kind: sorted(names) for kind, names in required.items()}
+
+
+def raw_columns(raw: RawFile) -> list[str]:
+    """Every raw column that the shop file names for one kind of file."""
+    return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject)})
+
+
+def day_fingerprint(night: Night, ds: str, files: list[DroppedFile]) -> str:
+    """Everything that the rows of a day depend on: bytes, how the shop file maps them, and the code."""
+    shop = night.shop
+    mappings = {kind: {k: v for k, v in asdict(raw).items() if k != "path"} for kind, raw in raw_files(shop).items()}
+    hashes = sorted([file.kind, file.sha256] for file in files)
+    derived = [shop.items_from_events, shop.users_from_events]
+    return fingerprint_of("drop", ds, night.code, shop.name, mappings, derived, shop.drops.max_user_events, hashes)
+
+
+def found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:
+    """The files of the drop of `ds` that are there, not yet opened."""
+    files = [found_file(kind, ds, drops.path(raw, ds), raw.format) for kind, raw in raw_files(shop).items()]
+    return [file for file in files if file is not None]
+
+
+def known_hash(version: Version | None, file: DroppedFile) -> str | None:
+    """The hash of a file that a version of `events` came from, as far as size and time tell; None for any other."""
+    for noted in version.facts["files"] if version else ():
+        if (noted["path"], noted["size"], noted["mtime"]) == (file.path, file.size, file.mtime):
+            return str(noted["sha256"])
+    return None
+
+
+def _is_in_force(night: Night, ds: str, found: list[DroppedFile]) -> bool:
+    """Whether the lake's version came from these very files, as far as size and time tell."""
+    version = night.lake.current(EVENTS, ds)
+    if version is None or len(found) != len(version.facts["files"]):
+        return False
+    known = [replace(file, sha256=known_hash(version, file) or "") for file in found]
+    return all(file.sha256 for file in known) and _has_fingerprint(version, day_fingerprint(night, ds, known))
+
+
+def _has_fingerprint(version: Version | None, fingerprint: str) -> bool:
+    return version is not None and version.fingerprint == fingerprint

@@ -1,0 +1,168 @@
+"""What the drop of a day says about items and users: its own files, or what its events carry."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from expectations.shop.raw_files import RawFile
+from expectations.shop.shop import Shop
+from expectations.tables import ITEM_UPDATES, USER_UPDATES
+from jobs.raw.ingest_plan import raw_columns
+from jobs.raw.reject_rules import (
+    Rule,
+    first_reason,
+    id_rules,
+    list_of,
+    mapped_id,
+    mapped_text,
+    number,
+    number_rules,
+    price_rules,
+    shop_rules,
+    with_texts,
+)
+
+_MAX_AGE = 120
+_FALSE_WORDS = ("false", "0", "no", "n", "f")
+
+_ITEM_TEXTS = ("title", "description", "brand", "image_path")
+_USER_TEXTS = ("gender", "country")
+
+
+def judged_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
+    """Every raw row of the items files with its verdict: `ds`, `reason`, `raw` and the columns of `item_updates`."""
+    price, available = mapped_text(raw, "price"), F.lower(mapped_text(raw, "is_available"))
+    rules = [*id_rules(mapped_id(raw, "item_id"), "item_id"), *price_rules(price)]
+    columns = [
+        mapped_id(raw, "item_id").alias("item_id"),
+        *(mapped_text(raw, name).alias(name) for name in _ITEM_TEXTS),
+        list_of(mapped_text(raw, "category"), raw.separator).alias("category"),
+        number(price).alias("price"),
+        F.coalesce(mapped_text(raw, "domain"), F.lit(shop.name)).alias("domain"),
+        F.coalesce(~available.isin(*_FALSE_WORDS), F.lit(True)).alias("is_available"),
+    ]
+    return _judged(raw_rows, raw, rules, columns, "item_id")
+
+
+def judged_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
+    """Every raw row of the users files with its verdict: `ds`, `reason`, `raw` and the columns of `user_updates`."""
+    age = mapped_text(raw, "age")
+    rules = [
+        *id_rules(mapped_id(raw, "user_id"), "user_id"),
+        *number_rules(age, "age"),
+        ("impossible_age", ~number(age).between(0, _MAX_AGE)),
+    ]
+    columns = [
+        mapped_id(raw, "user_id").alias("user_id"),
+        _age(age).alias("age"),
+        *(mapped_text(raw, name).alias(name) for name in _USER_TEXTS),
+        list_of(mapped_text(raw, "interests"), raw.separator).alias("interests"),
+    ]
+    return _judged(raw_rows, raw, rules, columns, "user_id")
+
+
+def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
+    """`item_updates` of a shop without items files.
+
+    A text is the day's most frequent one, ties by alphabet; a price is the day's median.
+
+    Args:
+        events: accepted rows of `judged_events`.
+    """
+    mapped = shop.items_from_events
+
+    def most_frequent(name: str) -> Column:
+        return F.mode(f"item_{name}", True) if name in mapped else F.lit(None).cast("string")
+
+    price = number(F.col("item_price")) if "price" in mapped else F.lit(None).cast("double")
+    is_price = (price >= 0) & (price < float("inf"))
+    domain = F.coalesce("item_domain", "domain") if "domain" in mapped else F.col("domain")
+    return events.groupBy("ds", "item_id").agg(
+        *(most_frequent(name).alias(name) for name in _ITEM_TEXTS),
+        list_of(most_frequent("category"), shop.events.separator).alias("category"),
+        F.median(F.when(is_price, price)).alias("price"),
+        F.mode(domain, True).alias("domain"),
+        F.lit(True).alias("is_available"),
+        F.max("event_time").alias("last_seen"),
+    )
+
+
+def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
+    """`user_updates` as the events of a day carry them: each attribute's latest value, ties by alphabet.
+
+    Args:
+        events: accepted rows of `judged_events`.
+    """
+
+    def latest(name: str) -> Column:
+        if name not in shop.users_from_events:
+            return F.lit(None).cast("string")
+        value = F.col(f"user_{name}")
+        return F.max_by(value, F.when(value.isNotNull(), F.struct("event_time", value)))
+
+    age = latest("age")
+    return events.groupBy("ds", "user_id").agg(
+        F.when(number(age).between(0, _MAX_AGE), _age(age)).alias("age"),
+        *(latest(name).alias(name) for name in _USER_TEXTS),
+        list_of(latest("interests"), shop.events.separator).alias("interests"),
+        F.max("event_time").alias("last_seen"),
+    )
+
+
+def item_updates(accepted_events: DataFrame, accepted_items: DataFrame | None, shop: Shop) -> DataFrame:
+    """What the items file of a day tells; what it does not tell, events do, where the shop wants that."""
+    from_events = items_from_events(accepted_events, shop).select(*ITEM_UPDATES.column_names)
+    if shop.items is None:
+        return from_events
+    if accepted_items is None:
+        return from_events if shop.items_from_events else from_events.limit(0)
+    filed = accepted_items.withColumn("last_seen", _start_of_day()).select(*ITEM_UPDATES.column_names)
+    if not shop.items_from_events:
+        return filed
+    return filed.unionByName(from_events.join(filed.select("ds", "item_id"), on=["ds", "item_id"], how="left_anti"))
+
+
+def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> DataFrame:
+    """Users of the day's events and of its file, one row each. Where both know an attribute, the file is right."""
+    if accepted_users is None:
+        return from_events.select(*USER_UPDATES.column_names)
+    filed = accepted_users.withColumn("last_seen", _start_of_day())
+
+    def merged(name: str) -> Column:
+        if name == "last_seen":
+            return F.greatest(f"filed.{name}", f"evented.{name}")
+        if name == "interests":
+            is_known = F.size(f"filed.{name}") > 0
+            return F.coalesce(F.when(is_known, F.col(f"filed.{name}")), f"evented.{name}", f"filed.{name}")
+        return F.coalesce(f"filed.{name}", f"evented.{name}")
+
+    both = filed.alias("filed").join(from_events.alias("evented"), on=["ds", "user_id"], how="full")
+    others = [name for name in USER_UPDATES.column_names if name not in ("ds", "user_id")]
+    return both.select("ds", "user_id", *(merged(name).alias(name) for name in others))
+
+
+def _judged(raw_rows: DataFrame, raw: RawFile, rules: list[Rule], columns: list[Column], key: str) -> DataFrame:
+    """Rows of one file about one thing: an exact copy is a `duplicate`, a contradiction a `repeated_<key>`."""
+    malformed: Rule = ("malformed", F.col("is_malformed"))
+    reason = first_reason([malformed, *shop_rules(raw.reject), *rules])
+    texts = with_texts(raw_rows, raw_columns(raw))
+    rows = texts.select("ds", "raw", reason.alias("reason"), *columns)
+    # A file has no order once it is read in parts, so the first in alphabetical order stands.
+    is_refused = F.col("reason").isNotNull()
+    by_text = Window.partitionBy("ds", key, is_refused).orderBy("raw")
+    repeats = (
+        F.when(F.row_number().over(by_text) == 1, F.lit(None))
+        .when(F.lag("raw").over(by_text) == F.col("raw"), F.lit("duplicate"))
+        .otherwise(F.lit(f"repeated_{key}"))
+    )
+    return rows.withColumn("reason", F.coalesce("reason", repeats))
+
+
+def _age(text: Column) -> Column:
+    return F.floor(number(text)).try_cast("int")
+
+
+def _start_of_day() -> Column:
+    return F.to_date("ds").cast("timestamp")

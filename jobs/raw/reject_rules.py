@@ -1,0 +1,120 @@
+"""From a shop's raw text to the contract's values, and the rules by which a raw row is turned away.
+
+A rule is a reason and a condition. The first condition that holds gives a row its reason; rows without one are kept.
+Nothing here raises over a bad row: a reason in `quarantine` is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.shop.raw_files import RawFile, RejectRule
+from jobs.raw.timestamps import time_of_text
+
+MAX_ID_LENGTH = 256
+DUPLICATE = "duplicate"
+TOO_MANY_EVENTS = "too_many_events"
+
+Rule = tuple[str, Column]
+
+
+def with_texts(raw_rows: DataFrame, names: Sequence[str]) -> DataFrame:
+    """Raw rows with the raw columns `names` taken out of the line once, for `raw_text` to find.
+
+    Rules look at a column many times, and Spark would otherwise take the line apart as often.
+    """
+    texts = [F.trim(F.try_element_at("values", F.lit(name)), F.lit(" \t\r")) for name in names]
+    return raw_rows.select(
+        "ds",
+        "raw",
+        F.col("values").isNull().alias("is_malformed"),
+        *(F.when(text != "", text).alias(_text_column(name)) for name, text in zip(names, texts, strict=True)),
+    )
+
+
+def raw_text(name: str) -> Column:
+    """A raw column without surrounding blanks; null when nothing is left. See `with_texts`."""
+    return F.col(_text_column(name))
+
+
+def _text_column(name: str) -> str:
+    # Names of a shop may hold dots and backticks, or differ in case alone.
+    return f"text_{name.encode().hex()}"
+
+
+def mapped_text(raw: RawFile, column: str) -> Column:
+    """What the shop file maps to a column of the contract, or holds constant for it; null when neither."""
+    if column in raw.columns:
+        return raw_text(raw.columns[column])
+    return F.lit(raw.constants.get(column)).cast("string")
+
+
+def mapped_id(raw: RawFile, column: str) -> Column:
+    """An id as it came, but for the `.0` that a whole number gets when it passes through a table of floats."""
+    return F.regexp_replace(mapped_text(raw, column), r"^(\d+)\.0$", "$1")
+
+
+def mapped_time(raw: RawFile, column: str) -> Column:
+    """UTC; null when the text is no time."""
+    return time_of_text(mapped_text(raw, column), raw)
+
+
+def number(text: Column) -> Column:
+    """Null when it is not a number; see `number_rules`."""
+    return text.try_cast("double")
+
+
+def list_of(text: Column, separator: str) -> Column:
+    """A JSON array of texts, or texts between separators; empty when nothing is known."""
+    is_json = text.startswith("[")
+    parts = F.when(is_json, F.from_json(text, "array<string>")).otherwise(
+        F.split(text, "".join(f"\\x{{{ord(character):x}}}" for character in separator))
+    )
+    trimmed = F.transform(parts, lambda part: F.trim(part))
+    return F.coalesce(F.filter(trimmed, lambda part: part != ""), F.array().cast("array<string>"))
+
+
+def shop_rules(rules: Sequence[RejectRule]) -> list[Rule]:
+    """The shop's own rules, in their order."""
+    return [(rule.reason, _condition(rule)) for rule in rules]
+
+
+def id_rules(column: Column, name: str) -> list[Rule]:
+    """An id must be there, and short enough to be one."""
+    return [(f"missing_{name}", column.isNull()), (f"{name}_too_long", F.length(column) > MAX_ID_LENGTH)]
+
+
+def number_rules(text: Column, name: str) -> list[Rule]:
+    """Where there is a number, it must be readable and finite."""
+    value = number(text)
+    is_infinite = F.isnan(value) | F.abs(value).isin(float("inf"))
+    return [(f"unreadable_{name}", text.isNotNull() & value.isNull()), (f"not_finite_{name}", is_infinite)]
+
+
+def price_rules(text: Column) -> list[Rule]:
+    """A price may be missing, but not be below zero."""
+    return [*number_rules(text, "price"), ("negative_price", number(text) < 0)]
+
+
+def first_reason(rules: Sequence[Rule]) -> Column:
+    """The reason of the first rule that a row breaks; null when it breaks none. Unknown conditions do not hold."""
+    reasons = [F.when(condition, F.lit(reason)) for reason, condition in rules]
+    return F.coalesce(*reasons, F.lit(None).cast("string"))
+
+
+def _condition(rule: RejectRule) -> Column:
+    text = raw_text(rule.column)
+    if rule.is_null is not None:
+        return text.isNull() if rule.is_null else text.isNotNull()
+    if rule.matches is not None:
+        return text.rlike(rule.matches)
+    if rule.not_matches is not None:
+        return ~F.coalesce(text.rlike(rule.not_matches), F.lit(False))
+    if rule.at_most is not None:
+        return number(text) <= rule.at_most
+    if rule.below is not None:
+        return number(text) < rule.below
+    return text.isin(*(rule.one_of or ()))

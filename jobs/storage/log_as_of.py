@@ -1,0 +1,133 @@
+"""The log as it stood when a day ended, and what may be taken over from an earlier day instead of reading it again.
+
+The tables of a day follow from the log up to that day, the shop file and the code alone; that is their fingerprint.
+*How* they are computed is another matter. A day in the middle of a week goes on from its anchor, an anchor from the one
+before it where the lake still holds that one as it would come out today, and otherwise from the beginning of the log.
+Both ways give the same rows, so that what was built before is a cache and never a dependency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
+from expectations.tables import EVENTS, ITEM_UPDATES, USER_UPDATES, Table
+from jobs.storage.partitions import put_partition, read_partition, read_versions
+from jobs.storage.weekly_anchors import anchor_of, previous_anchor
+
+LOG_TABLES = (EVENTS, ITEM_UPDATES, USER_UPDATES)
+
+
+@dataclass(frozen=True)
+class Past:
+    """The log up to the end of `until`. Its pointers are read once, because there are hundreds of them."""
+
+    lake: Lake
+    until: str
+    versions: Mapping[str, Mapping[str, Version]]
+    """Table name -> day -> version in force, the days in order."""
+
+    @classmethod
+    def of(cls, lake: Lake, until: str) -> Past:
+        """Looks up what the log holds up to `until`."""
+        return cls(lake, until, {table.name: lake.versions(table, until) for table in LOG_TABLES})
+
+    def at(self, day: str) -> Past:
+        """The same log as of a day before."""
+        earlier = {
+            name: {ds: version for ds, version in by_day.items() if ds <= day} for name, by_day in self.versions.items()
+        }
+        return Past(self.lake, day, earlier)
+
+    @cached_property
+    def first_day(self) -> str | None:
+        """The first day that holds events or a catalogue."""
+        return min((next(iter(self.versions[t.name])) for t in LOG_TABLES[:2] if self.versions[t.name]), default=None)
+
+    @cached_property
+    def anchor(self) -> str:
+        """The day whose vocabularies and sums the tables of `until` go on from; see `jobs.storage.weekly_anchors`."""
+        return anchor_of(self.until, self.first_day)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of everything that the log holds."""
+        return fingerprint_of(
+            [[name, ds, v.fingerprint] for name, days in sorted(self.versions.items()) for ds, v in days.items()]
+        )
+
+    def read(self, spark: SparkSession, table: Table, after: str | None = None) -> DataFrame:
+        """The days of a log table after `after`, or all of them."""
+        days = self.versions[table.name].items()
+        return read_versions(spark, table, [version for ds, version in days if after is None or ds > after])
+
+
+def build_of_past(night: Night, past: Past, table: Table, rows: Callable[[], DataFrame], **facts: Any) -> Version:
+    """Builds the partition of `past.until`, unless it is there as it would come out; `facts` are noted with it."""
+    return put_partition(night, table, past.until, _fingerprint(night, past, table), rows, **facts)
+
+
+def base_day(night: Night, past: Past, table: Table) -> str | None:
+    """The day whose partition of `table` that of `past.until` goes on from; None: it starts from an empty log."""
+    if past.until != past.anchor:
+        return past.anchor
+    before = previous_anchor(past.anchor, past.first_day)
+    return before if before is not None and _is_built(night, past.at(before), table) else None
+
+
+def read_base(spark: SparkSession, night: Night, table: Table, base: str | None) -> DataFrame:
+    """The rows to go on from: none without a base."""
+    return read_versions(spark, table, [night.lake.require(table, base)] if base else [])
+
+
+def last_told(name: str, is_known: Column | None = None) -> Column:
+    """An aggregate: the value of the latest day that told one. One update a day, so that days do not tie.
+
+    Args:
+        is_known: whether a row tells it; without, where it is not null.
+    """
+    is_known = F.col(name).isNotNull() if is_known is None else is_known
+    return F.max_by(name, F.when(is_known, F.col("ds")))
+
+
+def sums_up_to(
+    spark: SparkSession,
+    night: Night,
+    past: Past,
+    table: Table,
+    add_up: Callable[[SparkSession, Night, Past], DataFrame],
+) -> DataFrame:
+    """What `table`, which anchors have, would hold on any day: an anchor has it already, other days add it up."""
+    if past.until == past.anchor:
+        return read_partition(spark, night.lake, table, past.until)
+    return add_up(spark, night, past)
+
+
+def _is_built(night: Night, past: Past, table: Table) -> bool:
+    current = night.lake.current(table, past.until)
+    return current is not None and current.fingerprint == _fingerprint(night, past, table)
+
+
+def _fingerprint(night: Night, past: Past, table: Table) -> str:
+    return fingerprint_of(table.name, past.until, night.code, past.fingerprint, _settings(night.shop))
+
+
+def _settings(shop: Shop) -> list[Any]:
+    """Every setting of a shop that preprocessing looks at."""
+    return [
+        shop.items is not None,
+        shop.items_file,
+        shop.event_weights,
+        shop.max_history,
+        shop.memory_days,
+        shop.max_values,
+        shop.min_value_count,
+    ]

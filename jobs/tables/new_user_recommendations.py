@@ -1,0 +1,108 @@
+"""`new_user_recommendations`: K items for people without a history, by their segments.
+
+How a segment is counted is in `jobs.tables.segment_popularity`.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, end_of
+from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
+from jobs.lists.catalogue import catalogue
+from jobs.lists.popularity_order import POPULARITY_MODELS
+from jobs.lists.reason_text import readable_title, reason_text
+from jobs.storage.partitions import read_partition
+from jobs.tables.segment_popularity import (
+    ATTRIBUTES,
+    FIRST_DAYS,
+    HALF_LIFE_DAYS,
+    LATER_WEIGHT,
+    PARTS_OF_WISH,
+    WINDOW_DAYS,
+    demand_by_segment,
+    shrunk_rates,
+)
+
+SOURCE = "segment_demand"
+RATE_DECIMALS = 9
+"""A rate is a share of all that is wanted: of a large catalogue, small numbers."""
+_SECONDS_PER_DAY = 86_400
+
+
+def new_user_inputs(night: Night) -> list[Version]:
+    """Every version that `new_user_recommendations` reads."""
+    return [night.lake.require(table, night.ds) for table in (VOCABULARIES, ITEMS, USERS, USER_FEATURES, HISTORIES)]
+
+
+def new_user_recommendations(spark: SparkSession, night: Night) -> DataFrame:
+    """The rows of `new_user_recommendations`, without what every published row has besides."""
+    vocabularies, histories, users, user_features = (
+        read_partition(spark, night.lake, table, night.ds) for table in (VOCABULARIES, HISTORIES, USERS, USER_FEATURES)
+    )
+    items = catalogue(spark, night)
+    available = F.broadcast(items.where(F.col("refused_by").isNull()).select("item_index"))
+    wishes = recent_wishes(histories, days_first_seen(users, vocabularies), vocabularies, night)
+    wishes = wishes.join(available, on="item_index", how="left_semi")
+    people = known_people(user_features, vocabularies)
+    demand = demand_by_segment(wishes, people, night.shop.new_users.min_people)
+    best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
+    country = readable_title(F.col("country_name"), F.lit(""))
+    return (
+        shrunk_rates(demand, available, night.shop.top_k)
+        .join(F.broadcast(items.select("item_index", "item_id")), on="item_index")
+        .select(
+            "segment",
+            F.row_number().over(best_first).alias("rank"),
+            "item_id",
+            F.round("rate", RATE_DECIMALS).alias("score"),
+            F.lit(SOURCE).alias("source"),
+            "reason_code",
+            reason_text(F.col("reason_code"), country, POPULARITY_MODELS[0], night.shop.texts).alias("reason"),
+        )
+    )
+
+
+def recent_wishes(histories: DataFrame, first_days: DataFrame, vocabularies: DataFrame, night: Night) -> DataFrame:
+    """Pairs that met by a target event in the last WINDOW_DAYS: user_index, item_index, parts of a faded wish.
+
+    Each pair counts once, by its largest wish.
+
+    Args:
+        first_days: user_index, first_seen.
+    """
+    targets = vocabularies.where((F.col("field") == "event_type") & F.col("value").isin(list(night.shop.target_events)))
+    age_days = (F.lit(int(end_of(night.ds).timestamp())) - F.col("event_times")) / _SECONDS_PER_DAY
+    entries = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
+    events = histories.select("user_index", entries.alias("entry")).select("user_index", "entry.*")
+    days_known = F.date_diff(F.timestamp_seconds("event_times").cast("date"), F.col("first_seen").cast("date"))
+    weight = F.when(days_known < FIRST_DAYS, F.lit(1.0)).otherwise(F.lit(LATER_WEIGHT))
+    faded = F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS) * weight * PARTS_OF_WISH
+    return (
+        events.where(age_days <= WINDOW_DAYS)
+        .join(F.broadcast(targets.select(F.col("index").alias("event_type_indices"))), on="event_type_indices")
+        .join(first_days, on="user_index", how="inner")
+        .groupBy("user_index", F.col("item_indices").alias("item_index"))
+        .agg(F.max(F.round(faded).cast("bigint")).alias("parts"))
+    )
+
+
+def days_first_seen(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
+    """user_index, first_seen."""
+    indices = vocabularies.where(F.col("field") == "user_id").select(
+        F.col("value").alias("user_id"), F.col("index").alias("user_index")
+    )
+    return users.join(indices, on="user_id").select("user_index", "first_seen")
+
+
+def known_people(user_features: DataFrame, vocabularies: DataFrame) -> DataFrame:
+    """user_index and ATTRIBUTES; null where the shop does not know, or where a value is too rare for an index."""
+    people = user_features
+    for name in ATTRIBUTES:
+        values = vocabularies.where(F.col("field") == name).select(
+            F.col("index").alias(f"{name}_index"), F.col("value").alias(name)
+        )
+        people = people.join(F.broadcast(values), on=f"{name}_index", how="left")
+    return people.select("user_index", *ATTRIBUTES)

@@ -1,0 +1,130 @@
+"""Who has something to say on which items belong to an item: models and tables, asked in executors a block at a time.
+
+Tables are read from the lake once per worker process, by path, and kept: a version never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+import pyarrow.dataset as pads
+from scipy import sparse
+
+from expectations.runtime.lake import Version, parquet_dataset
+from expectations.runtime.program import Night
+from expectations.tables import GRAPH_EDGES, ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
+from jobs.lists.block_scoring import item_vectors, neighbour_weights
+from jobs.lists.gate_decision import GateDecision
+from jobs.lists.reason_text import Reason
+from jobs.tables.content_cosines import content_cosines
+
+ITEM_EDGES = ("session", "window")
+"""Kinds of graph edges that say what goes together."""
+SHARE_OF_VECTORS = 1 / 3
+"""Heard as loud as the rest, `graph` finds more of the same basket on Online Retail, and less of the next one."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One opinion on what belongs to an item.
+
+    Attributes:
+        source: who speaks, a model or a table.
+        reason: BOUGHT_TOGETHER or ALIKE; voices of one reason share its weight.
+        scores: item indices -> how strongly every item belongs to each, above 0 where it does.
+            Shape (num_owners, at most num_indices), float32, not to be kept.
+        share: how much it is heard beside others of its reason.
+    """
+
+    source: str
+    reason: Reason
+    scores: Callable[[np.ndarray], np.ndarray]
+    share: float = 1.0
+
+
+def voices_of(night: Night, gate: GateDecision) -> list[tuple[Voice, Version]]:
+    """Everybody who has a say this night, and what of theirs is read.
+
+    What goes together is told by item-item weights, or by the edges of the graph where no model of the night has any;
+    what is alike by the words of the catalogue; the vectors of `graph` and of `content` join in where these are fitted.
+    """
+    together, alike = Reason.BOUGHT_TOGETHER, Reason.ALIKE
+    asked = [_together(night, gate), *_of_vectors(night, gate, "graph", together)]
+    return [*asked, words_voice(night), *_of_vectors(night, gate, "content", alike)]
+
+
+def words_voice(night: Night) -> tuple[Voice, Version]:
+    """The words of the catalogue."""
+    version = night.lake.require(ITEM_FEATURES, night.ds)
+    scores = partial(content_cosines, item_features_path=version.path)
+    return Voice(ITEM_FEATURES.name, Reason.ALIKE, scores), version
+
+
+def _together(night: Night, gate: GateDecision) -> tuple[Voice, Version]:
+    if gate.similar_model:
+        version = night.lake.require(ITEM_NEIGHBOURS, night.ds, gate.similar_model)
+        scores = partial(neighbour_scores, neighbours_path=version.path)
+        return Voice(gate.similar_model, Reason.BOUGHT_TOGETHER, scores), version
+    version = night.lake.require(GRAPH_EDGES, night.ds)
+    scores = partial(edge_scores, graph_edges_path=version.path)
+    return Voice(GRAPH_EDGES.name, Reason.BOUGHT_TOGETHER, scores), version
+
+
+def _of_vectors(night: Night, gate: GateDecision, model: str, reason: Reason) -> list[tuple[Voice, Version]]:
+    """A model's voice, if the gate found nothing wrong with it."""
+    version = night.lake.current(ITEM_VECTORS, night.ds, model)
+    if version is None or not gate.is_sound(model):
+        return []
+    scores = partial(vector_cosines, item_vectors_path=version.path)
+    return [(Voice(model, reason, scores, SHARE_OF_VECTORS), version)]
+
+
+def neighbour_scores(owners: np.ndarray, neighbours_path: str) -> np.ndarray:
+    """By a model's item-item weights; those below 0 say nothing."""
+    return _rows(neighbour_weights(neighbours_path), owners)
+
+
+def edge_scores(owners: np.ndarray, graph_edges_path: str) -> np.ndarray:
+    """By how often items meet in sessions and weeks."""
+    return _rows(edge_weights(graph_edges_path), owners)
+
+
+def vector_cosines(owners: np.ndarray, item_vectors_path: str) -> np.ndarray:
+    """By the angle between a model's item vectors."""
+    vectors = unit_vectors(item_vectors_path)
+    return np.asarray(np.maximum(_padded(vectors, owners) @ vectors.T, 0), np.float32)
+
+
+@lru_cache(maxsize=2)
+def edge_weights(graph_edges_path: str) -> sparse.csr_matrix:
+    """The sum of the edges of ITEM_EDGES from an item to another; read once per worker."""
+    columns = ["source_index", "target_index", "weight"]
+    edges = parquet_dataset(graph_edges_path).to_table(columns=columns, filter=pads.field("kind").isin(ITEM_EDGES))
+    source, target, weight = (edges[name].to_numpy() for name in columns)
+    size = int(max(source.max(initial=0), target.max(initial=0))) + 1
+    return sparse.csr_matrix((weight, (source, target)), shape=(size, size))
+
+
+@lru_cache(maxsize=2)
+def unit_vectors(item_vectors_path: str) -> np.ndarray:
+    """A model's item vectors at length 1, or 0 where they are none or no numbers. Shape (num_items, dim)."""
+    vectors, is_item = item_vectors(item_vectors_path)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    is_sound = is_item[:, None] & np.isfinite(lengths) & (lengths > 0)
+    return np.where(is_sound, vectors / np.where(is_sound, lengths, 1), 0).astype(np.float32)
+
+
+def _rows(matrix: sparse.csr_matrix, owners: np.ndarray) -> np.ndarray:
+    """The rows of some items, dense, none below 0; zeros for items beyond the matrix."""
+    is_inside = owners < matrix.shape[0]
+    rows = np.zeros((len(owners), matrix.shape[1]), np.float32)
+    rows[is_inside] = np.maximum(matrix[owners[is_inside]].toarray(), 0)
+    return rows
+
+
+def _padded(vectors: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    is_inside = owners < len(vectors)
+    return np.where(is_inside[:, None], vectors[np.where(is_inside, owners, 0)], 0)

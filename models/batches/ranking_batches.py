@@ -1,0 +1,187 @@
+"""The training rows of a ranking model: users at past cuts, with items wanted next and items drawn beside them.
+
+Drawn from the catalogue by popularity, and from the user's own past: a ranker has to tell which of the old items
+come again. Every row carries the log-rate at which its pair was drawn, so that the loss can be corrected and the
+network's answer is the log-odds of the real event, not of the sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from models.batches.negative_sampling import NegativeSampler
+from models.data.dataset import Dataset
+from models.data.item_similarity import SimilarityConfig
+from models.data.pair_features import PairFeatures
+from models.data.snapshot import Snapshot, Window, positive_pairs
+from models.data.tower_inputs import all_but, item_arrays, user_arrays
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How many items stand in a user's row, and whence they are drawn.
+
+    Attributes:
+        popularity_exponent, uniform_share: see `NegativeSampler`.
+        num_from_history: negatives that are drawn from the user's own past.
+    """
+
+    num_positives: int
+    num_from_catalogue: int
+    num_from_history: int
+    popularity_exponent: float
+    uniform_share: float
+
+    def __post_init__(self) -> None:
+        if min(self.num_positives, self.num_from_catalogue) < 1 or self.num_from_history < 0:
+            raise ValueError("`num_positives` and `num_from_catalogue` must be at least 1, `num_from_history` 0")
+        if not 0 < self.uniform_share <= 1:
+            raise ValueError(f"`uniform_share` must lie in (0, 1]. Received: {self.uniform_share}")
+
+    @property
+    def row_length(self) -> int:
+        return self.num_positives + self.num_from_catalogue + self.num_from_history
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Items drawn for some users. All of shape (num_users, row_length).
+
+    Attributes:
+        labels: 1 where the item was wanted in the window.
+        weights: 0 where a place was not filled, or where a drawn item was wanted after all.
+        log_rate: log of how often this pair is drawn as what its label says: as 1 minus log of as 0.
+    """
+
+    items: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    log_rate: np.ndarray
+
+
+class WindowRows:
+    """Who wanted what in one window, and what can stand beside it."""
+
+    def __init__(
+        self, dataset: Dataset, window: Window, sampling: SamplingConfig, neighbours: SimilarityConfig
+    ) -> None:
+        self.sampling = sampling
+        self.snapshot = Snapshot(dataset, window.cut)
+        self.pair_features = PairFeatures(self.snapshot, neighbours)
+        known = self.snapshot.known_items
+        users, items = positive_pairs(dataset, window)
+        is_known = np.isin(items, known)
+        users, items = users[is_known], items[is_known]
+        self.users, starts = np.unique(users, return_index=True)
+        self.wanted = dict(zip(self.users.tolist(), np.split(items, starts[1:]), strict=True)) if len(users) else {}
+        self.sampler = NegativeSampler.from_demand(
+            known, self.snapshot.num_events, sampling.popularity_exponent, sampling.uniform_share
+        )
+        self.draw_rate = np.zeros(dataset.num_items)
+        self.draw_rate[known] = np.diff(self.sampler.cumulative, prepend=0.0)
+
+    def draw(self, user_indices: np.ndarray, rng: np.random.Generator) -> Rows:
+        """New rows for these users."""
+        shape = (len(user_indices), self.sampling.row_length)
+        rows = Rows(*(np.zeros(shape, dtype=kind) for kind in (np.int64, np.float32, np.float32, np.float32)))
+        num_positives, from_catalogue = self.sampling.num_positives, self.sampling.num_from_catalogue
+        rows.items[:, num_positives : num_positives + from_catalogue] = self.sampler.draw(
+            (len(user_indices), from_catalogue), rng
+        )
+        for row, user in enumerate(user_indices.tolist()):
+            self._fill(rows, row, user, rng)
+        return rows
+
+    def _fill(self, rows: Rows, row: int, user: int, rng: np.random.Generator) -> None:
+        """Completes one user's row: positives first, then the catalogue's draws, then those of the own past."""
+        sampling, wanted = self.sampling, self.wanted[user]
+        chosen = wanted
+        if len(wanted) > sampling.num_positives:
+            chosen = rng.choice(wanted, sampling.num_positives, replace=False)
+        snapshot = self.snapshot
+        past = np.unique(snapshot.dataset.events.item_index[snapshot.starts[user] : snapshot.ends[user]])
+        items = rows.items[row]
+        items[: len(chosen)] = chosen
+        if len(past) and sampling.num_from_history:
+            items[-sampling.num_from_history :] = rng.choice(past, sampling.num_from_history)
+        is_wanted = np.isin(items, wanted)
+        rows.labels[row, : len(chosen)] = 1
+        rows.weights[row] = (items > 0) & ~is_wanted
+        rows.weights[row, : len(chosen)] = 1
+        as_negative = sampling.num_from_catalogue * self.draw_rate[items]
+        as_negative = as_negative + sampling.num_from_history * np.isin(items, past) / max(1, len(past))
+        as_positive = len(chosen) / len(wanted)
+        rows.log_rate[row] = np.log(as_positive) - np.log(np.maximum(as_negative, 1e-9))
+
+
+class RankingBatches(keras.utils.PyDataset):
+    """Batches of rows with all that the network reads. Fresh draws in each epoch, unless `is_fixed`."""
+
+    def __init__(
+        self,
+        windows: list[WindowRows],
+        batch_size: int,
+        *,
+        max_length: int,
+        num_members: int,
+        seed: int,
+        is_fixed: bool,
+    ) -> None:
+        """Args: `num_members` networks answer, and each gets the labels."""
+        super().__init__()
+        self.windows = [window for window in windows if len(window.users)]
+        self.num_examples = sum(len(window.users) for window in self.windows)
+        self.batch_size = min(batch_size, max((len(window.users) for window in self.windows), default=0))
+        self.max_length, self.num_members, self.seed, self.is_fixed = max_length, num_members, seed, is_fixed
+        self.epoch = 0
+        self.order = self._shuffled()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        window, users = self.order[index]
+        rows = window.draw(users, np.random.default_rng([self.seed, self.epoch, index]))
+        inputs = {
+            **ranking_arrays(window.pair_features, users, rows.items, self.max_length),
+            "log_rate": rows.log_rate,
+        }
+        return inputs, np.repeat(rows.labels[..., None], self.num_members, axis=-1), rows.weights
+
+    def on_epoch_end(self) -> None:
+        if not self.is_fixed:
+            self.epoch += 1
+            self.order = self._shuffled()
+
+    def _shuffled(self) -> list[tuple[WindowRows, np.ndarray]]:
+        """Batches keep to one window; the last one of a window is filled from its start, so that all have one shape."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        batches = []
+        for window in self.windows:
+            num_batches = -(-len(window.users) // self.batch_size)
+            filled = np.resize(rng.permutation(window.users), num_batches * self.batch_size)
+            batches += [(window, users) for users in np.split(filled, num_batches)]
+        return [batches[n] for n in rng.permutation(len(batches))]
+
+
+def ranking_arrays(
+    pair_features: PairFeatures,
+    user_indices: np.ndarray,
+    item_indices: np.ndarray,
+    max_length: int,
+    without: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """What a ranking network reads of users and of the items in their rows. Items: (num_users, row_length).
+
+    Args:
+        without: an item for each row that its user is taken never to have met; 0 takes nothing out.
+    """
+    shows = None if without is None else all_but(without)
+    return {
+        **user_arrays(pair_features.snapshot, user_indices, max_length, shows),
+        **item_arrays(pair_features.snapshot, item_indices),
+        "pair": pair_features.of(user_indices, item_indices, without),
+    }

@@ -1,0 +1,150 @@
+"""What users did, as arrays on the disk: the tables interactions and histories of a day, by user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from expectations.runtime.lake import Version
+from expectations.shop.shop import Shop
+from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX, TableContractError
+from models.data.mmap_arrays import grouped_by_user, spans_of_users
+
+SECONDS_PER_DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Users and the items that they met, one entry per pair, by user and then by item, as of the dataset's day.
+
+    Attributes:
+        offsets: the pairs of user `u` are entries offsets[u] to offsets[u + 1]. Shape (num_users + 1,).
+        demand: how often the user did with the item what the shop wants (its target events).
+        age_days: days from the last event of the pair to the end of `as_of`.
+    """
+
+    offsets: np.ndarray
+    user_index: np.ndarray
+    item_index: np.ndarray
+    weight: np.ndarray
+    demand: np.ndarray
+    age_days: np.ndarray
+
+    def seen_by(self, user_indices: np.ndarray, num_items: int) -> sparse.csr_matrix:
+        """1 where the user met the item. Shape (len(user_indices), num_items)."""
+        places, lengths = ranges(self.offsets[user_indices], self.offsets[user_indices + 1])
+        ones, indptr = np.ones(len(places), dtype=np.float32), np.concatenate([[0], np.cumsum(lengths)])
+        return sparse.csr_matrix((ones, self.item_index[places], indptr), shape=(len(lengths), num_items))
+
+
+@dataclass(frozen=True)
+class Events:
+    """The events of all histories, by user and then by time.
+
+    Attributes:
+        offsets: the events of user `u` are entries offsets[u] to offsets[u + 1]. Shape (num_users + 1,).
+        user_index, item_index, time: one entry per event; time in seconds since 1970 UTC.
+        is_target: the event is one that a good recommendation leads to.
+        weight: what the shop says that such an event tells of a taste.
+        event_type: index in the vocabulary.
+        gap_bucket: log2 of the minutes since the user's event before, plus 1; 0 for the first.
+    """
+
+    offsets: np.ndarray
+    user_index: np.ndarray
+    item_index: np.ndarray
+    time: np.ndarray
+    is_target: np.ndarray
+    weight: np.ndarray
+    event_type: np.ndarray
+    gap_bucket: np.ndarray
+
+
+def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All places from each start up to its end, one range after another; and how many places each range has."""
+    lengths = ends - starts
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum()), lengths
+
+
+def read_interactions(version: Version, num_users: int, end: int, shop: Shop) -> Interactions:
+    """Args: `end` is the moment the day is over, in seconds since 1970 UTC."""
+    demand = "num_purchases" if "purchase" in shop.target_events else "num_events"
+
+    def entries(rows: pa.RecordBatch) -> Mapping[str, np.ndarray]:
+        last_time = rows["last_time"].cast(pa.timestamp("s", "UTC"), safe=False).cast(pa.int64()).to_numpy()
+        return {
+            "item_index": rows["item_index"].to_numpy(),
+            "weight": rows["weight"].to_numpy(),
+            "demand": rows[demand].to_numpy(),
+            "age_days": (end - last_time) / SECONDS_PER_DAY,
+        }
+
+    columns = {"item_index": np.int32, "weight": np.float32, "demand": np.float32, "age_days": np.float32}
+    reads = ["item_index", "weight", "last_time", demand]
+    offsets, arrays = grouped_by_user(version.path, num_users, columns, entries, reads)
+    interactions = Interactions(offsets, **arrays)
+    _sort_by_item(interactions)
+    return interactions
+
+
+def _sort_by_item(interactions: Interactions) -> None:
+    """Puts each user's pairs in order, in place: a user's rows may come from several files."""
+    arrays = [getattr(interactions, field.name) for field in fields(Interactions) if field.name != "offsets"]
+    for first, last in spans_of_users(interactions.offsets):
+        part = slice(int(interactions.offsets[first]), int(interactions.offsets[last]))
+        order = np.lexsort((interactions.item_index[part], interactions.user_index[part]))
+        for values in arrays:
+            values[part] = values[part][order]
+
+
+def read_events(version: Version, num_users: int, end: int, event_types: Mapping[str, int], shop: Shop) -> Events:
+    """Args:
+        end: the moment the day is over, in seconds since 1970 UTC.
+        event_types: event type -> index.
+
+    Raises:
+        TableContractError: an event happened after `end`.
+    """
+    weight_of = np.zeros(max(event_types.values(), default=0) + 1, dtype=np.float32)
+    for event_type, weight in shop.event_weights.items():
+        weight_of[event_types.get(event_type, PADDING_INDEX)] = weight
+    weight_of[:FIRST_VALUE_INDEX] = 0
+    targets = [index for event_type, index in event_types.items() if event_type in shop.target_events]
+
+    def entries(rows: pa.RecordBatch) -> Mapping[str, np.ndarray]:
+        items, times, types, gaps = (
+            pc.list_flatten(rows[name]).to_numpy()
+            for name in ("item_indices", "event_times", "event_type_indices", "gap_buckets")
+        )
+        latest = int(times.max(initial=0))
+        if latest >= end:
+            raise TableContractError(
+                f"histories hold an event after their day ended (latest {latest}, end {end}): {version.path}; "
+                f"a model must not know the future. Was jobs.features.histories run for this ds?"
+            )
+        return {
+            "item_index": items,
+            "time": times,
+            "is_target": np.isin(types, targets),
+            "weight": weight_of[types],
+            "event_type": types,
+            "gap_bucket": gaps,
+        }
+
+    columns = {
+        "item_index": np.int32,
+        "time": np.int64,
+        "is_target": np.bool_,
+        "weight": np.float32,
+        "event_type": np.int32,
+        "gap_bucket": np.int32,
+    }
+    reads = ["item_indices", "event_times", "event_type_indices", "gap_buckets"]
+    offsets, arrays = grouped_by_user(version.path, num_users, columns, entries, reads, counts="item_indices")
+    return Events(offsets, **arrays)

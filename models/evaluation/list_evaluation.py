@@ -1,0 +1,220 @@
+"""Models' lists, judged against what users did: how right they are, what they are like, and who is better than whom."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from expectations.runtime.lake import Version
+from models.evaluation.beyond_accuracy import TRAITS, list_traits, popularity_of_wanted
+from models.evaluation.held_out import NEW_ITEMS, HeldOut
+from models.evaluation.population_stats import ShopTraits
+from models.evaluation.ranking_metrics import METRICS, bootstrap_means, hits, recommended_items
+from models.interface.ranked_lists import ListRows, read_list_rows, top_items
+
+Row = dict[str, Any]
+
+USERS_PER_CHUNK = 8_192
+"""Judged users whose lists are in memory at a time."""
+NUM_RESAMPLES = 1_000
+BOUNDS = (0.025, 0.975)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Judgement:
+    """What one model achieved on one task; grows range by range.
+
+    Attributes:
+        parts: (metric, k) -> one value a user, an array a range of users, in the order of the task's users; likewise
+            (trait, k).
+        recommended: k -> distinct items in the first k ranks of all judged users' lists.
+    """
+
+    parts: dict[tuple[str, int], list[np.ndarray]]
+    recommended: dict[int, set[int]]
+
+    @classmethod
+    def empty(cls, ks: Sequence[int]) -> Judgement:
+        """Of no users yet."""
+        return cls({(name, k): [] for name in (*METRICS, *TRAITS) for k in ks}, {k: set() for k in ks})
+
+    def add(self, part: HeldOut, rows: ListRows, traits: ShopTraits) -> None:
+        """Judges the next users of the task by their rows."""
+        depth = max(self.recommended)
+        ranked = top_items(rows, part.user_indices, depth, exclude_seen=part.task == NEW_ITEMS)
+        is_hit, num_relevant = hits(ranked, part.relevant), part.relevant.counts
+        for k, items in self.recommended.items():
+            for name, metric in METRICS.items():
+                self.parts[name, k].append(metric(is_hit, num_relevant, k))
+            for name, values in list_traits(ranked[:, :k], traits).items():
+                self.parts[name, k].append(values)
+            items.update(recommended_items(ranked, k).tolist())
+
+    def values(self, name: str, k: int) -> np.ndarray:
+        """One value a user, in the order of the task's users."""
+        return np.concatenate(self.parts[name, k])
+
+
+@dataclass(frozen=True)
+class JudgedPart:
+    """What models achieved on one task, or a slice of one, in one window.
+
+    Attributes:
+        wanted_popularity: how many users had met what was wanted, in the mean.
+        num_items: of the window's catalogue.
+        judgements: by model.
+    """
+
+    held_out: HeldOut
+    wanted_popularity: float
+    num_items: int
+    judgements: Mapping[str, Judgement]
+
+    @property
+    def num_users(self) -> int:
+        return len(self.held_out.user_indices)
+
+
+def judged_lists(
+    model: str, lists: Version, asked: Sequence[tuple[HeldOut, Sequence[int]]], traits: ShopTraits
+) -> list[Judgement]:
+    """Reads the lists of a model once, a range of users at a time, and judges them on all that is asked, in its order.
+
+    Args:
+        asked: tasks, or slices of one, each with the cut-offs to judge it at.
+    """
+    judgements = [Judgement.empty(ks) for _, ks in asked]
+    users = np.unique(np.concatenate([part.user_indices for part, _ in asked]))
+    for start in range(0, len(users), USERS_PER_CHUNK):
+        chunk = users[start : start + USERS_PER_CHUNK]
+        rows = read_list_rows(lists, chunk)
+        for (task, _), judgement in zip(asked, judgements, strict=True):
+            part = task.between(int(chunk[0]), int(chunk[-1]))
+            if len(part.user_indices):
+                judgement.add(part, rows, traits)
+        logger.info("judged: model=%s users=%d of=%d", model, start + len(chunk), len(users))
+    return judgements
+
+
+def judged_parts(
+    lists: Mapping[str, Version], asked: Sequence[tuple[HeldOut, Sequence[int]]], traits: ShopTraits, num_items: int
+) -> list[JudgedPart]:
+    """Judges the lists of one window on all that is asked, in its order.
+
+    Args:
+        lists: model -> its lists.
+        traits: of the shop at the window's start, when the catalogue held `num_items`.
+    """
+    judged = {model: judged_lists(model, version, asked, traits) for model, version in lists.items()}
+    return [
+        JudgedPart(
+            part,
+            popularity_of_wanted(part.relevant, traits),
+            num_items,
+            {model: judgements[place] for model, judgements in judged.items()},
+        )
+        for place, (part, _) in enumerate(asked)
+    ]
+
+
+def backtest_rows(windows: Sequence[JudgedPart], ks: Sequence[int], seed: int) -> list[Row]:
+    """Rows of `backtests` for one task: means over the users of all windows, and bootstrap intervals of ndcg.
+
+    A user whom two windows judge counts twice. Coverage is the mean over the windows, `num_items` the latest one's.
+    """
+    columns = [(model, k) for model in windows[0].judgements for k in ks]
+    bounds = _bounds(_ndcg(windows, columns), seed)
+    num_users = _num_users(windows)
+    wanted = sum(part.wanted_popularity * part.num_users for part in windows) / num_users
+    rows: list[Row] = []
+    for (model, k), low, high in zip(columns, *bounds, strict=True):
+        covered = [len(part.judgements[model].recommended[k]) / part.num_items for part in windows]
+        rows.append(
+            {
+                "model": model,
+                "task": windows[0].held_out.task,
+                "k": k,
+                "num_users": num_users,
+                "num_items": windows[0].num_items,
+                **{name: _mean(windows, model, name, k) for name in (*METRICS, "novelty", "diversity")},
+                "coverage": float(np.mean(covered)),
+                "popularity_lift": _mean(windows, model, "popularity", k) / max(wanted, 1e-9),
+                "ndcg_low": float(low),
+                "ndcg_high": float(high),
+            }
+        )
+    return rows
+
+
+def slice_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
+    """Rows of `backtest_slices` for one slice of a task."""
+    models, part = list(windows[0].judgements), windows[0].held_out
+    bounds = _bounds(_ndcg(windows, [(model, k) for model in models]), seed)
+    about = {"task": part.task, "slice": part.slice, "k": k, "num_users": _num_users(windows)}
+    return [
+        {
+            "model": model,
+            **about,
+            **{name: _mean(windows, model, name, k) for name in ("recall", "ndcg")},
+            "ndcg_low": float(low),
+            "ndcg_high": float(high),
+        }
+        for model, low, high in zip(models, *bounds, strict=True)
+    ]
+
+
+def gain_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
+    """Rows of `backtest_gains` for one task: every model against every other one, over the same users."""
+    models = list(windows[0].judgements)
+    ndcg = _ndcg(windows, [(model, k) for model in models])
+    resampled, means = bootstrap_means(ndcg, NUM_RESAMPLES, seed), ndcg.mean(axis=0)
+    rows: list[Row] = []
+    for (m, model), (r, rival) in permutations(enumerate(models), 2):
+        gains = resampled[:, m] - resampled[:, r]
+        low, high = np.quantile(gains, BOUNDS)
+        rows.append(
+            {
+                "model": model,
+                "rival": rival,
+                "task": windows[0].held_out.task,
+                "k": k,
+                "gain": float(means[m] - means[r]),
+                "gain_low": float(low),
+                "gain_high": float(high),
+                "p_value": min(1.0, 2 * float(min((gains <= 0).mean(), (gains >= 0).mean()))),
+            }
+        )
+    return rows
+
+
+def _num_users(windows: Sequence[JudgedPart]) -> int:
+    return sum(part.num_users for part in windows)
+
+
+def _values(windows: Sequence[JudgedPart], model: str, name: str, k: int) -> np.ndarray:
+    """One value a user and window."""
+    return np.concatenate([part.judgements[model].values(name, k) for part in windows])
+
+
+def _mean(windows: Sequence[JudgedPart], model: str, name: str, k: int) -> float:
+    """Over the users; 0 where no user has the value, as that of an empty list."""
+    values = _values(windows, model, name, k)
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _ndcg(windows: Sequence[JudgedPart], columns: Sequence[tuple[str, int]]) -> np.ndarray:
+    """Shape (num_users of all windows, num_columns)."""
+    return np.stack([_values(windows, model, "ndcg", k) for model, k in columns], axis=1)
+
+
+def _bounds(ndcg: np.ndarray, seed: int) -> np.ndarray:
+    """95 % bounds of the means of the columns. Shape (2, num_columns)."""
+    return np.quantile(bootstrap_means(ndcg, NUM_RESAMPLES, seed), BOUNDS, axis=0)

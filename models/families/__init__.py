@@ -1,0 +1,1 @@
+"""The models themselves: one model, one file, and what only models share."""

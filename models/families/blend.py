@@ -1,0 +1,92 @@
+"""The lists of all other models, joined into one by weights that are learnt from what users did afterwards.
+
+Learnt is how much each model's score and rank (`models.families.blend_features`) tell of what a user wanted, once from
+all users and once without the users of each fold: the former weights answer for later days, the latter for the days
+that they were learnt from. The program `models.blend_lists` runs it.
+
+Source: Wolpert, "Stacked Generalization", Neural Networks 1992 (weights from answers to what was held out).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.families.blend_features import FEATURES_OF_A_LIST, ListedPairs
+from models.families.listwise_softmax import listwise_weights
+from models.interface.config_checks import require_at_least
+
+WEIGHTS_FILE = "weights.json"
+
+
+@dataclass(frozen=True)
+class BlendConfig:
+    """See models/configs/blend.toml."""
+
+    regularization: float
+    num_folds: int
+    max_users: int
+
+    def __post_init__(self) -> None:
+        require_at_least(0, self, "regularization")
+        require_at_least(2, self, "num_folds")
+        require_at_least(1, self, "max_users")
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What was learnt in one window.
+
+    Attributes:
+        models: whose lists are joined, in the order of the features.
+        weights: of `models.families.blend_features`, from all users.
+        by_fold: the weights that users of each fold had no part in.
+    """
+
+    models: list[str]
+    weights: list[float]
+    by_fold: list[list[float]]
+
+    def save(self, folder: Path) -> None:
+        """Writes the folder's one file."""
+        (folder / WEIGHTS_FILE).write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def learnt(cls, models: Sequence[str], pairs: ListedPairs, is_wanted: np.ndarray, config: BlendConfig) -> Blend:
+        """The weights under which the wanted pairs stand first.
+
+        Args:
+            models: whose lists the features of `pairs` are of.
+            is_wanted: shape (num_pairs,).
+        """
+        fold = pairs.user_indices % config.num_folds
+
+        def weights_of(chosen: np.ndarray) -> list[float]:
+            rows = pairs.where(chosen)
+            found = listwise_weights(rows.features, is_wanted[chosen], rows.user_indices, config.regularization)
+            return [float(weight) for weight in found]
+
+        everybody = np.ones(len(fold), dtype=bool)
+        return cls(list(models), weights_of(everybody), [weights_of(fold != n) for n in range(config.num_folds)])
+
+    @classmethod
+    def load(cls, folder: Path) -> Blend:
+        return cls(**json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8")))
+
+    def scores(self, pairs: ListedPairs) -> np.ndarray:
+        """Of lists as of the day that is published. Shape (num_pairs,)."""
+        return pairs.features @ np.array(self.weights)
+
+    def scores_out_of_fold(self, pairs: ListedPairs) -> np.ndarray:
+        """Of the lists that were learnt from."""
+        by_fold = np.array(self.by_fold)
+        return (pairs.features * by_fold[pairs.user_indices % len(by_fold)]).sum(axis=1)
+
+    def as_facts(self) -> dict[str, float]:
+        """The weights by name."""
+        told = [f"{model}: {feature}" for model in self.models for feature in FEATURES_OF_A_LIST]
+        return dict(zip([*told, "met before"], self.weights, strict=True))

@@ -1,0 +1,118 @@
+"""The next item of a sequence, told by what the catalogue says of items alone: words, pictures, category, brand, price.
+
+A behaviour encoder reads what a user did, in order; every item that it reads or proposes is known by its content, never
+by an embedding of its own. An item that nobody met yet gets a vector as good as any other's: that is its point. How the
+encoder is trained and asked stands in `models.families.next_item`.
+
+Sources: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014 (`cnn`: the strongest answer of
+each filter over a text); Yang et al., "Hierarchical Attention Networks for Document Classification", NAACL 2016, eq. 5
+to 7 (`attention`: a learnt mean of the words); Hou et al., "Towards Universal Sequence Representation Learning for
+Recommender Systems", KDD 2022 (sequences of items known by their text).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from models.data.tower_inputs import CONTENT_COLUMNS, NUM_PRICE_BUCKETS, PICTURE, item_content_inputs
+from models.families.next_item import NextItemConfig, NextItemModel
+from models.interface.config_checks import require_at_least, require_shares
+from models.nn.layers import MeanEmbedding, TextEncoder
+
+READABLE = (*CONTENT_COLUMNS, PICTURE)
+PICTURE_SIZE = 64
+
+
+@dataclass(frozen=True)
+class ContentConfig(NextItemConfig):
+    """See models/configs/content.toml.
+
+    Attributes:
+        reads: what of an item's content is read, names of READABLE.
+        part_dropout: share of items for which a step goes without one of these, as where a shop has no picture.
+    """
+
+    reads: tuple[str, ...]
+    part_dropout: float
+    text_encoder: Literal["cnn", "attention"]
+    text_dim: int
+    max_description_tokens: int
+    hidden_dim: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.reads if name not in READABLE]
+        if unknown or not self.reads:
+            raise ValueError(f"`reads` must name some of {', '.join(READABLE)}. Received: {', '.join(self.reads)!r}")
+        require_shares(self, "part_dropout")
+        require_at_least(1, self, "feature_dim", "text_dim", "max_description_tokens", "hidden_dim")
+
+
+class Content(NextItemModel[ContentConfig]):
+    """See the module's docstring."""
+
+    name = "content"
+    config_class = ContentConfig
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.config.reads
+
+    def build_item_tower(self, sizes: dict[str, int]) -> keras.Model:
+        config, inputs = self.config, item_content_inputs(self.config.reads)
+        readers = content_readers(inputs, sizes, config)
+        vectors = [readers[name]() for name in config.reads]
+        parts = [keras.layers.Dropout(config.part_dropout, noise_shape=(None, 1))(vector) for vector in vectors]
+        content = keras.layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+        content = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(content))
+        hidden = keras.layers.Dense(config.hidden_dim, activation="gelu")(content)
+        # Small at first: a softmax that is sure of what it has not learnt yet takes long to forget it.
+        initial = keras.initializers.RandomNormal(stddev=0.02)
+        deep, direct = (keras.layers.Dense(config.embedding_dim, kernel_initializer=initial) for _ in range(2))
+        vector = deep(hidden) + direct(content)
+        return keras.Model(inputs, vector, name="item_tower")
+
+
+def content_readers(
+    inputs: dict[str, Any], sizes: dict[str, int], config: ContentConfig
+) -> dict[str, Callable[[], Any]]:
+    """Name of READABLE -> what makes its vector from the inputs. Title and description share how they are read."""
+    texts = TextEncoder(sizes.get("token", 2), config.text_dim, config.text_encoder)
+
+    def one_of(name: str, size: int) -> Any:
+        return keras.layers.Embedding(size, config.feature_dim)(inputs[name])
+
+    return {
+        "categories": lambda: MeanEmbedding(sizes.get("category", 2), config.feature_dim)(inputs["categories"]),
+        "brand": lambda: one_of("brand", sizes.get("brand", 2)),
+        "domain": lambda: one_of("domain", sizes.get("domain", 2)),
+        "price_bucket": lambda: one_of("price_bucket", NUM_PRICE_BUCKETS),
+        "tokens": lambda: texts(inputs["tokens"]),
+        "description_tokens": lambda: texts(inputs["description_tokens"][:, : config.max_description_tokens]),
+        PICTURE: lambda: _picture_vector(build_picture_reader(config.text_dim)(inputs[PICTURE]), inputs["picture_row"]),
+    }
+
+
+def _picture_vector(pictures: Any, rows: Any) -> Any:
+    """The vector of each item's picture, or zeros. Shapes (num_pictures, dim), (batch,) and (batch, dim)."""
+    has_picture = ops.cast(rows > 0, pictures.dtype)[:, None]
+    return ops.take(pictures, rows, axis=0) * has_picture
+
+
+def build_picture_reader(dim: int) -> keras.Model:
+    """From pictures of any one size, as bytes, to vectors of `dim`: three steps that each halve the side.
+
+    What they find is kept in a grid of four by four, not pooled over the whole picture: where a shape lies tells a coat
+    from a ring.
+    """
+    picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
+    hidden = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.layers.Resizing(PICTURE_SIZE, PICTURE_SIZE)(picture))
+    for filters in (16, 32, 64):
+        hidden = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(hidden)
+    grid = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(hidden))
+    return keras.Model(picture, keras.layers.Dense(dim)(grid), name="picture_reader")

@@ -1,0 +1,273 @@
+"""Across departments: what a buyer of one would like in another, learnt by hiding a whole department of a history.
+
+A user's vector is the sum of what each met item adds to it, one step along the graph of users and items, and of what is
+learnt of the time at which it was met. An item's vector holds its bias beside it, which starts from its demand. Both
+read category, brand and price bucket beside the item's own embedding. The sum is linear, so that each item of a history
+has its exact part in a score; see `Vectors.history`. Trained by asking users for the department that was hidden from
+their history, and for items that were hidden by chance.
+
+Sources: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at
+once, some hidden from the input); Wang et al., "Neural Graph Collaborative Filtering", SIGIR 2019, eq. 3 (1/sqrt of the
+degree along an edge); Yi et al., RecSys 2019, eq. 5 (logQ).
+What differs: what is hidden is a department; no hidden layer, which gained nothing here; item features; the times of a
+history, each spread over those around it, since what sells changes slowly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+
+from expectations.tables import NightError
+from models.batches.masked_domain_batches import CONTENT, DomainBatches, HistoryReading, history_matrices
+from models.data.dataset import Dataset
+from models.data.mmap_arrays import disk_array
+from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_content, item_content_inputs
+from models.interface.config_checks import require_at_least, require_parts, require_shares
+from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.nn.layers import MeanEmbedding
+from models.nn.network_fitting import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
+from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.warm_start import take_over
+
+NETWORKS = ("history_tower", "era_tower", "item_tower")
+AT_ONCE = 4096
+"""Users, or items, of which vectors are computed together."""
+SMOOTHING = 0.3
+"""Events that an item is thought to have beside its own, where its bias starts from the logarithm of its demand."""
+
+
+@dataclass(frozen=True)
+class CrossDomainConfig:
+    """See models/configs/cross_domain.toml."""
+
+    embedding_dim: int
+    feature_dim: int
+    era_days: float
+    num_eras: int
+    era_spread_days: float
+    max_length: int
+    hidden_share: float
+    chance_share: float
+    breadth_exponent: float
+    num_candidates: int
+    item_dropout: float
+    dropout: float
+    learning_rate: float
+    final_rate: float
+    weight_decay: float
+    batch_size: int
+    min_steps: int
+    epochs: int
+    warm_epochs: int
+    precision: Precision
+    data_parallel: bool
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "embedding_dim", "era_days", "num_eras", "max_length", "num_candidates")
+        require_at_least(1, self, "batch_size", "min_steps", "epochs", "warm_epochs")
+        require_at_least(0, self, "feature_dim", "breadth_exponent", "era_spread_days")
+        require_shares(self, "hidden_share", "item_dropout", "dropout")
+        require_parts(self, "chance_share", "final_rate")
+
+    @property
+    def reading(self) -> HistoryReading:
+        """How a user's pairs become weights."""
+        return HistoryReading(self.era_days, self.num_eras, self.era_spread_days)
+
+
+class CrossDomain:
+    """See the module's docstring."""
+
+    name = "cross_domain"
+    kind = "deep"
+    role = "retrieval"
+
+    def __init__(self, config: CrossDomainConfig) -> None:
+        self.config = config
+        self.networks: dict[str, keras.Model] = {}
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        return self._fit(dataset, self.config, {})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        return self._fit(dataset, warm(self.config), before.networks)
+
+    def _fit(self, dataset: Dataset, config: CrossDomainConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
+        batches = DomainBatches(
+            dataset,
+            config.reading,
+            config.hidden_share,
+            config.chance_share,
+            config.batch_size,
+            config.min_steps,
+            config.num_candidates,
+            config.max_length,
+            config.breadth_exponent,
+        )
+        if not batches.num_examples:
+            raise NightError(
+                f"{self.name} as of {dataset.as_of}: nobody met several items and wanted one of them, so that there "
+                f"is nothing to hide and to learn from. Leave it out of `models`."
+            )
+        self.networks = build_networks(dataset.sizes, config)
+        if before:
+            take_over(self.name, self.networks, before)
+        network = HiddenDomain(self.networks, dataset, config)
+        return fit_network(self.name, network, batches, config, final_rate=config.final_rate)
+
+    def retrieval(self, dataset: Dataset) -> Vectors:
+        history = self._history_vectors(dataset)
+        users = self._user_vectors(dataset, np.arange(dataset.num_users), history)
+        return Vectors(users, self._item_vectors(dataset), history)
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        users = self._user_vectors(dataset, user_indices, self._history_vectors(dataset))
+        return users @ self._item_vectors(dataset).T
+
+    def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, history: np.ndarray) -> np.ndarray:
+        """A last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
+        eras = answered(self._network("era_tower"), {"times": np.eye(self.config.num_eras, dtype=np.float32)})
+        vectors = disk_array((len(user_indices), history.shape[1]), np.float32)
+        for start in range(0, len(user_indices), AT_ONCE):
+            block = slice(start, start + AT_ONCE)
+            strengths, times = history_matrices(dataset, self.config.reading, user_indices[block])
+            vectors[block] = strengths @ history
+            vectors[block, :-1] += times @ eras
+        vectors[:, -1] = 1
+        return vectors
+
+    def _history_vectors(self, dataset: Dataset) -> np.ndarray:
+        """What a met item adds to a user's vector, by its strength; nothing to the last place."""
+        tower, vectors = self._network("history_tower"), []
+        for block in _blocks(dataset.num_items):
+            inputs = {"history": block, **_prefixed(item_content(dataset, block, CONTENT))}
+            vectors.append(answered(tower, {name: values[None] for name, values in inputs.items()})[0])
+        return np.pad(np.concatenate(vectors), ((0, 0), (0, 1)))
+
+    def _item_vectors(self, dataset: Dataset) -> np.ndarray:
+        tower, log_demand = self._network("item_tower"), log_demand_of(dataset)
+        blocks = _blocks(dataset.num_items)
+        return np.concatenate([answered(tower, _item_arrays(dataset, block, log_demand)) for block in blocks])
+
+    def _network(self, name: str) -> keras.Model:
+        return fitted(self.name, self.networks.get(name))
+
+    def save(self, path: Path) -> None:
+        save_networks(path, self.name, self.config, {name: self.networks.get(name) for name in NETWORKS})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(CrossDomainConfig, path))
+        model.networks = {name: load_network(path, name) for name in NETWORKS}
+        return model
+
+
+def build_networks(sizes: dict[str, int], config: CrossDomainConfig) -> dict[str, keras.Model]:
+    """Those of NETWORKS.
+
+    Args:
+        sizes: vocabulary field -> number of indices.
+    """
+    times = keras.Input((config.num_eras,), name="times")
+    of_times = keras.layers.Dense(config.embedding_dim, use_bias=False, kernel_initializer=_normal(0.05))(times)
+    return {
+        "history_tower": _history_tower(sizes, config),
+        "era_tower": keras.Model({"times": times}, of_times, name="era_tower"),
+        "item_tower": _item_tower(sizes, config),
+    }
+
+
+def _history_tower(sizes: dict[str, int], config: CrossDomainConfig) -> keras.Model:
+    """From items to what each adds to the vector of who met it. Shapes (batch, length) and (batch, length, dim)."""
+    own = keras.Input((None,), dtype="int32", name="history")
+    shapes = {name: values.shape[1:] for name, values in item_content_inputs(CONTENT, (None,)).items()}
+    content = {
+        f"history_{name}": keras.Input(shape, dtype="int32", name=f"history_{name}") for name, shape in shapes.items()
+    }
+    inputs = {"history": own, **content}
+    vector = keras.layers.Embedding(sizes["item_id"], config.embedding_dim, _normal(0.05))(own)
+    vector = _with_features(vector, {name: inputs[f"history_{name}"] for name in CONTENT}, sizes, config)
+    return keras.Model(inputs, vector, name="history_tower")
+
+
+def _item_tower(sizes: dict[str, int], config: CrossDomainConfig) -> keras.Model:
+    """From an item to its vector, its bias the last place. Shape (batch, embedding_dim + 1)."""
+    own = keras.Input((), dtype="int32", name="candidates")
+    log_demand = keras.Input((1,), name="log_demand")
+    content = item_content_inputs(CONTENT)
+    vector = keras.layers.Embedding(sizes["item_id"], config.embedding_dim, _normal(0.02))(own)
+    vector = _with_features(vector, content, sizes, config)
+    bias = keras.layers.Embedding(sizes["item_id"], 1, "zeros")(own) + log_demand
+    inputs = {"candidates": own, "log_demand": log_demand, **content}
+    return keras.Model(inputs, keras.layers.Concatenate()([vector, bias]), name="item_tower")
+
+
+def _with_features(own: Any, content: Mapping[str, Any], sizes: dict[str, int], config: CrossDomainConfig) -> Any:
+    dim = config.feature_dim
+    if not dim:
+        return own
+    features = [
+        MeanEmbedding(sizes.get("category", 2), dim)(content["categories"]),
+        keras.layers.Embedding(sizes.get("brand", 2), dim)(content["brand"]),
+        keras.layers.Embedding(sizes.get("domain", 2), dim)(content["domain"]),
+        keras.layers.Embedding(NUM_PRICE_BUCKETS, dim)(content["price_bucket"]),
+    ]
+    return own + keras.layers.Dense(config.embedding_dim, use_bias=False)(keras.layers.Concatenate()(features))
+
+
+class HiddenDomain(keras.Model):
+    """Logits of a batch of users over the candidates that they share, corrected by logQ. Used in training only."""
+
+    def __init__(self, networks: dict[str, keras.Model], dataset: Dataset, config: CrossDomainConfig) -> None:
+        # What the logits are corrected by is no quantity for 16 bits.
+        super().__init__(autocast=False)
+        self.history_tower, self.era_tower, self.item_tower = (networks[name] for name in NETWORKS)
+        self.forgets_items = keras.layers.Dropout(config.item_dropout, noise_shape=(None, None, 1))
+        self.forgets = keras.layers.Dropout(config.dropout)
+        log_demand = log_demand_of(dataset)
+        content = _item_arrays(dataset, np.arange(dataset.num_items), log_demand)
+        self.content = {name: ops.convert_to_tensor(values) for name, values in content.items()}
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        items = self.history_tower(picked(self.history_tower, inputs), training=training)  # (batch, length, dim)
+        strengths = inputs["strengths"][:, None]  # (batch, 1, length)
+        of_items = ops.matmul(strengths, self.forgets_items(items, training=training))[:, 0]  # (batch, dim)
+        # Not with a plus: under 16 bits, what the strengths weigh is of 32.
+        users = ops.add(of_items, self.era_tower({"times": inputs["times"]}))
+        users = self.forgets(users, training=training)
+        users = ops.concatenate([users, ops.ones_like(users[:, :1])], axis=1)
+        asked = {name: ops.take(values, inputs["candidates"], axis=0) for name, values in self.content.items()}
+        candidates = self.item_tower(picked(self.item_tower, asked), training=training)
+        return shared_logits(users, candidates, inputs["log_inclusion"])
+
+
+def log_demand_of(dataset: Dataset) -> np.ndarray:
+    """The logarithm of how many users wanted each item. Shape (num_items,)."""
+    pairs = dataset.interactions
+    counts = np.bincount(pairs.item_index[pairs.demand > 0], minlength=dataset.num_items)
+    return np.log(counts + SMOOTHING).astype(np.float32)
+
+
+def _item_arrays(dataset: Dataset, items: np.ndarray, log_demand: np.ndarray) -> dict[str, np.ndarray]:
+    own = {"candidates": items.astype(np.int32), "log_demand": log_demand[items][:, None]}
+    return {**own, **item_content(dataset, items, CONTENT)}
+
+
+def _blocks(count: int) -> list[np.ndarray]:
+    return np.split(np.arange(count), range(AT_ONCE, count, AT_ONCE))
+
+
+def _prefixed(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"history_{name}": values for name, values in content.items()}
+
+
+def _normal(stddev: float) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=stddev)

@@ -1,0 +1,263 @@
+"""Users and items as one graph: vectors travel along who met what and which items go together.
+
+Each node starts from its own embedding and its features; the graph of the asked day then mixes it with those beside it,
+so that a new purchase moves a vector without a new fit. A node without edges keeps what its features say: in training
+some nodes go without their own embedding. All departments of a shop lie in one graph. Trained by asking which items
+each user met, in a softmax over the batch's shared candidates.
+
+Sources: He et al., "LightGCN", SIGIR 2020 (`light`); Veličković et al., "Graph Attention Networks", ICLR 2018
+(`attention`); Wu et al., "On the Effectiveness of Sampled Softmax Loss for Item Recommendation", TOIS 2023 (the loss).
+What differs: edges between items and node features join the graph; all that a user wanted is asked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import keras
+import numpy as np
+from keras import ops
+from scipy import sparse
+
+from expectations.tables import UNKNOWN_INDEX, NightError
+from models.batches.retrieval_batches import UserBatches
+from models.data.dataset import Dataset
+from models.data.tower_inputs import ITEM_CONTENT, item_content, user_content
+from models.families.graph_adjacency import node_matrix
+from models.interface.config_checks import require_at_least, require_divisor, require_shares
+from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.nn.graph_layers import GraphAttention, MeanOfLayers
+from models.nn.item_tower import build_item_tower
+from models.nn.network_fitting import as_numpy, fit_network, fitted, load_network, picked, save_networks, shared_logits
+from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.user_tower import build_user_tower
+from models.nn.warm_start import take_over
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """See models/configs/graph.toml."""
+
+    propagation: Literal["light", "attention"]
+    embedding_dim: int
+    feature_dim: int
+    num_layers: int
+    num_heads: int
+    edge_exponent: float
+    item_item_weight: float
+    breadth_exponent: float
+    num_candidates: int
+    node_dropout: float
+    attention_dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    min_steps: int
+    epochs: int
+    warm_epochs: int
+    precision: Precision
+    data_parallel: bool
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
+        require_at_least(1, self, "min_steps", "warm_epochs")
+        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "breadth_exponent")
+        require_shares(self, "node_dropout", "attention_dropout")
+        require_divisor(self)
+
+
+class Graph:
+    """See the module's docstring."""
+
+    name = "graph"
+    kind = "deep"
+    role = "retrieval"
+
+    def __init__(self, config: GraphConfig) -> None:
+        self.config = config
+        self.networks: dict[str, keras.Model] = {}
+        self._asked: tuple[Dataset, GraphNetwork, np.ndarray] | None = None
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        return self._fit(dataset, self.config, {})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        return self._fit(dataset, warm(self.config), before.networks)
+
+    def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
+        network, batches = self.training(dataset, config, before)
+        return fit_network(self.name, network, batches, config)
+
+    def training(
+        self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]
+    ) -> tuple[GraphNetwork, UserBatches]:
+        """New towers on the dataset's graph as one network that can be trained, and what it is trained on.
+
+        Args:
+            before: networks by name whose weights to go on from; empty: from nothing.
+        """
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
+        batches = UserBatches(
+            dataset, config.batch_size, config.min_steps, config.num_candidates, config.breadth_exponent
+        )
+        if not batches.num_examples:
+            raise NightError(
+                f"{self.name} as of {dataset.as_of}: nobody did what the shop wants, so that there is nothing to "
+                f"learn from. Leave it out of `models`."
+            )
+        self.networks = build_networks(dataset.sizes, config)
+        if before:
+            take_over(self.name, self.networks, before)
+        return GraphNetwork(self.networks, dataset, config), batches
+
+    def retrieval(self, dataset: Dataset) -> Vectors:
+        fitted(self.name, self.networks.get("user_tower"))
+        nodes = as_numpy(GraphNetwork(self.networks, dataset, self.config).nodes(training=False))
+        return Vectors(nodes[: dataset.num_users], nodes[dataset.num_users :])
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        vectors = self.retrieval(dataset)
+        return vectors.user[user_indices] @ vectors.item.T
+
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Dot products; see `models.families.attribution.Explainable` and `GraphNetwork.users_without`."""
+        if self._asked is None or self._asked[0] is not dataset:
+            fitted(self.name, self.networks.get("user_tower"))
+            network = GraphNetwork(self.networks, dataset, self.config)
+            self._asked = dataset, network, as_numpy(network.nodes(training=False))
+        _, network, nodes = self._asked
+        users = nodes[user_indices] if without is None else as_numpy(network.users_without(user_indices, without))
+        return np.einsum("ud,ukd->uk", users, nodes[dataset.num_users + item_indices])
+
+    def save(self, path: Path) -> None:
+        save_networks(path, self.name, self.config, {"user_tower": None, "item_tower": None, **self.networks})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(GraphConfig, path))
+        model.networks = {name: load_network(path, name) for name in network_names(model.config)}
+        return model
+
+
+def network_names(config: GraphConfig) -> tuple[str, ...]:
+    """The networks that hold a model's weights: `light` has none but those of the nodes."""
+    towers = ("user_tower", "item_tower")
+    return towers if config.propagation == "light" else (*towers, "attention")
+
+
+def build_networks(sizes: dict[str, int], config: GraphConfig) -> dict[str, keras.Model]:
+    """Those of `network_names`."""
+    dim, feature_dim = config.embedding_dim, config.feature_dim
+    networks = {
+        "user_tower": build_user_tower(sizes, dim, feature_dim),
+        "item_tower": build_item_tower(sizes, dim, feature_dim),
+    }
+    return networks if config.propagation == "light" else {**networks, "attention": build_attention(config)}
+
+
+def build_attention(config: GraphConfig) -> keras.Model:
+    """From nodes and edges to nodes: the mean over the layers, the nodes' own vectors among them."""
+    nodes = keras.Input((config.embedding_dim,), name="nodes")
+    sources, targets = keras.Input((), dtype="int32", name="sources"), keras.Input((), dtype="int32", name="targets")
+    log_weights = keras.Input((), name="log_weights")
+    layers = [nodes]
+    for _ in range(config.num_layers):
+        layer = GraphAttention(config.num_heads, config.attention_dropout)
+        layers.append(layer(layers[-1], sources, targets, log_weights))
+    inputs = {"nodes": nodes, "sources": sources, "targets": targets, "log_weights": log_weights}
+    return keras.Model(inputs, keras.layers.Average()(layers), name="attention")
+
+
+class GraphNetwork(keras.Model):
+    """Logits of a batch of users over the candidates that they share, corrected by logQ.
+
+    It holds the graph and the nodes' features of one day; the weights are the given networks'.
+    """
+
+    def __init__(self, networks: dict[str, keras.Model], dataset: Dataset, config: GraphConfig) -> None:
+        # What the logits are corrected by is no quantity for 16 bits.
+        super().__init__(autocast=False)
+        self.user_tower, self.item_tower = networks["user_tower"], networks["item_tower"]
+        self.attention = networks.get("attention")
+        self.num_users, self.node_dropout = dataset.num_users, config.node_dropout
+        self.random, self.num_layers = keras.random.SeedGenerator(dataset.seed), config.num_layers
+        self.matrix = node_matrix(dataset, config.edge_exponent, config.item_item_weight)
+        has_edges = np.diff(self.matrix.indptr) > 0
+        users, items = np.arange(dataset.num_users), np.arange(dataset.num_items)
+        self.user_inputs = _tensors(
+            {"user_index": np.where(has_edges[: len(users)], users, np.minimum(users, UNKNOWN_INDEX))}
+            | (user_content(dataset, users) if config.feature_dim else {})
+        )
+        self.item_inputs = _tensors(
+            {"item_index": np.where(has_edges[len(users) :], items, np.minimum(items, UNKNOWN_INDEX))}
+            | (item_content(dataset, items, ITEM_CONTENT) if config.feature_dim else {})
+        )
+        self.along_edges = self.travel(self.matrix)
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        nodes = self.nodes(training)
+        users = ops.take(nodes, inputs["users"], axis=0)
+        candidates = ops.take(nodes, self.num_users + inputs["candidates"], axis=0)
+        return shared_logits(users, candidates, inputs["log_inclusion"])
+
+    def nodes(self, training: bool) -> Any:
+        """The vectors of all users, then of all items. Shape (num_users + num_items, embedding_dim)."""
+        return self.along_edges(self._own_vectors(training), training)
+
+    def users_without(self, user_indices: np.ndarray, without: np.ndarray) -> Any:
+        """The vectors of users who had never met one item each, were everybody and everything else as it is.
+
+        For each row a node joins the graph that looks where its user looks, but not at that item, and that nobody looks
+        at. Shape (len(user_indices), embedding_dim).
+
+        Args:
+            without: item indices; 0 for none.
+        """
+        num_rows, num_nodes = len(user_indices), self.matrix.shape[0]
+        looks = self.matrix[user_indices]
+        row_of_edge = np.repeat(np.arange(num_rows), np.diff(looks.indptr))
+        looks.data = np.where(looks.indices == (self.num_users + without)[row_of_edge], 0, looks.data)
+        looks.eliminate_zeros()
+        whole = sparse.vstack([self.matrix, looks], format="csr")
+        whole.resize(num_nodes + num_rows, num_nodes + num_rows)
+        own = self._own_vectors(training=False)
+        nodes = ops.concatenate([own, ops.take(own, user_indices, axis=0)], axis=0)
+        return self.travel(whole)(nodes, False)[num_nodes:]
+
+    def travel(self, matrix: sparse.csr_matrix) -> Callable[[Any, bool], Any]:
+        """What makes of all nodes' own vectors those that have travelled along the matrix; told whether it trains."""
+        if self.attention is None:
+            mean_of_layers = MeanOfLayers(matrix, self.num_layers)
+            return lambda nodes, training: mean_of_layers(ops.cast(nodes, "float32"))
+        edges, attention = _tensors(edge_arrays(matrix)), self.attention
+        return lambda nodes, training: attention({"nodes": nodes, **edges}, training=training)
+
+    def _own_vectors(self, training: bool) -> Any:
+        users = self._towered(self.user_tower, self.user_inputs, "user_index", training)
+        items = self._towered(self.item_tower, self.item_inputs, "item_index", training)
+        return ops.concatenate([users, items], axis=0)
+
+    def _towered(self, tower: keras.Model, inputs: dict[str, Any], own: str, training: bool) -> Any:
+        if training and self.node_dropout:
+            is_dropped = keras.random.uniform(inputs[own].shape, seed=self.random) < self.node_dropout
+            inputs = {**inputs, own: ops.where(is_dropped, ops.minimum(inputs[own], UNKNOWN_INDEX), inputs[own])}
+        return tower(picked(tower, inputs), training=training)
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    """On the device once, not with every batch."""
+    return {
+        name: ops.convert_to_tensor(values, dtype="int32" if values.dtype.kind == "i" else "float32")
+        for name, values in arrays.items()
+    }
+
+
+def edge_arrays(matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:
+    """The matrix as the attention reads it, with an edge of each node to itself."""
+    edges = (matrix + sparse.eye(matrix.shape[0], format="csr", dtype=np.float32)).tocoo()
+    return {"sources": edges.col, "targets": edges.row, "log_weights": np.log(edges.data).astype(np.float32)}

@@ -1,0 +1,32 @@
+"""The graph that a graph model works on, as a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from models.data.dataset import Dataset
+
+
+def node_matrix(dataset: Dataset, edge_exponent: float, item_item_weight: float) -> sparse.csr_matrix:
+    """Users and items as the nodes of one undirected graph, whatever their departments.
+
+    Node `u` is a user, node `num_users + i` an item. Weights are divided by the square roots of both ends' sums, so
+    that no step along the edges makes vectors longer. Shape (num_users + num_items,) twice.
+
+    Args:
+        edge_exponent: power of the weight of an edge between a user and an item; 0: all count alike.
+        item_item_weight: factor of the edges between items; 0: none.
+    """
+    edges, num_nodes = dataset.edges, dataset.num_users + dataset.num_items
+    is_user = edges.kind == "user_item"
+    weights = np.where(is_user, edges.weight.astype(np.float64) ** edge_exponent, edges.weight * item_item_weight)
+    sources = np.where(is_user, 0, dataset.num_users) + edges.source
+    one_way = sparse.csr_matrix((weights, (sources, dataset.num_users + edges.target)), shape=(num_nodes, num_nodes))
+    # An item's strongest edges need not be among those of the other end.
+    both_ways = one_way.maximum(one_way.T).tocsr()
+    both_ways.eliminate_zeros()
+    scale = sparse.diags(1 / np.sqrt(np.maximum(both_ways.sum(axis=1).A1, 1e-12)))
+    scaled: sparse.csr_matrix = (scale @ both_ways @ scale).tocsr().astype(np.float32)
+    scaled.sort_indices()
+    return scaled

@@ -1,0 +1,249 @@
+"""Two towers: one network reads a user, another an item, and their vectors' dot product is the score.
+
+Deep collaborative filtering in the form that retrieves: item vectors are computed once for the whole catalogue. The
+user tower reads the pooled embeddings of the history (all of it, and mostly the latest), so that a new purchase
+moves the vector without a new fit; a user without history still gets a vector from the features. Trained by asking,
+at past moments, what each user wanted in the days that followed, or, where order says nothing, what a user wants of
+whom half is hidden: softmax over the batch's shared candidates, of dot products or of cosines.
+
+Sources: Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016 (pooled history, softmax);
+Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, eq. 5 (logQ);
+Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at once, some
+of them hidden from the input); Wu et al., "On the Effectiveness of Sampled Softmax Loss for Item Recommendation",
+TOIS 2023 (cosines over a temperature).
+What differs: an example is a user at a cut with all that was wanted in the window after it, not one event; an embedding
+of a user or an item also reaches the vector past the hidden layer, which tells repeats from the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import keras
+import numpy as np
+
+from expectations.tables import NightError
+from models.batches.retrieval_batches import HiddenBatches, WindowBatches
+from models.data.dataset import Dataset
+from models.data.mmap_arrays import disk_array
+from models.data.snapshot import Snapshot
+from models.data.tower_inputs import NUM_PRICE_BUCKETS, all_but, item_arrays, item_inputs, user_arrays, user_inputs
+from models.interface.config_checks import require_at_least, require_shares
+from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.nn.layers import MeanEmbedding
+from models.nn.network_fitting import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
+from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.warm_start import take_over
+
+USERS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class TwoTowerConfig:
+    """See models/configs/two_tower.toml."""
+
+    asks: Literal["next_window", "hidden_items"]
+    hidden_share: float
+    similarity: Literal["dot", "cosine"]
+    temperature: float
+    breadth_exponent: float
+    embedding_dim: int
+    hidden_dim: int
+    feature_dim: int
+    max_length: int
+    max_windows: int
+    num_candidates: int
+    dropout: float
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    warm_epochs: int
+    precision: Precision
+    data_parallel: bool
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
+        require_at_least(1, self, "warm_epochs")
+        require_at_least(0, self, "breadth_exponent")
+        require_at_least(1e-3, self, "temperature")
+        require_shares(self, "dropout", "hidden_share")
+
+
+class TwoTower:
+    """See the module's docstring."""
+
+    name = "two_tower"
+    kind = "deep"
+    role = "retrieval"
+
+    def __init__(self, config: TwoTowerConfig) -> None:
+        self.config = config
+        self.user_tower: keras.Model | None = None
+        self.item_tower: keras.Model | None = None
+
+    def fit(self, dataset: Dataset) -> TrainingHistory:
+        return self._fit(dataset, self.config, {})
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        return self._fit(dataset, warm(self.config), before._networks())
+
+    def _networks(self) -> dict[str, keras.Model]:
+        return {
+            "user_tower": fitted(self.name, self.user_tower),
+            "item_tower": fitted(self.name, self.item_tower),
+        }
+
+    def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
+        network, batches = self.training(dataset, config, before)
+        return fit_network(self.name, network, batches, config)
+
+    def training(
+        self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]
+    ) -> tuple[SharedSoftmax, WindowBatches | HiddenBatches]:
+        """New towers as one network that can be trained, and what it is trained on.
+
+        Args:
+            before: networks by name whose weights to go on from; empty: from nothing.
+        """
+        prepare_training(dataset.seed, config.precision, config.data_parallel)
+        batches = _batches(dataset, config)
+        if not batches.num_examples:
+            raise NightError(
+                f"{self.name} as of {dataset.as_of}: no user wanted a known item in the last windows of "
+                f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
+            )
+        self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
+        if before:
+            take_over(self.name, self._networks(), before)
+        return SharedSoftmax(self.user_tower, self.item_tower), batches
+
+    def retrieval(self, dataset: Dataset) -> Vectors:
+        items = np.arange(dataset.num_items)
+        return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users)), self._item_vectors(dataset, items))
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        return self._user_vectors(dataset, user_indices) @ self._item_vectors(dataset, np.arange(dataset.num_items)).T
+
+    def logits(
+        self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Dot products; see `models.families.attribution.Explainable`."""
+        items, rows = np.unique(item_indices, return_inverse=True)
+        item_vectors = self._item_vectors(dataset, items)[rows.reshape(item_indices.shape)]
+        return np.einsum("ud,ukd->uk", self._user_vectors(dataset, user_indices, without), item_vectors)
+
+    def _user_vectors(
+        self, dataset: Dataset, user_indices: np.ndarray, without: np.ndarray | None = None
+    ) -> np.ndarray:
+        tower, snapshot = fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
+        vectors = disk_array((len(user_indices), self.config.embedding_dim), np.float32)
+        for start in range(0, len(user_indices), USERS_AT_ONCE):
+            part = slice(start, start + USERS_AT_ONCE)
+            shows = None if without is None else all_but(without[part])
+            arrays = user_arrays(snapshot, user_indices[part], self.config.max_length, shows)
+            vectors[part] = answered(tower, arrays)
+        return vectors
+
+    def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:
+        tower = fitted(self.name, self.item_tower)
+        return answered(tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
+
+    def save(self, path: Path) -> None:
+        save_networks(path, self.name, self.config, {"user_tower": self.user_tower, "item_tower": self.item_tower})
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        model = cls(load_saved_config(TwoTowerConfig, path))
+        model.user_tower, model.item_tower = load_network(path, "user_tower"), load_network(path, "item_tower")
+        return model
+
+
+def _batches(dataset: Dataset, config: TwoTowerConfig) -> WindowBatches | HiddenBatches:
+    size, candidates, length = config.batch_size, config.num_candidates, config.max_length
+    if config.asks == "next_window":
+        return WindowBatches(dataset, config.max_windows, size, candidates, length)
+    return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.breadth_exponent)
+
+
+def build_towers(sizes: dict[str, int], config: TwoTowerConfig) -> tuple[keras.Model, keras.Model]:
+    """The user tower and the item tower, which share the embedding of items.
+
+    Args:
+        sizes: vocabulary field -> number of indices.
+    """
+    dim = config.embedding_dim
+    item_embedding = keras.layers.Embedding(sizes["item_id"], dim, name="item_embedding")
+    return _user_tower(sizes, config, item_embedding), _item_tower(sizes, config, item_embedding)
+
+
+def _user_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: keras.layers.Embedding) -> keras.Model:
+    inputs = user_inputs(config.max_length)
+    embed = _embedder(sizes, config.feature_dim)
+    history = item_embedding(inputs["history"])  # (batch, length, dim)
+    pooled = keras.layers.Dot(axes=1)([inputs["history_weights"], history])  # (batch, pools, dim)
+    pooled = keras.layers.Flatten()(pooled)
+    features = keras.layers.Concatenate()(
+        [
+            pooled,
+            keras.layers.Dropout(0.5)(embed("user_id", inputs["user_index"])),
+            embed("age_bucket", inputs["age_bucket"]),
+            embed("gender", inputs["gender"]),
+            embed("country", inputs["country"]),
+            MeanEmbedding(sizes.get("interest", 2), config.feature_dim)(inputs["interests"]),
+            inputs["user_state"],
+        ]
+    )
+    hidden = keras.layers.Dense(config.hidden_dim, activation="relu")(keras.layers.Dropout(config.dropout)(features))
+    hidden = keras.layers.Dropout(config.dropout)(hidden)
+    vector = keras.layers.Dense(config.embedding_dim)(hidden) + keras.layers.Dense(config.embedding_dim)(pooled)
+    return keras.Model(inputs, _compared(vector, config), name="user_tower")
+
+
+def _item_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: keras.layers.Embedding) -> keras.Model:
+    inputs = item_inputs()
+    embed = _embedder(sizes, config.feature_dim)
+    own = item_embedding(inputs["item_index"])  # (batch, dim)
+    features = keras.layers.Concatenate()(
+        [
+            own,
+            MeanEmbedding(sizes.get("category", 2), config.feature_dim)(inputs["categories"]),
+            MeanEmbedding(sizes.get("token", 2), config.embedding_dim)(inputs["tokens"]),
+            embed("brand", inputs["brand"]),
+            embed("domain", inputs["domain"]),
+            keras.layers.Embedding(NUM_PRICE_BUCKETS, config.feature_dim)(inputs["price_bucket"]),
+            inputs["item_state"],
+        ]
+    )
+    hidden = keras.layers.Dense(config.hidden_dim, activation="relu")(features)
+    vector = keras.layers.Dense(config.embedding_dim)(hidden) + own
+    return keras.Model(inputs, _compared(vector, config), name="item_tower")
+
+
+def _compared(vector: Any, config: TwoTowerConfig) -> Any:
+    """A vector whose dot product with another one is what the softmax reads."""
+    if config.similarity == "dot":
+        return vector
+    return keras.layers.Rescaling(config.temperature**-0.5)(keras.layers.UnitNormalization()(vector))
+
+
+def _embedder(sizes: dict[str, int], dim: int) -> Any:
+    """Embeds a one-hot feature of a vocabulary field."""
+    return lambda field, indices: keras.layers.Embedding(sizes.get(field, 2), dim)(indices)
+
+
+class SharedSoftmax(keras.Model):
+    """Logits of a batch of users over the candidates that they share, corrected by logQ. Used in training only."""
+
+    def __init__(self, user_tower: keras.Model, item_tower: keras.Model) -> None:
+        # What the logits are corrected by is no quantity for 16 bits.
+        super().__init__(autocast=False)
+        self.user_tower, self.item_tower = user_tower, item_tower
+
+    def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        users = self.user_tower(picked(self.user_tower, inputs), training=training)
+        items = self.item_tower(picked(self.item_tower, inputs), training=training)
+        return shared_logits(users, items, inputs["log_inclusion"])

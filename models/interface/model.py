@@ -1,0 +1,132 @@
+"""What every model family keeps to, from the plainest baseline to the deepest network.
+
+A model is built from its config, fitted once on a `Dataset`, saved to a folder and loaded from it. What it says of
+users and items it says as of the dataset it is asked with. A family adds one file with a config class and a model
+class, one TOML file in `models/configs` and one line in `models.interface.registry`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from scipy import sparse
+
+from expectations.shop.toml_settings import settings_from_mapping
+from expectations.tables import FIRST_VALUE_INDEX
+from models.data.dataset import Dataset
+
+T = TypeVar("T")
+
+NO_ITEM = -1
+"""Stands in a list where a model had no more items to give."""
+
+
+@dataclass(frozen=True)
+class TrainingHistory:
+    """What happened while a model was fitted.
+
+    Attributes:
+        curves: name of a loss or metric -> one value per epoch; empty where there are no epochs.
+        facts: single figures, such as the number of examples.
+    """
+
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Score of a pair = dot product. Rows are indices. Shapes (num_users, dim) and (num_items, dim).
+
+    Attributes:
+        history: what an item adds to the vector of a user who met it, up to a factor that grows with the weight of the
+            pair; None where users are no sums of their items. Shape (num_items, dim).
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    history: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Score of an item = sum of `weights[i, item]` over the items i that the user met. Shape (num_items, num_items)."""
+
+    weights: sparse.csr_matrix
+
+
+class Model(Protocol):
+    """The interface; see the module's docstring."""
+
+    name: str
+    kind: Literal["baseline", "deep"]
+    role: Literal["retrieval", "ranking"]
+
+    def fit(self, dataset: Dataset) -> TrainingHistory: ...
+
+    def retrieval(self, dataset: Dataset) -> Vectors | Neighbours | None:
+        """What proposes items over the whole catalogue; None for a ranking model."""
+
+    def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        """Every item's score for each of the users; -inf where the model has nothing to say.
+
+        Shape (len(user_indices), num_items).
+        """
+
+    def save(self, path: Path) -> None:
+        """Writes the fitted model into the folder `path`, without pickle."""
+
+    @classmethod
+    def load(cls, path: Path) -> Self: ...
+
+
+class WarmModel(Model, Protocol):
+    """A model that can go on from earlier weights: every deep one."""
+
+    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        """Like `fit`, from the weights of `before`, for `warm_epochs`.
+
+        Args:
+            before: of the same config, fitted as of the dataset's anchor: the vocabularies may only have grown since.
+
+        Raises:
+            NightError: it is of another config, or knows more than the dataset.
+        """
+
+
+def recommend(
+    model: Model, dataset: Dataset, user_indices: np.ndarray, k: int, exclude_seen: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best `k` items of each user, equal scores in the order of item_index.
+
+    For a handful of users: it scores the whole catalogue in memory. The night's lists come from the table `candidates`.
+
+    Returns:
+        Item indices, NO_ITEM where there are fewer than `k`, and their scores. Both of shape (len(user_indices), k).
+    """
+    scores = model.scores(dataset, user_indices).astype(np.float32, copy=True)
+    scores[:, :FIRST_VALUE_INDEX] = -np.inf
+    if exclude_seen:
+        scores[dataset.seen_by(user_indices).nonzero()] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    best = np.take_along_axis(scores, order, axis=1)
+    items = np.where(np.isneginf(best), NO_ITEM, order)
+    missing = ((0, 0), (0, k - items.shape[1]))
+    return np.pad(items, missing, constant_values=NO_ITEM), np.pad(best, missing, constant_values=-np.inf)
+
+
+def save_config(path: Path, config: Any) -> None:
+    """Writes a config beside the weights that were fitted with it."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "config.json").write_text(json.dumps(asdict(config), sort_keys=True, indent=1), encoding="utf-8")
+
+
+def load_saved_config(cls: type[T], path: Path) -> T:
+    """Reads what `save_config` wrote."""
+    values: Mapping[str, Any] = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    return settings_from_mapping(cls, values, str(path / "config.json"))

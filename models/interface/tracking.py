@@ -1,0 +1,272 @@
+"""What MLflow remembers of a shop's nights: every fit, every backtest, and which version is champion.
+
+With `models.serving.model_registry` the only file that imports `mlflow`, and only when something is logged. The server
+is MLFLOW_TRACKING_URI, as everywhere in MLflow; unset, runs go to an SQLite file under `{root}/mlflow`, with their
+files beside it. A server that is away costs one warning line and a few seconds, never the night: whatever a night needs
+lies in the lake.
+
+Each fit becomes a version of the registered model `nightjar-<shop>`, with tags `model`, `as_of` and `version` (our
+version text); its files are those of `{root}/weights`, without pickle. The alias `champion` moves by `promote` alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.tables import BACKTESTS, FITTED_MODELS, NightError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+CHAMPION = "champion"
+MODEL_FOLDER = "model"
+# MLflow waits minutes by default; a night would rather go on without it.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fit, as it is remembered.
+
+    Attributes:
+        curves: name -> one value per epoch.
+        facts: single figures.
+        inputs: fingerprints of the versions that it was fitted from.
+    """
+
+    model: str
+    as_of: str
+    version: str
+    config: Mapping[str, Any]
+    curves: Mapping[str, Sequence[float]]
+    facts: Mapping[str, float]
+    inputs: Sequence[str]
+    vocabulary_hash: str
+
+
+def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
+    """Logs a fit with its files and registers it.
+
+    Args:
+        folder: the saved model.
+
+    Returns:
+        The id of the run, None when the server was away.
+    """
+    return unless_away("log the fit", night, lambda client: _log_fit(client, night, fit, folder))
+
+
+def log_backtest(
+    night: Night, tables: Mapping[str, Sequence[Mapping[str, Any]]], figures: Mapping[str, Figure]
+) -> str | None:
+    """Logs a backtest's metrics, its tables and its figures. Returns the id of the run, None when the server was away.
+
+    Args:
+        tables: name -> rows; the metrics are those of `backtests`.
+    """
+    return unless_away("log the backtest", night, lambda client: _log_backtest(client, night, tables, figures))
+
+
+def promote(night: Night, model: str) -> bool:
+    """Moves the alias `champion` to the fit of `model` as of the night's ds. Says whether it did."""
+    return unless_away("move the alias champion", night, lambda client: _promote(client, night, model)) or False
+
+
+def registered_name(shop_name: str) -> str:
+    """The name under which a shop's fits are registered."""
+    return f"nightjar-{shop_name}"
+
+
+def _log_fit(client: MlflowClient, night: Night, fit: Fit, folder: Path) -> str:
+    run_id = start_run(client, night, fit.version, {"model": fit.model, "as_of": fit.as_of, "version": fit.version})
+    parameters = {**_flat(fit.config), "seed": night.shop.seed, "horizon_days": night.shop.horizon_days}
+    facts = {"vocabulary_hash": fit.vocabulary_hash, "inputs": ",".join(fit.inputs), "code": night.code}
+    _log_batch(
+        client,
+        run_id,
+        metrics=[(name, value, epoch) for name, curve in fit.curves.items() for epoch, value in enumerate(curve, 1)]
+        + [(name, value, 0) for name, value in fit.facts.items()],
+        params={**parameters, **facts},
+    )
+    client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
+    if fit.curves:
+        client.log_figure(run_id, curves_figure(fit), "curves.png")
+    _register(client, night, fit, run_id)
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _register(client: MlflowClient, night: Night, fit: Fit, run_id: str) -> None:
+    tags = {"model": fit.model, "as_of": fit.as_of, "version": fit.version}
+    register_version(client, registered_name(night.shop.name), run_id, tags)
+
+
+def register_version(client: MlflowClient, name: str, run_id: str, tags: Mapping[str, str]) -> str:
+    """Registers the folder MODEL_FOLDER of a run as a version of the model `name`. Returns its number."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as err:
+        if err.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
+    return str(client.create_model_version(name, source, run_id, tags=dict(tags)).version)
+
+
+def versions_of(client: MlflowClient, name: str, version: str) -> list[str]:
+    """The numbers under which our version text is registered, the latest first."""
+    # Version texts are our own: letters, digits, _ and -; nothing to escape.
+    found = client.search_model_versions(f"name = '{name}' AND tags.version = '{version}'")
+    return [str(number) for number in sorted((int(v.version) for v in found), reverse=True)]
+
+
+def _log_backtest(
+    client: MlflowClient,
+    night: Night,
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    figures: Mapping[str, Figure],
+) -> str:
+    run_id = start_run(client, night, f"backtest-{night.ds}", {"as_of": ",".join(night.backtest_days)})
+    about = {"ds", "model", "task", "k", "num_items"}
+    metrics = [
+        (f"{row['model']}.{row['task']}.{measure}_at_{row['k']}", float(row[measure]), 0)
+        for row in tables[BACKTESTS.name]
+        for measure in row.keys() - about
+    ]
+    _log_batch(client, run_id, metrics, {name: getattr(night.shop, name) for name in ("horizon_days", "num_windows")})
+    for name, rows in tables.items():
+        client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), f"{name}.json")
+    for name, figure in figures.items():
+        client.log_figure(run_id, figure, f"{name}.png")
+    client.set_terminated(run_id)
+    return run_id
+
+
+def _promote(client: MlflowClient, night: Night, model: str) -> bool:
+    version = night.lake.read(FITTED_MODELS, night.ds, model)["version"][0].as_py()
+    name = registered_name(night.shop.name)
+    found = versions_of(client, name, version)
+    if not found:
+        logger.warning("alias champion stays: version %s is not registered in MLflow", version)
+        return False
+    client.set_registered_model_alias(name, CHAMPION, found[0])
+    logger.info("champion: model=%s version=%s", model, version)
+    return True
+
+
+def start_run(client: MlflowClient, night: Night, run_name: str, tags: Mapping[str, str]) -> str:
+    """Starts a run in the shop's experiment. Returns its id."""
+    all_tags = {**tags, "shop": night.shop.name, "ds": night.ds, "run_id": night.run_id}
+    name = registered_name(night.shop.name)
+    experiment = client.get_experiment_by_name(name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name, _artifacts(night))
+    run = client.create_run(experiment_id, run_name=run_name, tags=all_tags)
+    return str(run.info.run_id)
+
+
+def _log_batch(
+    client: MlflowClient, run_id: str, metrics: Iterable[tuple[str, float, int]], params: Mapping[str, Any]
+) -> None:
+    """Logs name, value and step of metrics, a thousand at a time as MLflow wants it, and parameters."""
+    from mlflow.entities import Metric, Param
+
+    all_metrics = [Metric(name, value, 0, step) for name, value, step in metrics]
+    for start in range(0, len(all_metrics), 1000):
+        client.log_batch(run_id, metrics=all_metrics[start : start + 1000])
+    client.log_batch(run_id, params=[Param(name, str(value)) for name, value in params.items()])
+
+
+def curves_figure(fit: Fit) -> Figure:
+    """Loss by epoch, one line per curve."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    for name, values in fit.curves.items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", label=name.replace("_", " "))
+    axes.set(xlabel="epoch", ylabel="loss", title=fit.version)
+    axes.legend()
+    return figure
+
+
+def unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -> T | None:
+    """Calls with a client; a server that fails in whatever way is one warning."""
+    try:
+        with _alone(night):
+            return call(mlflow_client(night.lake))
+    except NightError:
+        raise
+    except Exception as err:
+        # MLflow, SQLAlchemy, requests and the disk each have their own errors, and none of them may stop a night.
+        reason = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
+        logger.warning("MLflow did not %s, the night goes on without: %s", action, reason)
+        return None
+
+
+def mlflow_client(lake: Lake) -> MlflowClient:
+    """A client that does not wait long for its server."""
+    for name, value in _PATIENCE.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri(lake))
+
+
+def tracking_uri(lake: Lake) -> str:
+    """The server that MLflow's own variable names, else a file under the root."""
+    given = os.environ.get("MLFLOW_TRACKING_URI")
+    if given:
+        return given
+    return f"sqlite:///{_local_folder(lake)}/mlflow.db"
+
+
+@contextmanager
+def _alone(night: Night) -> Iterator[None]:
+    """Lets one program at a time write to the file under the root: SQLite has one writer, and one must create it."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        yield
+        return
+    folder = _local_folder(night.lake)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _artifacts(night: Night) -> str | None:
+    """Where the runs' files go; None leaves it to the server."""
+    return None if os.environ.get("MLFLOW_TRACKING_URI") else (_local_folder(night.lake) / "artifacts").as_uri()
+
+
+def _local_folder(lake: Lake) -> Path:
+    if "://" in lake.root:
+        raise ValueError("MLFLOW_TRACKING_URI must be set where NIGHTJAR_ROOT is an object store")
+    return Path(lake.root) / "mlflow"
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat

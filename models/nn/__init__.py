@@ -1,0 +1,1 @@
+"""Keras layers, losses and towers; how networks are fitted, kept and warm-started."""

@@ -1,0 +1,130 @@
+"""The Keras networks of a model: fed by the names of their inputs, trained, saved beside the config, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from keras import ops
+
+from expectations.tables import NightError
+from models.interface.model import TrainingHistory, save_config
+from models.nn.training_setup import Watch, steps_are_compiled, watched
+
+
+class Batches(Protocol):
+    """Attributes: `num_examples` are seen in an epoch."""
+
+    num_examples: int
+
+    def __len__(self) -> int: ...
+
+
+def picked(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arrays that the network has inputs for."""
+    return {x.name: arrays[x.name] for x in network.inputs}
+
+
+def answered(network: keras.Model, arrays: Mapping[str, Any]) -> np.ndarray:
+    """What the network makes of the arrays, outside of training."""
+    return as_numpy(network(picked(network, arrays), training=False))
+
+
+def as_numpy(tensor: Any) -> np.ndarray:
+    """A tensor of any backend as float32."""
+    return np.asarray(ops.convert_to_numpy(tensor), dtype=np.float32)
+
+
+def fitted(model: str, network: keras.Model | None) -> keras.Model:
+    """The network.
+
+    Raises:
+        NightError: there is none yet.
+    """
+    if network is None:
+        raise NightError(f"{model} must be fitted or loaded first: it has no weights yet.")
+    return network
+
+
+def compile_network(
+    network: keras.Model, loss: keras.losses.Loss | None, config: Any, num_batches: int, final_rate: float = 0.0
+) -> None:
+    """AdamW, whose rate falls from `learning_rate` to its share `final_rate` along a cosine.
+
+    Args:
+        loss: None for a network that computes its own.
+    """
+    steps = config.epochs * num_batches
+    schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps, alpha=final_rate)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
+    compile_with(optimizer, network, loss)
+
+
+def compile_with(optimizer: keras.optimizers.Optimizer, network: keras.Model, loss: keras.losses.Loss | None) -> None:
+    """Compiles the network, and makes the optimizer's variables.
+
+    Left to the first step, they would have TensorFlow trace it twice: three seconds of a fit that may last twenty.
+    """
+    network.compile(optimizer=optimizer, loss=loss, jit_compile=steps_are_compiled())
+    network.optimizer.build(network.trainable_variables)
+
+
+def fit_network(
+    model: str,
+    network: keras.Model,
+    batches: Any,
+    config: Any,
+    *,
+    loss: keras.losses.Loss | None = None,
+    final_rate: float = 0.0,
+) -> TrainingHistory:
+    """Trains for `config.epochs`.
+
+    Args:
+        batches: a `keras.utils.PyDataset` that is `Batches`, too.
+        loss: default: of logits against shares of 1.
+        final_rate: see `compile_network`.
+
+    Raises:
+        TrainingFailed: a loss is not finite, or memory does not suffice.
+    """
+    loss = loss or keras.losses.CategoricalCrossentropy(from_logits=True)
+    compile_network(network, loss, config, len(batches), final_rate)
+    with watched(model, network, config.epochs, config.batch_size) as watch:
+        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
+    return training_history([float(value) for value in history.history["loss"]], watch, batches)
+
+
+def training_history(losses: list[float], watch: Watch, batches: Batches) -> TrainingHistory:
+    """The curve, and how many examples and how many steps a second there were. The first epochs compile."""
+    speed = len(batches) / max(watch.seconds, 1e-9)
+    return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples), "steps_per_second": speed})
+
+
+def shared_logits(asking: Any, candidates: Any, log_inclusion: Any) -> Any:
+    """Dot products of all that ask with all candidates, corrected by logQ, in float32 whatever the vectors' precision.
+
+    Shapes (n, dim), (m, dim), (m,) and (n, m).
+    """
+    products = ops.cast(ops.matmul(asking, ops.transpose(candidates)), "float32")
+    return products - log_inclusion[None, :]
+
+
+def save_networks(path: Path, model: str, config: Any, networks: Mapping[str, keras.Model | None]) -> None:
+    """Writes the config and one `.keras` file for each network.
+
+    Raises:
+        NightError: the model was never fitted; nothing is written.
+    """
+    found = {name: fitted(model, network) for name, network in networks.items()}
+    save_config(path, config)
+    for name, network in found.items():
+        network.save(path / f"{name}.keras")
+
+
+def load_network(path: Path, name: str) -> keras.Model:
+    """Reads what `save_networks` wrote. Keras refuses code in the file: only weights and registered layers load."""
+    return keras.saving.load_model(path / f"{name}.keras", compile=False)

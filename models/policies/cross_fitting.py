@@ -1,0 +1,52 @@
+"""Two policies, each of which answers for the users that the other one learnt from.
+
+So nobody's own clicks have a part in their list, what is judged on past days is the very thing that is published, and
+nothing has to be fitted a third time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.slates.slates import Choices, SlatePolicy, Slates
+
+NUM_FOLDS = 2
+_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
+
+
+def folds_of(user: np.ndarray) -> np.ndarray:
+    """The fold of each user; a hash of the index, so that who came at the same time is of either fold."""
+    scrambled = (np.asarray(user).astype(np.uint64) + np.uint64(1)) * _SCRAMBLE
+    folds: np.ndarray = (scrambled >> np.uint64(40)).astype(np.int64) % NUM_FOLDS
+    return folds
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """A `models.slates.slates.SlatePolicy`; `policies[fold]` was learnt without the users of that fold."""
+
+    policies: Sequence[SlatePolicy]
+
+    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+        """Lists of each user's policy."""
+        slates = Slates(np.full((len(choices), top_k), -1), np.ones((len(choices), top_k)))
+        for fold, rows in self._parts(choices):
+            drawn = self.policies[fold].draw(choices.rows(rows), top_k, rng)
+            slates.place[rows], slates.propensity[rows] = drawn.place, drawn.propensity
+        return slates
+
+    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
+        """Of lists, by each user's policy."""
+        probability = np.ones(slates.place.shape)
+        for fold, rows in self._parts(choices):
+            own = Slates(slates.place[rows], slates.propensity[rows])
+            probability[rows] = self.policies[fold].propensity(choices.rows(rows), own)
+        return probability
+
+    def _parts(self, choices: Choices) -> list[tuple[int, np.ndarray]]:
+        fold = folds_of(choices.user)
+        parts = [(n, np.flatnonzero(fold == n)) for n in range(len(self.policies))]
+        return [(n, rows) for n, rows in parts if len(rows)]

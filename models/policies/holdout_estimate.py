@@ -1,0 +1,55 @@
+"""What users who were held out say that a policy would earn, and how sure that is.
+
+The value is a capped, self-normalized estimate (`models.policies.policy_gradient`), a ratio of sums. What each list
+adds to it is told to first order; so the error of a difference between two policies is that of a sum over users, whose
+lists depend on each other.
+
+Source: Owen, "Monte Carlo theory, methods and examples", 2013, section 9.2 (self-normalized weights and their error).
+What differs: users in place of draws, and the difference of two estimates from the same lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+CAUTION = 2.0
+"""Standard errors by which one policy has to be better than another before that counts."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs.
+
+    Attributes:
+        lists: sums over each list's places: weighted advantages, weights, divergences, places. Shape (num_lists, 4).
+        nearness: the price of divergence.
+    """
+
+    lists: np.ndarray
+    nearness: float
+
+    @property
+    def value(self) -> float:
+        """In standard deviations of what a place earns beyond the baseline."""
+        earned, weight, straying, num = self.lists.sum(axis=0)
+        return float(earned / weight - self.nearness * straying / num)
+
+    @property
+    def by_list(self) -> np.ndarray:
+        """What each list adds to the value, to first order; they sum to 0. Shape (num_lists,)."""
+        earned, weight, straying, num = self.lists.T
+        mean_earned, mean_straying = earned.sum() / weight.sum(), straying.sum() / num.sum()
+        of_straying = self.nearness * (straying - mean_straying * num) / num.sum()
+        return np.asarray((earned - mean_earned * weight) / weight.sum() - of_straying)
+
+    def sure_gain(self, other: Estimate, user: np.ndarray) -> float:
+        """By how much this is above another of the same lists, less CAUTION standard errors of the difference.
+
+        Args:
+            user: of each list; those of one user are not independent. Shape (num_lists,).
+        """
+        _, place = np.unique(user, return_inverse=True)
+        error = np.sqrt((np.bincount(place, self.by_list - other.by_list) ** 2).sum())
+        return float(self.value - other.value - CAUTION * error)

@@ -1,0 +1,118 @@
+"""What the Q-learner reads and says: a user's recent events in order, and each candidate beside them.
+
+The encoder of `models.families.sequence` reads the kinds of what the user met, with event types and time gaps; its last
+word is the state. Kinds, not items: a log of a few thousand lists says little of each single item.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from models.nn.sequence_encoder import EncoderConfig, build_encoder
+
+NUM_EVENT_TYPES = 5
+"""And padding."""
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class KindEmbedding(keras.layers.Layer):
+    """The vectors of kinds, told as kind + 2. A kind that came later is as good as none."""
+
+    def __init__(self, num_kinds: int, output_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_kinds, self.output_dim = num_kinds, output_dim
+        self.embedding = keras.layers.Embedding(num_kinds + 2, output_dim, keras.initializers.RandomNormal(stddev=0.02))
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.embedding.build(input_shape)
+
+    def call(self, kind: Any) -> Any:
+        return self.embedding(ops.where(kind < self.num_kinds + 2, kind, 1))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape, self.output_dim)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_kinds": self.num_kinds, "output_dim": self.output_dim}
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class LastWord(keras.layers.Layer):
+    """What a sequence says at its last event; at its first place where it has none.
+
+    Called with the sequence, shape (batch, length, dim), and a number for each place that is 0 after the last event.
+    """
+
+    def call(self, sequence: Any, events: Any) -> Any:
+        num_events = ops.sum(ops.cast(events > 0, "int32"), axis=1, keepdims=True)
+        last = ops.maximum(num_events - 1, 0)[..., None]  # (batch, 1, 1)
+        return ops.take_along_axis(sequence, ops.broadcast_to(last, (ops.shape(sequence)[0], 1, sequence.shape[-1])), 1)
+
+    def compute_output_shape(self, sequence_shape: Any, events_shape: Any = None) -> Any:
+        return (sequence_shape[0], 1, sequence_shape[2])
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class Beside(keras.layers.Layer):
+    """The state, shape (batch, 1, dim), beside each candidate, shape (batch, num_candidates, any)."""
+
+    def call(self, state: Any, candidates: Any) -> Any:
+        shape = ops.shape(candidates)
+        return ops.broadcast_to(state, (shape[0], shape[1], state.shape[-1]))
+
+    def compute_output_shape(self, state_shape: Any, candidates_shape: Any = None) -> Any:
+        return (*candidates_shape[:2], state_shape[2])
+
+
+@keras.saving.register_keras_serializable("nightjar")
+class MixedWithRanker(keras.layers.Layer):
+    """Worth and tiring of a policy: what the network's parts come to weighs 1, the ranker's score weighs `nearness`.
+
+    Called with what is said of candidates, shape (batch, num_candidates, 6), and the features. An infinite nearness
+    leaves the ranker.
+
+    Args of the constructor: `weights` of the three parts, so that they come to standard deviations.
+    """
+
+    def __init__(self, weights: list[float], nearness: float, sharpness: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.weights_of_parts, self.nearness, self.sharpness = list(weights), nearness, sharpness
+
+    def call(self, said: Any, features: Any) -> Any:
+        own = 1 / (1 + self.nearness)
+        values = sum(weight * said[..., 2 * n : 2 * n + 2] for n, weight in enumerate(self.weights_of_parts))
+        ranker = ops.concatenate([features[..., :1], ops.zeros_like(features[..., :1])], axis=-1)
+        return self.sharpness * (own * values + (1 - own) * ranker)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"weights": self.weights_of_parts, "nearness": self.nearness, "sharpness": self.sharpness}
+        return {**super().get_config(), **own}
+
+
+def build_q_network(num_features: int, num_kinds: int, config: EncoderConfig, hidden_dim: int) -> keras.Model:
+    """From `models.policies.plackett_luce.policy_inputs` to what is said of candidates and of the state.
+
+    Of a candidate: worth and tiring of what it earns at once, of what it adds later, and of the actor. Of the state:
+    what comes later whatever is shown. Shapes (batch, num_candidates, 6) and (batch, 1).
+    """
+    features = keras.Input((None, num_features), name="features")
+    kind = keras.Input((None,), dtype="int32", name="kind")
+    history = keras.Input((None, 3), dtype="int32", name="history")
+    embedding = KindEmbedding(num_kinds, config.embedding_dim)
+    encoder = build_encoder({"event_type": NUM_EVENT_TYPES}, config, title_dim=0)
+    read = {"history": embedding(history[:, :, 0]), "event_types": history[:, :, 1], "gaps": history[:, :, 2]}
+    state = LastWord()(encoder(read), history[:, :, 1])  # (batch, 1, dim)
+    of_kind = embedding(kind)
+    around = Beside()(state, features)
+    known = keras.layers.Concatenate()([features, of_kind, around, of_kind * around])
+    hidden = keras.layers.Dense(hidden_dim, activation="gelu")(known)
+    said = keras.layers.Dense(6, kernel_initializer="zeros")(keras.layers.Concatenate()([features, hidden]))
+    of_user = keras.layers.GlobalAveragePooling1D()(features)
+    later = keras.layers.Dense(1, kernel_initializer="zeros")(
+        keras.layers.Concatenate()([keras.layers.Reshape((config.embedding_dim,))(state), of_user])
+    )
+    inputs = {"features": features, "kind": kind, "history": history}
+    return keras.Model(inputs, [said, later], name="q_network")

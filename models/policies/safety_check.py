@@ -1,0 +1,156 @@
+"""May re-ranked lists be published? Two ways to tell, both on users whom the policy did not learn from.
+
+*By what was shown.* Where the lists of earlier days were drawn, and their propensities published, the log itself tells
+what the policy's lists would have earned on the day on which they stood (`models.off_policy.slate_estimators`,
+sequential weights, self-normalised). They may be published where, at the lower end of the 95 % interval, their gain
+over the log costs no more than `max_loss` of what the log earned. A log of whose lists the policy would hardly have
+shown any decides nothing: it takes MIN_EFFECTIVE_LISTS that count, MIN_REWARDED_LISTS that earned something, and
+weights of MIN_MEAN_WEIGHT on average. The policy is judged as it would fill lists without the shop's rules
+(`models.policies.served_policy`): where caps and diversity shape lists much, that average is far below 1, and the
+backtest decides.
+
+*By the backtest*, where there is no such log, or too little of it. Weaker, for it only asks whether lists still hold
+what people wanted anyway: on the backtest's days the policy's lists must keep all of the published model's primary
+metric but `max_loss`, again at the lower end of the interval, which is paired, user by user.
+
+Neither sees the long term: that is what the agent is for. They bound what it may cost on the day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
+from models.data.vocabulary import indices_on
+from models.evaluation.held_out import HeldOut, decisive_task, held_out_tasks
+from models.evaluation.list_evaluation import BOUNDS, NUM_RESAMPLES
+from models.evaluation.ranking_metrics import METRICS, bootstrap_means, hits, relevant_from_pairs
+from models.off_policy.slate_estimators import evaluate_slates
+from models.slates.slates import Choices, SlatePolicy
+from models.slates.training_slates import Examples, items_at, spaced
+
+MIN_EFFECTIVE_LISTS = 100
+MIN_REWARDED_LISTS = 20
+MIN_MEAN_WEIGHT = 0.5
+MAX_JUDGED = 8_192
+ESTIMATOR = "sequential_snips"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one way says.
+
+    Attributes:
+        is_allowed: None where it cannot tell.
+        value: of the lists that were, and are to be beaten; `gain` of the policy's, with its interval.
+    """
+
+    is_allowed: bool | None
+    reason: str
+    value: float = float("nan")
+    gain: float = float("nan")
+    gain_low: float = float("nan")
+    gain_high: float = float("nan")
+    num_lists: int = 0
+    effective_lists: float = 0.0
+    mean_weight: float = float("nan")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Figures that JSON can write."""
+        told = asdict(self)
+        return {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in told.items()}
+
+
+def decided(by_log: Verdict, by_backtest: Verdict) -> Verdict:
+    """The verdict that counts: that of what was shown, where it can tell."""
+    if by_log.is_allowed is not None:
+        return by_log
+    if by_backtest.is_allowed is not None:
+        reason = f"{by_backtest.reason} {by_log.reason}"
+        return Verdict(**{**asdict(by_backtest), "reason": reason})
+    return Verdict(False, f"Nothing tells what re-ranked lists are worth. {by_log.reason} {by_backtest.reason}")
+
+
+def judged_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Verdict:
+    """Judges a policy by lists that were drawn.
+
+    Args:
+        policy: as users would see it; see `models.policies.served_policy`.
+    """
+    if shown is not None:
+        is_drawn = ~np.isnan(np.where(shown.slates.place >= 0, shown.slates.propensity, 1.0)).any(axis=1)
+        shown = shown.rows(np.flatnonzero(is_drawn))
+    if shown is None or not len(shown):
+        return Verdict(None, "No shown lists with propensities were found in the last days.")
+    target = policy.propensity(shown.choices, shown.slates)
+    report = evaluate_slates(shown.slates, shown.at_once, target, unit=shown.choices.user, seed=shop.seed)
+    gain, value, overlap = report.gain(ESTIMATOR), report.on_policy.value, report.overlap
+    figures: dict[str, Any] = {
+        "value": value,
+        "gain": gain.value,
+        "gain_low": gain.low,
+        "gain_high": gain.high,
+        "num_lists": len(shown),
+        "effective_lists": overlap.effective_rows,
+        "mean_weight": overlap.mean_weight.value,
+    }
+    seen = f"{len(shown):,} shown lists, of which {overlap.effective_rows:,.0f} count"
+    is_large = overlap.effective_rows >= MIN_EFFECTIVE_LISTS and overlap.rewarded_rows >= MIN_REWARDED_LISTS
+    if not is_large or value <= 0:
+        earned = f"{overlap.rewarded_rows:,} of them earned something"
+        return Verdict(None, f"{seen} and {earned}, are too few to judge by.", **figures)
+    if overlap.mean_weight.value < MIN_MEAN_WEIGHT:
+        told = f"with a mean weight of {overlap.mean_weight.value:.2f}, show too little of what the policy would"
+        return Verdict(None, f"{seen}, {told}.", **figures)
+    return _verdict(f"By {seen}, a list would earn", gain.low >= -shop.policy.max_loss * value, shop, **figures)
+
+
+def judged_by_backtest(choices: Choices, held_out: HeldOut, policy: SlatePolicy, shop: Shop) -> Verdict:
+    """Judges a policy's best lists by what was wanted on the backtest's days.
+
+    Args:
+        choices: one list for each user of `held_out`, in their order, best candidate of the published model first.
+    """
+    top_k, name = shop.top_k, shop.primary_metric if shop.primary_metric in METRICS else "ndcg"
+    lists = items_at(choices, policy.draw(choices, top_k, None).place), choices.item[:, :top_k]
+    values = np.stack(
+        [METRICS[name](hits(items, held_out.relevant), held_out.relevant.counts, top_k) for items in lists], axis=1
+    )
+    means = bootstrap_means(values, NUM_RESAMPLES, shop.seed)
+    low, high = np.quantile(means[:, 0] - means[:, 1], BOUNDS)
+    mine, theirs = values.mean(axis=0)
+    what = f"On the backtest's days, {name}@{top_k} of {len(values):,} users is"
+    figures = {"value": float(theirs), "gain": float(mine - theirs), "gain_low": float(low), "gain_high": float(high)}
+    is_allowed = theirs > 0 and low >= -shop.policy.max_loss * theirs
+    return _verdict(what, bool(is_allowed), shop, **figures, num_lists=len(values), effective_lists=float(len(values)))
+
+
+def judged_users(night: Night, as_of: str) -> HeldOut | None:
+    """Some of the users whom the decisive task judges, and what they wanted, in the indices of ds; None without any."""
+    found = [task for task in held_out_tasks(night, as_of) if task.task == decisive_task(night.shop)]
+    if not found:
+        return None
+    (task,) = found
+    users, items = (indices_on(night.lake, as_of, night.ds, name) for name in ("user_id", "item_id"))
+    asked = spaced(np.flatnonzero(users[task.user_indices] >= 0), MAX_JUDGED)
+    relevant = task.relevant
+    is_asked = np.isin(relevant.user_rows, asked) & (items[relevant.item_indices] >= 0)
+    row = np.searchsorted(asked, relevant.user_rows[is_asked])
+    known, row = np.unique(row, return_inverse=True)  # who wants nothing that ds knows is not judged
+    wanted = relevant_from_pairs(row, items[relevant.item_indices[is_asked]], len(known))
+    return HeldOut(task.task, users[task.user_indices[asked[known]]], wanted)
+
+
+def _verdict(what: str, is_allowed: bool, shop: Shop, **figures: Any) -> Verdict:
+    value, gain = figures["value"], figures["gain"]
+    interval = f"{figures['gain_low']:+.4f} to {figures['gain_high']:+.4f}"
+    bound = f"{-shop.policy.max_loss * value:+.4f} (max_loss = {shop.policy.max_loss:g})"
+    reason = (
+        f"{what} {value + gain:.4f} instead of {value:.4f}, a gain of {gain:+.4f} with a 95 % interval of {interval}, "
+        f"which {'keeps' if is_allowed else 'does not keep'} above {bound}."
+    )
+    return Verdict(is_allowed, reason, **figures)

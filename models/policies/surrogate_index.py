@@ -1,0 +1,35 @@
+"""What users earn later, as far as it can be told on the evening of a list.
+
+When somebody comes back, and how much they then buy, is mostly chance, and a log of some thousand lists does not
+average it out: what is owed to one list drowns in it. But a list acts on the future through what becomes of it: a visit
+that ended without a click leaves another user behind than one with a purchase. So what came later is replaced by what
+comes later on the mean, for users like these, after such an evening: a ridge regression on what was known of user and
+candidates beforehand, and on what the evening earned.
+
+Source: Athey et al., "The Surrogate Index: Combining Short-Term Proxies to Estimate Long-Term Treatment Effects More
+Rapidly and Precisely", NBER working paper 26463, 2019. What a list changes in the long run without any trace on the
+same evening stays out of sight.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.policies.value_baseline import list_inputs, ridge
+from models.slates.slates import Choices
+
+
+def expected_later(choices: Choices, evening: np.ndarray, later: np.ndarray, is_known: np.ndarray) -> np.ndarray:
+    """In place of `later`, what was to be expected. Shape (num_slates,).
+
+    Args:
+        evening: what each list's user earned at once. Shape (num_slates,).
+        later: what they earned afterwards. Same shape.
+        is_known: which lists to learn from.
+    """
+    if not is_known.any():
+        return later
+    earned_nothing = 1.0 * (evening <= 0)
+    traces = np.stack([earned_nothing, np.maximum(evening, 0), np.log1p(np.maximum(evening, 0))], axis=1)
+    inputs = np.concatenate([list_inputs(choices), traces], axis=1)
+    return ridge(inputs, is_known, later[is_known, None])[:, 0]

@@ -1,0 +1,58 @@
+"""What a list would earn whatever stood in it: the baseline that returns are held against.
+
+Who visits often earns much with any list, and what stands at the tenth place is hardly looked at; a policy learns from
+neither. A ridge regression for each rank, on what is known of the user and of their candidates on the whole, takes
+both out, so that what is left of a return is owed to the choice, or to chance.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.slates.slates import Choices
+
+REGULARIZATION = 1.0
+"""Of the squared weights of inputs in standard deviations, in lists."""
+
+
+def expected_returns(choices: Choices, place: np.ndarray, returns: np.ndarray, is_learnt: np.ndarray) -> np.ndarray:
+    """What the places of lists like these return. Shape (num_slates, top_k).
+
+    Args:
+        place: as in `Slates`, -1 where a list has ended. Shape (num_slates, top_k).
+        returns: of each place. Same shape.
+        is_learnt: which lists the baseline is fitted to. Shape (num_slates,).
+    """
+    inputs = list_inputs(choices)
+    of_ranks = [
+        ridge(inputs, is_learnt & (there := place[:, rank] >= 0), returns[is_learnt & there, rank, None])
+        for rank in range(place.shape[1])
+    ]
+    return np.concatenate(of_ranks, axis=1)
+
+
+def list_inputs(choices: Choices) -> np.ndarray:
+    """The mean features of each list's candidates; those of the user are the same for all.
+
+    Shape (num_slates, num_features).
+    """
+    num = np.maximum(choices.is_candidate.sum(axis=1, keepdims=True), 1)
+    return np.asarray(choices.features.sum(axis=1) / num, dtype=np.float64)
+
+
+def ridge(inputs: np.ndarray, is_learnt: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """What the inputs say of targets, for all rows.
+
+    Args:
+        inputs: shape (num_rows, num_inputs).
+        targets: of those rows that are learnt from. Shape (num_learnt, num_targets).
+
+    Returns:
+        Shape (num_rows, num_targets); zeros where there is nothing to learn from.
+    """
+    if not is_learnt.any():
+        return np.zeros((len(inputs), targets.shape[1]))
+    known, mean = inputs[is_learnt], targets.mean(axis=0)
+    rows = (inputs - known.mean(axis=0)) / (known.std(axis=0) + 1e-6)
+    squares = rows[is_learnt].T @ rows[is_learnt] + REGULARIZATION * np.eye(inputs.shape[1])
+    return np.asarray(mean + rows @ np.linalg.solve(squares, rows[is_learnt].T @ (targets - mean)))

@@ -1,0 +1,1 @@
+"""The session model behind `mlflow models serve`: what a request is, and how it is answered."""

@@ -1,0 +1,95 @@
+"""From which day may what a user bought stand in their list again? A shop's `repeats`, for one user at a time.
+
+`expectations.semantics.repeat_purchases` says the same in Spark for all pairs of a night; a test holds the two
+together. Days are counted from 1970 in UTC. An item may come back on a day that is not before its return day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from expectations.runtime.lake import Lake
+from expectations.tables import INTERACTIONS
+from models.data.dataset import Dataset
+from models.data.event_store import SECONDS_PER_DAY, Events
+from models.data.mmap_arrays import grouped_by_user, spans_of_users
+
+NUM_PRIOR_GAPS = 20
+"""As in `expectations.semantics.repeat_purchases`."""
+NEVER = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class ReturnDays:
+    """What everybody bought, and when it may come back.
+
+    Attributes:
+        usual_gap_days: how long after a purchase an item comes back: 0 at once, infinite never. Shape (num_items,).
+        offsets: the pairs of user `u` in `met` and `is_bought` are entries offsets[u] to offsets[u + 1].
+    """
+
+    repeats: str
+    usual_gap_days: np.ndarray
+    purchase_index: int
+    offsets: np.ndarray
+    met: np.ndarray
+    is_bought: np.ndarray
+    events: Events
+
+    @classmethod
+    def of(cls, lake: Lake, dataset: Dataset, repeats: str, purchase_index: int) -> ReturnDays:
+        """Reads who bought what from `interactions` of the dataset's day; when, from the dataset's histories."""
+        offsets, columns = grouped_by_user(
+            lake.require(INTERACTIONS, dataset.as_of).path,
+            dataset.num_users,
+            {"item_index": np.int32, "is_bought": np.bool_},
+            lambda rows: {
+                "item_index": rows["item_index"].to_numpy(),
+                "is_bought": rows["num_purchases"].to_numpy() > 0,
+            },
+            ["item_index", "num_purchases"],
+        )
+        if repeats == "after_gap":
+            gaps = usual_gap_days(dataset.events, purchase_index, dataset.num_items)
+        else:
+            gaps = np.full(dataset.num_items, np.inf if repeats == "never" else 0.0)
+        met, is_bought = columns["item_index"], columns["is_bought"]
+        return cls(repeats, gaps, purchase_index, offsets, met, is_bought, dataset.events)
+
+    def of_user(self, user_index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The items that a user bought, ascending, and their return days; of `after_gap` as far as histories reach."""
+        pairs = slice(*self.offsets[user_index : user_index + 2])
+        items = np.sort(self.met[pairs][self.is_bought[pairs]])
+        days = np.full(len(items), NEVER if self.repeats == "never" else 0, dtype=np.int64)
+        if self.repeats == "after_gap":
+            events = slice(*self.events.offsets[user_index : user_index + 2])
+            is_bought = self.events.event_type[events] == self.purchase_index
+            in_history, last_day = self.events.item_index[events][is_bought], self.events.time[events][is_bought]
+            returns = last_day // SECONDS_PER_DAY + np.ceil(self.usual_gap_days[in_history])
+            is_known = np.isin(in_history, items)
+            np.maximum.at(days, np.searchsorted(items, in_history[is_known]), _whole(returns[is_known]))
+        return items.astype(np.int32), days.astype(np.int32)
+
+
+def usual_gap_days(events: Events, purchase_index: int, num_items: int) -> np.ndarray:
+    """The mean days from one day with a purchase to the same user's next one, held back by the shop's. (num_items,)"""
+    days, num_gaps = np.zeros(num_items), np.zeros(num_items)
+    for first, last in spans_of_users(events.offsets):
+        part = slice(int(events.offsets[first]), int(events.offsets[last]))
+        is_bought = events.event_type[part] == purchase_index
+        pairs = events.user_index[part][is_bought].astype(np.int64) * num_items + events.item_index[part][is_bought]
+        on_day = np.unique(np.stack([pairs, events.time[part][is_bought] // SECONDS_PER_DAY]), axis=1)
+        keys, starts, counts = np.unique(on_day[0], return_index=True, return_counts=True)
+        items = keys % num_items
+        np.add.at(days, items, on_day[1][starts + counts - 1] - on_day[1][starts])
+        np.add.at(num_gaps, items, counts - 1)
+    if not num_gaps.sum():
+        return np.full(num_items, np.inf)
+    of_shop = days.sum() / num_gaps.sum()
+    return np.asarray((days + NUM_PRIOR_GAPS * of_shop) / (num_gaps + NUM_PRIOR_GAPS))
+
+
+def _whole(days: np.ndarray) -> np.ndarray:
+    return np.minimum(days, NEVER).astype(np.int64)

@@ -1,0 +1,1 @@
+"""What lists were shown and what came of them: logged slates, exposures, rewards, features."""

@@ -1,0 +1,56 @@
+"""Which events a list may have led to: on the day on which it stood, by its user, with an item that it held.
+
+What is left was found by users themselves, and tells what they want; see `models.policies.organic_choice_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.runtime.days import day_number
+from expectations.runtime.program import Night, days_before
+from expectations.tables import EVENTS
+from models.data.pair_keys import pair_keys
+from models.data.vocabulary import indices_of, read_vocabulary
+from models.interface.published_lists import published_lists
+
+
+@dataclass(frozen=True)
+class LedEvents:
+    """Attributes: `shown` are keys of users and the items that they were shown, ascending, by the day since 1970."""
+
+    shown: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, night: Night, days: Iterable[str]) -> LedEvents:
+        """Of the published lists of these days, each of which stood on the day after.
+
+        Of users who did anything on that day, as far as its own drop tells: of others there is nothing to say. Lists
+        that a backfill published count as if they had stood.
+        """
+        words, items = (read_vocabulary(night.lake, night.ds, name) for name in ("user_id", "item_id"))
+        shown = {}
+        for ds in days:
+            stood_on = days_before(ds, -1)
+            if night.lake.current(EVENTS, stood_on) is None:
+                continue
+            came = pc.unique(night.lake.read(EVENTS, stood_on, columns=["user_id"])["user_id"])
+            rows = published_lists(night.lake, ds, came, ["user_id", "item_id"])
+            places = [indices_of(rows["user_id"], words), indices_of(rows["item_id"], items)]
+            known = pa.table(places, names=["user", "item"]).drop_null()
+            keys = pair_keys(known["user"].to_numpy(), known["item"].to_numpy())
+            shown[day_number(stood_on)] = np.sort(keys)
+        return cls(shown)
+
+    def marks(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """Which events were led, by user, item and day since 1970. Shape (num_events,)."""
+        is_led, whole = np.zeros(len(user), dtype=bool), np.floor(day).astype(np.int64)
+        for stood_on, keys in self.shown.items():
+            rows = np.flatnonzero(whole == stood_on)
+            is_led[rows] = np.isin(pair_keys(user[rows], item[rows]), keys)
+        return is_led

@@ -1,0 +1,112 @@
+"""The lists that users were shown on the days before, from the published tables, and what came of them.
+
+The list published for a day stands on the day after it. Who did anything that day counts as having seen it; what they
+did with its items is what it earned. A night for `ds` looks at lists that stood until `ds`, and at no event after it.
+
+A list is told up to the first of its items that its model did not propose: fillers and explored places come last, and
+no policy had a say in them. Partitions that a backfill published count as if they had stood: what came of them is what
+users did without them, as in a backtest.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+
+from expectations.runtime.days import day_number
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, days_before
+from expectations.tables import USER_RECOMMENDATIONS
+from models.data.vocabulary import indices_of, read_vocabulary
+from models.interface.published_lists import published_lists, published_nights
+from models.interface.ranked_lists import lists_in_force
+from models.slates.slate_candidates import ListChoices
+from models.slates.slates import Choices, Slates
+from models.slates.training_slates import Examples, UserLog, earned, joined_choices, places_of, spaced
+
+MAX_LISTS = 4_096
+"""What is looked at, over all days."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ShownDay:
+    """A published partition, and the lists that it was made of.
+
+    Attributes:
+        contents: what tells this partition from another publication of the day.
+    """
+
+    ds: str
+    lists: Version
+    contents: tuple[str, ...]
+
+
+def shown_days(night: Night) -> list[ShownDay]:
+    """The published days whose lists stood within the last `log_days`; the model's lists of that day must be there."""
+    path = night.lake.table_path(USER_RECOMMENDATIONS)
+    if not DeltaTable.is_deltatable(path):
+        return []
+    actions = pa.table(DeltaTable(path).get_add_actions(flatten=True))
+    models = published_nights(night.lake).models
+    found = []
+    for n in range(night.shop.policy.log_days, 0, -1):
+        day = days_before(night.ds, n)
+        files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
+        lists = lists_in_force(night.lake, day, models[day]) if files and day in models else None
+        if lists is not None:
+            # Folders are named by a fingerprint and an attempt (`expectations.runtime.lake`): that the night was tried
+            # twice says nothing of what it published.
+            folders = {path.rpartition("/")[0].rpartition("-")[0] for path in files}
+            found.append(ShownDay(day, lists, tuple(sorted(folders))))
+        elif files:
+            logger.warning("shown lists are left out: ds=%s reason=the model's lists of that day are gone", day)
+    return found
+
+
+def shown_lists(night: Night, source: ListChoices, days: list[ShownDay], log: UserLog) -> Examples | None:
+    """What was shown to the users of the log, and what it earned; None where they saw nothing.
+
+    Args:
+        days: what `shown_days` gives.
+        log: since the day before the first list stood, or earlier.
+    """
+    parts, events = [], log.events
+    for day in days:
+        stood_on = day_number(day.ds) + 1
+        came = (events.day >= stood_on) & (events.day < stood_on + 1)
+        users = spaced(np.unique(events.user[came]), max(1, MAX_LISTS // len(days)))
+        if len(users):
+            stood = np.full(len(users), float(stood_on))
+            choices = source.of(day.lists, day.ds, users, stood, log.remembered)
+            parts.append((choices, _as_shown(night, day.ds, choices)))
+    if not parts:
+        return None
+    slates = Slates(
+        *(np.concatenate(columns) for columns in zip(*((s.place, s.propensity) for _, s in parts), strict=True))
+    )
+    return earned(night, joined_choices([choices for choices, _ in parts]), slates, events)
+
+
+def _as_shown(night: Night, day: str, choices: Choices) -> Slates:
+    """What the published partition shows the users of `choices`, who ascend."""
+    words = read_vocabulary(night.lake, night.ds, "user_id")
+    ids = words.filter(pc.is_in(words["index"], pa.array(choices.user, words["index"].type)))
+    columns = ["user_id", "rank", "item_id", "propensity"]
+    rows = published_lists(night.lake, day, ids["value"].combine_chunks(), columns)
+    item = indices_of(rows["item_id"], read_vocabulary(night.lake, night.ds, "item_id")).fill_null(-1).to_numpy()
+    row = np.searchsorted(choices.user, indices_of(rows["user_id"], words).to_numpy())
+    rank = rows["rank"].to_numpy() - 1
+    is_told = rank < night.shop.top_k
+    place = np.full((len(choices), night.shop.top_k), -1)
+    propensity = np.full(place.shape, np.nan)
+    place[row[is_told], rank[is_told]] = places_of(choices, row, item)[is_told]
+    propensity[row[is_told], rank[is_told]] = pc.fill_null(rows["propensity"], np.nan).to_numpy()[is_told]
+    has_ended = np.cumsum(place < 0, axis=1) > 0
+    return Slates(np.where(has_ended, -1, place), np.where(has_ended, 1.0, propensity))

@@ -1,0 +1,76 @@
+"""What a crowd of users found alone, and how much an item is found by those who found the same things as somebody.
+
+For the finds h of a user, which fade, and an item i it is the sum over all others v of <h, x_v> x_vi: x_v are the
+finds of v, counted, each item's over the length of its column (with SHRINKAGE in it). So it is the sum of cosines
+between the item and what the user found, in which the user's own finds are left out: a list that a policy learns from
+must not tell of itself.
+
+Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001 (cosines of columns).
+What differs: the shrinkage, and that nobody's own row counts for themselves, for which the sums go over users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from models.slates.event_log import VIEW, Happenings
+
+SHRINKAGE = 5.0
+"""Added to the squared length of an item's column: an item that few found is like few others."""
+ITEMS_AT_ONCE = 4_096
+
+
+@dataclass(frozen=True)
+class FoundTogether:
+    """Made by `FoundTogether.of`.
+
+    Attributes:
+        users: who found anything, ascending. Shape (num_users,).
+        finds: x. Shape (num_users, num_items).
+    """
+
+    users: np.ndarray
+    finds: csr_array
+
+    @classmethod
+    def of(cls, happenings: Happenings, num_items: int) -> Self:
+        """Of views that no list led to (`Happenings.is_led`). Items are below `num_items`."""
+        is_found = (happenings.event_type == VIEW) & ~happenings.is_led
+        item = happenings.item[is_found]
+        users, row = np.unique(happenings.user[is_found], return_inverse=True)
+        counts = csr_array((np.ones(len(row), np.float32), (row, item)), shape=(len(users), num_items))
+        lengths = np.sqrt(SHRINKAGE + np.asarray(counts.multiply(counts).sum(axis=0)))
+        counts.data /= lengths[counts.indices]
+        return cls(users, counts)
+
+    def by_others(
+        self, user: np.ndarray, row: np.ndarray, item: np.ndarray, weight: np.ndarray, asked: np.ndarray
+    ) -> np.ndarray:
+        """How much each asked item is found by those who found the same.
+
+        Args:
+            user: of each list. Shape (num_lists,).
+            row, item, weight: the list's user found the item; how much that counts. Shape (num_finds,).
+            asked: items. Shape (num_lists, num_asked).
+
+        Returns:
+            Shape of `asked`; 0 for who or what has nothing in common with anybody.
+        """
+        own = csr_array((weight.astype(np.float32), (row, item)), shape=(len(user), self.finds.shape[1]))
+        alike = (own @ self.finds.T).toarray()
+        place = np.minimum(np.searchsorted(self.users, user), max(len(self.users) - 1, 0))
+        is_known = np.flatnonzero(self.users[place] == user) if len(self.users) else np.empty(0, np.int64)
+        alike[is_known, place[is_known]] = 0
+        found = np.zeros(asked.shape)
+        items, of_asked = np.unique(asked, return_inverse=True)
+        for start in range(0, len(items), ITEMS_AT_ONCE):
+            part = items[start : start + ITEMS_AT_ONCE]
+            sums = alike @ self.finds[:, part]
+            at = of_asked.reshape(asked.shape) - start
+            lists, places = np.nonzero((at >= 0) & (at < len(part)))
+            found[lists, places] = sums[lists, at[lists, places]]
+        return found

@@ -1,0 +1,139 @@
+"""Lists of models as `Choices`, whatever day they are of, and what users did, all in the indices of one day.
+
+An index means another user or item on another day; here everything is told in those of the night's `ds`, so that lists
+of many days can be learnt from together. Whom or what `ds` does not know is left out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.runtime.days import SECONDS_OF_A_DAY, day_number
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night, end_of
+from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
+from models.data.vocabulary import NOT_KNOWN, indices_of, indices_on, read_vocabulary
+from models.evaluation.held_out import NEW_ITEMS, decisive_task
+from models.interface.model import NO_ITEM
+from models.interface.ranked_lists import list_batches, read_list_rows, top_places
+from models.slates.event_log import Happenings
+from models.slates.exposures import LedEvents
+from models.slates.item_traits import ItemTraits
+from models.slates.organic_similarity import FoundTogether
+from models.slates.slate_features import choices_of
+from models.slates.slates import Choices
+
+_EVENT_COLUMNS = ["user_id", "item_id", "event_time", "event_type", "price", "quantity"]
+USERS_AT_ONCE = 4_096
+
+
+class ListChoices:
+    """What the users of a night could have been shown; see the module's docstring."""
+
+    def __init__(self, night: Night, of_crowd: Happenings) -> None:
+        """Args:
+        of_crowd: what is remembered of many users, which tells what the same people find; of lists as of a day it
+            tells what happened up to that day.
+        """
+        self.night = night
+        self.exclude_seen = decisive_task(night.shop) == NEW_ITEMS
+        self._traits, self._of_crowd = ItemTraits.of(night), of_crowd
+        self._crowd: tuple[str, FoundTogether] | None = None
+
+    def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, happenings: Happenings) -> Choices:
+        """The best candidates of lists as of `as_of`, on the days on which they stand.
+
+        Args:
+            user: one for each list; a user may come more than once.
+            day: when it stands, in days since 1970; the policy knows of `happenings` before it. Shape of `user`.
+
+        Returns:
+            A row a list, best candidates first; none of a candidate where the lists do not know the user.
+        """
+        asked, row = np.unique(user, return_inverse=True)
+        items, scores = self._candidates(lists, as_of, asked)
+        return self.described(as_of, user, day, items[row], scores[row], happenings)
+
+    def described(
+        self, as_of: str, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, happenings: Happenings
+    ) -> Choices:
+        """Candidates from lists as of `as_of`; see `models.slates.slate_features.choices_of`."""
+        return choices_of(user, day, item, score, happenings, self._traits, self._crowd_as_of(as_of))
+
+    def _crowd_as_of(self, as_of: str) -> FoundTogether:
+        """What the crowd found up to that day; the latest that was asked for is kept, since many blocks may ask."""
+        if self._crowd is None or self._crowd[0] != as_of:
+            past = self._of_crowd.where(self._of_crowd.day < day_number(as_of) + 1)
+            self._crowd = as_of, FoundTogether.of(past, len(self._traits.kind))
+        return self._crowd[1]
+
+    def _candidates(self, lists: Version, as_of: str, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Items and scores of users, who ascend; NO_ITEM where there are no more. Shape (num_users, num_candidates)."""
+        lake, ds, depth = self.night.lake, self.night.ds, self.night.shop.num_candidates
+        items, scores = np.full((len(users), depth), NO_ITEM), np.zeros((len(users), depth), np.float32)
+        known_as, item_now = indices_on(lake, ds, as_of, "user_id")[users], indices_on(lake, as_of, ds, "item_id")
+        places = np.flatnonzero(known_as != NOT_KNOWN)
+        places = places[np.argsort(known_as[places])]
+        for part in np.array_split(places, max(1, -(-len(places) // USERS_AT_ONCE))) if len(places) else []:
+            rows = read_list_rows(lists, known_as[part])
+            found = top_places(rows, known_as[part], depth, self.exclude_seen)
+            items[part] = np.where(found >= 0, np.append(item_now[rows.item_indices], NO_ITEM)[found], NO_ITEM)
+            scores[part] = np.where(found >= 0, np.append(rows.scores, 0)[found], 0)
+        return items, scores
+
+
+def remembered(night: Night, users: np.ndarray, led: LedEvents) -> Happenings:
+    """What `histories` as of ds remember of users, who ascend: without prices, at most `max_history` events each."""
+    names = ["item_indices", "event_type_indices", "event_times"]
+    asked = (pc.field("user_index") >= int(users[0])) & (pc.field("user_index") <= int(users[-1]))
+    kept = [np.empty((4, 0))]
+    for batch in list_batches(night.lake.require(HISTORIES, night.ds), ["user_index", *names], asked).to_batches():
+        rows = batch.filter(pa.array(np.isin(batch["user_index"].to_numpy(), users)))
+        item, place, seconds = (rows[name].flatten().to_numpy() for name in names)
+        user = np.repeat(rows["user_index"].to_numpy(), pc.list_value_length(rows["item_indices"]).to_numpy())
+        kept.append(np.stack([user, item, seconds / SECONDS_OF_A_DAY, place - FIRST_VALUE_INDEX]))
+    user, item, day, place = np.concatenate(kept, axis=1)
+    is_known = (place >= 0) & (place < len(EVENT_TYPES)) & (item >= FIRST_VALUE_INDEX)
+    indices = (column[is_known].astype(np.int64) for column in (user, item, place))
+    user, item, place = indices
+    return Happenings.of(user, item, day[is_known], place, is_led=led.marks(user, item, day[is_known]))
+
+
+def active_users(night: Night, since: str) -> np.ndarray:
+    """Who did anything after the day `since`, up to ds; ascending."""
+    words = read_vocabulary(night.lake, night.ds, "user_id")
+    found = [np.empty(0, np.int64)]
+    for day in night.lake.days(EVENTS, until=night.ds, since=since):
+        users = pc.unique(night.lake.read(EVENTS, day, columns=["user_id"], filter=_after(since, night))["user_id"])
+        found.append(indices_of(pa.chunked_array([users]), words).drop_null().to_numpy())
+    return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+def happened(night: Night, since: str, users: np.ndarray, led: LedEvents) -> Happenings:
+    """The events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay."""
+    words = [read_vocabulary(night.lake, night.ds, field) for field in ("user_id", "item_id")]
+    kept = [np.empty((6, 0))]
+    for day in night.lake.days(EVENTS, until=night.ds, since=since):
+        rows = night.lake.read(EVENTS, day, columns=_EVENT_COLUMNS, filter=_after(since, night))
+        user, item = (
+            indices_of(rows[name], column) for name, column in zip(("user_id", "item_id"), words, strict=True)
+        )
+        place = pc.index_in(rows["event_type"], value_set=pa.array(EVENT_TYPES))
+        days = pc.divide(rows["event_time"].cast(pa.int64()).cast(pa.float64()), SECONDS_OF_A_DAY * 1e6)
+        price = pc.fill_null(rows["price"], 0.0)
+        told = pa.table([user, item, days, place, price, rows["quantity"]], names=_EVENT_COLUMNS).drop_null()
+        told = told.filter(pa.array(np.isin(told["user_id"].to_numpy(), users)))
+        kept.append(np.stack([column.to_numpy() for column in told.columns]))
+    user, item, days, place, price, quantity = np.concatenate(kept, axis=1)
+    indices = (column.astype(np.int64) for column in (user, item, place))
+    user, item, place = indices
+    return Happenings.of(user, item, days, place, price, quantity, led.marks(user, item, days))
+
+
+def _after(since: str, night: Night) -> pc.Expression:
+    """Events of the days after `since`, that took something: lines that give back count for none."""
+    time = pc.field("event_time")
+    is_within = (time >= pa.scalar(end_of(since))) & (time < pa.scalar(end_of(night.ds)))
+    return is_within & (pc.field("quantity") > 0)

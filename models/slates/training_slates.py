@@ -1,0 +1,187 @@
+"""What a policy of the night learns from: lists of which it is known what was taken, and what that earned.
+
+Two kinds. *Visits* of the backtest's days: what a user met on a day of theirs, in the order of time, among the
+candidates that the published model had for them when these days began. Nobody was shown that list, so that the policy
+under which it came about is to be learnt (`Slates.propensity` is NaN). And *shown lists*
+(`models.slates.logged_slates`), with the propensities that were published with them.
+
+A list counts if the log goes on for `sight_days` after it, half of the shop's horizon: what came later is a part of
+what it earned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from expectations.runtime.days import day_number
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night
+from expectations.tables import NightError
+from models.data.pair_keys import pair_keys
+from models.slates.event_log import Happenings
+from models.slates.exposures import LedEvents
+from models.slates.rewards import later_rewards, place_rewards
+from models.slates.slate_candidates import ListChoices, active_users, happened, remembered
+from models.slates.slates import Choices, Slates
+
+MAX_LISTS = 4_096
+"""What a policy learns from, of each kind: some 40 MB of candidates."""
+MAX_USERS = 4_096
+
+
+@dataclass(frozen=True)
+class UserLog:
+    """What some users did, evenly picked of all who did anything lately: as many as a program can hold.
+
+    Attributes:
+        events: of the days after `since`, with prices: what lists earned.
+        remembered: of their histories: what a policy knows of them.
+    """
+
+    events: Happenings
+    remembered: Happenings
+
+    @classmethod
+    def of(cls, night: Night, since: str, led: LedEvents) -> UserLog:
+        """Of at most MAX_USERS."""
+        users = spaced(active_users(night, since), MAX_USERS)
+        if not len(users):
+            raise NightError(
+                f"ds={night.ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
+            )
+        return cls(happened(night, since, users, led), remembered(night, users, led))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Lists and what they earned.
+
+    Attributes:
+        at_once: what each place earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
+        later: what the user earned in the days after, worth what it is on the list's day. Shape (num_lists,).
+        is_found: which candidates the user met on that day, not led by a list that stood. Shape (num_lists,
+            num_candidates).
+    """
+
+    choices: Choices
+    slates: Slates
+    at_once: np.ndarray
+    later: np.ndarray
+    is_found: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.choices)
+
+    @property
+    def returns(self) -> np.ndarray:
+        """Of each place: what it earned at once, and all that came later."""
+        return np.where(self.slates.place >= 0, self.at_once + self.later[:, None], 0.0)
+
+    @property
+    def items(self) -> np.ndarray:
+        """At each rank; -1 where a list has ended."""
+        return items_at(self.choices, self.slates.place)
+
+    def rows(self, rows: np.ndarray) -> Examples:
+        """Some of the lists."""
+        columns = (self.at_once[rows], self.later[rows], self.is_found[rows])
+        return Examples(self.choices.rows(rows), self.slates.rows(rows), *columns)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Examples]) -> Examples:
+        """The lists of all parts."""
+        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("at_once", "later", "is_found")]
+        slates = Slates(*(np.concatenate([getattr(p.slates, f.name) for p in parts]) for f in fields(Slates)))
+        return cls(joined_choices([part.choices for part in parts]), slates, *columns)
+
+
+def joined_choices(parts: Sequence[Choices]) -> Choices:
+    """The lists of all parts."""
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Choices)}
+    # A column is None in all parts, or in none.
+    joined: dict[str, Any] = {n: None if c[0] is None else np.concatenate(c) for n, c in columns.items()}
+    return replace(parts[0], **joined)
+
+
+def sight_days(night: Night) -> int:
+    """How far a policy looks ahead."""
+    return max(1, night.shop.horizon_days // 2)
+
+
+def visits(night: Night, source: ListChoices, lists: Version, as_of: str, log: UserLog) -> Examples:
+    """The visits of the `horizon_days` after `as_of`, by the model's lists of that day.
+
+    Args:
+        lists: as of `as_of`; of a model that learns from what the backtest asks, its answers out of fold.
+    """
+    user, day = log.events.visits()
+    begins, ends = day_number(as_of) + 1, day_number(night.ds) + 1
+    is_within = (day >= begins) & (day < begins + night.shop.horizon_days)
+    is_seen = is_within & (day + sight_days(night) <= ends)
+    rows = spaced(np.flatnonzero(is_seen), MAX_LISTS)
+    user, day = user[rows], day[rows]
+    choices = source.of(lists, as_of, user, day, log.remembered)
+    place = taken(choices, log.events, night.shop.top_k)
+    return earned(night, choices, Slates(place, np.full(place.shape, np.nan)), log.events)
+
+
+def taken(choices: Choices, events: Happenings, top_k: int) -> np.ndarray:
+    """Which candidates each list's user met on its day, in the order of time, each once. Shape (num_lists, top_k)."""
+    row, place = places_met(choices, events)
+    _, first = np.unique(pair_keys(row, place), return_index=True)
+    first.sort()  # back to the order of time
+    row, place = row[first], place[first]
+    rank = np.arange(len(row)) - np.searchsorted(row, row)
+    found = np.full((len(choices), top_k), -1)
+    found[row[rank < top_k], rank[rank < top_k]] = place[rank < top_k]
+    return found
+
+
+def found_alone(choices: Choices, events: Happenings) -> np.ndarray:
+    """Which candidates each list's user met on its day without being led. Shape (num_lists, num_candidates)."""
+    is_found = np.zeros(choices.item.shape, dtype=bool)
+    is_found[places_met(choices, events.where(~events.is_led))] = True
+    return is_found
+
+
+def places_met(choices: Choices, events: Happenings) -> tuple[np.ndarray, np.ndarray]:
+    """Row and place of each event of a list's day with one of its candidates; those of a row in the order of time."""
+    row, event = events.between(choices.user, choices.day, choices.day + 1)
+    place = places_of(choices, row, events.item[event])
+    return row[place >= 0], place[place >= 0]
+
+
+def places_of(choices: Choices, row: np.ndarray, item: np.ndarray) -> np.ndarray:
+    """Where items stand among the candidates of a row; -1 where they are none. Shape of `row` and `item`."""
+    rows, places = np.nonzero(choices.is_candidate)
+    keys = pair_keys(rows, choices.item[rows, places])
+    order = np.argsort(keys)
+    asked = pair_keys(row, item)
+    nth = np.minimum(np.searchsorted(keys, asked, sorter=order), max(len(keys) - 1, 0))
+    if not len(keys):
+        return np.full(len(row), -1)
+    return np.where(keys[order[nth]] == asked, places[order[nth]], -1)
+
+
+def earned(night: Night, choices: Choices, slates: Slates, events: Happenings) -> Examples:
+    """What lists earned, of those that hold any of their candidates."""
+    kept = np.flatnonzero((slates.place >= 0).any(axis=1))
+    choices, slates = choices.rows(kept), slates.rows(kept)
+    reward, items = night.shop.reward, items_at(choices, slates.place)
+    at_once = place_rewards(choices.user, choices.day, items, events, reward)
+    later = later_rewards(choices.user, choices.day, events, reward, sight_days(night))
+    return Examples(choices, slates, at_once, later, found_alone(choices, events))
+
+
+def items_at(choices: Choices, place: np.ndarray) -> np.ndarray:
+    """The items at places; -1 where there is none."""
+    return np.where(place >= 0, np.take_along_axis(choices.item, np.maximum(place, 0), axis=1), -1)
+
+
+def spaced(values: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the values, evenly spaced."""
+    return values[:: max(1, -(-len(values) // most))]

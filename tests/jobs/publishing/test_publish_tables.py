@@ -1,0 +1,279 @@
+"""What readers see while nights publish, meet each other, and die."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from deltalake import DeltaTable
+
+from expectations.runtime.program import Night
+from expectations.semantics.published_tables import output_tables
+from expectations.shop.shop import Publish
+from expectations.tables import (
+    CROSS_DOMAIN_RECOMMENDATIONS,
+    NEW_ITEM_AUDIENCES,
+    OUTPUT_TABLES,
+    RUN_MANIFEST,
+    SIMILAR_ITEMS,
+    TABLES,
+    USER_RECOMMENDATIONS,
+    NightError,
+    Table,
+)
+from jobs.publish_tables import publish_tables
+from jobs.publishing import delta_commit
+from jobs.publishing.delta_commit import commit_partition
+from tests.worlds.small_night import write_gate
+from tests.worlds.staged_night import published_items, recommendation, stage_night, stage_rows
+
+EARLIER = "2024-03-09"
+OF_ONE_DOMAIN = [TABLES[name] for name in OUTPUT_TABLES if name != CROSS_DOMAIN_RECOMMENDATIONS.name]
+
+
+def versions_of(night: Night) -> list[int]:
+    tables = (*output_tables(night.lake, night.ds), RUN_MANIFEST)
+    return [DeltaTable(night.lake.table_path(table)).version() for table in tables]
+
+
+def manifest_of(night: Night) -> dict[str, dict[str, Any]]:
+    rows = DeltaTable(night.lake.table_path(RUN_MANIFEST)).to_pyarrow_table(filters=[("ds", "=", night.ds)]).to_pylist()
+    return {row["table_name"]: row for row in rows}
+
+
+def test_staged_tables_are_unseen_until_they_are_published(night: Night) -> None:
+    stage_night(night, "item-2", "item-3")
+    assert not DeltaTable.is_deltatable(night.lake.table_path(USER_RECOMMENDATIONS))
+    publish_tables(night)
+    assert published_items(night) == ["item-2", "item-3"]
+
+
+def test_a_table_that_was_not_validated_stops_them_all(night: Night) -> None:
+    stage_night(night, "item-2")
+    stage_rows(night, SIMILAR_ITEMS, [], is_validated=False)
+    with pytest.raises(NightError, match="similar_items ds=2024-03-10: only tables that passed"):
+        publish_tables(night)
+    assert not DeltaTable.is_deltatable(night.lake.table_path(USER_RECOMMENDATIONS))
+
+
+def test_publishing_twice_makes_no_new_version(night: Night) -> None:
+    stage_night(night, "item-2")
+    publish_tables(night)
+    before = versions_of(night)
+    publish_tables(replace(night, run_id="again", now=datetime(2024, 3, 11, 9, tzinfo=timezone.utc)))
+    assert versions_of(night) == before
+
+
+def test_a_rebuilt_partition_replaces_its_own_and_no_other(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    publish_tables(stage_night(night, "item-3"))
+    publish_tables(stage_night(night, "item-4", "item-5"))
+    assert published_items(night, EARLIER) == ["item-2"]
+    assert published_items(night) == ["item-4", "item-5"]
+
+
+def test_a_night_killed_between_two_commits_is_finished_by_a_rerun(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    stage_night(night, "item-3")
+
+    def killed(*arguments: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(delta_commit, "_replace_partition", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish_tables(night)
+    assert published_items(night) == ["item-2"]
+    publish_tables(night)
+    assert published_items(night) == ["item-3"]
+
+
+@pytest.mark.parametrize(("rival_ds", "earlier_item"), [(EARLIER, "item-6"), ("2024-03-10", "item-2")])
+def test_a_commit_that_met_another_starts_from_the_new_table(
+    night: Night, monkeypatch: pytest.MonkeyPatch, rival_ds: str, earlier_item: str
+) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    replace_partition = delta_commit._replace_partition
+    rival = [
+        stage_rows(replace(night, ds=rival_ds), USER_RECOMMENDATIONS, [recommendation("user-2", 1, "item-6", 1.0)])
+    ]
+    stage_night(night, "item-3")
+
+    def beaten(delta_table: DeltaTable, *arguments: Any) -> None:
+        # Between our look at the table and our commit, another program commits.
+        while rival:
+            replace_partition(
+                DeltaTable(delta_table.table_uri),
+                USER_RECOMMENDATIONS,
+                rival_ds,
+                delta_commit._add_actions(night.lake, USER_RECOMMENDATIONS, rival_ds, rival[0]),
+                rival.pop(),
+                "rival",
+            )
+        replace_partition(delta_table, *arguments)
+
+    monkeypatch.setattr(delta_commit, "_replace_partition", beaten)
+    publish_tables(night)
+    assert published_items(night, EARLIER) == [earlier_item]
+    assert published_items(night) == ["item-3"]
+
+
+def test_two_programs_that_publish_one_new_day_at_once_leave_one_of_them(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    rivals = [
+        stage_rows(night, USER_RECOMMENDATIONS, [recommendation("user-2", 1, item, 1.0)])
+        for item in ("item-3", "item-4", "item-5")
+    ]
+    threads = [
+        threading.Thread(target=commit_partition, args=(night.lake, USER_RECOMMENDATIONS, night.ds, rival, "rival"))
+        for rival in rivals
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(published_items(night)) == 1
+    assert published_items(night, EARLIER) == ["item-2"]
+
+
+def test_a_commit_gives_up_after_a_few_attempts(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    stage_night(night, "item-3")
+
+    def always_beaten(*arguments: object) -> None:
+        raise delta_commit.CommitFailedError("version taken")
+
+    monkeypatch.setattr(delta_commit, "_replace_partition", always_beaten)
+    monkeypatch.setattr(delta_commit, "FIRST_PAUSE_SECONDS", 0.0)
+    with pytest.raises(NightError, match="8 commits met commits of other programs"):
+        publish_tables(night)
+    assert published_items(night) == ["item-2"]
+
+
+def test_the_manifest_tells_what_each_table_rests_on(night: Night) -> None:
+    stage_night(night, "item-2", "item-3")
+    rows = [
+        recommendation("user-2", 1, "item-2", 0.5),
+        recommendation("user-2", 2, "item-3", 0.4, is_fallback=True, source="recent_demand"),
+        recommendation("user-3", 1, "item-2", 0.3),
+        recommendation("user-3", 2, "item-4", 0.2),
+    ]
+    stage_rows(night, USER_RECOMMENDATIONS, rows)
+    publish_tables(night)
+    manifest = manifest_of(night)
+    assert set(manifest) == {table.name for table in output_tables(night.lake, night.ds)}
+    row = manifest["user_recommendations"]
+    told = {key: row[key] for key in ("status", "rows", "users", "fallback_share", "vocabulary_hash", "run_id")}
+    assert told == {
+        "status": "published",
+        "rows": 4,
+        "users": 2,
+        "fallback_share": 0.25,
+        "vocabulary_hash": "hash",
+        "run_id": "test",
+    }
+    metrics = json.loads(row["metrics"])
+    assert metrics["gate"]["published_model"] == "two_tower"
+    assert metrics["table"]["coverage"] == 0.6  # items 2, 3 and 4 of the five that are available
+    assert metrics["table"]["sources"] == {"two_tower": 3, "recent_demand": 1}
+
+
+def test_a_fallback_night_is_called_so_in_the_manifest(night: Night) -> None:
+    stage_night(night, "item-2")
+    write_gate(night, published_model="recent_demand", is_fallback=True)
+    publish_tables(night)
+    assert {row["status"] for row in manifest_of(night).values()} == {"fallback"}
+
+
+def test_input_fingerprint_changes_with_the_shop(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    before = manifest_of(night)["user_recommendations"]["input_fingerprint"]
+    publish_tables(replace(night, shop=replace(night.shop, seed=2)))
+    assert manifest_of(night)["user_recommendations"]["input_fingerprint"] != before
+
+
+def test_the_log_lets_readers_skip_files(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", "item-3"))
+    actions = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).get_add_actions(flatten=True)
+    bounds = [actions[name][0].as_py() for name in ("num_records", "min.user_id", "max.user_id", "max.rank")]
+    assert bounds == [2, "user-2", "user-2", 2]
+
+
+@pytest.mark.parametrize("table", [*OF_ONE_DOMAIN, RUN_MANIFEST], ids=lambda table: table.name)
+def test_readers_who_filter_by_any_column_find_the_rows(night: Night, table: Table) -> None:
+    publish_tables(stage_night(night, "item-2"))
+    published = DeltaTable(night.lake.table_path(table)).to_pyarrow_dataset()
+    row = published.to_table().slice(0, 1)
+    flat = [column.name for column in table.columns if not column.type.startswith("array")]
+    found = {name: published.to_table(filter=pc.field(name) == row[name][0]).num_rows > 0 for name in flat}
+    assert [name for name, is_found in found.items() if not is_found] == []
+
+
+def test_a_night_without_a_new_item_publishes_an_empty_partition_in_place_of_the_one_before(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    publish_tables(stage_night(night, "item-2"))
+    stage_night(night, "item-3")
+    stage_rows(night, NEW_ITEM_AUDIENCES, [])
+    publish_tables(night)
+    published = DeltaTable(night.lake.table_path(NEW_ITEM_AUDIENCES)).to_pyarrow_table()
+    assert published["ds"].to_pylist() == [EARLIER]
+    row = manifest_of(night)["new_item_audiences"]
+    assert (row["rows"], row["users"], json.loads(row["metrics"])["table"]["coverage"]) == (0, 0, 0.0)
+    before = versions_of(night)
+    publish_tables(night)
+    assert versions_of(night) == before
+
+
+def drift_of(night: Night) -> dict[str, Any]:
+    drift: dict[str, Any] = json.loads(manifest_of(night)[USER_RECOMMENDATIONS.name]["metrics"])["table"]["drift"]
+    return drift
+
+
+def test_the_manifest_tells_how_lists_stand_beside_the_day_before(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", "item-3", ds=EARLIER))
+    publish_tables(stage_night(night, "item-3", "item-4"))
+    assert drift_of(replace(night, ds=EARLIER))["compared_with"] is None
+    drift = drift_of(night)
+    assert (drift["compared_with"], drift["overlap"]) == (EARLIER, 0.5)
+    assert (drift["scores"]["lowest"], drift["scores"]["highest"]) == (0.5, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        ({"min_overlap": 0.6}, "`publish.min_overlap` .* Received: 0.500 with ds=2024-03-09, where 0.6 is the bound"),
+        ({"min_coverage": 1.0}, "`publish.min_coverage` .* where 1.0 is the bound"),
+        ({"max_fallback_share": 0.4}, "`publish.max_fallback_share` .* Received: 0.500, where 0.4 is the bound"),
+    ],
+)
+def test_lists_that_the_shop_did_not_expect_are_not_published(night: Night, bound: dict[str, float], told: str) -> None:
+    publish_tables(stage_night(night, "item-2", "item-3", ds=EARLIER))
+    stage_night(night, "item-3", "item-4")
+    rows = [recommendation("user-2", rank, f"item-{rank + 2}", 1.0 / rank, is_fallback=rank == 2) for rank in (1, 2)]
+    stage_rows(night, USER_RECOMMENDATIONS, rows)
+    with pytest.raises(NightError, match=told):
+        publish_tables(replace(night, shop=replace(night.shop, publish=Publish(**bound))))
+    assert published_items(night) == []
+    publish_tables(night)
+    assert published_items(night) == ["item-3", "item-4"]
+
+
+def test_lists_that_were_published_before_there_were_propensities_stay_readable(night: Night) -> None:
+    columns = tuple(column for column in USER_RECOMMENDATIONS.columns if column.name != "propensity")
+    before = replace(USER_RECOMMENDATIONS, columns=columns)
+    row = recommendation("user-2", 1, "item-4", 1.0)
+    del row["propensity"]
+    earlier = replace(night, ds=EARLIER)
+    commit_partition(night.lake, before, EARLIER, stage_rows(earlier, before, [row]), "before")
+    stage_night(night, "item-2")
+    publish_tables(night)
+    assert published_items(night, EARLIER) == ["item-4"]
+    rows = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_table().sort_by("ds")
+    assert rows["propensity"].to_pylist() == [None, 1.0]

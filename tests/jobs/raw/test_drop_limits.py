@@ -1,0 +1,52 @@
+"""A day that is too dirty or too small stops before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from expectations.shop.raw_files import Drops, RejectRule
+from expectations.shop.shop import Shop
+from expectations.tables import NightError
+from jobs.raw.drop_limits import DropCounts, require_usable_drops
+
+DAY = "2024-03-10"
+EIGHT_EARLIER = {f"2024-03-0{day}": 100 for day in range(1, 9)}
+
+
+def test_a_usual_day_passes(shop: Shop) -> None:
+    require_usable_drops(shop, {DAY: DropCounts(100, {"future": 5})}, EIGHT_EARLIER)
+
+
+def test_too_many_rows_that_break_the_contract_fail_the_day(shop: Shop) -> None:
+    with pytest.raises(NightError, match=rf"corner drop of {DAY}: 6 of 100 rows.*max_reject_share=0.05 \(future 6\)"):
+        require_usable_drops(shop, {DAY: DropCounts(100, {"future": 6})}, {})
+
+
+def test_what_the_shop_rejects_by_rule_and_duplicates_are_no_dirt(shop: Shop) -> None:
+    shop = replace(shop, events=replace(shop.events, reject=(RejectRule("tests", "customer", matches="^test"),)))
+    require_usable_drops(shop, {DAY: DropCounts(100, {"tests": 60, "duplicate": 30, "future": 5})}, {})
+
+
+def test_a_day_without_an_accepted_row_fails(shop: Shop) -> None:
+    with pytest.raises(NightError, match=r"none of its 40 rows was accepted \(duplicate 30, future 10\)"):
+        require_usable_drops(shop, {DAY: DropCounts(40, {"future": 10, "duplicate": 30})}, {})
+
+
+def test_a_day_far_below_the_usual_size_fails(shop: Shop) -> None:
+    with pytest.raises(NightError, match=r"4 rows, below min_rows_share=0.05 of the usual 100"):
+        require_usable_drops(shop, {DAY: DropCounts(4)}, EIGHT_EARLIER)
+
+
+def test_a_young_shop_has_no_usual_size(shop: Shop) -> None:
+    six = dict(list(EIGHT_EARLIER.items())[:6])
+    require_usable_drops(shop, {DAY: DropCounts(4)}, six)
+
+
+def test_days_of_one_pass_are_compared_with_each_other_and_never_with_later_ones(shop: Shop) -> None:
+    shop = replace(shop, drops=replace(Drops(), min_rows_share=0.5))
+    counts = {**{day: DropCounts(rows) for day, rows in EIGHT_EARLIER.items()}, DAY: DropCounts(60)}
+    require_usable_drops(shop, counts, {f"2024-03-{day}": 1000 for day in range(11, 25)})
+    with pytest.raises(NightError, match=f"drop of {DAY}: 40 rows"):
+        require_usable_drops(shop, {**counts, DAY: DropCounts(40)}, {})

@@ -1,0 +1,100 @@
+"""Is the drop there, still coming, or was the shop closed?"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expectations.runtime.drops import DropFolder
+from expectations.runtime.program import Night
+from expectations.shop.raw_files import Drops
+from expectations.tables import NightError
+from jobs.await_drop import DropNotReadyError, require_drop
+from tests.worlds.raw_drops import write_drop
+
+NEXT_MORNING = datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc)
+NEXT_NOON = datetime(2024, 3, 11, 12, 0, tzinfo=timezone.utc)
+
+
+def drops_of(night: Night, **settings: Any) -> DropFolder:
+    return DropFolder(replace(night.shop, drops=replace(Drops(), **settings)), night.lake.root, night.data)
+
+
+def test_a_settled_file_is_complete(night: Night) -> None:
+    write_drop(night.data, "2024-03-10.csv", "time\n")
+    assert require_drop(drops_of(night), "2024-03-10", NEXT_MORNING) == "complete"
+
+
+def test_a_file_that_just_changed_is_waited_for_even_after_the_deadline(night: Night) -> None:
+    path = write_drop(night.data, "2024-03-10.csv", "time\n")
+    just_now = (NEXT_NOON - timedelta(seconds=5)).timestamp()
+    os.utime(path, (just_now, just_now))
+    with pytest.raises(DropNotReadyError, match=r"being written.*2024-03-10\.csv.*settle_seconds = 60"):
+        require_drop(drops_of(night), "2024-03-10", NEXT_NOON)
+
+
+def test_an_absent_drop_is_waited_for_until_the_deadline(night: Night) -> None:
+    with pytest.raises(DropNotReadyError, match="waiting until 2024-03-11 06:00 UTC"):
+        require_drop(drops_of(night), "2024-03-10", NEXT_MORNING)
+
+
+def test_an_absent_drop_is_an_error_after_the_deadline(night: Night) -> None:
+    with pytest.raises(NightError, match=r"2024-03-10\.csv: no drop of 2024-03-10.*missing_day=error") as error:
+        require_drop(drops_of(night), "2024-03-10", NEXT_NOON)
+    assert not isinstance(error.value, DropNotReadyError)
+
+
+def test_a_day_without_a_drop_may_mean_that_the_shop_was_closed(night: Night) -> None:
+    assert require_drop(drops_of(night, missing_day="closed"), "2024-03-10", NEXT_NOON) == "closed"
+
+
+def test_a_later_drop_shows_that_none_will_come(night: Night) -> None:
+    write_drop(night.data, "2024-03-11.csv", "time\n")
+    assert require_drop(drops_of(night, missing_day="closed"), "2024-03-10", NEXT_MORNING) == "closed"
+
+
+def test_files_without_their_marker_are_waited_for(night: Night) -> None:
+    write_drop(night.data, "2024-03-10.csv", "time\n")
+    drops = drops_of(night, complete_marker="{data}/{ds}.done")
+    with pytest.raises(DropNotReadyError, match=r"waiting for \S*2024-03-10\.done"):
+        require_drop(drops, "2024-03-10", NEXT_MORNING)
+
+
+def test_files_without_their_marker_are_an_error_after_the_deadline(night: Night) -> None:
+    write_drop(night.data, "2024-03-10.csv", "time\n")
+    drops = drops_of(night, complete_marker="{data}/{ds}.done", missing_day="closed")
+    with pytest.raises(DropNotReadyError):
+        require_drop(drops, "2024-03-10", NEXT_MORNING)
+    with pytest.raises(NightError, match=r"not whole.*2024-03-10\.done"):
+        require_drop(drops, "2024-03-10", NEXT_NOON)
+
+
+SHOP_FILE = """
+name = "corner"
+[drops]
+missing_day = "error"
+[events]
+path = "{data}/{ds}.csv"
+constants = { event_type = "purchase" }
+columns = { event_time = "time", user_id = "customer", item_id = "article" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("ds", "code", "word"), [("2024-03-10", 0, "complete"), ("2024-03-09", 1, ""), ("2999-01-01", 75, "no drop of")]
+)
+def test_the_program_tells_waiting_from_failing_by_its_exit_code(tmp_path: Path, ds: str, code: int, word: str) -> None:
+    (tmp_path / "corner.toml").write_text(SHOP_FILE)
+    write_drop(str(tmp_path / "drops"), "2024-03-10.csv", "time\n")
+    flags = ["--ds", ds, "--shop", str(tmp_path / "corner.toml"), "--data", str(tmp_path / "drops")]
+    command = [sys.executable, "-X", "importtime", "-m", "jobs.await_drop", *flags, "--root", str(tmp_path / "root")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.startswith(word)) == (code, True), done.stderr[-500:]
+    assert "pyspark" not in done.stderr

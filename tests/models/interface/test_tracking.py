@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+
+from expectations.runtime.program import Night
+from expectations.tables import FITTED_MODELS
+from models.data.arrow_rows import arrow_rows
+from models.interface import tracking
+from tests.worlds.communities import DAY
+
+
+@pytest.fixture
+def local_night(night: Night, monkeypatch: pytest.MonkeyPatch) -> Night:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return replace(night, ds=DAY)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def fit_of(model: str, version: str) -> tracking.Fit:
+    config = {"epochs": 2, "sampling": {"num_positives": 3}}
+    return tracking.Fit(model, DAY, version, config, {"loss": [0.5, 0.25]}, {"seconds": 1.0}, ["a", "b"], "hash")
+
+
+def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path) -> None:
+    version = f"two_tower-{DAY}-0a0a0a0a"
+    run_id = tracking.log_fit(local_night, fit_of("two_tower", version), saved)
+    assert run_id
+    row: dict[str, Any] = {
+        "model": "two_tower",
+        "kind": "deep",
+        "role": "retrieval",
+        "version": version,
+        "weights_path": None,
+    }
+    row |= {"tracking_run_id": run_id, "metrics": "{}", "vocabulary_hash": "hash"}
+    local_night.lake.write(FITTED_MODELS, DAY, arrow_rows(FITTED_MODELS, DAY, [row]), "f", model="two_tower")
+    assert tracking.promote(local_night, "two_tower")
+
+    client = MlflowClient(tracking.tracking_uri(local_night.lake))
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["sampling.num_positives"] == "3"
+    assert run.data.params["vocabulary_hash"] == "hash"
+    assert [m.value for m in client.get_metric_history(run_id, "loss")] == [0.5, 0.25]
+    assert {f.path for f in client.list_artifacts(run_id)} == {"model", "curves.png"}
+    champion = client.get_model_version_by_alias("nightjar-corner", "champion")
+    assert champion.tags == {"model": "two_tower", "as_of": DAY, "version": version}
+
+    figure = Figure()
+    row = {"model": "two_tower", "task": "new_items", "k": 10, "num_users": 5}
+    row |= dict.fromkeys(("recall", "ndcg", "map", "mrr", "hit_rate", "coverage"), 0.5)
+    told = {"backtests": [row], "backtest_slices": [{"slice": "users=new"}]}
+    backtest_id = tracking.log_backtest(local_night, told, {"backtest": figure})
+    assert backtest_id
+    backtest = client.get_run(backtest_id)
+    assert backtest.data.metrics["two_tower.new_items.ndcg_at_10"] == 0.5
+    kept = {f.path for f in client.list_artifacts(backtest_id)}
+    assert kept == {"backtests.json", "backtest_slices.json", "backtest.png"}
+
+
+def test_a_server_that_is_away_is_one_warning(
+    local_night: Night, saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with caplog.at_level(logging.WARNING, logger="models.interface.tracking"):
+        assert tracking.log_fit(local_night, fit_of("two_tower", "v"), saved) is None
+    warnings = [record for record in caplog.records if record.name == "models.interface.tracking"]
+    assert len(warnings) == 1
+    assert "the night goes on without" in warnings[0].getMessage()

@@ -1,0 +1,72 @@
+"""The model files speak Keras alone, so that a machine with JAX in place of TensorFlow trains them as well."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from expectations.runtime.program import REPOSITORY
+from expectations.tables import NightError
+from models.interface.registry import MODELS, trained_models
+from models.nn.training_setup import prepare_training
+
+DEEP = {name for name in trained_models(MODELS) if MODELS[name].kind == "deep"}
+
+
+def one_epoch(folder: Path, backend: str, *names: str, **changes: Any) -> dict[str, Any]:
+    """What tests.models.subprocesses.one_epoch tells, with two devices where the backend can part a CPU."""
+    if find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    found = subprocess.run(
+        [sys.executable, "-m", "tests.models.subprocesses.one_epoch", str(folder), json.dumps(changes), *names],
+        cwd=REPOSITORY,
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr[-3000:]
+    told: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
+    assert told.pop("backend") == backend
+    return told
+
+
+@pytest.fixture(scope="module")
+def under_jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return one_epoch(tmp_path_factory.mktemp("jax"), "jax")
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_every_deep_model_trains_under_tensorflow(precision: str, tmp_path: Path) -> None:
+    require_finite(one_epoch(tmp_path, "tensorflow", precision=precision))
+
+
+def test_every_deep_model_trains_under_jax(under_jax: dict[str, Any]) -> None:
+    require_finite(under_jax)
+
+
+def require_finite(told: dict[str, Any]) -> None:
+    assert told["num_devices"] == 1
+    for name in DEEP:
+        assert told[name]["finite"], name
+        assert np.isfinite(told[name]["loss"]), name
+
+
+def test_two_devices_that_share_the_batches_learn_what_one_does(under_jax: dict[str, Any], tmp_path: Path) -> None:
+    names = ("sequence", "graph")
+    shared = one_epoch(tmp_path, "jax", *names, data_parallel=True)
+    assert shared["num_devices"] == 2
+    for name in names:
+        assert shared[name]["loss"] == pytest.approx(under_jax[name]["loss"], rel=1e-4), name
+
+
+def test_tensorflow_is_refused_where_devices_are_to_share_batches() -> None:
+    with pytest.raises(NightError, match=r"needs a backend that shares .* Received: tensorflow. Set KERAS_BACKEND=jax"):
+        prepare_training(seed=0, data_parallel=True)
