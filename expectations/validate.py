@@ -1,8 +1,8 @@
 """Checks the tables of one stage of the night; a failure stops the night before anything is learnt or published.
 
-Reads the partitions in force of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stages
-`features` and, for what needs candidates, `ranking`) or the staged lists of `ds` (stage `outputs`). Writes Data Docs,
-and notes which versions passed; run again, it checks again and adds another page.
+Reads the partitions in force of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stage
+`features`) or the staged lists of `ds` (stage `outputs`). Writes Data Docs, and notes which versions passed; run again,
+it checks again and adds another page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from expectations.checks.features import (
     user_feature_checks,
     vocabulary_checks,
 )
-from expectations.checks.graph_edges import graph_edge_checks, ranking_feature_checks
+from expectations.checks.graph_edges import graph_edge_checks
 from expectations.checks.inputs import event_checks, events_day, item_checks, min_events, user_checks
 from expectations.checks.item_images import item_image_checks, min_images
 from expectations.checks.partitions import Partitions, shuffle_partitions
@@ -46,10 +46,9 @@ logger = logging.getLogger(__name__)
 STAGES = {
     "inputs": INPUT_TABLES,
     "features": FEATURE_TABLES,
-    "ranking": ("ranking_features",),
     "outputs": OUTPUT_TABLES,
 }
-AS_OF_STAGES = ("features", "ranking")
+AS_OF_STAGES = ("features",)
 
 # The first check of each is of the table's own rows, perhaps with more columns.
 CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
@@ -63,7 +62,6 @@ CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
     "item_images": item_image_checks,
     "user_features": user_feature_checks,
     "graph_edges": graph_edge_checks,
-    "ranking_features": ranking_feature_checks,
     "user_recommendations": user_recommendation_checks,
     "similar_items": similar_item_checks,
     "new_user_recommendations": new_user_recommendation_checks,

@@ -9,21 +9,16 @@ staged, and an attempt that died is never looked at.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
-from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night, end_of, night_from, night_parser, run_program
+from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.semantics.published_tables import available_domains, output_tables
 from expectations.tables import (
     CROSS_DOMAIN_RECOMMENDATIONS,
-    GATE_DECISIONS,
     ITEMS,
     NEW_ITEM_AUDIENCES,
     NEW_USER_RECOMMENDATIONS,
@@ -31,14 +26,11 @@ from expectations.tables import (
     SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
     USERS,
-    NightError,
-    Table,
 )
 from jobs.lists.gate_decision import GateDecision, gate_decision
 from jobs.lists.popularity_order import CATALOGUE_ORDER, popularity_vectors
 from jobs.lists.published_candidates import policy_told, recommended_lists, with_policy_version
 from jobs.lists.rule_counts import RuleCounts
-from jobs.storage.partitions import contract_columns, write_parquet
 from jobs.tables.cross_domain_recommendations import (
     cross_domain_inputs,
     cross_domain_recommendations,
@@ -50,13 +42,10 @@ from jobs.tables.new_item_exploration import explored, num_explored
 from jobs.tables.new_user_recommendations import SOURCE as SEGMENT_DEMAND
 from jobs.tables.new_user_recommendations import new_user_inputs, new_user_recommendations
 from jobs.tables.similar_items import similar_inputs, similar_items, similar_sources
+from jobs.tables.staging import Plan, _stage
 from jobs.tables.user_recommendations import recommendation_inputs, rules_told, user_recommendations
 
 logger = logging.getLogger(__name__)
-
-SHELF_LIFE = timedelta(hours=48)
-"""How long after the end of `ds` rows may be shown: a shop whose night fails has one more day."""
-ROWS_PER_FILE = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -133,76 +122,6 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates, of_rules],
         ),
     ]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one table is built.
-
-    Attributes:
-        inputs: every version that `rows` reads, but the gate's.
-        sources: what may stand in the column `source`.
-        max_rows: about so many at most; they say how many files the table gets.
-        rows: the table without what every published row has besides.
-        settings: every setting of the shop that `rows` depends on, but the words of reasons.
-        may_be_empty: whether a night without any row is as it should be.
-        facts: what is noted with the table, once it is written.
-    """
-
-    table: Table
-    inputs: Sequence[Version]
-    sources: Sequence[str]
-    max_rows: int
-    rows: Callable[[], DataFrame]
-    settings: Sequence[Any]
-    may_be_empty: bool = False
-    facts: Callable[[], dict[str, Any]] = dict
-
-
-def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
-    lake, ds, table = night.lake, night.ds, plan.table
-    inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
-    fingerprint = fingerprint_of(table.name, ds, night.code, inputs, [*plan.settings, night.shop.texts])
-    current = lake.current(table, ds)
-    if current is not None and current.fingerprint == fingerprint:
-        logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)
-        return
-    rows = contract_columns(_signed(plan.rows(), night, gate, plan.sources), table, ds)
-    path = lake.new_version_path(table, ds, fingerprint)
-    num_files = max(1, -(-plan.max_rows // ROWS_PER_FILE))
-    num_rows = write_parquet(_in_files(rows, table, num_files), path)
-    if num_rows == 0 and not plan.may_be_empty:
-        raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=night.shop.top_k, **plan.facts())
-    logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
-
-
-def _signed(rows: DataFrame, night: Night, gate: GateDecision, sources: Sequence[str]) -> DataFrame:
-    """`rows` with what every published row tells of itself."""
-    generated_at = night.now.replace(microsecond=0)
-    return rows.withColumns(
-        {
-            "model_version": _version_of(F.col("source"), sources, gate),
-            "generated_at": F.lit(generated_at),
-            "expires_at": F.lit(end_of(night.ds) + SHELF_LIFE),
-        }
-    )
-
-
-def _version_of(source: Column, sources: Sequence[str], gate: GateDecision) -> Column:
-    text = F.lit(None).cast("string")
-    for model in sources:
-        text = F.when(source == model, F.lit(gate.version_of(model))).otherwise(text)
-    return text
-
-
-def _in_files(rows: DataFrame, table: Table, num_files: int) -> DataFrame:
-    """`rows` as they lie in the files of a Delta table: in the order of the key, without `ds`.
-
-    Delta keeps the partition in its log. Readers that look for one user skip the files whose bounds exclude them.
-    """
-    owner = table.key[1]
-    return rows.drop("ds").repartitionByRange(num_files, owner).sortWithinPartitions(*table.key[1:])
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ from expectations.runtime.program import Night, night_from, night_parser, run_pr
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, Table
-from jobs.await_drop import require_drop
 from jobs.features.items import build_items
 from jobs.features.users import build_users
 from jobs.raw.drop_limits import DropCounts, require_usable_drops
+from jobs.raw.drop_readiness import require_drop
 from jobs.raw.events import judged_events
 from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files
 from jobs.raw.item_user_updates import item_updates, judged_items, judged_users, user_updates, users_from_events

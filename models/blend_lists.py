@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
-from expectations.runtime.program import Night, add_as_of, days_before, days_from, night_from, night_parser, run_program
+from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import EVENTS, FIRST_VALUE_INDEX, FITTED_MODELS, INTERACTIONS, SCORES, VOCABULARIES, NightError
 from models.data.pair_keys import pair_keys
 from models.data.vocabulary import read_vocabulary
@@ -30,11 +31,11 @@ from models.evaluation.held_out import NEW_ITEMS, decisive_task, held_out_tasks
 from models.families.blend import Blend
 from models.families.blend_features import ListedPairs, listed_pairs
 from models.interface import tracking
-from models.interface.ranked_lists import OUT_OF_FOLD, fitted_model, lists_in_force
+from models.interface.fitted_models import fitted_model, write_fitted_model
+from models.interface.ranked_lists import OUT_OF_FOLD, lists_in_force
 from models.interface.registry import shop_config, shop_values
+from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import fetched_folder, put_folder, weights_path
-from models.score import Shard, commit_if_complete, write_shard
-from models.train import write_fitted_model
 
 NAME = "blend"
 USERS_AT_ONCE = 2_048

@@ -32,11 +32,12 @@ from expectations.tables import (
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.families.attribution import Explainable, attributions, speakers_for
+from models.interface.fitted_models import fitted_model
 from models.interface.model import NO_ITEM
-from models.interface.ranked_lists import fitted_model, lists_in_force, read_list_rows, top_items
+from models.interface.ranked_lists import lists_in_force, read_list_rows, top_items
 from models.interface.registry import model_class
+from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import fetched_folder
-from models.score import Shard, commit_if_complete, write_shard
 
 DEPTH = 3
 """So many times K rows of a list are explained."""

@@ -21,8 +21,9 @@ from models.evaluation.list_health import list_health, overlap
 from models.evaluation.promotion_rules import Contender, Contest, Decision, decide
 from models.evaluation.refit_consistency import Refit
 from models.interface import tracking
+from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
-from models.interface.ranked_lists import fitted_model, is_fitted, judged_name, lists_in_force
+from models.interface.ranked_lists import judged_name, lists_in_force
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
 """Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""

@@ -10,8 +10,9 @@ import json
 import math
 from collections.abc import Sequence
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import days_before, night_from, night_parser, run_program
+from expectations.runtime.program import night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS
 from models.interface.registry import MODELS, require_known, trained_models
 

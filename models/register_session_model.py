@@ -19,8 +19,9 @@ import numpy as np
 import pyarrow.compute as pc
 from scipy import sparse
 
+from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import fingerprint_of
-from expectations.runtime.program import Night, end_of, night_from, night_parser, run_program
+from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS, readable
 from expectations.tables import (
     FITTED_MODELS,
@@ -33,11 +34,10 @@ from expectations.tables import (
     VOCABULARIES,
 )
 from models.data.dataset import Dataset, load_dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.data.vocabulary import read_vocabulary
 from models.families.sequence import Sequence
+from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
-from models.interface.ranked_lists import fitted_model, is_fitted
 from models.interface.weights_store import fetched_folder
 from models.nn.network_fitting import save_networks
 from models.serving import model_registry as session_registry

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from expectations.runtime.days import day_number
+from expectations.runtime.days import day_number, days_before
 from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
-from expectations.runtime.program import Night, days_before, night_from, night_parser, run_program
+from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.semantics.policy_decision import policy_settings
 from expectations.shop.policy_settings import POLICY
 from expectations.tables import (
@@ -40,21 +40,21 @@ from expectations.tables import (
 )
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
+from models.interface.fitted_models import write_fitted_model
 from models.interface.ranked_lists import judged_name, lists_in_force
 from models.interface.registry import RERANKER
+from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import put_folder, weights_path
 from models.nn.training_setup import TrainingFailed
 from models.policies.agents import LearntPolicy, agent_values, learnt
 from models.policies.reranked_scores import DEPTH, Movement, reranked_blocks
 from models.policies.safety_check import Verdict, decided, judged_by_backtest, judged_by_log, judged_users
 from models.policies.served_policy import DrawnOrder
-from models.score import Shard, commit_if_complete, write_shard
 from models.slates.exposures import LedEvents
 from models.slates.logged_slates import ShownDay, shown_days, shown_lists
 from models.slates.slate_candidates import ListChoices, remembered
 from models.slates.slates import SlatePolicy
 from models.slates.training_slates import Examples, UserLog, sight_days, visits
-from models.train import write_fitted_model
 
 MIN_LISTS = 100
 """Fewer say nothing that would hold on the day after."""

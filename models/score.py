@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
-from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.lake import Version, fingerprint_of, parquet_dataset
@@ -29,13 +25,13 @@ from expectations.tables import (
     FITTED_MODELS,
     SCORES,
     NightError,
-    Table,
     TableContractError,
 )
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.data.snapshot import Snapshot
 from models.families.deep_cf import DeepCf
 from models.interface.registry import MODELS, model_class
+from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import fetched_folder
 
 USERS_AT_ONCE = 1024
@@ -43,26 +39,6 @@ USERS_OF_A_LENGTH = 128
 NUM_RECENT_ITEMS = 50
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The `index`-th of `count` parts of the users, counted from 1."""
-
-    index: int = 1
-    count: int = 1
-
-    @classmethod
-    def from_text(cls, text: str) -> Shard:
-        """Reads `i/n`.
-
-        Raises:
-            NightError: it is not, or i does not lie between 1 and n.
-        """
-        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-        if not match or not 1 <= int(match[1]) <= int(match[2]):
-            raise NightError(f"--shard must be i/n with i from 1 to n, such as 2/4. Received: {text!r}")
-        return cls(int(match[1]), int(match[2]))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -125,41 +101,6 @@ def scored_blocks(model: DeepCf, dataset: Dataset, candidates: Sequence[Version]
         pairs = _candidate_pairs(dataset, candidates, block)
         if len(pairs):
             yield _scored(model, dataset, block, pairs)
-
-
-def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard, table: Table = SCORES) -> None:
-    """Writes the shard's file. Its name is final only when it is complete; readers skip names that begin with `_`."""
-    filesystem, folder = fs.FileSystem.from_uri(path)
-    filesystem.create_dir(folder, recursive=True)
-    partial = f"{folder}/_{_shard_file(shard)}"
-    with pq.ParquetWriter(partial, arrow_schema(table), filesystem=filesystem) as writer:
-        for block in blocks:
-            writer.write_table(block)
-    filesystem.move(partial, f"{folder}/{_shard_file(shard)}")
-
-
-def commit_if_complete(
-    night: Night,
-    as_of: str,
-    name: str,
-    path: str,
-    fingerprint: str,
-    shard: Shard,
-    table: Table = SCORES,
-    **facts: str,
-) -> Version | None:
-    """Puts the version in force when the files of all shards are there. Two that finish at once commit the same."""
-    filesystem, folder = fs.FileSystem.from_uri(path)
-    files = [f"{folder}/{_shard_file(Shard(n, shard.count))}" for n in range(1, shard.count + 1)]
-    infos = filesystem.get_file_info(files)
-    missing = [info.base_name for info in infos if info.type != fs.FileType.File]
-    if missing:
-        logger.info("wrote a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
-        return None
-    rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
-    version = night.lake.commit(table, as_of, path, fingerprint, rows, model=name, **facts)
-    logger.info("built: table=%s ds=%s model=%s rows=%d", table.name, as_of, name, rows)
-    return version
 
 
 def _candidate_pairs(dataset: Dataset, candidates: Sequence[Version], users: np.ndarray) -> np.ndarray:
@@ -230,10 +171,6 @@ def _load_ranking_model(night: Night, as_of: str, name: str, dataset: Dataset) -
     with fetched_folder(row["weights_path"]) as folder:
         model: DeepCf = model_class(name).load(folder)  # type: ignore[assignment]
     return model
-
-
-def _shard_file(shard: Shard) -> str:
-    return f"part-{shard.index:05d}-of-{shard.count:05d}.parquet"
 
 
 if __name__ == "__main__":

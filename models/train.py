@@ -9,7 +9,6 @@ weights of its last good epoch are kept beside where its own would lie, for whoe
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import time
@@ -20,13 +19,12 @@ from typing import cast
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
-from models.data.arrow_rows import arrow_rows
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.interface import tracking
+from models.interface.fitted_models import write_fitted_model
 from models.interface.model import Model, TrainingHistory, WarmModel
 from models.interface.registry import (
     MODELS,
-    ModelEntry,
     build_model,
     model_class,
     require_known,
@@ -149,36 +147,6 @@ def kept_weights(model: Model, failure: TrainingFailed, path: str) -> str:
         model.save(Path(folder))
         put_folder(Path(folder), beside)
     return f" The weights after epoch {failure.good_epochs}, the last good one, are in {beside}."
-
-
-def write_fitted_model(
-    night: Night,
-    fit: tracking.Fit,
-    fingerprint: str,
-    path: str,
-    run_id: str | None,
-    stands_as: str | None = None,
-    entry: ModelEntry | None = None,
-) -> Version:
-    """Writes the row that puts the fit in force.
-
-    Args:
-        stands_as: the name in the table, where it is not the model's.
-        entry: of what no shop names among its models.
-    """
-    entry, name = entry or MODELS[fit.model], stands_as or fit.model
-    row = {
-        "model": name,
-        "kind": entry.kind,
-        "role": entry.role,
-        "version": fit.version,
-        "weights_path": path,
-        "tracking_run_id": run_id,
-        "metrics": json.dumps({"curves": fit.curves, **fit.facts}, sort_keys=True),
-        "vocabulary_hash": fit.vocabulary_hash,
-    }
-    rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
-    return night.lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
 
 
 def summary(model: Model, history: TrainingHistory) -> str:

@@ -19,7 +19,8 @@ from expectations.checks.published_lists import (
     with_ids,
 )
 from expectations.checks.row_rules import Check, Rule
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.days import days_before
+from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import allowed_items
 from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, INTERACTIONS, ITEMS, USERS
 

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
 from expectations.checks.row_rules import Check, Rule
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.days import end_of
+from expectations.runtime.program import Night
 from expectations.tables import (
     FIRST_VALUE_INDEX,
     HISTORIES,

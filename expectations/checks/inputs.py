@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
 from expectations.checks.row_rules import Check, Rule
-from expectations.runtime.program import Night, days_before, end_of
+from expectations.runtime.days import days_before, end_of
+from expectations.runtime.program import Night
 from expectations.tables import EVENT_TYPES, EVENTS, ITEMS, USERS, Table
 
 _DAYS_COMPARED = 28

@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
 from expectations.checks.row_rules import Rule
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.days import end_of
+from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import refused_by
 from expectations.semantics.repeat_purchases import barred_pairs
 from expectations.tables import HISTORIES, INTERACTIONS, ITEMS, VOCABULARIES

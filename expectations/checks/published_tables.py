@@ -17,7 +17,8 @@ from expectations.checks.published_lists import (
     row_rules,
 )
 from expectations.checks.row_rules import Check, Rule
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.days import days_before
+from expectations.runtime.program import Night
 from expectations.tables import EVERYBODY, NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS, USERS, Table
 
 MIN_SHARE_OF_PREVIOUS = 0.5

@@ -1,12 +1,29 @@
-"""Days as numbers, for arithmetic."""
+"""Days as text, as numbers, and the moments at which they end."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 
-SECONDS_OF_A_DAY = 86_400.0
+SECONDS_PER_DAY = 86_400
+SHELF_LIFE = timedelta(hours=48)
+"""How long after the end of `ds` rows may be shown: a shop whose night fails has one more day."""
 
 
 def day_number(ds: str) -> int:
     """Days since 1970 at which `ds` begins."""
     return date.fromisoformat(ds).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def days_before(ds: str, days: int) -> str:
+    """The day that lies `days` before `ds`, or after it where they are negative."""
+    return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
+
+
+def sunday_before(day: str) -> str:
+    """The Sunday before a day, or the day itself if it is one."""
+    return days_before(day, date.fromisoformat(day).isoweekday() % 7)
+
+
+def end_of(ds: str) -> datetime:
+    """The moment `ds` is over, in UTC: events at or after it belong to the future."""
+    return datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time(), tzinfo=timezone.utc)

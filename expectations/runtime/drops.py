@@ -12,7 +12,7 @@ from typing import Literal
 
 from pyarrow import fs
 
-from expectations.runtime.program import end_of
+from expectations.runtime.days import end_of
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 

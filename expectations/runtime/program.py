@@ -13,9 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
+from expectations.runtime.days import days_before, sunday_before
 from expectations.runtime.lake import Lake, fingerprint_of
 from expectations.shop.shop import Shop, load_shop
 from expectations.tables import NightError, ds_from_text
@@ -56,21 +57,6 @@ class Night:
     def backtest_as_of(self) -> str:
         """The latest of `backtest_days`."""
         return self.backtest_days[0]
-
-
-def days_before(ds: str, days: int) -> str:
-    """The day that lies `days` before `ds`, or after it where they are negative."""
-    return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
-
-
-def sunday_before(day: str) -> str:
-    """The Sunday before a day, or the day itself if it is one."""
-    return days_before(day, date.fromisoformat(day).isoweekday() % 7)
-
-
-def end_of(ds: str) -> datetime:
-    """The moment `ds` is over, in UTC: events at or after it belong to the future."""
-    return datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time(), tzinfo=timezone.utc)
 
 
 def night_parser(module_doc: str | None) -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from operator import or_
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.runtime.program import days_before
+from expectations.runtime.days import days_before
 from expectations.shop.list_rules import PATH_SEPARATOR, Boost, Rules
 
 AVAILABILITY = "availability"

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.runtime.program import end_of
+from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, PURCHASE_INDEX, Table
 
 NUM_PRIOR_GAPS = 20
 """An item's usual gap is taken together with so many of the shop's: one impatient user does not make a consumable."""
-SECONDS_PER_DAY = 86_400
 
 
 def max_repeats(shop: Shop) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import parquet_dataset
 from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX
 
@@ -30,7 +31,6 @@ KINDS = ("session", "window", "cross_domain")
 _COUNTS_DDL = ", ".join(f"{kind} bigint" for kind in KINDS)
 ITEM_DDL = f"item_index int, {_COUNTS_DDL}"
 PAIR_DDL = f"item_index int, other_index int, {_COUNTS_DDL}"
-_SECONDS_PER_DAY = 86_400
 
 
 class Visits(NamedTuple):
@@ -70,7 +70,7 @@ def pair_counts(histories: pa.RecordBatch, item_features_path: str) -> pa.Record
     domains = domains_of(items, item_features_path)
     in_sessions = _pair_keys(sessions, *_pairs(sessions), len(items))
     earlier, later = _pairs(users)
-    is_near = users.seconds[later] - users.seconds[earlier] <= WINDOW_DAYS * _SECONDS_PER_DAY
+    is_near = users.seconds[later] - users.seconds[earlier] <= WINDOW_DAYS * SECONDS_PER_DAY
     of_earlier, of_later = domains[users.items[earlier]], domains[users.items[later]]
     is_across = (of_earlier != of_later) & (np.minimum(of_earlier, of_later) >= FIRST_VALUE_INDEX)
     near, across = (_pair_keys(users, earlier[chosen], later[chosen], len(items)) for chosen in (is_near, is_across))
@@ -111,7 +111,7 @@ def _visits(histories: pa.RecordBatch) -> tuple[np.ndarray, Visits, Visits]:
     sessions, users, seconds = (column[is_known] for column in (np.cumsum(starts), users, seconds))
     # Places among the items at hand are small numbers, so that a pair and its group fit into one of 64 bits.
     items, places = np.unique(indices[is_known], return_inverse=True)
-    days = seconds // _SECONDS_PER_DAY
+    days = seconds // SECONDS_PER_DAY
     by_session = _latest_once(Visits(sessions, places, seconds), len(items), np.zeros_like(days))
     return items, by_session, _latest_once(Visits(users, places, seconds), len(items), days)
 

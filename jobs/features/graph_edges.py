@@ -7,16 +7,16 @@ alone when nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, end_of, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, HISTORIES, ITEM_FEATURES, VOCABULARIES
 from jobs.features.co_occurrence_counts import ITEM_DDL, KINDS, PAIR_DDL, counted, item_counts, pair_counts
 from jobs.storage.partitions import build_partition, read_partition
@@ -31,7 +31,6 @@ NEIGHBOURS_PER_ITEM = 50
 """Edges of a kind that leave an item; the weakest of more would add bytes and no taste."""
 _PARTS_OF_WEIGHT = 1_000_000_000
 """A weight is summed in so many parts of 1, as a whole number. What fades below one part is no edge any more."""
-_SECONDS_PER_DAY = 86_400
 
 
 def build_graph_edges(spark: SparkSession, night: Night, as_of: str) -> Version:
@@ -60,7 +59,7 @@ def user_item_edges(
     )
     met = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
     events = histories.select("user_index", met.alias("met")).select("user_index", "met.*")
-    age_days = (F.lit(int(end_of(as_of).timestamp())) - F.col("event_times")) / _SECONDS_PER_DAY
+    age_days = (F.lit(int(end_of(as_of).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
     faded = F.col("event_weight") * F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS)
     parts = F.sum(F.round(faded * _PARTS_OF_WEIGHT).cast("bigint"))
     return (
@@ -125,15 +124,3 @@ def _by_kind(counts: DataFrame) -> DataFrame:
     names = [name for name in counts.columns if name not in KINDS]
     of_kinds = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(kind).alias("num_meetings")) for kind in KINDS))
     return counts.select(*names, F.inline(of_kinds))
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `graph_edges` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_graph_edges")
-    for as_of in days:
-        build_graph_edges(spark, night, as_of)
-
-
-if __name__ == "__main__":
-    run_program(main)

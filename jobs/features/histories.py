@@ -6,14 +6,12 @@ to re-run: the partition is replaced, or left alone when nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import EVENTS, HISTORIES, PAIR_TOTALS, PURCHASE_INDEX, RECENT_EVENTS, VOCABULARIES
 from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, may_come_back, totals_of_events
 from jobs.features.recent_events import recent_events_up_to
@@ -120,16 +118,4 @@ def _one_before(values: Column) -> Column:
 
 def weekday(seconds: Column) -> Column:
     """1 for Monday to 7 for Sunday, in UTC; the first of January 1970 was a Thursday."""
-    return F.pmod(F.floor(seconds / 86_400) + 3, F.lit(7)) + 1
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `histories` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_histories")
-    for as_of in days:
-        build_histories(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)
+    return F.pmod(F.floor(seconds / SECONDS_PER_DAY) + 3, F.lit(7)) + 1

@@ -6,14 +6,13 @@ re-run: the partition is replaced, or left alone when nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import EVENT_TYPES, INTERACTIONS, PAIR_TOTALS
 from jobs.features.pair_totals import came_back, totals_up_to
 from jobs.storage.log_as_of import Past, build_of_past, sums_up_to
@@ -49,15 +48,3 @@ def interactions_from_totals(totals: DataFrame, event_weights: Mapping[str, floa
         F.greatest("last_other_time", F.when(is_kept, F.col("last_purchase_time"))).alias("last_time"),
     )
     return pairs.where(F.col("num_events") > 0).sortWithinPartitions("user_index", "item_index")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `interactions` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_interactions")
-    for as_of in days:
-        build_interactions(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -6,14 +6,11 @@ or left alone when nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import ITEM_FEATURES, ITEMS, MAX_DESCRIPTION_TOKENS, MAX_TITLE_TOKENS, TOKENIZERS, VOCABULARIES
 from jobs.features.categorical_values import category_levels
 from jobs.features.plain_text import MAX_RAW_CHARACTERS
@@ -110,15 +107,3 @@ def _description_pieces(model: bytes) -> Column:
     # What is longer than the reader looks at need not travel to it.
     description = F.substring("description", 1, MAX_RAW_CHARACTERS)
     return piece_indices(model, description, MAX_DESCRIPTION_TOKENS)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `item_features` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_item_features")
-    for as_of in days:
-        build_item_features(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

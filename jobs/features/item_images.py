@@ -8,17 +8,17 @@ happens to a file later shows on the next day: files of a drop are taken to stay
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import days_before
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night, days_before, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import IMAGE_STATUSES, ITEM_IMAGES, ITEMS, VOCABULARIES
 from jobs.features.vocabulary_index import with_index
 from jobs.storage.partitions import build_partition, read_partition
@@ -123,15 +123,3 @@ def _known_images(spark: SparkSession, night: Night, as_of: str, decoder: str) -
     versions = night.lake.versions(ITEM_IMAGES, days_before(as_of, 1))
     days = [ds for ds, version in versions.items() if version.facts.get("decoder") == decoder]
     return read_partition(spark, night.lake, ITEM_IMAGES, days[-1]) if days else None
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `item_images` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_item_images")
-    for as_of in days:
-        build_item_images(spark, night, as_of)
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -11,14 +11,12 @@ An item that events name and no items file does is known, but not for sale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, days_before, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
 from jobs.storage.log_as_of import Past, base_day, build_of_past, last_told, read_base
@@ -82,15 +80,3 @@ def _is_available(shop: Shop, as_of: str) -> Column:
     if shop.items_file == "changes":
         return F.col("is_available")
     return F.col("is_available") & (F.col("told_in") == F.col("latest_file"))
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `items` of `--as-of`, from those of its anchor."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_items")
-    for as_of in days:
-        build_items(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -7,14 +7,11 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import EVENT_TYPES, PAIR_TOTALS, VOCABULARIES
 from jobs.features.user_retention import of_remembered, remembered_events
 from jobs.features.vocabulary_index import with_index
@@ -97,15 +94,3 @@ def _units(value: Column) -> Column:
 def _first_and_last(condition: Column, kind: str) -> list[Column]:
     time = F.when(condition, F.col("event_time"))
     return [F.min(time).alias(f"first_{kind}_time"), F.max(time).alias(f"last_{kind}_time")]
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `pair_totals` of `--as-of`, an anchor."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_pair_totals")
-    for as_of in days:
-        build_pair_totals(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -8,15 +8,12 @@ alone when nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import RECENT_EVENTS, VOCABULARIES
 from jobs.features.pair_totals import indexed
 from jobs.features.user_retention import of_remembered, remembered_events
@@ -68,15 +65,3 @@ def continued(before: DataFrame, since: DataFrame, max_history: int) -> DataFram
         "user_index",
         F.slice(entries, F.greatest(F.size(entries) - max_history, F.lit(0)) + 1, max_history).alias("entries"),
     )
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `recent_events` of `--as-of`, an anchor."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_recent_events")
-    for as_of in days:
-        build_recent_events(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -7,15 +7,12 @@ nothing changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Lake, Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import ITEMS, TOKENIZERS
 from jobs.features.plain_text import MAX_RAW_CHARACTERS, plain_text
 from jobs.features.subwords import trained_model
@@ -79,15 +76,3 @@ def _plain(name: str) -> Column:
 def _trained(samples: pa.Array) -> pa.Array:
     texts = ([item[name] for item in sample.as_py() for name in MAX_CHARACTERS] for sample in samples)
     return pa.array([trained_model(of_sample) for of_sample in texts], pa.binary())
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `tokenizers` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_tokenizers")
-    for as_of in days:
-        build_tokenizers(spark, night, as_of)
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -6,14 +6,11 @@ changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
 from jobs.features.categorical_values import age_bucket
 from jobs.features.vocabulary_index import index_lists, with_index
@@ -48,15 +45,3 @@ def user_features_from(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
         "country_index",
         F.coalesce("indices", F.array().cast("array<int>")).alias("interest_indices"),
     ).sortWithinPartitions("user_index")
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `user_features` of `--as-of`."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_user_features")
-    for as_of in days:
-        build_user_features(spark, night, as_of)
-
-
-if __name__ == "__main__":
-    run_program(main)

@@ -12,7 +12,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.days import days_before
+from expectations.runtime.program import Night
 from expectations.tables import EVENTS, USERS, VOCABULARIES
 from jobs.storage.log_as_of import Past
 from jobs.storage.partitions import read_partition

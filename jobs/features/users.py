@@ -6,14 +6,11 @@ last one that was told. Safe to re-run: the partition is replaced, or left alone
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.tables import EVENTS, USER_UPDATES, USERS
 from jobs.storage.log_as_of import Past, base_day, build_of_past, last_told, read_base
 
@@ -57,15 +54,3 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
         .select(*(name for name in USERS.column_names if name != "ds"))
         .sortWithinPartitions("user_id")
     )
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `users` of `--as-of`, from those of its anchor."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_users")
-    for as_of in days:
-        build_users(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

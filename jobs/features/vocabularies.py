@@ -16,8 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night, night_and_days, run_program
-from expectations.runtime.spark_session import session_from_environment
+from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import FIRST_VALUE_INDEX, ITEM_UPDATES, ITEMS, USER_UPDATES, USERS, VOCABULARIES
 from jobs.features.subwords import pieces
@@ -106,15 +105,3 @@ def with_hash(vocabularies: DataFrame) -> DataFrame:
     row_hash = F.xxhash64("field", "value", "index")
     sums = vocabularies.agg(F.count(F.lit(1)), F.bit_xor(row_hash), F.sum(row_hash.cast("decimal(38,0)"))).collect()[0]
     return vocabularies.withColumn("vocabulary_hash", F.lit(fingerprint_of([str(part) for part in sums])))
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Builds `vocabularies` of `--as-of`, from those of its anchor."""
-    night, days = night_and_days(__doc__, argv)
-    spark = session_from_environment("build_vocabularies")
-    for as_of in days:
-        build_vocabularies(spark, night, Past.of(night.lake, as_of))
-
-
-if __name__ == "__main__":
-    run_program(main)

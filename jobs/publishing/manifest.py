@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.days import SHELF_LIFE, end_of
 from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.program import Night
 from expectations.shop.policy_settings import POLICY
 from expectations.tables import BACKTESTS, ITEMS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError, Table
-from jobs.build_tables import SHELF_LIFE
 from jobs.lists.gate_decision import GateDecision, gate_decision
 from jobs.publishing.list_drift import ListDrift, list_drift
 from jobs.storage.input_fingerprint import input_fingerprint

@@ -6,7 +6,7 @@ backfills may come in any order, and whatever hangs on an anchor is the same for
 
 from __future__ import annotations
 
-from expectations.runtime.program import days_before, sunday_before
+from expectations.runtime.days import days_before, sunday_before
 
 
 def anchor_of(as_of: str, first: str | None) -> str:

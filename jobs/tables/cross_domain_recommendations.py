@@ -36,10 +36,10 @@ from jobs.lists.catalogue import catalogue
 from jobs.lists.gate_decision import GateDecision
 from jobs.lists.popularity_order import CATALOGUE_ORDER, fallback_order, popularity_vectors
 from jobs.lists.reason_text import reason_text
+from jobs.lists.target_users import target_users
 from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.domain_lists import DOMAIN_LISTS_DDL, DomainRules, domain_lists
-from jobs.tables.user_recommendations import target_users
 
 MODEL = "cross_domain"
 

@@ -22,17 +22,18 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import SECONDS_PER_DAY, days_before, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, days_before, end_of
+from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import category_path
 from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue
 from jobs.lists.list_assembly import SCORE_DECIMALS
 from jobs.lists.reason_text import Reason, readable_title, reason_text
+from jobs.lists.target_users import target_users
 from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.similarity_sources import Voice, words_voice
-from jobs.tables.user_recommendations import target_users
 
 SOURCE = ITEM_FEATURES.name
 """What chooses: the words of the catalogue, which follow from `item_features`."""
@@ -42,7 +43,6 @@ NUM_LIKES = 300
 HALF_LIFE_DAYS = 365
 PARTS = 1_000_000_000
 """A faded likeness is summed in so many parts of 1, as a whole number: a sum of them is the same in any order."""
-_SECONDS_PER_DAY = 86_400
 
 
 def audience_inputs(night: Night) -> list[Version]:
@@ -175,7 +175,7 @@ def likes_of(owners: np.ndarray, voice: Voice, met: np.ndarray) -> pa.Table:
 
 def fans(interactions: DataFrame, likes: DataFrame, ds: str) -> DataFrame:
     """Who met what is like a new item: item_index, user_index, parts; the like that says most, and is it bought."""
-    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / _SECONDS_PER_DAY
+    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
     fading = F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS)
     parts = F.round(F.col("likeness") * fading * PARTS).cast("bigint")
     met = interactions.select(

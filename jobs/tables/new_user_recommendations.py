@@ -8,8 +8,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.program import Night
 from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue
 from jobs.lists.popularity_order import POPULARITY_MODELS
@@ -29,7 +30,6 @@ from jobs.tables.segment_popularity import (
 SOURCE = "segment_demand"
 RATE_DECIMALS = 9
 """A rate is a share of all that is wanted: of a large catalogue, small numbers."""
-_SECONDS_PER_DAY = 86_400
 
 
 def new_user_inputs(night: Night) -> list[Version]:
@@ -74,7 +74,7 @@ def recent_wishes(histories: DataFrame, first_days: DataFrame, vocabularies: Dat
         first_days: user_index, first_seen.
     """
     targets = vocabularies.where((F.col("field") == "event_type") & F.col("value").isin(list(night.shop.target_events)))
-    age_days = (F.lit(int(end_of(night.ds).timestamp())) - F.col("event_times")) / _SECONDS_PER_DAY
+    age_days = (F.lit(int(end_of(night.ds).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
     entries = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
     events = histories.select("user_index", entries.alias("entry")).select("user_index", "entry.*")
     days_known = F.date_diff(F.timestamp_seconds("event_times").cast("date"), F.col("first_seen").cast("date"))

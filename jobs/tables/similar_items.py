@@ -10,8 +10,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.program import Night
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.lists.catalogue import catalogue
 from jobs.lists.gate_decision import GateDecision
@@ -24,7 +25,6 @@ from jobs.tables.similarity_sources import voices_of
 
 HALF_LIFE_DAYS = 30
 """Somebody who met an item a month ago counts half."""
-_SECONDS_PER_DAY = 86_400
 
 
 def similar_inputs(night: Night, gate: GateDecision) -> list[Version]:
@@ -90,7 +90,7 @@ def item_facts(spark: SparkSession, night: Night, items: DataFrame) -> ItemFacts
 
 def item_demand(interactions: DataFrame, ds: str) -> DataFrame:
     """item_index, how many users met it, and the same faded by how long ago each did last."""
-    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / _SECONDS_PER_DAY
+    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
     # Whole numbers have the same sum in any order.
     parts = F.round(F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS) * 1_000_000).cast("bigint")
     return interactions.groupBy("item_index").agg(

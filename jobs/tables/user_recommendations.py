@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import refusals, unknown_names
 from expectations.semantics.repeat_purchases import barred_pairs, excludes_bought_fillers, max_repeats
 from expectations.tables import (
@@ -48,6 +48,7 @@ from jobs.lists.published_candidates import recommended_lists
 from jobs.lists.reason_text import reason_text
 from jobs.lists.rule_counts import RuleCounts
 from jobs.lists.softmax_sampling import Draw
+from jobs.lists.target_users import target_users
 from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
 
@@ -116,16 +117,6 @@ def rules_told(spark: SparkSession, night: Night, counts: dict[str, int]) -> dic
     logger.info("rules kept: table=%s ds=%s version=%s %s", USER_RECOMMENDATIONS.name, night.ds, rules.version, told)
     num_unknown = {kind: len(names) for kind, names in unknown.items()}
     return {"version": rules.version, "declared": rules.declared, "unknown": num_unknown, "counts": counts}
-
-
-def target_users(spark: SparkSession, night: Night) -> DataFrame:
-    """Who gets a list, as user_index and user_id: everybody of the log, or those of the last `active_days`."""
-    users = read_partition(spark, night.lake, USERS, night.ds)
-    # An empty text lies before every day, and a user without any event has none.
-    since = days_before(night.ds, night.shop.active_days) if night.shop.active_days else ""
-    vocabulary = read_partition(spark, night.lake, VOCABULARIES, night.ds).where(F.col("field") == "user_id")
-    indices = vocabulary.select(F.col("value").alias("user_id"), F.col("index").alias("user_index"))
-    return users.where(F.col("last_active") > since).join(indices, on="user_id").select("user_index", "user_id")
 
 
 def eligible(spark: SparkSession, lists: DataFrame, items: DataFrame, night: Night, counts: RuleCounts) -> DataFrame:

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from expectations.runtime.days import end_of
 from expectations.runtime.lake import Lake, Version
-from expectations.runtime.program import end_of
 from expectations.shop.shop import Shop
 from expectations.tables import (
     FIRST_VALUE_INDEX,

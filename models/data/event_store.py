@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Version
 from expectations.shop.shop import Shop
 from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX, TableContractError
 from models.data.mmap_arrays import grouped_by_user, spans_of_users
-
-SECONDS_PER_DAY = 86_400
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.tables import FIRST_VALUE_INDEX, UNKNOWN_INDEX, NightError
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY, ranges
+from models.data.event_store import ranges
 from models.data.mmap_arrays import spans, spans_of_users
 
 DEMAND_WINDOWS = (7, 30, 90)

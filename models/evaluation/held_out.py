@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from expectations.runtime.days import days_before, end_of
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night, days_before, end_of
+from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, INTERACTIONS, NightError
 from models.data.pair_keys import pair_keys

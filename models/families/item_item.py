@@ -23,8 +23,8 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.data.item_similarity import SimilarityConfig, decayed_matrix, neighbour_weights
 from models.data.mmap_arrays import spans_of_users
 from models.interface.config_checks import require_at_least

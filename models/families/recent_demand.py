@@ -13,8 +13,8 @@ from typing import Self
 
 import numpy as np
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.data.mmap_arrays import spans
 from models.interface.model import TrainingHistory, Vectors, load_saved_config, save_config
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from expectations.runtime.lake import Lake, Version, parquet_dataset, vocabulary_hash
-from expectations.tables import CANDIDATES, FITTED_MODELS, SCORES
+from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.tables import CANDIDATES, SCORES
+from models.interface.fitted_models import is_fitted
 from models.interface.model import NO_ITEM
 
 OUT_OF_FOLD = {"blend": "blend_out_of_fold"}
@@ -39,19 +40,6 @@ def lists_in_force(lake: Lake, as_of: str, model: str) -> Version | None:
 def judged_name(model: str) -> str:
     """The name under which the backtest finds a model's lists and fit."""
     return OUT_OF_FOLD.get(model, model)
-
-
-def is_fitted(lake: Lake, as_of: str, model: str) -> bool:
-    """Whether the model was fitted under the vocabulary in force: otherwise its indices mean something else by now."""
-    if lake.current(FITTED_MODELS, as_of, model) is None:
-        return False
-    return fitted_model(lake, as_of, model)["vocabulary_hash"] == vocabulary_hash(lake, as_of)
-
-
-def fitted_model(lake: Lake, as_of: str, model: str) -> dict[str, str | None]:
-    """The row of `fitted_models`."""
-    row: dict[str, str | None] = lake.read(FITTED_MODELS, as_of, model).to_pylist()[0]
-    return row
 
 
 def list_batches(version: Version, columns: list[str], filter: pads.Expression | None = None) -> pads.Scanner:

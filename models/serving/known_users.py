@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Lake, parquet_dataset
 from expectations.tables import VOCABULARIES
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.data.mmap_arrays import ROWS_AT_ONCE
 from models.serving.repurchase_days import ReturnDays
 

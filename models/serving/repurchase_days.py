@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Lake
 from expectations.tables import INTERACTIONS
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY, Events
+from models.data.event_store import Events
 from models.data.mmap_arrays import grouped_by_user, spans_of_users
 
 NUM_PRIOR_GAPS = 20

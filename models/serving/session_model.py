@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.shop.reason_texts import worded
 from expectations.shop.reasons import Reason
 from expectations.tables import PADDING_INDEX, UNKNOWN_INDEX
-from models.data.event_store import SECONDS_PER_DAY
 from models.nn.network_fitting import as_numpy
 from models.nn.sequence_encoder import NUM_GAP_BUCKETS
 from models.serving.bundle import SessionBundle

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.runtime.days import day_number
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.days import day_number, days_before
+from expectations.runtime.program import Night
 from expectations.tables import EVENTS
 from models.data.pair_keys import pair_keys
 from models.data.vocabulary import indices_of, read_vocabulary

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from expectations.runtime.days import day_number
+from expectations.runtime.days import day_number, days_before
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.program import Night
 from expectations.tables import USER_RECOMMENDATIONS
 from models.data.vocabulary import indices_of, read_vocabulary
 from models.interface.published_lists import published_lists, published_nights

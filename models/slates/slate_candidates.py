@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.runtime.days import SECONDS_OF_A_DAY, day_number
+from expectations.runtime.days import SECONDS_PER_DAY, day_number, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.program import Night
 from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
 from models.data.vocabulary import NOT_KNOWN, indices_of, indices_on, read_vocabulary
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
@@ -93,7 +93,7 @@ def remembered(night: Night, users: np.ndarray, led: LedEvents) -> Happenings:
         rows = batch.filter(pa.array(np.isin(batch["user_index"].to_numpy(), users)))
         item, place, seconds = (rows[name].flatten().to_numpy() for name in names)
         user = np.repeat(rows["user_index"].to_numpy(), pc.list_value_length(rows["item_indices"]).to_numpy())
-        kept.append(np.stack([user, item, seconds / SECONDS_OF_A_DAY, place - FIRST_VALUE_INDEX]))
+        kept.append(np.stack([user, item, seconds / SECONDS_PER_DAY, place - FIRST_VALUE_INDEX]))
     user, item, day, place = np.concatenate(kept, axis=1)
     is_known = (place >= 0) & (place < len(EVENT_TYPES)) & (item >= FIRST_VALUE_INDEX)
     indices = (column[is_known].astype(np.int64) for column in (user, item, place))
@@ -121,7 +121,7 @@ def happened(night: Night, since: str, users: np.ndarray, led: LedEvents) -> Hap
             indices_of(rows[name], column) for name, column in zip(("user_id", "item_id"), words, strict=True)
         )
         place = pc.index_in(rows["event_type"], value_set=pa.array(EVENT_TYPES))
-        days = pc.divide(rows["event_time"].cast(pa.int64()).cast(pa.float64()), SECONDS_OF_A_DAY * 1e6)
+        days = pc.divide(rows["event_time"].cast(pa.int64()).cast(pa.float64()), SECONDS_PER_DAY * 1e6)
         price = pc.fill_null(rows["price"], 0.0)
         told = pa.table([user, item, days, place, price, rows["quantity"]], names=_EVENT_COLUMNS).drop_null()
         told = told.filter(pa.array(np.isin(told["user_id"].to_numpy(), users)))

@@ -5,17 +5,14 @@ The published ones are those of a shop that never repeats what somebody bought.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.shop.shop import NewUsers
-from expectations.tables import GRAPH_EDGES, RANKING_FEATURES, Table
-from jobs.build_ranking_features import build_ranking_features
+from expectations.tables import GRAPH_EDGES
 from jobs.features.graph_edges import build_graph_edges
 from jobs.lists.gate_decision import gate_decision
 from jobs.lists.rule_counts import RuleCounts
@@ -66,13 +63,8 @@ def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) 
     assert rows_of(rows, "user_id", "domain") == expected_rows("cross_domain_recommendations")
 
 
-@pytest.mark.parametrize(
-    ("table", "build"), [(GRAPH_EDGES, build_graph_edges), (RANKING_FEATURES, build_ranking_features)]
-)
-def test_what_models_eat(
-    spark: SparkSession, night: Night, table: Table, build: Callable[[SparkSession, Night, str], Version]
-) -> None:
-    write_inputs(night, table.name)
-    build(spark, night, night.ds)
-    rows = night.lake.read(table, night.ds).drop_columns(["ds"]).to_pylist()
-    assert sorted(rows, key=str) == sorted(expected_rows(table.name), key=str)
+def test_graph_edges(spark: SparkSession, night: Night) -> None:
+    write_inputs(night, "graph_edges")
+    build_graph_edges(spark, night, night.ds)
+    rows = night.lake.read(GRAPH_EDGES, night.ds).drop_columns(["ds"]).to_pylist()
+    assert sorted(rows, key=str) == sorted(expected_rows("graph_edges"), key=str)

@@ -27,8 +27,8 @@ from expectations.tables import (
     Table,
 )
 from jobs.build_tables import build_tables
+from jobs.lists.target_users import target_users
 from jobs.tables.new_item_audiences import new_item_audiences
-from jobs.tables.user_recommendations import target_users
 from tests.worlds.small_night import (
     ANN,
     BELL,

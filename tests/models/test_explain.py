@@ -17,8 +17,8 @@ from models.data.dataset import Dataset
 from models.families.attribution import speakers_for
 from models.interface.model import recommend
 from models.interface.registry import model_class
+from models.interface.shards import Shard
 from models.interface.weights_store import fetched_folder
-from models.score import Shard
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 from tests.worlds.judged_night import write_lists
 

@@ -15,7 +15,6 @@ from expectations.tables import TABLES, Table
 
 DS = "2024-03-10"
 Rows = list[dict[str, Any]]
-FACTS: dict[str, dict[str, Any]] = {"ranking_features": {"models": ["item_item", "two_tower"]}}
 """What programs note with a version and checks read."""
 
 
@@ -28,7 +27,7 @@ def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any)
     filesystem.create_dir(local, recursive=True)
     content = pa.Table.from_pylist([{"ds": ds, **row} for row in rows], schema=schema)
     pq.write_table(content, f"{local}/part-00000.parquet", filesystem=filesystem)
-    return lake.commit(table, ds, path, "fingerprint", len(rows), **{**FACTS.get(table.name, {}), **facts})
+    return lake.commit(table, ds, path, "fingerprint", len(rows), **facts)
 
 
 def write_good_night(lake: Lake) -> None:
@@ -156,13 +155,6 @@ def _features() -> dict[str, Rows]:
 
 
 def _graph() -> dict[str, Rows]:
-    def proposed(user_index: int, item_index: int, ranks: list[int | None]) -> dict[str, Any]:
-        counts = ("item_age_days", "user_events_30", "pair_events", "pair_purchases")
-        zeros: dict[str, Any] = {**dict.fromkeys(counts, 0), "demand_trend": 0.0, "co_occurrence": 0.0}
-        demand = {"demand_7": 1.0, "demand_30": 2.0, "demand_90": 2.0}
-        lists = {"retriever_scores": [None if rank is None else 1.0 / rank for rank in ranks], "retriever_ranks": ranks}
-        return {"user_index": user_index, "item_index": item_index, **zeros, **demand, **lists}
-
     return {
         "graph_edges": [
             {"kind": kind, "source_index": source, "target_index": target, "weight": weight}
@@ -174,7 +166,6 @@ def _graph() -> dict[str, Rows]:
                 ("window", 6, 2, 1.0),
             )
         ],
-        "ranking_features": [proposed(2, 4, [1, None]), proposed(3, 2, [1, 2]), proposed(3, 3, [None, 1])],
     }
 
 

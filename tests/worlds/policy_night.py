@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from deltalake import write_deltalake
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night, days_before, night_from, night_parser
+from expectations.runtime.program import Night, night_from, night_parser
 from expectations.tables import GATE_DECISIONS, HISTORIES, RUN_MANIFEST, USER_RECOMMENDATIONS
 from models.data.arrow_rows import arrow_rows
 from tests.worlds.judged_night import (

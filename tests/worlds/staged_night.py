@@ -12,8 +12,9 @@ from deltalake import DeltaTable
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.days import end_of
 from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.program import Night
 from expectations.tables import NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, Table
 from tests.worlds.small_night import write_small_night
 

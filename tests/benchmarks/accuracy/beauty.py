@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import days_before
 from expectations.shop.shop import load_shop
 from expectations.tables import EVENTS, FIRST_VALUE_INDEX, UNKNOWN_INDEX, VOCABULARIES
 from models.data.dataset import Dataset, load_dataset

@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from expectations.runtime.program import Night, days_before, night_from, night_parser
+from expectations.runtime.days import days_before
+from expectations.runtime.program import Night, night_from, night_parser
 from models.backtest import judged_window
 from models.evaluation.held_out import NEW_ITEMS
 from models.evaluation.list_evaluation import backtest_rows, gain_rows

@@ -28,9 +28,9 @@ import pyarrow.parquet as pq
 from scipy import sparse
 from scipy.linalg import solve
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.tables import FIRST_VALUE_INDEX
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.interface.registry import build_model
 from tests.benchmarks.accuracy.gowalla import Pairs, dataset_of
 from tests.benchmarks.harness.report import RESULTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.data.event_store import SECONDS_PER_DAY
+from expectations.runtime.days import SECONDS_PER_DAY
 from tests.benchmarks.accuracy.cross_domain import (
     DOMAINS,
     LAST_DAY,

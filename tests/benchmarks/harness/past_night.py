@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night, days_before, night_from, night_parser
+from expectations.runtime.program import Night, night_from, night_parser
 from expectations.tables import EVENTS, VOCABULARIES
 from models.evaluation.ranking_metrics import bootstrap_means
 from tests.benchmarks.harness.programs import run

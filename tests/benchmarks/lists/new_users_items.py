@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.program import Night
 from expectations.shop.shop import SHIPPED_SHOPS
 from expectations.tables import ITEM_VECTORS, ITEMS, NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, USERS
 from tests.benchmarks.harness.past_night import (

@@ -19,8 +19,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import days_before
 from expectations.runtime.spark_session import spark_session
 from expectations.tables import HISTORIES, INTERACTIONS, USERS
 from tests.benchmarks.harness.generated_shop import LAST_DS, NUM_ITEMS, GeneratedShop, write_shop

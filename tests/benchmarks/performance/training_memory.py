@@ -27,8 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.days import end_of
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import end_of
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import (

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import days_before
 from expectations.shop.shop import SHIPPED_SHOPS, load_shop
 from expectations.tables import BACKTESTS, CANDIDATES, FITTED_MODELS, SCORES
 from models.evaluation.held_out import NEW_ITEMS, WITH_REPEATS

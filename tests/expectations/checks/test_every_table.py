@@ -162,20 +162,6 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("weight_is_above_0", "weight=1.5"),
         ],
     ),
-    "ranking_features": (
-        [
-            (0, {"user_index": 5, "demand_7": 3.0}),
-            (1, {"retriever_ranks": [0, 2]}),
-            (2, {"item_index": 2, "retriever_ranks": [None]}),
-        ],
-        [
-            ("user_index_is_known", "user_index=5"),
-            ("demands_nest", "item_index=4 demand_7=3.0"),
-            ("ranks_are_from_1", "retriever_ranks=[0, 2]"),
-            ("lists_are_those_of_the_models", "retriever_ranks=[null]"),
-            ("expect_compound_columns_to_be_unique(['user_index', 'item_index'])", "3"),
-        ],
-    ),
     "user_recommendations": (
         [
             (0, {"item_id": "old", "because_item_ids": ["a", "c"]}),

@@ -9,17 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from expectations.runtime.program import (
-    REPOSITORY,
-    Night,
-    add_as_of,
-    code_version,
-    days_before,
-    days_from,
-    end_of,
-    night_from,
-    night_parser,
-)
+from expectations.runtime.days import days_before, end_of
+from expectations.runtime.program import REPOSITORY, Night, add_as_of, code_version, days_from, night_from, night_parser
 from expectations.tables import NightError
 
 SHOP = """

@@ -11,7 +11,8 @@ import pytest
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.runtime.program import Night, end_of
+from expectations.runtime.days import end_of
+from expectations.runtime.program import Night
 from expectations.tables import (
     GRAPH_EDGE_KINDS,
     GRAPH_EDGES,

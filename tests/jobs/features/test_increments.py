@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.days import days_before
+from expectations.runtime.program import Night
 from expectations.shop.raw_files import RawFile
 from expectations.tables import (
     EVENT_TYPES,

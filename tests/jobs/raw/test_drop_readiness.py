@@ -16,7 +16,7 @@ from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import Drops
 from expectations.tables import NightError
-from jobs.await_drop import DropNotReadyError, require_drop
+from jobs.raw.drop_readiness import DropNotReadyError, require_drop
 from tests.worlds.raw_drops import write_drop
 
 NEXT_MORNING = datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc)

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from models.batches.sequence_batches import NextItemBatches
 from models.data import mmap_arrays as disk_arrays
 from models.data.dataset import Dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.data.mmap_arrays import disk_array, grouped_by_user, spans, spans_of_users
 from models.data.pair_features import PairFeatures
 from models.data.snapshot import Snapshot, Window, positive_pairs

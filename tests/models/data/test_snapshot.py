@@ -8,11 +8,11 @@ from datetime import datetime, timedelta, timezone
 import numpy as np
 import pytest
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, NightError, TableContractError
 from models.data.dataset import Dataset, load_dataset
-from models.data.event_store import SECONDS_PER_DAY
 from models.data.snapshot import Snapshot, Window, positive_pairs, training_windows
 from tests.worlds.communities import DAY, NUM_DAYS, history_rows, write_world
 

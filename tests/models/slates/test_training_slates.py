@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expectations.runtime.days import day_number
-from expectations.runtime.program import Night, days_before
+from expectations.runtime.days import day_number, days_before
+from expectations.runtime.program import Night
 from expectations.tables import CANDIDATES, EVENTS
 from models.interface.ranked_lists import lists_in_force
 from models.slates.exposures import LedEvents

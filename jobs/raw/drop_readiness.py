@@ -1,0 +1,66 @@
+"""Whether the drop of a day is there, whole: told from file names and times alone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from expectations.runtime.drops import DropFolder
+from expectations.tables import NightError
+
+_END_OF_TIME = "9999-12-31"
+
+
+class DropNotReadyError(NightError):
+    """The drop may still come or is still being written: whoever can wait, waits."""
+
+
+def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete", "closed"]:
+    """Says how the drop of `ds` stands at `now`: `complete`, or `closed` when the shop was shut that day.
+
+    Raises:
+        DropNotReadyError: it may still come, or is still being written.
+        NightError: it is absent, its time has passed, and the shop says that this is an error; or only a part came.
+    """
+    state = drops.state(ds, now)
+    if state == "complete":
+        return "complete"
+    shop, path = drops.shop, drops.path(drops.shop.events, ds)
+    deadline = f"{drops.deadline(ds):%Y-%m-%d %H:%M} UTC"
+    is_late = now > drops.deadline(ds)
+    if state == "being_written" and (not is_late or _will_settle(drops, ds)):
+        raise DropNotReadyError(f"the drop of {ds} is still being written: {path} ({_awaited(drops, ds)})")
+    if state == "being_written":
+        raise NightError(
+            f"{shop.name} drop of {ds} is not whole, and its time passed at {deadline}: "
+            f"{_what_is_missing(drops, ds)} is not there. Drop it, or take the other files of that day away."
+        )
+    if not is_late and not _a_later_drop_exists(drops, ds):
+        raise DropNotReadyError(f"no drop of {ds} yet at {path}; waiting until {deadline}")
+    if shop.drops.missing_day == "closed":
+        return "closed"
+    raise NightError(
+        f"{path}: no drop of {ds}, and shop {shop.name} says missing_day=error. "
+        'Drop the file, or set missing_day = "closed" under [drops] if the shop was shut.'
+    )
+
+
+def _will_settle(drops: DropFolder, ds: str) -> bool:
+    """Whether time alone makes the drop complete: all is there but quiet."""
+    return drops.shop.drops.complete_marker is None and drops.exists(drops.shop.events, ds)
+
+
+def _awaited(drops: DropFolder, ds: str) -> str:
+    """What makes the drop complete, in words."""
+    if _will_settle(drops, ds):
+        return f"read when its files have not changed for settle_seconds = {drops.shop.drops.settle_seconds}"
+    return f"waiting for {_what_is_missing(drops, ds)}"
+
+
+def _what_is_missing(drops: DropFolder, ds: str) -> str:
+    marker = drops.shop.drops.complete_marker
+    return marker.replace("{ds}", ds) if marker is not None else drops.path(drops.shop.events, ds)
+
+
+def _a_later_drop_exists(drops: DropFolder, ds: str) -> bool:
+    return any(day > ds for day in drops.days(drops.shop.events, _END_OF_TIME))

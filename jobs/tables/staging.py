@@ -1,0 +1,92 @@
+"""How a published table is staged: its files lie inside the Delta table, unseen until the night is published."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from expectations.runtime.days import SHELF_LIFE, end_of
+from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.program import Night
+from expectations.tables import GATE_DECISIONS, NightError, Table
+from jobs.lists.gate_decision import GateDecision
+from jobs.storage.partitions import contract_columns, write_parquet
+
+logger = logging.getLogger(__name__)
+
+ROWS_PER_FILE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one table is built.
+
+    Attributes:
+        inputs: every version that `rows` reads, but the gate's.
+        sources: what may stand in the column `source`.
+        max_rows: about so many at most; they say how many files the table gets.
+        rows: the table without what every published row has besides.
+        settings: every setting of the shop that `rows` depends on, but the words of reasons.
+        may_be_empty: whether a night without any row is as it should be.
+        facts: what is noted with the table, once it is written.
+    """
+
+    table: Table
+    inputs: Sequence[Version]
+    sources: Sequence[str]
+    max_rows: int
+    rows: Callable[[], DataFrame]
+    settings: Sequence[Any]
+    may_be_empty: bool = False
+    facts: Callable[[], dict[str, Any]] = dict
+
+
+def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
+    lake, ds, table = night.lake, night.ds, plan.table
+    inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
+    fingerprint = fingerprint_of(table.name, ds, night.code, inputs, [*plan.settings, night.shop.texts])
+    current = lake.current(table, ds)
+    if current is not None and current.fingerprint == fingerprint:
+        logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)
+        return
+    rows = contract_columns(_signed(plan.rows(), night, gate, plan.sources), table, ds)
+    path = lake.new_version_path(table, ds, fingerprint)
+    num_files = max(1, -(-plan.max_rows // ROWS_PER_FILE))
+    num_rows = write_parquet(_in_files(rows, table, num_files), path)
+    if num_rows == 0 and not plan.may_be_empty:
+        raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=night.shop.top_k, **plan.facts())
+    logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
+
+
+def _signed(rows: DataFrame, night: Night, gate: GateDecision, sources: Sequence[str]) -> DataFrame:
+    """`rows` with what every published row tells of itself."""
+    generated_at = night.now.replace(microsecond=0)
+    return rows.withColumns(
+        {
+            "model_version": _version_of(F.col("source"), sources, gate),
+            "generated_at": F.lit(generated_at),
+            "expires_at": F.lit(end_of(night.ds) + SHELF_LIFE),
+        }
+    )
+
+
+def _version_of(source: Column, sources: Sequence[str], gate: GateDecision) -> Column:
+    text = F.lit(None).cast("string")
+    for model in sources:
+        text = F.when(source == model, F.lit(gate.version_of(model))).otherwise(text)
+    return text
+
+
+def _in_files(rows: DataFrame, table: Table, num_files: int) -> DataFrame:
+    """`rows` as they lie in the files of a Delta table: in the order of the key, without `ds`.
+
+    Delta keeps the partition in its log. Readers that look for one user skip the files whose bounds exclude them.
+    """
+    owner = table.key[1]
+    return rows.drop("ds").repartitionByRange(num_files, owner).sortWithinPartitions(*table.key[1:])

@@ -1,0 +1,55 @@
+"""The rows of `fitted_models`: each puts a fit in force."""
+
+from __future__ import annotations
+
+import json
+
+from expectations.runtime.lake import Lake, Version, vocabulary_hash
+from expectations.runtime.program import Night
+from expectations.tables import FITTED_MODELS
+from models.data.arrow_rows import arrow_rows
+from models.interface import tracking
+from models.interface.registry import MODELS, ModelEntry
+
+
+def write_fitted_model(
+    night: Night,
+    fit: tracking.Fit,
+    fingerprint: str,
+    path: str,
+    run_id: str | None,
+    stands_as: str | None = None,
+    entry: ModelEntry | None = None,
+) -> Version:
+    """Writes the row that puts the fit in force.
+
+    Args:
+        stands_as: the name in the table, where it is not the model's.
+        entry: of what no shop names among its models.
+    """
+    entry, name = entry or MODELS[fit.model], stands_as or fit.model
+    row = {
+        "model": name,
+        "kind": entry.kind,
+        "role": entry.role,
+        "version": fit.version,
+        "weights_path": path,
+        "tracking_run_id": run_id,
+        "metrics": json.dumps({"curves": fit.curves, **fit.facts}, sort_keys=True),
+        "vocabulary_hash": fit.vocabulary_hash,
+    }
+    rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
+    return night.lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
+
+
+def is_fitted(lake: Lake, as_of: str, model: str) -> bool:
+    """Whether the model was fitted under the vocabulary in force: otherwise its indices mean something else by now."""
+    if lake.current(FITTED_MODELS, as_of, model) is None:
+        return False
+    return fitted_model(lake, as_of, model)["vocabulary_hash"] == vocabulary_hash(lake, as_of)
+
+
+def fitted_model(lake: Lake, as_of: str, model: str) -> dict[str, str | None]:
+    """The row of `fitted_models`."""
+    row: dict[str, str | None] = lake.read(FITTED_MODELS, as_of, model).to_pylist()[0]
+    return row

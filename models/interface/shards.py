@@ -1,0 +1,78 @@
+"""Shards of a table that several programs write together, each a part of the users."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.lake import Version
+from expectations.runtime.program import Night
+from expectations.tables import SCORES, NightError, Table
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `index`-th of `count` parts of the users, counted from 1."""
+
+    index: int = 1
+    count: int = 1
+
+    @classmethod
+    def from_text(cls, text: str) -> Shard:
+        """Reads `i/n`.
+
+        Raises:
+            NightError: it is not, or i does not lie between 1 and n.
+        """
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+        if not match or not 1 <= int(match[1]) <= int(match[2]):
+            raise NightError(f"--shard must be i/n with i from 1 to n, such as 2/4. Received: {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+
+def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard, table: Table = SCORES) -> None:
+    """Writes the shard's file. Its name is final only when it is complete; readers skip names that begin with `_`."""
+    filesystem, folder = fs.FileSystem.from_uri(path)
+    filesystem.create_dir(folder, recursive=True)
+    partial = f"{folder}/_{_shard_file(shard)}"
+    with pq.ParquetWriter(partial, arrow_schema(table), filesystem=filesystem) as writer:
+        for block in blocks:
+            writer.write_table(block)
+    filesystem.move(partial, f"{folder}/{_shard_file(shard)}")
+
+
+def commit_if_complete(
+    night: Night,
+    as_of: str,
+    name: str,
+    path: str,
+    fingerprint: str,
+    shard: Shard,
+    table: Table = SCORES,
+    **facts: str,
+) -> Version | None:
+    """Puts the version in force when the files of all shards are there. Two that finish at once commit the same."""
+    filesystem, folder = fs.FileSystem.from_uri(path)
+    files = [f"{folder}/{_shard_file(Shard(n, shard.count))}" for n in range(1, shard.count + 1)]
+    infos = filesystem.get_file_info(files)
+    missing = [info.base_name for info in infos if info.type != fs.FileType.File]
+    if missing:
+        logger.info("wrote a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
+        return None
+    rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
+    version = night.lake.commit(table, as_of, path, fingerprint, rows, model=name, **facts)
+    logger.info("built: table=%s ds=%s model=%s rows=%d", table.name, as_of, name, rows)
+    return version
+
+
+def _shard_file(shard: Shard) -> str:
+    return f"part-{shard.index:05d}-of-{shard.count:05d}.parquet"

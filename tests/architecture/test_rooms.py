@@ -1,0 +1,36 @@
+"""A file directly in a package is a program, a folder is a room of libraries, and no room is too full."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from expectations.runtime.program import REPOSITORY
+
+PACKAGES = ("expectations", "jobs", "models")
+MOST_FILES = 24
+"""As many as the fullest folder of LensKit, RecTools or keras-rs holds."""
+
+
+def is_program(path: Path) -> bool:
+    """Whether the file does something when it is run with `python -m`."""
+    tree = ast.parse(path.read_text("utf-8"))
+    tests = [ast.unparse(node.test) for node in tree.body if isinstance(node, ast.If)]
+    return "__name__ == '__main__'" in tests
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_file_at_the_top_is_a_program_and_one_in_a_room_is_not(package: str) -> None:
+    files = [path for path in (REPOSITORY / package).rglob("*.py") if path.name != "__init__.py"]
+    at_the_top = {path.name for path in files if path.parent.name == package}
+    programs = {str(path.relative_to(REPOSITORY / package)) for path in files if is_program(path)}
+    assert programs == at_the_top
+
+
+def test_no_folder_holds_more_python_files_than_one_can_hold_in_the_head() -> None:
+    roots = ("dags", "docker", "tests", *PACKAGES)
+    folders = Counter(path.parent for root in roots for path in (REPOSITORY / root).rglob("*.py"))
+    assert {str(folder): count for folder, count in folders.items() if count > MOST_FILES} == {}
