@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night, night_and_days, run_program
 from expectations.runtime.spark_session import session_from_environment
@@ -110,6 +111,7 @@ def _build(night: Night, as_of: str, model: str, fitted: Sequence[Version], rows
         inputs=[*fitted, *features],
         settings=[night.shop.num_candidates],
         rows=lambda: rows().withColumn("model", F.lit(model)),
+        code=code_version("jobs.build_candidates"),
         model=model,
     )
 

@@ -14,6 +14,7 @@ from dataclasses import asdict
 
 from pyspark.sql import SparkSession
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.semantics.published_tables import available_domains, output_tables
@@ -78,6 +79,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
     explores, counts = num_explored(night) > 0, RuleCounts()
     lists = recommended_lists(night, gate)
     bounds_of_lists = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
+    code = code_version("jobs.build_tables")
     return [
         Plan(
             USER_RECOMMENDATIONS,
@@ -85,6 +87,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             (lists.source, fallback_source, *([WORDS] if explores else [])),
             lake.require(USERS, ds).rows * shop.top_k,
             lambda: explored(user_recommendations(spark, night, gate, counts), spark, night, gate.is_fallback),
+            code,
             [*bounds_of_lists, of_new, of_rules, shop.policy.agent, shop.policy.randomness, shop.seed],
             facts=lambda: {"rules": rules_told(spark, night, counts.get()), "policy": policy_told(night, lists)},
         ),
@@ -94,6 +97,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             (*similar_sources(night, gate), fallback_source),
             lake.require(ITEMS, ds).rows * shop.top_k,
             lambda: similar_items(spark, night, gate),
+            code,
             [shop.top_k, of_rules],
         ),
         Plan(
@@ -102,6 +106,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             (SEGMENT_DEMAND,),
             shop.top_k,
             lambda: new_user_recommendations(spark, night),
+            code,
             [shop.top_k, shop.target_events, shop.new_users.min_people, of_rules],
         ),
         Plan(
@@ -110,6 +115,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             (WORDS,),
             num_new_items(night) * shop.new_items.audience_size,
             lambda: new_item_audiences(spark, night),
+            code,
             [of_new, of_rules, shop.active_days],
             may_be_empty=True,
         ),
@@ -119,6 +125,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             (cross_domain_source(night, gate),),
             lake.require(USERS, ds).rows * len(available_domains(lake, ds)) * shop.top_k,
             lambda: cross_domain_recommendations(spark, night, gate),
+            code,
             [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates, of_rules],
         ),
     ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import (
@@ -141,7 +142,9 @@ def _fingerprint(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> st
         versions += [by_day[as_of] for by_day in lists.values()]
     settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]
     told = [version.fingerprint for version in versions]
-    return fingerprint_of(BACKTESTS.name, night.ds, night.code, night.backtest_days, told, settings)
+    return fingerprint_of(
+        BACKTESTS.name, night.ds, code_version("models.backtest"), night.backtest_days, told, settings
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
@@ -164,7 +165,7 @@ class Answer:
         versions = [*self.lists.values(), *self.more, *tables]
         settings = [list(self.lists), shop.horizon_days, shop.target_events, shop.repeats, shop_values(shop, NAME)]
         told = [version.fingerprint for version in versions]
-        return fingerprint_of(SCORES.name, self.as_of, self.name, self.night.code, told, settings)
+        return fingerprint_of(SCORES.name, self.as_of, self.name, code_version("models.blend_lists"), told, settings)
 
     def is_written(self) -> bool:
         """Whether just this is in force already."""
@@ -189,6 +190,7 @@ class Answer:
             facts={**weights.as_facts(), "seconds": round(seconds, 2)},
             inputs=[version.fingerprint for version in (*self.lists.values(), *self.more)],
             vocabulary_hash=vocabulary_hash(night.lake, self.as_of),
+            code=code_version("models.blend_lists"),
         )
         folder_path = weights_path(night.lake, self.name, self.as_of, fingerprint)
         with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:

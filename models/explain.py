@@ -18,6 +18,7 @@ import pyarrow as pa
 from scipy import sparse
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.semantics.policy_decision import policy_decision
@@ -35,7 +36,7 @@ from models.families.attribution import Explainable, attributions, speakers_for
 from models.interface.fitted_models import fitted_model
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import lists_in_force, read_list_rows, top_items
-from models.interface.registry import model_class
+from models.interface.registry import MODELS, model_class
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import fetched_folder
 
@@ -76,7 +77,9 @@ def explain(night: Night, shard: Shard) -> Version | None:
     told = [lists, lake.require(FITTED_MODELS, ds, name), *dataset_versions(lake, ds)]
     parts = [version.fingerprint for version in (*told, *([neighbours] if neighbours else []))]
     settings = [night.shop.top_k, night.shop.repeats]
-    fingerprint = fingerprint_of(ATTRIBUTIONS.name, ds, name, night.code, parts, settings)
+    fingerprint = fingerprint_of(
+        ATTRIBUTIONS.name, ds, name, code_version("models.explain", MODELS[name].module), parts, settings
+    )
     current = lake.current(ATTRIBUTIONS, ds, name)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already built: table=%s ds=%s model=%s rows=%d", ATTRIBUTIONS.name, ds, name, current.rows)

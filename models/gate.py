@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_DECISIONS, ITEM_NEIGHBOURS
@@ -73,7 +74,9 @@ def write_decision(night: Night, decision: Decision) -> Version:
         "model_versions": json.dumps(versions, sort_keys=True),
     }
     rows = arrow_rows(GATE_DECISIONS, night.ds, [row])
-    version = night.lake.write(GATE_DECISIONS, night.ds, rows, fingerprint_of(GATE_DECISIONS.name, night.code, row))
+    version = night.lake.write(
+        GATE_DECISIONS, night.ds, rows, fingerprint_of(GATE_DECISIONS.name, code_version("models.gate"), row)
+    )
     logger.info("built: table=%s ds=%s published=%s", GATE_DECISIONS.name, night.ds, decision.published_model)
     return version
 

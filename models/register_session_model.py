@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow.compute as pc
 from scipy import sparse
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
@@ -101,7 +102,8 @@ def bundle_version(night: Night) -> str:
     rules += [night.shop.active_days, night.shop.texts, asdict(night.shop.rules)]
     found = [version.fingerprint if version else None for version in others]
     newcomers = NewcomerLists.published(lake, ds).by_segment
-    return f"sessions-{ds}-{fingerprint_of(fit, night.code, tables, found, newcomers, rules)[:8]}"
+    code = code_version("models.register_session_model")
+    return f"sessions-{ds}-{fingerprint_of(fit, code, tables, found, newcomers, rules)[:8]}"
 
 
 def build_bundle(night: Night, folder: Path) -> int:
@@ -137,7 +139,7 @@ def _facts(night: Night, dataset: Dataset, model: Sequence, model_version: str) 
     return Facts(
         shop=night.shop.name,
         ds=night.ds,
-        code_version=night.code,
+        code_version=code_version(),
         vocabulary_hash=dataset.vocabulary_hash,
         model_version=model_version,
         demand_source=popular[0] if popular else CATALOGUE_ORDER,

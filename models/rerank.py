@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import day_number, days_before
 from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
 from expectations.runtime.program import Night, night_from, night_parser, run_program
@@ -145,7 +146,9 @@ class Reranking:
         ]
         settings = [policy_settings(shop), self.values, shop.top_k, shop.num_candidates, shop.horizon_days]
         settings += [shop.target_events, shop.repeats, shop.primary_metric, shop.seed]
-        return fingerprint_of(POLICY_DECISIONS.name, night.ds, self.model, night.code, told, shown, settings)
+        return fingerprint_of(
+            POLICY_DECISIONS.name, night.ds, self.model, code_version("models.rerank"), told, shown, settings
+        )
 
     def decide(self) -> None:
         """Learns, judges, re-ranks, and writes what came of it."""
@@ -218,6 +221,7 @@ class Reranking:
             facts=facts,
             inputs=[version.fingerprint for version in (self.lists, *self.earlier.values())],
             vocabulary_hash=vocabulary_hash(night.lake, night.ds),
+            code=code_version("models.rerank"),
         )
         path = weights_path(night.lake, POLICY, night.ds, fingerprint)
         with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:

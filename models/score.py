@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version, fingerprint_of, parquet_dataset
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import (
@@ -65,7 +66,7 @@ def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Versi
     fitted = night.lake.require(FITTED_MODELS, as_of, name)
     candidates = candidate_versions(night, as_of)
     parts = [version.fingerprint for version in (fitted, *candidates, *dataset_versions(night.lake, as_of))]
-    fingerprint = fingerprint_of(SCORES.name, as_of, name, night.code, parts)
+    fingerprint = fingerprint_of(SCORES.name, as_of, name, code_version("models.score", MODELS[name].module), parts)
     current = night.lake.current(SCORES, as_of, name)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already built: table=%s ds=%s model=%s rows=%d", SCORES.name, as_of, name, current.rows)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
@@ -88,7 +89,12 @@ def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Versio
     """A hash of all that a fit depends on."""
     shop = night.shop
     settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, shop_values(shop, name)]
-    return fingerprint_of(FITTED_MODELS.name, as_of, name, night.code, [v.fingerprint for v in inputs], settings)
+    return fingerprint_of(FITTED_MODELS.name, as_of, name, fit_code(name), [v.fingerprint for v in inputs], settings)
+
+
+def fit_code(name: str) -> str:
+    """The version of the code that fits a model."""
+    return code_version("models.train", MODELS[name].module)
 
 
 def train_model(
@@ -120,6 +126,7 @@ def train_model(
         facts={**history.facts, "seconds": seconds},
         inputs=[version.fingerprint for version in inputs],
         vocabulary_hash=dataset.vocabulary_hash,
+        code=fit_code(name),
     )
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         model.save(Path(folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -76,9 +76,18 @@ def night(lake: Lake, shop: Shop, tmp_path: Path) -> Night:
         shop=replace(shop),
         ds="2024-03-10",
         run_id="test",
-        code="test-code",
         now=datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc),
     )
+
+
+@pytest.fixture
+def other_code(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes every program another version of itself, as an edit would."""
+
+    def change(name: str = "other code") -> None:
+        monkeypatch.setattr("expectations.runtime.code_version._closure_hash", lambda modules, root: name)
+
+    return change
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ from speedups.preloaded_python import start_preloaded_python
 from speedups.shared_jvm import start_shared_jvm
 from stack import running_processes
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY, night_parser
+from expectations.runtime.program import night_parser
 from expectations.shop.shop import Shop, load_shop
 from expectations.tables import NightError, ds_from_text
 

@@ -17,11 +17,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from expectations.runtime.days import days_before, sunday_before
-from expectations.runtime.lake import Lake, fingerprint_of
+from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop, load_shop
 from expectations.tables import NightError, ds_from_text
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +30,6 @@ class Night:
 
     Attributes:
         data: where raw data lies, for `{data}` in shop files.
-        code: hash of the sources of the programs; part of every fingerprint.
         now: when the program started, in UTC: the one reading of the clock.
     """
 
@@ -41,7 +38,6 @@ class Night:
     shop: Shop
     ds: str
     run_id: str
-    code: str
     now: datetime
 
     @property
@@ -128,7 +124,7 @@ def night_from(arguments: argparse.Namespace) -> Night:
     data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
     lake = Lake(arguments.root)
     lake.claim(shop.name)
-    return Night(lake, data, shop, ds, arguments.run_id, code_version(), datetime.now(timezone.utc))
+    return Night(lake, data, shop, ds, arguments.run_id, datetime.now(timezone.utc))
 
 
 def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
@@ -144,13 +140,6 @@ def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
         return replace(shop, **changes)  # type: ignore[arg-type]
     except ValueError as err:
         raise NightError(f"shop {shop.name}: {err}") from err
-
-
-def code_version() -> str:
-    """A hash of the sources that decide what a night writes: another version of the code computes anew."""
-    sources = sorted(p for folder in ("expectations", "jobs", "models") for p in (REPOSITORY / folder).rglob("*.py"))
-    configs = sorted((REPOSITORY / "models" / "configs").glob("*.toml"))
-    return fingerprint_of([[str(p.relative_to(REPOSITORY)), p.read_text("utf-8")] for p in (*sources, *configs)])
 
 
 def run_program(main: Callable[[Sequence[str] | None], None]) -> None:

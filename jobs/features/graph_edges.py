@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
@@ -47,7 +48,9 @@ def build_graph_edges(spark: SparkSession, night: Night, as_of: str) -> Version:
         )
 
     inputs = [lake.require(HISTORIES, as_of), lake.require(VOCABULARIES, as_of), item_features]
-    return build_partition(night, GRAPH_EDGES, as_of, inputs, [night.shop.event_weights], rows)
+    return build_partition(
+        night, GRAPH_EDGES, as_of, inputs, [night.shop.event_weights], rows, code=code_version(__name__)
+    )
 
 
 def user_item_edges(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
@@ -29,7 +30,7 @@ def build_histories(spark: SparkSession, night: Night, past: Past) -> Version:
         recent = sums_up_to(spark, night, past, RECENT_EVENTS, recent_events_up_to)
         return histories_from(recent, returned_pairs(spark, night, past))
 
-    return build_of_past(night, past, HISTORIES, rows)
+    return build_of_past(night, past, HISTORIES, code_version(__name__), rows)
 
 
 def returned_pairs(spark: SparkSession, night: Night, past: Past) -> DataFrame:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import EVENT_TYPES, INTERACTIONS, PAIR_TOTALS
@@ -25,7 +26,7 @@ def build_interactions(spark: SparkSession, night: Night, past: Past) -> Version
         totals = sums_up_to(spark, night, past, PAIR_TOTALS, totals_up_to)
         return interactions_from_totals(totals, night.shop.event_weights)
 
-    return build_of_past(night, past, INTERACTIONS, rows)
+    return build_of_past(night, past, INTERACTIONS, code_version(__name__), rows)
 
 
 def interactions_from_totals(totals: DataFrame, event_weights: Mapping[str, float]) -> DataFrame:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import ITEM_FEATURES, ITEMS, MAX_DESCRIPTION_TOKENS, MAX_TITLE_TOKENS, TOKENIZERS, VOCABULARIES
@@ -40,6 +41,7 @@ def build_item_features(spark: SparkSession, night: Night, past: Past) -> Versio
             tokenizer_model(lake, past.anchor),
             as_of,
         ),
+        code=code_version(__name__),
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Version, fingerprint_of
@@ -42,7 +43,7 @@ def build_item_images(spark: SparkSession, night: Night, as_of: str) -> Version:
     items, vocabularies = lake.require(ITEMS, as_of), lake.require(VOCABULARIES, as_of)
     files = picture_files(night, as_of)
     folder = (night.shop.items or night.shop.events).image_folder
-    decoder = fingerprint_of(night.code, DECODER, size)
+    decoder = fingerprint_of(code_version(__name__), DECODER, size)
     named = read_partition(spark, lake, ITEMS, as_of).where(F.col("image_path").isNotNull())
     found = found_pictures(named, read_partition(spark, lake, VOCABULARIES, as_of), files, named.count()).persist()
     try:
@@ -54,6 +55,7 @@ def build_item_images(spark: SparkSession, night: Night, as_of: str) -> Version:
             [size, DECODER, folder],
             lambda: images_from(found, _known_images(spark, night, as_of, decoder), files, size),
             decoder=decoder,
+            code=code_version(__name__),
         )
     finally:
         found.unpersist()

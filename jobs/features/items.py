@@ -14,6 +14,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
@@ -31,7 +32,7 @@ def build_items(spark: SparkSession, night: Night, past: Past) -> Version:
     """Builds the partition of `past.until`."""
 
     def rows() -> DataFrame:
-        base = base_day(night, past, ITEMS)
+        base = base_day(night, past, ITEMS, code_version(__name__))
         return items_from_updates(
             past.read(spark, ITEM_UPDATES, after=base),
             past.read(spark, EVENTS, after=base),
@@ -40,7 +41,7 @@ def build_items(spark: SparkSession, night: Night, past: Past) -> Version:
             read_base(spark, night, ITEMS, base),
         )
 
-    return build_of_past(night, past, ITEMS, rows)
+    return build_of_past(night, past, ITEMS, code_version(__name__), rows)
 
 
 def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str, base: DataFrame) -> DataFrame:

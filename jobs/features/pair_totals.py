@@ -10,6 +10,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import EVENT_TYPES, PAIR_TOTALS, VOCABULARIES
@@ -28,12 +29,12 @@ _UNITS = "decimal(28,6)"
 
 def build_pair_totals(spark: SparkSession, night: Night, past: Past) -> Version:
     """Builds the partition of `past.until`, which is an anchor."""
-    return build_of_past(night, past, PAIR_TOTALS, lambda: totals_up_to(spark, night, past))
+    return build_of_past(night, past, PAIR_TOTALS, code_version(__name__), lambda: totals_up_to(spark, night, past))
 
 
 def totals_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
     """The totals of any day: those that it goes on from, and the events since."""
-    base = base_day(night, past, PAIR_TOTALS)
+    base = base_day(night, past, PAIR_TOTALS, code_version(__name__))
     vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
     since = totals_of_events(indexed(remembered_events(spark, night, past, base), vocabularies))
     totals = added_up(read_base(spark, night, PAIR_TOTALS, base), since) if base else since

@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import RECENT_EVENTS, VOCABULARIES
@@ -27,12 +28,14 @@ ENTRY = ("seconds", "item_index", "event_type_index", "session")
 
 def build_recent_events(spark: SparkSession, night: Night, past: Past) -> Version:
     """Builds the partition of `past.until`, which is an anchor."""
-    return build_of_past(night, past, RECENT_EVENTS, lambda: recent_events_up_to(spark, night, past))
+    return build_of_past(
+        night, past, RECENT_EVENTS, code_version(__name__), lambda: recent_events_up_to(spark, night, past)
+    )
 
 
 def recent_events_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
     """The latest events of any day: those that it goes on from, and the events since."""
-    base, max_history = base_day(night, past, RECENT_EVENTS), night.shop.max_history
+    base, max_history = base_day(night, past, RECENT_EVENTS, code_version(__name__)), night.shop.max_history
     vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
     since = recent_events_of(remembered_events(spark, night, past, base), vocabularies, max_history)
     recent = continued(read_base(spark, night, RECENT_EVENTS, base), since, max_history) if base else since

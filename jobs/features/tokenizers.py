@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night
 from expectations.tables import ITEMS, TOKENIZERS
@@ -34,6 +35,7 @@ def build_tokenizers(spark: SparkSession, night: Night, as_of: str) -> Version:
         [items],
         [],
         lambda: tokenizers_from(read_partition(spark, night.lake, ITEMS, as_of), items.rows),
+        code=code_version(__name__),
     )
 
 

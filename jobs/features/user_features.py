@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
@@ -29,6 +30,7 @@ def build_user_features(spark: SparkSession, night: Night, as_of: str) -> Versio
         lambda: user_features_from(
             read_partition(spark, lake, USERS, as_of), read_partition(spark, lake, VOCABULARIES, as_of)
         ),
+        code=code_version(__name__),
     )
 
 

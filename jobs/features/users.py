@@ -9,6 +9,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import EVENTS, USER_UPDATES, USERS
@@ -21,14 +22,14 @@ def build_users(spark: SparkSession, night: Night, past: Past) -> Version:
     """Builds the partition of `past.until`."""
 
     def rows() -> DataFrame:
-        base = base_day(night, past, USERS)
+        base = base_day(night, past, USERS, code_version(__name__))
         return users_from_updates(
             past.read(spark, USER_UPDATES, after=base),
             past.read(spark, EVENTS, after=base),
             read_base(spark, night, USERS, base),
         )
 
-    return build_of_past(night, past, USERS, rows)
+    return build_of_past(night, past, USERS, code_version(__name__), rows)
 
 
 def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -> DataFrame:

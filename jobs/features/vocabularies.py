@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
@@ -42,7 +43,14 @@ def build_vocabularies(spark: SparkSession, night: Night, past: Past) -> Version
     Noted with the version: the anchor that it grew from.
     """
     build = _fitted if past.until == past.anchor else _continued
-    return build_of_past(night, past, VOCABULARIES, lambda: with_hash(build(spark, night, past)), anchor=past.anchor)
+    return build_of_past(
+        night,
+        past,
+        VOCABULARIES,
+        code_version(__name__),
+        lambda: with_hash(build(spark, night, past)),
+        anchor=past.anchor,
+    )
 
 
 def _fitted(spark: SparkSession, night: Night, past: Past) -> DataFrame:
@@ -50,7 +58,7 @@ def _fitted(spark: SparkSession, night: Night, past: Past) -> DataFrame:
     lake, day = night.lake, past.until
     items, users = (read_partition(spark, lake, table, day) for table in (ITEMS, USERS))
     # Ids keep their numbers, so those of the week before need not be put in order again.
-    before = read_base(spark, night, VOCABULARIES, base_day(night, past, VOCABULARIES))
+    before = read_base(spark, night, VOCABULARIES, base_day(night, past, VOCABULARIES, code_version(__name__)))
     return fitted_vocabularies(items, users, pieces(tokenizer_model(lake, day)), night.shop, before)
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SHELF_LIFE, end_of
 from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
 from expectations.runtime.program import Night
@@ -111,7 +112,7 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version, figur
         "model_versions": json.dumps(versions, sort_keys=True),
         "input_fingerprint": input_fingerprint(night),
         "vocabulary_hash": vocabulary_hash(lake, ds),
-        "code_version": night.code,
+        "code_version": code_version(),
     }
 
 

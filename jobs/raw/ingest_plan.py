@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 from pyspark.sql import SparkSession
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night
@@ -68,7 +69,9 @@ def day_fingerprint(night: Night, ds: str, files: list[DroppedFile]) -> str:
     mappings = {kind: {k: v for k, v in asdict(raw).items() if k != "path"} for kind, raw in raw_files(shop).items()}
     hashes = sorted([file.kind, file.sha256] for file in files)
     derived = [shop.items_from_events, shop.users_from_events]
-    return fingerprint_of("drop", ds, night.code, shop.name, mappings, derived, shop.drops.max_user_events, hashes)
+    return fingerprint_of(
+        "drop", ds, code_version("jobs.ingest"), shop.name, mappings, derived, shop.drops.max_user_events, hashes
+    )
 
 
 def found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:

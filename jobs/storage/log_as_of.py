@@ -70,17 +70,19 @@ class Past:
         return read_versions(spark, table, [version for ds, version in days if after is None or ds > after])
 
 
-def build_of_past(night: Night, past: Past, table: Table, rows: Callable[[], DataFrame], **facts: Any) -> Version:
+def build_of_past(
+    night: Night, past: Past, table: Table, code: str, rows: Callable[[], DataFrame], **facts: Any
+) -> Version:
     """Builds the partition of `past.until`, unless it is there as it would come out; `facts` are noted with it."""
-    return put_partition(night, table, past.until, _fingerprint(night, past, table), rows, **facts)
+    return put_partition(night, table, past.until, _fingerprint(night, past, table, code), rows, **facts)
 
 
-def base_day(night: Night, past: Past, table: Table) -> str | None:
+def base_day(night: Night, past: Past, table: Table, code: str) -> str | None:
     """The day whose partition of `table` that of `past.until` goes on from; None: it starts from an empty log."""
     if past.until != past.anchor:
         return past.anchor
     before = previous_anchor(past.anchor, past.first_day)
-    return before if before is not None and _is_built(night, past.at(before), table) else None
+    return before if before is not None and _is_built(night, past.at(before), table, code) else None
 
 
 def read_base(spark: SparkSession, night: Night, table: Table, base: str | None) -> DataFrame:
@@ -111,13 +113,13 @@ def sums_up_to(
     return add_up(spark, night, past)
 
 
-def _is_built(night: Night, past: Past, table: Table) -> bool:
+def _is_built(night: Night, past: Past, table: Table, code: str) -> bool:
     current = night.lake.current(table, past.until)
-    return current is not None and current.fingerprint == _fingerprint(night, past, table)
+    return current is not None and current.fingerprint == _fingerprint(night, past, table, code)
 
 
-def _fingerprint(night: Night, past: Past, table: Table) -> str:
-    return fingerprint_of(table.name, past.until, night.code, past.fingerprint, _settings(night.shop))
+def _fingerprint(night: Night, past: Past, table: Table, code: str) -> str:
+    return fingerprint_of(table.name, past.until, code, past.fingerprint, _settings(night.shop))
 
 
 def _settings(shop: Shop) -> list[Any]:

@@ -36,6 +36,7 @@ def build_partition(
     inputs: Sequence[Version],
     settings: Sequence[Any],
     rows: Callable[[], DataFrame],
+    code: str,
     model: str | None = None,
     **facts: Any,
 ) -> Version:
@@ -45,10 +46,11 @@ def build_partition(
         inputs: every version that `rows` reads.
         settings: every setting of the shop that `rows` depends on.
         rows: computes the partition; called only when it has to be built.
+        code: the version of the code that does so.
         model: whose partition, for tables that hold one per model in each `ds`.
         facts: noted with the version.
     """
-    fingerprint = fingerprint_of(table.name, ds, model, night.code, [v.fingerprint for v in inputs], list(settings))
+    fingerprint = fingerprint_of(table.name, ds, model, code, [v.fingerprint for v in inputs], list(settings))
     return put_partition(night, table, ds, fingerprint, rows, model, **facts)
 
 

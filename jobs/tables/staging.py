@@ -31,6 +31,7 @@ class Plan:
         sources: what may stand in the column `source`.
         max_rows: about so many at most; they say how many files the table gets.
         rows: the table without what every published row has besides.
+        code: the version of the code that computes them.
         settings: every setting of the shop that `rows` depends on, but the words of reasons.
         may_be_empty: whether a night without any row is as it should be.
         facts: what is noted with the table, once it is written.
@@ -41,6 +42,7 @@ class Plan:
     sources: Sequence[str]
     max_rows: int
     rows: Callable[[], DataFrame]
+    code: str
     settings: Sequence[Any]
     may_be_empty: bool = False
     facts: Callable[[], dict[str, Any]] = dict
@@ -49,7 +51,7 @@ class Plan:
 def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
     lake, ds, table = night.lake, night.ds, plan.table
     inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
-    fingerprint = fingerprint_of(table.name, ds, night.code, inputs, [*plan.settings, night.shop.texts])
+    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, [*plan.settings, night.shop.texts])
     current = lake.current(table, ds)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)

@@ -52,6 +52,7 @@ class Fit:
         curves: name -> one value per epoch.
         facts: single figures.
         inputs: fingerprints of the versions that it was fitted from.
+        code: the version of the code that fitted it.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Fit:
     facts: Mapping[str, float]
     inputs: Sequence[str]
     vocabulary_hash: str
+    code: str
 
 
 def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
@@ -100,7 +102,7 @@ def registered_name(shop_name: str) -> str:
 def _log_fit(client: MlflowClient, night: Night, fit: Fit, folder: Path) -> str:
     run_id = start_run(client, night, fit.version, {"model": fit.model, "as_of": fit.as_of, "version": fit.version})
     parameters = {**_flat(fit.config), "seed": night.shop.seed, "horizon_days": night.shop.horizon_days}
-    facts = {"vocabulary_hash": fit.vocabulary_hash, "inputs": ",".join(fit.inputs), "code": night.code}
+    facts = {"vocabulary_hash": fit.vocabulary_hash, "inputs": ",".join(fit.inputs), "code": fit.code}
     _log_batch(
         client,
         run_id,

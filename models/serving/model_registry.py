@@ -14,8 +14,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY, Night
+from expectations.runtime.program import Night
 from expectations.tables import NightError
 from models.interface.tracking import (
     MODEL_FOLDER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 BRINGS_ROWS = {"collect", "toPandas", "toLocalIterator", "toArrow", "toJSON", "first", "head", "take", "tail"}
 BOUNDED = {

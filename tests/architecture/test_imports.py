@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 
 def test_imports_point_the_way_that_setup_cfg_says() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 PACKAGES = ("expectations", "jobs", "models")
 MOST_FILES = 24

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
 IMAGES = ("airflow", "spark", "train")

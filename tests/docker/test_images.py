@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 # Queue -> programs that run there; tests/dags holds the DAG's own list against it.
 SPARK = ("jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables", "jobs.publish_tables",

@@ -13,8 +13,8 @@ from types import ModuleType
 import psutil
 import pytest
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 

@@ -16,8 +16,9 @@ from expectations.checks.inputs import events_day, min_events
 from expectations.checks.partitions import Partitions, shuffle_partitions
 from expectations.checks.published_tables import min_listed_rows
 from expectations.checks.row_rules import MAX_TOLD_LENGTH
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY, Night
+from expectations.runtime.program import Night
 from expectations.shop.raw_files import Drops
 from expectations.tables import EVENTS, TABLES, USER_RECOMMENDATIONS, USERS, TableContractError
 from expectations.validate import STAGES, main, validate_stage

@@ -15,8 +15,8 @@ import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY
 from jobs.preprocess import preprocess
 from tests.jobs.features.test_increments import BUILT, LAST, new_shop_night
 

@@ -58,7 +58,7 @@ def flags(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
 def register_two_tower(flags: list[str], tmp_path: Path) -> Night:
     night = night_from(night_parser(None).parse_args(flags))
     (tmp_path / "weights").mkdir()
-    fit = tracking.Fit("two_tower", DS, f"two_tower-{DS}", {}, {}, {"seconds": 1.0}, ["a"], "words")
+    fit = tracking.Fit("two_tower", DS, f"two_tower-{DS}", {}, {}, {"seconds": 1.0}, ["a"], "words", "code")
     assert tracking.log_fit(night, fit, tmp_path / "weights")
     return night
 

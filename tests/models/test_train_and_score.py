@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -179,10 +180,16 @@ class TestScores:
         assert len(np.unique(scores)) > len(scores) / 2
 
     def test_shards_come_into_force_together_and_equal_one_run(
-        self, fitted_root: str, world_shop: Shop, scored: pa.Table, monkeypatch: pytest.MonkeyPatch
+        self,
+        fitted_root: str,
+        world_shop: Shop,
+        scored: pa.Table,
+        monkeypatch: pytest.MonkeyPatch,
+        other_code: Callable[[], None],
     ) -> None:
         monkeypatch.setattr(score, "USERS_AT_ONCE", 5)
-        night = replace(_night_of(fitted_root, world_shop), code="another")
+        night = _night_of(fitted_root, world_shop)
+        other_code()
         before = night.lake.require(SCORES, DAY, "deep_cf")
         assert score.score_candidates(night, DAY, "deep_cf", score.Shard(2, 2)) is None
         assert night.lake.require(SCORES, DAY, "deep_cf") == before
@@ -217,4 +224,4 @@ def _night_of(root: str, shop: Shop) -> Night:
     from datetime import datetime, timezone
 
     now = datetime(2024, 3, 11, 2, tzinfo=timezone.utc)
-    return Night(Lake(root), "unused", shop, DAY, run_id="test", code="test-code", now=now)
+    return Night(Lake(root), "unused", shop, DAY, run_id="test", now=now)

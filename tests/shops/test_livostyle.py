@@ -64,7 +64,7 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
     assert judged.where("reason IS NOT NULL").count() == 0
     for table, day in ((ITEM_UPDATES, "last_seen"), (ITEMS, "first_seen")):
         rows = judged.withColumn("last_seen", F.lit(DS)).withColumn(day, F.lit(DS))
-        build_partition(night, table, DS, [], [], partial(DataFrame.alias, rows, table.name))
+        build_partition(night, table, DS, [], [], partial(DataFrame.alias, rows, table.name), "code")
     build_tokenizers(spark, night, DS)
     ids = sorted(night.lake.read(ITEMS, DS)["item_id"].to_pylist())
     values = {"item_id": ids, "token": pieces(tokenizer_model(night.lake, DS)), "domain": ["fashion"]}

@@ -42,7 +42,7 @@ def session_night(root: str, **changes: Any) -> Night:
     """
     shop = replace(communities_shop(), models=MODELS, settings={"sequence": SETTINGS}, **changes)
     now = datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc)
-    night = Night(Lake(root), "no drops", shop, DAY, "test", "test-code", now)
+    night = Night(Lake(root), "no drops", shop, DAY, "test", now)
     write_world(night.lake, community_events())
     write_gaps(night.lake)
     write_catalogue(night.lake)

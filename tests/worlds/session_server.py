@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 PATIENCE_SECONDS = 120
 

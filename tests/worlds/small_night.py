@@ -60,7 +60,7 @@ def new_night(root: Path) -> Night:
     events = replace(raw, constants={"event_type": "purchase"})
     shop = Shop(name="corner", events=events, horizon_days=7, top_k=3, num_candidates=6)
     now = datetime(2024, 3, 11, 2, tzinfo=timezone.utc)
-    return Night(Lake(str(root)), str(root), shop, DS, run_id="test", code="test-code", now=now)
+    return Night(Lake(str(root)), str(root), shop, DS, run_id="test", now=now)
 
 
 def write_rows(

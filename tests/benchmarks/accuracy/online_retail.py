@@ -24,8 +24,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY, Night, night_from, night_parser
+from expectations.runtime.program import Night, night_from, night_parser
 from expectations.shop.shop import load_shop
 from expectations.tables import BACKTESTS, FITTED_MODELS
 from tests.benchmarks.accuracy.purchase_peers import peer_rows

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from expectations.runtime.program import REPOSITORY, Night
+from expectations.runtime.code_version import REPOSITORY
+from expectations.runtime.program import Night
 from expectations.tables import FIRST_VALUE_INDEX
 from models.data.dataset import Dataset, load_dataset
 from models.data.item_similarity import SimilarityConfig

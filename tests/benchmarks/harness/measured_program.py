@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 _BUILT = re.compile(r"built: table=(\w+) ds=(\S+) rows=(\d+) seconds=([\d.]+)")
 _DESCRIPTION = "spark.job.description"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 from tests.benchmarks.harness.report import RESULTS
 
 README = REPOSITORY / "README.md"

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 from models.off_policy.estimators import evaluate
 from models.off_policy.report import Estimate, OffPolicyReport
 from models.off_policy.reward_model import RewardModelConfig, cross_fitted_rewards

@@ -21,8 +21,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.days import days_before
-from expectations.runtime.program import REPOSITORY
 from expectations.shop.shop import SHIPPED_SHOPS
 from tests.benchmarks.accuracy.online_retail import DS, SHOP
 from tests.benchmarks.harness.report import RESULTS, Benchmark, hardware

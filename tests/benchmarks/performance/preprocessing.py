@@ -26,9 +26,9 @@ from typing import Any
 
 import polars as pl
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY
 from expectations.runtime.spark_session import spark_session
 from expectations.tables import EVENTS, FEATURE_TABLES, HISTORIES, INTERACTIONS, TABLES, VOCABULARIES
 from tests.benchmarks.harness.generated_shop import EVENTS_PER_USER, LAST_DS, NUM_ITEMS, GeneratedShop, write_shop

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.days import end_of
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY
 from expectations.shop.shop import SHIPPED_SHOPS
 from expectations.tables import EVENT_TYPES, FIRST_VALUE_INDEX, HISTORIES, ITEMS
 from models.data.vocabulary import read_vocabulary

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 from tests.benchmarks.harness.report import Benchmark, hardware
 from tests.benchmarks.harness.variants import OURS, data_folder
 

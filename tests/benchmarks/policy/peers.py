@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 from models.slates.slate_features import FEATURES_OF_USER
 from models.slates.slates import Choices, Slates
 from tests.benchmarks.policy.simulated_nights import Log

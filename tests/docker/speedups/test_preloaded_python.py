@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forks it")
 

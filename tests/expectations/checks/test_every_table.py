@@ -263,7 +263,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
     columns = {"event_time": "t", "user_id": "u", "item_id": "i"}
     events = RawFile(path="{data}/{ds}.csv", columns=columns, constants={"event_type": "purchase"})
     shop = Shop(name="corner", events=events, top_k=3, num_candidates=6)
-    return Night(lake, "", shop, DS, "test", "code", datetime(2024, 3, 11, 2, tzinfo=timezone.utc))
+    return Night(lake, "", shop, DS, "test", datetime(2024, 3, 11, 2, tzinfo=timezone.utc))
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake, fingerprint_of
-from expectations.runtime.program import REPOSITORY
 from expectations.tables import ITEM_VECTORS, QUARANTINE, USER_RECOMMENDATIONS, USERS, NightError, TableContractError
 
 DS = "2024-03-10"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.days import days_before, end_of
-from expectations.runtime.program import REPOSITORY, Night, add_as_of, code_version, days_from, night_from, night_parser
+from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser
 from expectations.tables import NightError
 
 SHOP = """
@@ -127,10 +128,6 @@ def test_as_of_may_not_lie_in_the_future(flags: list[str]) -> None:
 def test_days_are_counted_over_the_end_of_february() -> None:
     assert days_before("2024-03-01", 1) == "2024-02-29"
     assert end_of("2024-02-28").isoformat() == "2024-02-29T00:00:00+00:00"
-
-
-def test_the_code_version_is_the_same_for_the_same_code() -> None:
-    assert code_version() == code_version()
 
 
 def ended(tmp_path: Path, body: str, *flags: str) -> subprocess.CompletedProcess[str]:

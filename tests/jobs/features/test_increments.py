@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import RawFile
@@ -110,7 +111,7 @@ def nightly(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ni
 
 def base_of_anchor(night: Night, day: str) -> str | None:
     past = Past.of(night.lake, day)
-    return base_day(night, past.at(past.anchor), PAIR_TOTALS)
+    return base_day(night, past.at(past.anchor), PAIR_TOTALS, code_version("jobs.features.pair_totals"))
 
 
 def rows_of(night: Night, day: str) -> dict[str, list[str]]:

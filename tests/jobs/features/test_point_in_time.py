@@ -91,7 +91,7 @@ def new_night(folder: Path, ds: str) -> Night:
         drops=Drops(missing_day="closed", max_reject_share=1.0),
     )
     now = datetime(2024, 3, 20, tzinfo=timezone.utc)
-    return Night(Lake(str(folder / "root")), str(folder / "drops"), shop, ds, "test", "test-code", now)
+    return Night(Lake(str(folder / "root")), str(folder / "drops"), shop, ds, "test", now)
 
 
 def write_drops(

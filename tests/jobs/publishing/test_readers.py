@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from expectations.runtime.program import REPOSITORY, Night
+from expectations.runtime.code_version import REPOSITORY
+from expectations.runtime.program import Night
 from expectations.semantics.published_tables import output_tables
 from expectations.tables import TABLES, USER_RECOMMENDATIONS
 from jobs.publish_tables import publish_tables

@@ -32,7 +32,8 @@ def saved(tmp_path: Path) -> Path:
 
 def fit_of(model: str, version: str) -> tracking.Fit:
     config = {"epochs": 2, "sampling": {"num_positives": 3}}
-    return tracking.Fit(model, DAY, version, config, {"loss": [0.5, 0.25]}, {"seconds": 1.0}, ["a", "b"], "hash")
+    curves, facts, inputs = {"loss": [0.5, 0.25]}, {"seconds": 1.0}, ["a", "b"]
+    return tracking.Fit(model, DAY, version, config, curves, facts, inputs, "hash", "code")
 
 
 def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path) -> None:

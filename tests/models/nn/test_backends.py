@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from expectations.runtime.program import REPOSITORY
+from expectations.runtime.code_version import REPOSITORY
 from expectations.tables import NightError
 from models.interface.registry import MODELS, trained_models
 from models.nn.training_setup import prepare_training

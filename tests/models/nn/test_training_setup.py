@@ -135,7 +135,7 @@ def test_a_network_of_other_layers_is_refused() -> None:
 
 def night_of(root: str, shop: Shop, ds: str) -> Night:
     now = datetime(2024, 3, 13, 2, tzinfo=timezone.utc)
-    return Night(Lake(root), "unused", shop, ds, run_id="test", code="test-code", now=now)
+    return Night(Lake(root), "unused", shop, ds, run_id="test", now=now)
 
 
 class TestWarmStart:

@@ -26,8 +26,9 @@ from mlflow import MlflowClient
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import REPOSITORY, Night
+from expectations.runtime.program import Night
 from expectations.semantics.repeat_purchases import barred_pairs
 from expectations.shop.reasons import readable
 from expectations.tables import FITTED_MODELS, HISTORIES, NEW_USER_RECOMMENDATIONS, Table
