@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence as Sequences
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from expectations.tables import (
 )
 from models.data.dataset import Dataset, load_dataset
 from models.data.vocabulary import read_vocabulary
-from models.families.sequence import Sequence
+from models.families.sequence import SequenceModel
 from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
 from models.interface.weights_store import fetched_folder
@@ -52,7 +52,7 @@ MODEL, NEIGHBOURS_MODEL = "sequence", "item_item"
 logger = logging.getLogger(__name__)
 
 
-def main(argv: Sequences[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Builds the bundle of the night, registers it and moves the alias."""
     night = night_from(night_parser(__doc__).parse_args(argv))
     if MODEL not in night.shop.models:
@@ -115,7 +115,7 @@ def build_bundle(night: Night, folder: Path) -> int:
     row = fitted_model(night.lake, night.ds, MODEL)
     dataset = load_dataset(night.lake, night.shop, night.ds)
     with fetched_folder(str(row["weights_path"])) as weights:
-        model = Sequence.load(weights)
+        model = SequenceModel.load(weights)
     facts = _facts(night, dataset, model, str(row["version"]))
     require_same_vocabulary(f"{MODEL} as of {night.ds}", str(row["vocabulary_hash"]), facts)
     published = published_nights(night.lake).vocabulary_hashes.get(night.ds, facts.vocabulary_hash)
@@ -133,7 +133,7 @@ def build_bundle(night: Night, folder: Path) -> int:
     return num_users
 
 
-def _facts(night: Night, dataset: Dataset, model: Sequence, model_version: str) -> Facts:
+def _facts(night: Night, dataset: Dataset, model: SequenceModel, model_version: str) -> Facts:
     event_types = read_vocabulary(night.lake, night.ds, "event_type").to_pydict()
     popular = [name for name in POPULARITY_MODELS if is_fitted(night.lake, night.ds, name)]
     return Facts(
@@ -187,7 +187,7 @@ def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_sourc
     )
 
 
-def _numbered(names: Sequences[str | None]) -> np.ndarray:
+def _numbered(names: Sequence[str | None]) -> np.ndarray:
     """A number from 1 on for each name; 0 for none."""
     number = {name: n for n, name in enumerate(sorted({name for name in names if name}), start=1)}
     return np.array([number.get(name or "", 0) for name in names], dtype=np.int32)

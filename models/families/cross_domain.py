@@ -32,8 +32,16 @@ from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_content, item_conte
 from models.interface.config_checks import require_at_least, require_parts, require_shares
 from models.interface.model import TrainingHistory, Vectors, load_saved_config
 from models.nn.layers import MeanEmbedding
-from models.nn.network_fitting import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
-from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.network_fitting import (
+    fit_network,
+    load_network,
+    predict_arrays,
+    require_fitted,
+    save_networks,
+    select_inputs,
+    shared_logits,
+)
+from models.nn.training_setup import Precision, prepare_training, warm_config
 from models.nn.warm_start import take_over
 
 NETWORKS = ("history_tower", "era_tower", "item_tower")
@@ -97,7 +105,7 @@ class CrossDomain:
         return self._fit(dataset, self.config, {})
 
     def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm(self.config), before.networks)
+        return self._fit(dataset, warm_config(self.config), before.networks)
 
     def _fit(self, dataset: Dataset, config: CrossDomainConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         prepare_training(dataset.seed, config.precision, config.data_parallel)
@@ -134,7 +142,7 @@ class CrossDomain:
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, history: np.ndarray) -> np.ndarray:
         """A last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
-        eras = answered(self._network("era_tower"), {"times": np.eye(self.config.num_eras, dtype=np.float32)})
+        eras = predict_arrays(self._network("era_tower"), {"times": np.eye(self.config.num_eras, dtype=np.float32)})
         vectors = disk_array((len(user_indices), history.shape[1]), np.float32)
         for start in range(0, len(user_indices), AT_ONCE):
             block = slice(start, start + AT_ONCE)
@@ -149,16 +157,16 @@ class CrossDomain:
         tower, vectors = self._network("history_tower"), []
         for block in _blocks(dataset.num_items):
             inputs = {"history": block, **_prefixed(item_content(dataset, block, CONTENT))}
-            vectors.append(answered(tower, {name: values[None] for name, values in inputs.items()})[0])
+            vectors.append(predict_arrays(tower, {name: values[None] for name, values in inputs.items()})[0])
         return np.pad(np.concatenate(vectors), ((0, 0), (0, 1)))
 
     def _item_vectors(self, dataset: Dataset) -> np.ndarray:
         tower, log_demand = self._network("item_tower"), log_demand_of(dataset)
         blocks = _blocks(dataset.num_items)
-        return np.concatenate([answered(tower, _item_arrays(dataset, block, log_demand)) for block in blocks])
+        return np.concatenate([predict_arrays(tower, _item_arrays(dataset, block, log_demand)) for block in blocks])
 
     def _network(self, name: str) -> keras.Model:
-        return fitted(self.name, self.networks.get(name))
+        return require_fitted(self.name, self.networks.get(name))
 
     def save(self, path: Path) -> None:
         save_networks(path, self.name, self.config, {name: self.networks.get(name) for name in NETWORKS})
@@ -237,7 +245,7 @@ class HiddenDomain(keras.Model):
         self.content = {name: ops.convert_to_tensor(values) for name, values in content.items()}
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        items = self.history_tower(picked(self.history_tower, inputs), training=training)  # (batch, length, dim)
+        items = self.history_tower(select_inputs(self.history_tower, inputs), training=training)  # (batch, length, dim)
         strengths = inputs["strengths"][:, None]  # (batch, 1, length)
         of_items = ops.matmul(strengths, self.forgets_items(items, training=training))[:, 0]  # (batch, dim)
         # Not with a plus: under 16 bits, what the strengths weigh is of 32.
@@ -245,7 +253,7 @@ class HiddenDomain(keras.Model):
         users = self.forgets(users, training=training)
         users = ops.concatenate([users, ops.ones_like(users[:, :1])], axis=1)
         asked = {name: ops.take(values, inputs["candidates"], axis=0) for name, values in self.content.items()}
-        candidates = self.item_tower(picked(self.item_tower, asked), training=training)
+        candidates = self.item_tower(select_inputs(self.item_tower, asked), training=training)
         return shared_logits(users, candidates, inputs["log_inclusion"])
 
 

@@ -31,8 +31,8 @@ from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
 from models.interface.config_checks import require_at_least, require_shares
 from models.interface.model import TrainingHistory, load_saved_config
 from models.nn.layers import MeanEmbedding
-from models.nn.network_fitting import answered, compile_with, fitted, load_network, save_networks
-from models.nn.training_setup import Precision, prepare_training, watched
+from models.nn.network_fitting import compile_with, load_network, predict_arrays, require_fitted, save_networks
+from models.nn.training_setup import Precision, guarded_fit, prepare_training
 from models.nn.warm_start import take_over
 
 LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error": keras.losses.MeanSquaredError}
@@ -92,7 +92,7 @@ class DeepCf:
         return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
 
     def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        windows, network = self._windows(dataset), fitted(self.name, before.network)
+        windows, network = self._windows(dataset), require_fitted(self.name, before.network)
         curves = self._train(dataset, windows, self.config.warm_epochs, before=network)
         return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
 
@@ -141,8 +141,8 @@ class DeepCf:
         if held_out is not None:
             checks["validation_data"] = RankingBatches([held_out], rows.batch_size, **shape, is_fixed=True)
             checks["callbacks"].append(keras.callbacks.EarlyStopping("val_loss", patience=config.patience))
-        with watched(self.name, training, epochs, config.batch_size) as watch:
-            checks["callbacks"].append(watch)
+        with guarded_fit(self.name, training, epochs, config.batch_size) as guard:
+            checks["callbacks"].append(guard)
             history = training.fit(rows, epochs=epochs, shuffle=False, verbose=0, **checks).history
         return {name: [float(value) for value in values] for name, values in history.items()}
 
@@ -168,7 +168,7 @@ class DeepCf:
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
         """The members' mean log-odds; see `models.families.attribution.Explainable`."""
-        network = fitted(self.name, self.network)
+        network = require_fitted(self.name, self.network)
         if self._asked is None or self._asked[0] is not dataset:
             self._asked = dataset, PairFeatures(Snapshot(dataset, dataset.end), self.config.neighbours)
         rows_at_once = max(1, 65_536 // item_indices.shape[1])
@@ -182,7 +182,7 @@ class DeepCf:
                 self.config.max_length,
                 None if without is None else without[part],
             )
-            logits.append(answered(network, arrays).mean(axis=-1))
+            logits.append(predict_arrays(network, arrays).mean(axis=-1))
         return np.concatenate(logits)
 
     def save(self, path: Path) -> None:

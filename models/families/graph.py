@@ -31,8 +31,16 @@ from models.interface.config_checks import require_at_least, require_divisor, re
 from models.interface.model import TrainingHistory, Vectors, load_saved_config
 from models.nn.graph_layers import GraphAttention, MeanOfLayers
 from models.nn.item_tower import build_item_tower
-from models.nn.network_fitting import as_numpy, fit_network, fitted, load_network, picked, save_networks, shared_logits
-from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.network_fitting import (
+    as_numpy,
+    fit_network,
+    load_network,
+    require_fitted,
+    save_networks,
+    select_inputs,
+    shared_logits,
+)
+from models.nn.training_setup import Precision, prepare_training, warm_config
 from models.nn.user_tower import build_user_tower
 from models.nn.warm_start import take_over
 
@@ -85,7 +93,7 @@ class Graph:
         return self._fit(dataset, self.config, {})
 
     def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm(self.config), before.networks)
+        return self._fit(dataset, warm_config(self.config), before.networks)
 
     def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
         network, batches = self.training(dataset, config, before)
@@ -114,7 +122,7 @@ class Graph:
         return GraphNetwork(self.networks, dataset, config), batches
 
     def retrieval(self, dataset: Dataset) -> Vectors:
-        fitted(self.name, self.networks.get("user_tower"))
+        require_fitted(self.name, self.networks.get("user_tower"))
         nodes = as_numpy(GraphNetwork(self.networks, dataset, self.config).nodes(training=False))
         return Vectors(nodes[: dataset.num_users], nodes[dataset.num_users :])
 
@@ -127,7 +135,7 @@ class Graph:
     ) -> np.ndarray:
         """Dot products; see `models.families.attribution.Explainable` and `GraphNetwork.users_without`."""
         if self._asked is None or self._asked[0] is not dataset:
-            fitted(self.name, self.networks.get("user_tower"))
+            require_fitted(self.name, self.networks.get("user_tower"))
             network = GraphNetwork(self.networks, dataset, self.config)
             self._asked = dataset, network, as_numpy(network.nodes(training=False))
         _, network, nodes = self._asked
@@ -246,7 +254,7 @@ class GraphNetwork(keras.Model):
         if training and self.node_dropout:
             is_dropped = keras.random.uniform(inputs[own].shape, seed=self.random) < self.node_dropout
             inputs = {**inputs, own: ops.where(is_dropped, ops.minimum(inputs[own], UNKNOWN_INDEX), inputs[own])}
-        return tower(picked(tower, inputs), training=training)
+        return tower(select_inputs(tower, inputs), training=training)
 
 
 def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

@@ -46,9 +46,17 @@ from models.interface.config_checks import require_at_least, require_divisor, re
 from models.interface.model import TrainingHistory, Vectors, load_saved_config
 from models.nn.layers import TitleVector
 from models.nn.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
-from models.nn.network_fitting import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
+from models.nn.network_fitting import (
+    fit_network,
+    load_network,
+    predict_arrays,
+    require_fitted,
+    save_networks,
+    select_inputs,
+    shared_logits,
+)
 from models.nn.sequence_encoder import Encoder, build_encoder
-from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.training_setup import Precision, prepare_training, warm_config
 from models.nn.warm_start import take_over
 
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
@@ -137,12 +145,12 @@ class NextItemModel(ABC, Generic[C]):
         return self._fit(dataset, self.config, {})
 
     def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm(self.config), before._networks())
+        return self._fit(dataset, warm_config(self.config), before._networks())
 
     def _networks(self) -> dict[str, keras.Model]:
         return {
-            "item_tower": fitted(self.name, self.item_tower),
-            "encoder": fitted(self.name, self.encoder),
+            "item_tower": require_fitted(self.name, self.item_tower),
+            "encoder": require_fitted(self.name, self.encoder),
         }
 
     def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
@@ -211,22 +219,22 @@ class NextItemModel(ABC, Generic[C]):
 
     def item_vectors(self, dataset: Dataset) -> np.ndarray:
         """What is read and what is predicted, of every index. Shape (num_items, dim)."""
-        tower, snapshot = fitted(self.name, self.item_tower), Snapshot(dataset, dataset.end)
+        tower, snapshot = require_fitted(self.name, self.item_tower), Snapshot(dataset, dataset.end)
         items = np.arange(dataset.num_items)
         blocks = [items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE)]
-        return np.concatenate([answered(tower, item_arrays(snapshot, block, self.reads)) for block in blocks])
+        return np.concatenate([predict_arrays(tower, item_arrays(snapshot, block, self.reads)) for block in blocks])
 
     def _user_vectors(
         self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
         """What the encoder says at the end of each user's sequence. Shape (len(user_indices), as long as an item's)."""
-        encoder, snapshot = fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
+        encoder, snapshot = require_fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), items.shape[1]), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
             part = slice(start, start + USERS_AT_ONCE)
             missing = None if without is None else without[part]
             inputs, lengths = latest_sequences(snapshot, user_indices[part], self.config.max_length, missing)
-            hidden = answered(encoder, {"history": items[inputs["items"]], **inputs})
+            hidden = predict_arrays(encoder, {"history": items[inputs["items"]], **inputs})
             vectors[part] = hidden[np.arange(len(lengths)), lengths]
         return vectors
 
@@ -249,9 +257,9 @@ class NextItem(keras.Model):
         self.item_tower, self.encoder = item_tower, encoder
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        vectors = self.item_tower(picked(self.item_tower, inputs), training=training)
+        vectors = self.item_tower(select_inputs(self.item_tower, inputs), training=training)
         history = ops.take(vectors, inputs["items"], axis=0)  # (batch, length, dim)
-        hidden = self.encoder(picked(self.encoder, {"history": history, **inputs}), training=training)
+        hidden = self.encoder(select_inputs(self.encoder, {"history": history, **inputs}), training=training)
         asked = ops.take(ops.reshape(hidden, (-1, hidden.shape[-1])), inputs["places"], axis=0)  # (places, dim)
         candidates = vectors[: ops.shape(inputs["log_inclusion"])[0]]
         return shared_logits(asked, candidates, inputs["log_inclusion"])

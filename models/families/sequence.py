@@ -16,7 +16,7 @@ from models.nn.item_tower import build_item_tower
 
 
 @dataclass(frozen=True)
-class SequenceConfig(NextItemConfig):
+class SequenceModelConfig(NextItemConfig):
     """See models/configs/sequence.toml."""
 
     item_dropout: float
@@ -26,11 +26,11 @@ class SequenceConfig(NextItemConfig):
         require_shares(self, "item_dropout")
 
 
-class Sequence(NextItemModel[SequenceConfig]):
+class SequenceModel(NextItemModel[SequenceModelConfig]):
     """See the module's docstring."""
 
     name = "sequence"
-    config_class = SequenceConfig
+    config_class = SequenceModelConfig
 
     @property
     def item_dropout(self) -> float:

@@ -34,8 +34,16 @@ from models.data.tower_inputs import NUM_PRICE_BUCKETS, all_but, item_arrays, it
 from models.interface.config_checks import require_at_least, require_shares
 from models.interface.model import TrainingHistory, Vectors, load_saved_config
 from models.nn.layers import MeanEmbedding
-from models.nn.network_fitting import answered, fit_network, fitted, load_network, picked, save_networks, shared_logits
-from models.nn.training_setup import Precision, prepare_training, warm
+from models.nn.network_fitting import (
+    fit_network,
+    load_network,
+    predict_arrays,
+    require_fitted,
+    save_networks,
+    select_inputs,
+    shared_logits,
+)
+from models.nn.training_setup import Precision, prepare_training, warm_config
 from models.nn.warm_start import take_over
 
 USERS_AT_ONCE = 4096
@@ -89,12 +97,12 @@ class TwoTower:
         return self._fit(dataset, self.config, {})
 
     def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm(self.config), before._networks())
+        return self._fit(dataset, warm_config(self.config), before._networks())
 
     def _networks(self) -> dict[str, keras.Model]:
         return {
-            "user_tower": fitted(self.name, self.user_tower),
-            "item_tower": fitted(self.name, self.item_tower),
+            "user_tower": require_fitted(self.name, self.user_tower),
+            "item_tower": require_fitted(self.name, self.item_tower),
         }
 
     def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
@@ -139,18 +147,18 @@ class TwoTower:
     def _user_vectors(
         self, dataset: Dataset, user_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        tower, snapshot = fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
+        tower, snapshot = require_fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), self.config.embedding_dim), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
             part = slice(start, start + USERS_AT_ONCE)
             shows = None if without is None else all_but(without[part])
             arrays = user_arrays(snapshot, user_indices[part], self.config.max_length, shows)
-            vectors[part] = answered(tower, arrays)
+            vectors[part] = predict_arrays(tower, arrays)
         return vectors
 
     def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:
-        tower = fitted(self.name, self.item_tower)
-        return answered(tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
+        tower = require_fitted(self.name, self.item_tower)
+        return predict_arrays(tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
 
     def save(self, path: Path) -> None:
         save_networks(path, self.name, self.config, {"user_tower": self.user_tower, "item_tower": self.item_tower})
@@ -244,6 +252,6 @@ class SharedSoftmax(keras.Model):
         self.user_tower, self.item_tower = user_tower, item_tower
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        users = self.user_tower(picked(self.user_tower, inputs), training=training)
-        items = self.item_tower(picked(self.item_tower, inputs), training=training)
+        users = self.user_tower(select_inputs(self.user_tower, inputs), training=training)
+        items = self.item_tower(select_inputs(self.item_tower, inputs), training=training)
         return shared_logits(users, items, inputs["log_inclusion"])

@@ -37,7 +37,7 @@ MODELS: dict[str, ModelEntry] = {
     "recent_demand": ModelEntry("models.families.recent_demand", "RecentDemand", "baseline", "retrieval"),
     "item_item": ModelEntry("models.families.item_item", "ItemItem", "baseline", "retrieval"),
     "two_tower": ModelEntry("models.families.two_tower", "TwoTower", "deep", "retrieval"),
-    "sequence": ModelEntry("models.families.sequence", "Sequence", "deep", "retrieval"),
+    "sequence": ModelEntry("models.families.sequence", "SequenceModel", "deep", "retrieval"),
     "content": ModelEntry("models.families.content", "Content", "deep", "retrieval"),
     "graph": ModelEntry("models.families.graph", "Graph", "deep", "retrieval"),
     "cross_domain": ModelEntry("models.families.cross_domain", "CrossDomain", "deep", "retrieval"),

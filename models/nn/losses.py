@@ -21,7 +21,7 @@ class SoftmaxCrossentropy(keras.losses.Loss):
     def call(self, targets: Any, logits: Any) -> Any:
         """Shapes (num_came, 2), row and column, and (rows, columns). Returns shape (num_came,)."""
         rows, columns = _rows_columns(targets)
-        return ops.take(ops.logsumexp(logits, axis=1), rows) - _picked(logits, rows, columns)
+        return ops.take(ops.logsumexp(logits, axis=1), rows) - _logits_at(logits, rows, columns)
 
 
 class GeneralizedBinaryCrossentropy(keras.losses.Loss):
@@ -40,7 +40,7 @@ class GeneralizedBinaryCrossentropy(keras.losses.Loss):
     def call(self, targets: Any, logits: Any) -> Any:
         """Shapes (num_came, 2), row and column, and (rows, columns), of which the first columns are the negatives."""
         rows, columns = _rows_columns(targets)
-        positive = _picked(logits, rows, columns)
+        positive = _logits_at(logits, rows, columns)
         negatives = ops.take(ops.sum(ops.softplus(logits[:, : self.num_negatives]), axis=1), rows)
         is_negative_too = ops.cast(columns < self.num_negatives, logits.dtype)
         return self.power * ops.softplus(-positive) + negatives - is_negative_too * ops.softplus(positive)
@@ -52,7 +52,7 @@ def _rows_columns(targets: Any) -> tuple[Any, Any]:
     return whole[:, 0], whole[:, 1]
 
 
-def _picked(logits: Any, rows: Any, columns: Any) -> Any:
+def _logits_at(logits: Any, rows: Any, columns: Any) -> Any:
     return ops.take(ops.reshape(logits, (-1,)), rows * ops.shape(logits)[1] + columns)
 
 

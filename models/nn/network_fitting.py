@@ -12,7 +12,7 @@ from keras import ops
 
 from expectations.tables import NightError
 from models.interface.model import TrainingHistory, save_config
-from models.nn.training_setup import Watch, steps_are_compiled, watched
+from models.nn.training_setup import EpochGuard, guarded_fit, steps_are_compiled
 
 
 class Batches(Protocol):
@@ -23,14 +23,14 @@ class Batches(Protocol):
     def __len__(self) -> int: ...
 
 
-def picked(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
+def select_inputs(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arrays that the network has inputs for."""
     return {x.name: arrays[x.name] for x in network.inputs}
 
 
-def answered(network: keras.Model, arrays: Mapping[str, Any]) -> np.ndarray:
+def predict_arrays(network: keras.Model, arrays: Mapping[str, Any]) -> np.ndarray:
     """What the network makes of the arrays, outside of training."""
-    return as_numpy(network(picked(network, arrays), training=False))
+    return as_numpy(network(select_inputs(network, arrays), training=False))
 
 
 def as_numpy(tensor: Any) -> np.ndarray:
@@ -38,7 +38,7 @@ def as_numpy(tensor: Any) -> np.ndarray:
     return np.asarray(ops.convert_to_numpy(tensor), dtype=np.float32)
 
 
-def fitted(model: str, network: keras.Model | None) -> keras.Model:
+def require_fitted(model: str, network: keras.Model | None) -> keras.Model:
     """The network.
 
     Raises:
@@ -93,14 +93,14 @@ def fit_network(
     """
     loss = loss or keras.losses.CategoricalCrossentropy(from_logits=True)
     compile_network(network, loss, config, len(batches), final_rate)
-    with watched(model, network, config.epochs, config.batch_size) as watch:
-        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[watch])
-    return training_history([float(value) for value in history.history["loss"]], watch, batches)
+    with guarded_fit(model, network, config.epochs, config.batch_size) as guard:
+        history = network.fit(batches, epochs=config.epochs, shuffle=False, verbose=0, callbacks=[guard])
+    return training_history([float(value) for value in history.history["loss"]], guard, batches)
 
 
-def training_history(losses: list[float], watch: Watch, batches: Batches) -> TrainingHistory:
+def training_history(losses: list[float], guard: EpochGuard, batches: Batches) -> TrainingHistory:
     """The curve, and how many examples and how many steps a second there were. The first epochs compile."""
-    speed = len(batches) / max(watch.seconds, 1e-9)
+    speed = len(batches) / max(guard.seconds, 1e-9)
     return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples), "steps_per_second": speed})
 
 
@@ -119,7 +119,7 @@ def save_networks(path: Path, model: str, config: Any, networks: Mapping[str, ke
     Raises:
         NightError: the model was never fitted; nothing is written.
     """
-    found = {name: fitted(model, network) for name, network in networks.items()}
+    found = {name: require_fitted(model, network) for name, network in networks.items()}
     save_config(path, config)
     for name, network in found.items():
         network.save(path / f"{name}.keras")

@@ -105,7 +105,7 @@ def shared_batches() -> SharedBatches | None:
     return SharedBatches(devices=devices)
 
 
-class Watch(keras.callbacks.Callback):
+class EpochGuard(keras.callbacks.Callback):
     """Logs each epoch of a fit, since a fit may take hours, and keeps the weights of the last good one.
 
     A loop of one's own calls `on_epoch_begin` and `on_epoch_end` itself. Epochs are counted from 0.
@@ -149,27 +149,27 @@ class Watch(keras.callbacks.Callback):
         return TrainingFailed(message, self.good_epochs)
 
 
-def warm(config: C) -> C:
+def warm_config(config: C) -> C:
     """The config of a fit that goes on from an earlier one: `warm_epochs` in place of `epochs`."""
     return replace(config, epochs=config.warm_epochs)  # type: ignore[type-var]
 
 
 @contextmanager
-def watched(name: str, network: keras.Model, epochs: int, batch_size: int) -> Iterator[Watch]:
+def guarded_fit(name: str, network: keras.Model, epochs: int, batch_size: int) -> Iterator[EpochGuard]:
     """Watches what the block trains, for so many epochs.
 
     Raises:
         TrainingFailed: a loss is not finite, or the memory of the device or of the machine does not suffice.
     """
-    watch = Watch(name, network, epochs)
+    guard = EpochGuard(name, network, epochs)
     try:
-        yield watch
+        yield guard
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        raise watch.failed(
+        raise guard.failed(
             f"{name}: training must fit in the memory of the device. Received: {type(error).__name__} in epoch "
-            f"{watch.good_epochs + 1} with batch_size = {batch_size}. Lower `batch_size` in "
+            f"{guard.good_epochs + 1} with batch_size = {batch_size}. Lower `batch_size` in "
             f"models/configs/{name}.toml, and then `embedding_dim`, or train on a larger device."
         ) from error
 

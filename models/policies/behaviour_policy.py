@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.nn.training_setup import watched
+from models.nn.training_setup import guarded_fit
 from models.policies.plackett_luce import PlackettLucePolicy, build_network
 from models.policies.slate_training import (
     ListBatches,
@@ -64,10 +64,10 @@ def fit_behaviour(
     network = build_network(choices.features.shape[-1], config.hidden_dim, config.sharpness)
     trained, rows = Imitation(network), np.arange(len(choices))
     compile_steps(trained, config, len(rows))
-    with watched("behaviour", network, config.epochs, config.batch_size) as watch:
+    with guarded_fit("behaviour", network, config.epochs, config.batch_size) as guard:
         for epoch in range(config.epochs):
-            watch.on_epoch_begin(epoch)
-            watch.on_epoch_end(
+            guard.on_epoch_begin(epoch)
+            guard.on_epoch_end(
                 epoch, {"loss": trained_epoch(trained, ListBatches(choices, slates, {}), rows, config, rng)}
             )
     return PlackettLucePolicy(network)

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.nn.network_fitting import answered, load_network
+from models.nn.network_fitting import load_network, predict_arrays
 from models.slates.slates import Choices, Slates
 
 LISTS_AT_ONCE = 2048
@@ -111,7 +111,7 @@ def said_of(network: keras.Model, choices: Choices) -> tuple[np.ndarray, np.ndar
     """Worth and tiring of every candidate. Both of shape (num_slates, num_candidates)."""
     starts = range(0, len(choices), LISTS_AT_ONCE)
     blocks = [choices.rows(np.arange(start, min(start + LISTS_AT_ONCE, len(choices)))) for start in starts]
-    parts = [answered(network, policy_inputs(block)) for block in blocks]
+    parts = [predict_arrays(network, policy_inputs(block)) for block in blocks]
     said = np.concatenate([np.empty((0, choices.item.shape[1], 2), np.float32), *parts]).astype(np.float64)
     return said[..., 0], said[..., 1]
 

@@ -39,7 +39,7 @@ from keras import ops
 from models.interface.config_checks import require_at_least, require_shares
 from models.interface.model import TrainingHistory
 from models.nn.network_fitting import as_numpy
-from models.nn.training_setup import prepare_training, watched
+from models.nn.training_setup import guarded_fit, prepare_training
 from models.policies.behaviour_policy import known_propensities
 from models.policies.holdout_estimate import Estimate
 from models.policies.organic_choice_model import wants
@@ -255,11 +255,11 @@ def _trained(
     values: list[float] = []
     started = _estimated(trained, batches, held_out)
     best, best_epoch, best_gain = network.get_weights(), 0, 0.0
-    with watched("policy_gradient", network, config.epochs, config.batch_size) as watch:
+    with guarded_fit("policy_gradient", network, config.epochs, config.batch_size) as guard:
         for epoch in range(config.epochs):
-            watch.on_epoch_begin(epoch)
+            guard.on_epoch_begin(epoch)
             losses.append(trained_epoch(trained, batches, learnt, config, rng))
-            watch.on_epoch_end(epoch, {"loss": losses[-1]})
+            guard.on_epoch_end(epoch, {"loss": losses[-1]})
             estimate = _estimated(trained, batches, held_out)
             gain = np.inf
             if estimate is not None and started is not None:

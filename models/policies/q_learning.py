@@ -31,9 +31,9 @@ from keras import ops
 
 from models.interface.config_checks import require_at_least, require_divisor, require_shares
 from models.interface.model import TrainingHistory
-from models.nn.network_fitting import as_numpy, picked
+from models.nn.network_fitting import as_numpy, select_inputs
 from models.nn.sequence_encoder import Encoder
-from models.nn.training_setup import prepare_training, watched
+from models.nn.training_setup import guarded_fit, prepare_training
 from models.policies.plackett_luce import LISTS_AT_ONCE, PlackettLucePolicy, drawn, policy_inputs
 from models.policies.q_network import MixedWithRanker, build_q_network
 from models.policies.slate_training import (
@@ -167,7 +167,7 @@ class ListValues(PlacedLists):
 
         In `units`, of shape (batch, top_k, num_candidates) but for the last one's (batch,).
         """
-        said, later = self.network(picked(self.network, inputs), training=training)
+        said, later = self.network(select_inputs(self.network, inputs), training=training)
         parts = [said[:, None, :, n] - said[:, None, :, n + 1] * inputs["num_alike"] for n in (0, 2, 4)]
         looked_at = ops.exp(self.log_looked_at)[None, :, None]
         return looked_at * parts[0], looked_at * parts[1], parts[2], later[:, 0]
@@ -213,7 +213,7 @@ def _trained(
     trained(batches.of(rows[:1]))  # makes the weights
     before = said_by(trained, choices)
     compile_steps(trained, config, len(rows))
-    with watched("q_learning", trained.network, config.epochs, config.batch_size) as watch:
+    with guarded_fit("q_learning", trained.network, config.epochs, config.batch_size) as guard:
         for epoch in range(config.epochs):
             now = said_by(trained, choices)
             worth, tiring = (units.total(now.candidates[..., n], now.candidates[..., n + 2]) for n in (0, 1))
@@ -223,9 +223,9 @@ def _trained(
             later = beside + expected_later(choices, evening, later, chain.is_known)
             batches.further["later"] = (later - units.later_mean) / units.later
             before = now
-            watch.on_epoch_begin(epoch)
+            guard.on_epoch_begin(epoch)
             losses.append(trained_epoch(trained, batches, rows, config, rng))
-            watch.on_epoch_end(epoch, {"loss": losses[-1]})
+            guard.on_epoch_end(epoch, {"loss": losses[-1]})
     return TrainingHistory({"loss": losses}, {"lists": float(len(rows))})
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.nn.network_fitting import compile_network, picked
+from models.nn.network_fitting import compile_network, select_inputs
 from models.policies.plackett_luce import policy_inputs, situations
 from models.slates.slates import Choices, Slates
 
@@ -89,7 +89,7 @@ class PlacedLists(keras.Model):
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """Logits of all candidates at every rank. Shape (batch, top_k, num_candidates)."""
-        said = self.network(picked(self.network, inputs), training=training)  # (batch, num_candidates, 2)
+        said = self.network(select_inputs(self.network, inputs), training=training)  # (batch, num_candidates, 2)
         return said[:, None, :, 0] - said[:, None, :, 1] * inputs["num_alike"]
 
     def compute_loss(

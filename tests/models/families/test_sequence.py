@@ -19,7 +19,7 @@ from models.data.dataset import Dataset, load_dataset
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import ITEM_CONTENT
 from models.families.next_item import Loss, NextItem, title_rarity
-from models.families.sequence import Sequence, SequenceConfig
+from models.families.sequence import SequenceModel, SequenceModelConfig
 from models.interface.model import Model, Vectors
 from models.nn.layers import RecentSum, TitleVector
 from models.nn.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
@@ -59,7 +59,7 @@ class TestSequence(ModelContract):
     ) -> None:
         # Fewer candidates than items, so that the sampled losses do sample.
         config = replace(_config(), encoder=encoder, loss=loss, num_candidates=12, epochs=50)
-        model = Sequence(config)
+        model = SequenceModel(config)
         history = model.fit(dataset)
         assert history.curves["loss"][-1] < history.curves["loss"][0]
         users = np.array(USERS)
@@ -77,7 +77,7 @@ class TestSequence(ModelContract):
 
     def test_a_loss_that_runs_away_stops_the_night(self, dataset: Dataset) -> None:
         with pytest.raises(NightError, match="sequence: the loss must stay finite"):
-            Sequence(replace(_config(), learning_rate=float("nan"))).fit(dataset)
+            SequenceModel(replace(_config(), learning_rate=float("nan"))).fit(dataset)
 
     def test_a_model_that_was_not_fitted_is_not_saved(self, tmp_path: Path) -> None:
         with pytest.raises(NightError, match="must be fitted"):
@@ -169,7 +169,7 @@ def test_a_step_is_traced_once_whatever_the_widths(uneven: Dataset, monkeypatch:
         return original(self, inputs, training)
 
     monkeypatch.setattr(NextItem, "call", call)
-    Sequence(replace(_config(), max_length=50, batch_size=3, epochs=3)).fit(uneven)
+    SequenceModel(replace(_config(), max_length=50, batch_size=3, epochs=3)).fit(uneven)
     assert traced.count(True) == 1
 
 
@@ -270,8 +270,8 @@ def test_the_power_is_one_without_calibration_and_the_sampled_share_with_all_of_
     assert calibrated_power(0.01, 1.0) == pytest.approx(0.01)
 
 
-def _config() -> SequenceConfig:
-    config: SequenceConfig = TestSequence().new_model().config  # type: ignore[attr-defined]
+def _config() -> SequenceModelConfig:
+    config: SequenceModelConfig = TestSequence().new_model().config  # type: ignore[attr-defined]
     return config
 
 

@@ -19,7 +19,7 @@ from expectations.tables import FITTED_MODELS, USER_VECTORS, VOCABULARIES, Night
 from models import train
 from models.interface.registry import model_class
 from models.nn.network_fitting import compile_with
-from models.nn.training_setup import TrainingFailed, is_out_of_memory, prepare_training, watched
+from models.nn.training_setup import TrainingFailed, guarded_fit, is_out_of_memory, prepare_training
 from models.nn.warm_start import grown, take_over
 from tests.worlds.communities import DAY, community_events, vocabulary_rows, write_world
 
@@ -42,11 +42,11 @@ def small_network() -> keras.Model:
 def fit_watched(network: keras.Model, first_bad: int) -> None:
     """One batch an epoch, which holds infinities from epoch `first_bad` on, counted from 0."""
     features = np.ones((8, 3), dtype=np.float32)
-    with watched("two_tower", network, EPOCHS, batch_size=8) as watch:
+    with guarded_fit("two_tower", network, EPOCHS, batch_size=8) as guard:
         for epoch in range(EPOCHS):
             read = np.full_like(features, np.inf) if epoch >= first_bad else features
-            watch.on_epoch_begin(epoch)
-            watch.on_epoch_end(epoch, {"loss": float(network.train_on_batch(read, features[:, :1]))})
+            guard.on_epoch_begin(epoch)
+            guard.on_epoch_end(epoch, {"loss": float(network.train_on_batch(read, features[:, :1]))})
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it is TensorFlow that traces")
@@ -87,7 +87,7 @@ def test_a_memory_that_does_not_suffice_is_told_with_what_to_lower() -> None:
     network = small_network()
     with (
         pytest.raises(TrainingFailed, match=r"in epoch 1 with batch_size = 512. Lower `batch_size` in models/configs"),
-        watched("graph", network, EPOCHS, batch_size=512),
+        guarded_fit("graph", network, EPOCHS, batch_size=512),
     ):
         ops.ones((10**6, 10**9))  # four petabytes
 
@@ -97,7 +97,7 @@ def test_jax_says_that_memory_is_full_in_a_text() -> None:
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(KeyError), watched("graph", small_network(), EPOCHS, batch_size=8):
+    with pytest.raises(KeyError), guarded_fit("graph", small_network(), EPOCHS, batch_size=8):
         raise KeyError("weight")
 
 

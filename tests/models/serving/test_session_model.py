@@ -36,7 +36,7 @@ from jobs.features.histories import gap_buckets
 from jobs.lists.reason_text import readable_title
 from models import register_session_model
 from models.data.dataset import Dataset, load_dataset
-from models.families.sequence import Sequence
+from models.families.sequence import SequenceModel
 from models.interface.model import recommend
 from models.interface.published_lists import PublishedNights
 from models.interface.tracking import tracking_uri
@@ -66,9 +66,9 @@ def world(night: Night) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def nightly(night: Night) -> Sequence:
+def nightly(night: Night) -> SequenceModel:
     with fetched_folder(night.lake.read(FITTED_MODELS, DAY, "sequence")["weights_path"][0].as_py()) as folder:
-        return Sequence.load(folder)
+        return SequenceModel.load(folder)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def shop_file(folder: Path) -> Path:
     return path
 
 
-def test_known_users_get_the_lists_of_the_nightly_model(server: Server, world: Dataset, nightly: Sequence) -> None:
+def test_known_users_get_the_lists_of_the_nightly_model(server: Server, world: Dataset, nightly: SequenceModel) -> None:
     items, scores = recommend(nightly, world, np.array(USERS), k=10, exclude_seen=False)
     for user, row, row_scores in zip(USERS, items, scores, strict=True):
         answer = server.ask(user_id=f"user {user}", k=9)
