@@ -84,11 +84,11 @@ class UserBatches(keras.utils.PyDataset):
     """
 
     def __init__(
-        self, dataset: Dataset, batch_size: int, min_steps: int, num_candidates: int, breadth_exponent: float
+        self, dataset: Dataset, batch_size: int, min_steps: int, num_candidates: int, user_weight_exponent: float
     ) -> None:
         """Args:
         batch_size: users at most; fewer where an epoch would else have less than `min_steps` steps.
-        breadth_exponent: the power of how many items a user wanted, by which the user counts.
+        user_weight_exponent: the power of how many items a user wanted, by which the user counts.
         """
         super().__init__()
         pairs = dataset.interactions
@@ -96,7 +96,7 @@ class UserBatches(keras.utils.PyDataset):
         users, self.items = pairs.user_index[is_wanted], pairs.item_index[is_wanted]
         self.users, starts = np.unique(users, return_index=True)
         self.offsets = np.append(starts, len(users))
-        breadth = np.diff(self.offsets).astype(np.float32) ** breadth_exponent
+        breadth = np.diff(self.offsets).astype(np.float32) ** user_weight_exponent
         self.weights = breadth / breadth.mean() if len(breadth) else breadth
         self.rng = np.random.default_rng(dataset.seed)
         self.num_examples = len(self.users)
@@ -144,9 +144,9 @@ class HiddenBatches(UserBatches):
         batch_size: int,
         num_candidates: int,
         max_length: int,
-        breadth_exponent: float,
+        user_weight_exponent: float,
     ) -> None:
-        super().__init__(dataset, batch_size, 1, num_candidates, breadth_exponent)
+        super().__init__(dataset, batch_size, 1, num_candidates, user_weight_exponent)
         self.snapshot = Snapshot(dataset, dataset.end)
         self.hidden_share, self.max_length = hidden_share, max_length
 

@@ -16,7 +16,7 @@ history, each spread over those around it, since what sells changes slowly.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,7 +44,7 @@ from models.nn.network_fitting import (
 from models.nn.training_setup import Precision, prepare_training, warm_config
 from models.nn.warm_start import take_over
 
-NETWORKS = ("history_tower", "era_tower", "item_tower")
+NETWORKS = ("history_tower", "time_tower", "item_tower")
 AT_ONCE = 4096
 """Users, or items, of which vectors are computed together."""
 SMOOTHING = 0.3
@@ -57,13 +57,13 @@ class CrossDomainConfig:
 
     embedding_dim: int
     feature_dim: int
-    era_days: float
-    num_eras: int
-    era_spread_days: float
+    bucket_days: float = field(metadata={"old_names": ("era_days",)})
+    num_time_buckets: int = field(metadata={"old_names": ("num_eras",)})
+    bucket_smoothing_days: float = field(metadata={"old_names": ("era_spread_days",)})
     max_length: int
     hidden_share: float
-    chance_share: float
-    breadth_exponent: float
+    random_mask_share: float = field(metadata={"old_names": ("chance_share",)})
+    user_weight_exponent: float = field(metadata={"old_names": ("breadth_exponent",)})
     num_candidates: int
     item_dropout: float
     dropout: float
@@ -78,16 +78,16 @@ class CrossDomainConfig:
     data_parallel: bool
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "embedding_dim", "era_days", "num_eras", "max_length", "num_candidates")
+        require_at_least(1, self, "embedding_dim", "bucket_days", "num_time_buckets", "max_length", "num_candidates")
         require_at_least(1, self, "batch_size", "min_steps", "epochs", "warm_epochs")
-        require_at_least(0, self, "feature_dim", "breadth_exponent", "era_spread_days")
+        require_at_least(0, self, "feature_dim", "user_weight_exponent", "bucket_smoothing_days")
         require_shares(self, "hidden_share", "item_dropout", "dropout")
-        require_parts(self, "chance_share", "final_rate")
+        require_parts(self, "random_mask_share", "final_rate")
 
     @property
     def reading(self) -> HistoryReading:
         """How a user's pairs become weights."""
-        return HistoryReading(self.era_days, self.num_eras, self.era_spread_days)
+        return HistoryReading(self.bucket_days, self.num_time_buckets, self.bucket_smoothing_days)
 
 
 class CrossDomain:
@@ -113,12 +113,12 @@ class CrossDomain:
             dataset,
             config.reading,
             config.hidden_share,
-            config.chance_share,
+            config.random_mask_share,
             config.batch_size,
             config.min_steps,
             config.num_candidates,
             config.max_length,
-            config.breadth_exponent,
+            config.user_weight_exponent,
         )
         if not batches.num_examples:
             raise NightError(
@@ -142,13 +142,14 @@ class CrossDomain:
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, history: np.ndarray) -> np.ndarray:
         """A last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
-        eras = predict_arrays(self._network("era_tower"), {"times": np.eye(self.config.num_eras, dtype=np.float32)})
+        one_bucket_each = np.eye(self.config.num_time_buckets, dtype=np.float32)
+        by_bucket = predict_arrays(self._network("time_tower"), {"times": one_bucket_each})
         vectors = disk_array((len(user_indices), history.shape[1]), np.float32)
         for start in range(0, len(user_indices), AT_ONCE):
             block = slice(start, start + AT_ONCE)
             strengths, times = history_matrices(dataset, self.config.reading, user_indices[block])
             vectors[block] = strengths @ history
-            vectors[block, :-1] += times @ eras
+            vectors[block, :-1] += times @ by_bucket
         vectors[:, -1] = 1
         return vectors
 
@@ -184,11 +185,11 @@ def build_networks(sizes: dict[str, int], config: CrossDomainConfig) -> dict[str
     Args:
         sizes: vocabulary field -> number of indices.
     """
-    times = keras.Input((config.num_eras,), name="times")
+    times = keras.Input((config.num_time_buckets,), name="times")
     of_times = keras.layers.Dense(config.embedding_dim, use_bias=False, kernel_initializer=_normal(0.05))(times)
     return {
         "history_tower": _history_tower(sizes, config),
-        "era_tower": keras.Model({"times": times}, of_times, name="era_tower"),
+        "time_tower": keras.Model({"times": times}, of_times, name="time_tower"),
         "item_tower": _item_tower(sizes, config),
     }
 
@@ -237,7 +238,7 @@ class HiddenDomain(keras.Model):
     def __init__(self, networks: dict[str, keras.Model], dataset: Dataset, config: CrossDomainConfig) -> None:
         # What the logits are corrected by is no quantity for 16 bits.
         super().__init__(autocast=False)
-        self.history_tower, self.era_tower, self.item_tower = (networks[name] for name in NETWORKS)
+        self.history_tower, self.time_tower, self.item_tower = (networks[name] for name in NETWORKS)
         self.forgets_items = keras.layers.Dropout(config.item_dropout, noise_shape=(None, None, 1))
         self.forgets = keras.layers.Dropout(config.dropout)
         log_demand = log_demand_of(dataset)
@@ -249,7 +250,7 @@ class HiddenDomain(keras.Model):
         strengths = inputs["strengths"][:, None]  # (batch, 1, length)
         of_items = ops.matmul(strengths, self.forgets_items(items, training=training))[:, 0]  # (batch, dim)
         # Not with a plus: under 16 bits, what the strengths weigh is of 32.
-        users = ops.add(of_items, self.era_tower({"times": inputs["times"]}))
+        users = ops.add(of_items, self.time_tower({"times": inputs["times"]}))
         users = self.forgets(users, training=training)
         users = ops.concatenate([users, ops.ones_like(users[:, :1])], axis=1)
         asked = {name: ops.take(values, inputs["candidates"], axis=0) for name, values in self.content.items()}

@@ -13,7 +13,7 @@ What differs: edges between items and node features join the graph; all that a u
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -56,7 +56,7 @@ class GraphConfig:
     num_heads: int
     edge_exponent: float
     item_item_weight: float
-    breadth_exponent: float
+    user_weight_exponent: float = field(metadata={"old_names": ("breadth_exponent",)})
     num_candidates: int
     node_dropout: float
     attention_dropout: float
@@ -72,7 +72,7 @@ class GraphConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
         require_at_least(1, self, "min_steps", "warm_epochs")
-        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "breadth_exponent")
+        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "user_weight_exponent")
         require_shares(self, "node_dropout", "attention_dropout")
         require_divisor(self)
 
@@ -109,7 +109,7 @@ class Graph:
         """
         prepare_training(dataset.seed, config.precision, config.data_parallel)
         batches = UserBatches(
-            dataset, config.batch_size, config.min_steps, config.num_candidates, config.breadth_exponent
+            dataset, config.batch_size, config.min_steps, config.num_candidates, config.user_weight_exponent
         )
         if not batches.num_examples:
             raise NightError(

@@ -18,7 +18,7 @@ of a user or an item also reaches the vector past the hidden layer, which tells 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -53,11 +53,11 @@ USERS_AT_ONCE = 4096
 class TwoTowerConfig:
     """See models/configs/two_tower.toml."""
 
-    asks: Literal["next_window", "hidden_items"]
+    objective: Literal["next_window", "hidden_items"] = field(metadata={"old_names": ("asks",)})
     hidden_share: float
     similarity: Literal["dot", "cosine"]
     temperature: float
-    breadth_exponent: float
+    user_weight_exponent: float = field(metadata={"old_names": ("breadth_exponent",)})
     embedding_dim: int
     hidden_dim: int
     feature_dim: int
@@ -76,7 +76,7 @@ class TwoTowerConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
         require_at_least(1, self, "warm_epochs")
-        require_at_least(0, self, "breadth_exponent")
+        require_at_least(0, self, "user_weight_exponent")
         require_at_least(1e-3, self, "temperature")
         require_shares(self, "dropout", "hidden_share")
 
@@ -172,9 +172,9 @@ class TwoTower:
 
 def _batches(dataset: Dataset, config: TwoTowerConfig) -> WindowBatches | HiddenBatches:
     size, candidates, length = config.batch_size, config.num_candidates, config.max_length
-    if config.asks == "next_window":
+    if config.objective == "next_window":
         return WindowBatches(dataset, config.max_windows, size, candidates, length)
-    return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.breadth_exponent)
+    return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.user_weight_exponent)
 
 
 def build_towers(sizes: dict[str, int], config: TwoTowerConfig) -> tuple[keras.Model, keras.Model]:

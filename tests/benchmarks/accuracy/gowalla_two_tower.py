@@ -15,7 +15,7 @@ from tests.benchmarks.accuracy.gowalla import run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "cosine": {
-        "asks": "hidden_items",
+        "objective": "hidden_items",
         "similarity": "cosine",
         "weight_decay": 0.5,
         "embedding_dim": 256,

@@ -14,7 +14,7 @@ from models.interface.model import Model, Vectors
 from tests.models.contract import ModelContract
 from tests.worlds.communities import ITEMS, SILENT_USER, USERS
 
-READING = HistoryReading(era_days=30, num_eras=4, era_spread_days=30)
+READING = HistoryReading(bucket_days=30, num_time_buckets=4, bucket_smoothing_days=30)
 LOW, HIGH = 2, 3
 """Departments: items below 12, and those from 12 on."""
 
@@ -27,24 +27,24 @@ def two_departments(dataset: Dataset) -> Dataset:
     return replace(dataset, sizes=sizes, item_features={**dataset.item_features, "domain_index": domain})
 
 
-def spread_by_hand(age_days: float, era_days: float, num_eras: int, spread_days: float) -> np.ndarray:
-    """The shares of all eras in one event."""
-    own = min(int(age_days // era_days), num_eras - 1)
-    near = np.exp([-(((own - era) * era_days / spread_days) ** 2) / 2 for era in range(num_eras)])
+def spread_by_hand(age_days: float, bucket_days: float, num_time_buckets: int, spread_days: float) -> np.ndarray:
+    """The shares of all time_buckets in one event."""
+    own = min(int(age_days // bucket_days), num_time_buckets - 1)
+    near = np.exp([-(((own - bucket) * bucket_days / spread_days) ** 2) / 2 for bucket in range(num_time_buckets)])
     return (near / near.sum()).astype(np.float32)  # type: ignore[no-any-return]
 
 
-def batches_of(dataset: Dataset, chance_share: float = 1.0) -> DomainBatches:
+def batches_of(dataset: Dataset, random_mask_share: float = 1.0) -> DomainBatches:
     return DomainBatches(
         dataset,
         READING,
         hidden_share=0.5,
-        chance_share=chance_share,
+        random_mask_share=random_mask_share,
         batch_size=8,
         min_steps=1,
         num_candidates=100,
         max_length=8,
-        breadth_exponent=0.5,
+        user_weight_exponent=0.5,
     )
 
 
@@ -78,7 +78,7 @@ class TestCrossDomain(ModelContract):
             s**2 * spread_by_hand(age, 180, 32, 250) for s, age in zip(strengths, pairs.age_days[part], strict=True)
         )
         told = strengths @ vectors.history[pairs.item_index[part]][:, :-1]
-        told += fitted.networks["era_tower"]({"times": times[None]}).numpy()[0]  # type: ignore[attr-defined]
+        told += fitted.networks["time_tower"]({"times": times[None]}).numpy()[0]  # type: ignore[attr-defined]
         np.testing.assert_allclose(vectors.user[4], [*told, 1.0], rtol=1e-4, atol=1e-5)
 
     def test_a_department_that_was_never_entered_is_told_from_the_other(self, dataset: Dataset) -> None:
@@ -145,10 +145,10 @@ def test_a_batch_hides_items_by_chance_and_asks_for_these_alone(dataset: Dataset
 
 
 def test_an_epoch_asks_a_share_of_the_users_for_what_is_hidden_by_chance(dataset: Dataset) -> None:
-    batches = batches_of(two_departments(dataset), chance_share=0.25)
+    batches = batches_of(two_departments(dataset), random_mask_share=0.25)
     asked = [question.domain for question, _ in batches.order]
     assert {domain: asked.count(domain) for domain in (None, LOW, HIGH)} == {None: 1, LOW: 3, HIGH: 3}
-    assert len(batches_of(dataset, chance_share=0.25)) == 3, "without a department to hide, everybody is asked"
+    assert len(batches_of(dataset, random_mask_share=0.25)) == 3, "without a department to hide, everybody is asked"
 
 
 def test_the_first_two_batches_tell_that_departments_differ_in_size(dataset: Dataset) -> None:

@@ -147,7 +147,7 @@ def test_a_segment_softmax_sums_to_one_and_survives_large_logits() -> None:
 
 
 def test_an_epoch_asks_every_user_about_all_that_was_wanted(dataset: Dataset) -> None:
-    batches = UserBatches(dataset, batch_size=7, min_steps=1, num_candidates=100, breadth_exponent=1.0)
+    batches = UserBatches(dataset, batch_size=7, min_steps=1, num_candidates=100, user_weight_exponent=1.0)
     asked, weights = {}, {}
     for n in range(len(batches)):
         inputs, target, weight = batches[n]
@@ -163,7 +163,7 @@ def test_an_epoch_asks_every_user_about_all_that_was_wanted(dataset: Dataset) ->
 def test_a_shop_of_few_users_gets_smaller_batches(
     dataset: Dataset, batch_size: int, min_steps: int, steps: int
 ) -> None:
-    batches = UserBatches(dataset, batch_size, min_steps, num_candidates=100, breadth_exponent=1.0)
+    batches = UserBatches(dataset, batch_size, min_steps, num_candidates=100, user_weight_exponent=1.0)
     assert (batches.num_examples, len(batches)) == (24, steps)
 
 

@@ -52,7 +52,7 @@ class TestTwoTower(ModelContract):
 
     def test_a_batch_hides_some_items_of_a_history_and_asks_for_all(self, dataset: Dataset) -> None:
         batches = HiddenBatches(
-            dataset, hidden_share=0.5, batch_size=64, num_candidates=100, max_length=8, breadth_exponent=0
+            dataset, hidden_share=0.5, batch_size=64, num_candidates=100, max_length=8, user_weight_exponent=0
         )
         inputs, target, _ = batches[0]
         num_shown = 0
@@ -70,7 +70,7 @@ class TestTwoTower(ModelContract):
         assert 0.25 * in_all < num_shown < 0.75 * in_all
 
     def test_cosines_of_hidden_items_tell_the_communities_apart(self, dataset: Dataset) -> None:
-        told = {"asks": "hidden_items", "similarity": "cosine", "temperature": 0.2}
+        told = {"objective": "hidden_items", "similarity": "cosine", "temperature": 0.2}
         model: Model = TwoTower(replace(self.new_model().config, **told))  # type: ignore
         model.fit(dataset)
         vectors = model.retrieval(dataset)
