@@ -30,7 +30,7 @@ from expectations.tables import (
 )
 from jobs.lists.gate_decision import GateDecision, gate_decision
 from jobs.lists.popularity_order import CATALOGUE_ORDER, popularity_vectors
-from jobs.lists.published_candidates import policy_told, recommended_lists, with_policy_version
+from jobs.lists.published_candidates import policy_details, recommended_lists, with_policy_version
 from jobs.lists.rule_counts import RuleCounts
 from jobs.tables.cross_domain_recommendations import (
     cross_domain_inputs,
@@ -44,7 +44,7 @@ from jobs.tables.new_user_recommendations import SOURCE as SEGMENT_DEMAND
 from jobs.tables.new_user_recommendations import new_user_inputs, new_user_recommendations
 from jobs.tables.similar_items import similar_inputs, similar_items, similar_sources
 from jobs.tables.staging import Plan, _stage
-from jobs.tables.user_recommendations import recommendation_inputs, rules_told, user_recommendations
+from jobs.tables.user_recommendations import recommendation_inputs, rule_details, user_recommendations
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             lambda: explored(user_recommendations(spark, night, gate, counts), spark, night, gate.is_fallback),
             code,
             [*bounds_of_lists, of_new, of_rules, shop.policy.agent, shop.policy.randomness, shop.seed],
-            facts=lambda: {"rules": rules_told(spark, night, counts.get()), "policy": policy_told(night, lists)},
+            facts=lambda: {"rules": rule_details(spark, night, counts.get()), "policy": policy_details(night, lists)},
         ),
         Plan(
             SIMILAR_ITEMS,

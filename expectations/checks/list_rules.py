@@ -9,7 +9,7 @@ from expectations.checks.partitions import Partitions
 from expectations.checks.row_rules import Check, Rule
 from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import allowed_items, caps_of, is_new
-from expectations.semantics.repeat_purchases import excludes_bought_fillers
+from expectations.semantics.repeat_purchases import excludes_bought_fallback
 from expectations.shop.list_rules import Rules
 from expectations.tables import ITEMS
 
@@ -27,7 +27,7 @@ def list_rule_checks(
     groups = {name: group for name, (_, group) in caps_of(rules).items()}
     about = items.select("item_id", is_new(rules, ds).alias("is_new"), *(g.alias(name) for name, g in groups.items()))
     rows = recommendations.join(about, on="item_id")
-    bought = met.where("is_bought") if excludes_bought_fillers(night.shop) else met.where("false")
+    bought = met.where("is_bought") if excludes_bought_fallback(night.shop) else met.where("false")
     checks = [_cap_check(rules, rows, bought, name) for name in groups]
     # Under two caps nobody says in passing how many new items go together in a list.
     if rules.num_new(night.shop.top_k) and len(groups) < 2:

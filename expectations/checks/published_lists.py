@@ -10,7 +10,7 @@ from expectations.checks.row_rules import Rule
 from expectations.runtime.days import end_of
 from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import refused_by
-from expectations.semantics.repeat_purchases import barred_pairs
+from expectations.semantics.repeat_purchases import excluded_pairs
 from expectations.tables import HISTORIES, INTERACTIONS, ITEMS, VOCABULARIES
 
 
@@ -95,7 +95,7 @@ def known_items(night: Night, partitions: Partitions, ds: str) -> DataFrame:
 
 def barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:
     """`user_id`, `item_id`, `is_barred` of what must not come back to a user; None where all may."""
-    barred = barred_pairs(lambda table: partitions.rows(table, ds), night.shop, ds)
+    barred = excluded_pairs(lambda table: partitions.rows(table, ds), night.shop, ds)
     if barred is None:
         return None
     return with_ids(barred.withColumn("is_barred", F.lit(True)), partitions, ds)

@@ -20,13 +20,13 @@ class PolicyDecision:
         version: of the partition of `policy_decisions`.
         lists: the re-ranked lists that take the place of the published model's; None where they may not.
         model_version: what re-ranked rows carry.
-        told: whether lists may be re-ranked, why, what that rests on, and how far they moved; see `models.rerank`.
+        details: whether lists may be re-ranked, why, what that rests on, and how far they moved; see `models.rerank`.
     """
 
     version: Version
     lists: Version | None
     model_version: str
-    told: dict[str, Any]
+    details: dict[str, Any]
 
 
 def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDecision | None:
@@ -44,8 +44,8 @@ def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDe
     reranked = lake.current(SCORES, ds, POLICY) if row["is_allowed"] else None
     if row["is_allowed"] and (reranked is None or reranked.fingerprint != version.fingerprint):
         return None  # of another run: these scores were not judged
-    told = {name: row[name] for name in ("is_allowed", "reason", "model_version")}
-    return PolicyDecision(version, reranked, row["model_version"] or "", told | json.loads(row["decision"]))
+    details = {name: row[name] for name in ("is_allowed", "reason", "model_version")}
+    return PolicyDecision(version, reranked, row["model_version"] or "", details | json.loads(row["decision"]))
 
 
 def policy_settings(shop: Shop) -> str:

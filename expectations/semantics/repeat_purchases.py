@@ -23,12 +23,12 @@ def max_repeats(shop: Shop) -> int:
     return int(shop.max_repeat_share * shop.top_k + 1e-9)
 
 
-def excludes_bought_fillers(shop: Shop) -> bool:
+def excludes_bought_fallback(shop: Shop) -> bool:
     """Whether what fills a list must be new to the user: repeats are bounded."""
     return shop.repeats != "allowed" or max_repeats(shop) < shop.top_k
 
 
-def barred_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> DataFrame | None:
+def excluded_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> DataFrame | None:
     """`user_index`, `item_index` of what must not be in the user's list on account of a purchase; None: nothing is.
 
     Args:
@@ -37,11 +37,11 @@ def barred_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> Dat
     if shop.repeats == "never":
         return read(INTERACTIONS).where("num_purchases > 0").select("user_index", "item_index")
     if shop.repeats == "after_gap":
-        return too_soon(read(HISTORIES), ds)
+        return within_repurchase_gap(read(HISTORIES), ds)
     return None
 
 
-def too_soon(histories: DataFrame, ds: str) -> DataFrame:
+def within_repurchase_gap(histories: DataFrame, ds: str) -> DataFrame:
     """`user_index`, `item_index` of pairs whose last purchase is more recent than the item's usual gap."""
     bought = _purchase_days(histories)
     today = int(end_of(ds).timestamp()) // SECONDS_PER_DAY

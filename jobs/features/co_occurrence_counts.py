@@ -33,7 +33,7 @@ ITEM_DDL = f"item_index int, {_COUNTS_DDL}"
 PAIR_DDL = f"item_index int, other_index int, {_COUNTS_DDL}"
 
 
-class Visits(NamedTuple):
+class UserVisits(NamedTuple):
     """Items that groups met, which are sessions or users. A group's stand together, in order of time.
 
     Attributes:
@@ -98,7 +98,7 @@ def item_domains(item_features_path: str) -> np.ndarray:
     return domains
 
 
-def _visits(histories: pa.RecordBatch) -> tuple[np.ndarray, Visits, Visits]:
+def _visits(histories: pa.RecordBatch) -> tuple[np.ndarray, UserVisits, UserVisits]:
     """The indices of the items that are met; visits by session, with an item once; by user, with an item once a day."""
     lengths = pc.list_value_length(histories["item_indices"]).to_numpy()
     indices, seconds, starts = (
@@ -112,20 +112,20 @@ def _visits(histories: pa.RecordBatch) -> tuple[np.ndarray, Visits, Visits]:
     # Places among the items at hand are small numbers, so that a pair and its group fit into one of 64 bits.
     items, places = np.unique(indices[is_known], return_inverse=True)
     days = seconds // SECONDS_PER_DAY
-    by_session = _latest_once(Visits(sessions, places, seconds), len(items), np.zeros_like(days))
-    return items, by_session, _latest_once(Visits(users, places, seconds), len(items), days)
+    by_session = _latest_once(UserVisits(sessions, places, seconds), len(items), np.zeros_like(days))
+    return items, by_session, _latest_once(UserVisits(users, places, seconds), len(items), days)
 
 
-def _latest_once(visits: Visits, num_items: int, days: np.ndarray) -> Visits:
+def _latest_once(visits: UserVisits, num_items: int, days: np.ndarray) -> UserVisits:
     """Of each group, item and day the last visit, and of these each group's latest MAX_VISITS."""
     keys = (visits.groups * num_items + visits.items) * (days.max(initial=0) + 1) + days
     kept = np.sort(len(keys) - 1 - np.unique(keys[::-1], return_index=True)[1])
     groups = visits.groups[kept]
     num_later = np.searchsorted(groups, groups, side="right") - 1 - np.arange(len(groups))
-    return Visits(*(column[kept[num_later < MAX_VISITS]] for column in visits))
+    return UserVisits(*(column[kept[num_later < MAX_VISITS]] for column in visits))
 
 
-def _pairs(visits: Visits) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(visits: UserVisits) -> tuple[np.ndarray, np.ndarray]:
     """The places of every two visits of a group, the earlier one first; not of an item with itself."""
     earlier = [np.empty(0, np.int64)]
     later = [np.empty(0, np.int64)]
@@ -137,7 +137,7 @@ def _pairs(visits: Visits) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(earlier), np.concatenate(later)
 
 
-def _pair_keys(visits: Visits, earlier: np.ndarray, later: np.ndarray, num_items: int) -> np.ndarray:
+def _pair_keys(visits: UserVisits, earlier: np.ndarray, later: np.ndarray, num_items: int) -> np.ndarray:
     """One number per pair of items and group that holds it: the lower item x `num_items` + the higher."""
     low = np.minimum(visits.items[earlier], visits.items[later])
     high = np.maximum(visits.items[earlier], visits.items[later])

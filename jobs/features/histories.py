@@ -14,7 +14,7 @@ from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import EVENTS, HISTORIES, PAIR_TOTALS, PURCHASE_INDEX, RECENT_EVENTS, VOCABULARIES
-from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, may_come_back, totals_of_events
+from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, returnable, totals_of_events
 from jobs.features.recent_events import recent_events_up_to
 from jobs.storage.log_as_of import Past, build_of_past, sums_up_to
 from jobs.storage.partitions import read_partition
@@ -42,7 +42,7 @@ def returned_pairs(spark: SparkSession, night: Night, past: Past) -> DataFrame:
     vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
     events = indexed(past.read(spark, EVENTS, after=past.anchor), vocabularies)
     since, took_back = totals_of_events(events), events.where(F.col("quantity") <= 0)
-    doubtful = anchor_totals.where(may_come_back()).select(*PAIR).unionByName(took_back.select(*PAIR))
+    doubtful = anchor_totals.where(returnable()).select(*PAIR).unionByName(took_back.select(*PAIR))
     doubtful = doubtful.distinct()
     parts = [part.join(doubtful, on=list(PAIR), how="left_semi") for part in (anchor_totals, since)]
     totals = added_up(*parts)

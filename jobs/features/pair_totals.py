@@ -83,7 +83,7 @@ def came_back() -> Column:
     return (F.col("num_purchases") > 0) & (F.col("units_kept") <= 0)
 
 
-def may_come_back() -> Column:
+def returnable() -> Column:
     """Whether it did, or could without anything more being taken back: a return may lie before its purchase."""
     return came_back() | (F.col("units_kept") < 0)
 

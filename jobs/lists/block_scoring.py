@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from expectations.runtime.lake import parquet_dataset
-from jobs.lists.exact_top_k import top_lists
+from jobs.lists.exact_top_k import exact_top_k
 
 LISTS_DDL = "user_index int, item_index int, score float, is_seen boolean"
 _LISTS_SCHEMA = pa.schema(
@@ -94,7 +94,7 @@ def met_matrix(met: pa.Table, user_indices: np.ndarray, num_items: int) -> csr_m
 
 
 def _as_table(user_indices: np.ndarray, scores: np.ndarray, seen: csr_matrix, num_candidates: int) -> pa.Table:
-    lists = top_lists(scores, seen, num_candidates)
+    lists = exact_top_k(scores, seen, num_candidates)
     columns = [user_indices[lists.rows].astype(np.int32), lists.item_indices, lists.scores, lists.is_seen]
     return pa.table(columns, schema=_LISTS_SCHEMA)
 

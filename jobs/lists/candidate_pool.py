@@ -67,13 +67,13 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Places of lists that are held for some items, whatever the value of others.
+class ReservedSlots:
+    """Places of lists that are reserved for some items, whatever the value of others.
 
     Attributes:
-        is_held: candidates that must come in. Shape (num_users, num_candidates).
+        is_reserved: candidates that must come in. Shape (num_users, num_candidates).
         others: items besides that do, after all candidates; PADDING_INDEX at the end. Shape (num_users, num_others).
     """
 
-    is_held: np.ndarray
+    is_reserved: np.ndarray
     others: np.ndarray

@@ -12,7 +12,7 @@ from jobs.lists.reason_text import readable_title
 from jobs.storage.partitions import read_partition
 
 
-def catalogue(spark: SparkSession, night: Night) -> DataFrame:
+def catalogue_rows(spark: SparkSession, night: Night) -> DataFrame:
     """Items known when `ds` ended: item_index, item_id, title, and what the shop's rules say of each.
 
     `refused_by` names the rule that keeps an item out of all lists, be it only `availability`, and is null where none

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ListedItems:
+class EligibleItems:
     """Arrays by item_index, but for `indices`.
 
     Attributes:
@@ -38,7 +38,7 @@ class ListedItems:
         return tuple(cap for cap in caps if cap.most)
 
 
-def listed_items(items: DataFrame, night: Night) -> ListedItems:
+def eligible_items(items: DataFrame, night: Night) -> EligibleItems:
     """Of the catalogue of `jobs.lists.catalogue`.
 
     Raises:
@@ -56,7 +56,7 @@ def listed_items(items: DataFrame, night: Night) -> ListedItems:
         placed[index] = values
         return placed
 
-    return ListedItems(
+    return EligibleItems(
         indices=allowed["item_index"].to_numpy(),
         category=by_index(_numbers(rows["category"]), 0),
         brand=by_index(_numbers(rows["brand"]), 0),

@@ -27,7 +27,7 @@ class Lists:
     is_seen: np.ndarray
 
 
-def top_lists(scores: np.ndarray, seen: csr_matrix, num_candidates: int) -> Lists:
+def exact_top_k(scores: np.ndarray, seen: csr_matrix, num_candidates: int) -> Lists:
     """The best `num_candidates` items of each user, together with the best `num_candidates` unseen ones.
 
     Args:

@@ -34,7 +34,7 @@ class Cap:
 
 
 @dataclass(frozen=True)
-class Fillers:
+class FallbackItems:
     """What fills lists; the same for every block.
 
     Attributes:

@@ -23,8 +23,8 @@ import pyarrow.compute as pc
 from expectations.tables import PADDING_INDEX
 from jobs.lists.block_scoring import neighbour_weights
 from jobs.lists.candidate_pool import Pool
-from jobs.lists.fallback_fill import Fillers
-from jobs.lists.mmr_selection import STAGES, Chosen, Selection, chosen_lists
+from jobs.lists.fallback_fill import FallbackItems
+from jobs.lists.mmr_selection import STAGES, Chosen, Selection, selected_lists
 from jobs.lists.reason_text import Reason
 
 FINISHED_DDL = (
@@ -41,12 +41,12 @@ MAX_PAIRS = 32_768
 
 
 @dataclass(frozen=True)
-class ListRules:
+class AssemblyPlan:
     """How lists are finished; the same for every block.
 
     Attributes:
-        fillers: available items that rules allow, by demand.
-        num_sought: how many of them, from the first, have any demand.
+        fallback: available items that rules allow, by demand.
+        num_in_demand: how many of them, from the first, have any demand.
         num_popular: how many of them, from the first, may be called popular.
         exclude_bought: what fills a list must be new to the user, since repeats are bounded.
         is_by_demand: the published model ranks by demand alone.
@@ -55,8 +55,8 @@ class ListRules:
     """
 
     top_k: int
-    fillers: Fillers
-    num_sought: int
+    fallback: FallbackItems
+    num_in_demand: int
     num_popular: int
     exclude_bought: bool
     is_by_demand: bool
@@ -100,7 +100,7 @@ class FinishedList:
     propensity: np.ndarray
 
 
-def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table:
+def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.Table:
     """The lists of a block's users, complete where the shop has enough items.
 
     Args:
@@ -116,7 +116,7 @@ def finished_lists(asked: pa.Table, met: pa.Table, rules: ListRules) -> pa.Table
     lists = []
     for first, pool in user_pools(asked, user_indices, rules.selection.boost):
         bought = [met_items.bought_by(first + row, rules.exclude_bought) for row in range(len(pool.items))]
-        chosen = chosen_lists(pool, rules.top_k, rules.selection, rules.fillers, bought)
+        chosen = selected_lists(pool, rules.top_k, rules.selection, rules.fallback, bought)
         lists += [_finished(pool, chosen, row, bought[row], rules) for row in range(len(pool.items))]
     lengths = [len(one.items) for one in lists]
     owners = np.repeat(np.arange(len(user_indices)), lengths)
@@ -150,16 +150,16 @@ def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | No
         yield first, Pool.of(items, scores, boost, user_indices[first:last])
 
 
-def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: ListRules) -> FinishedList:
+def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: AssemblyPlan) -> FinishedList:
     """A chosen list, filled to K items."""
-    places, fillers = chosen.places[row], rules.fillers
+    places, fallback = chosen.places[row], rules.fallback
     is_place = places >= 0
     listed, own_scores = pool.items[row, places[is_place]], pool.scores[row, places[is_place]]
     scores = np.round(own_scores, SCORE_DECIMALS)
-    new = chosen.new_fillers.get(row, listed[:0])
+    new = chosen.appended_new_items.get(row, listed[:0])
     num_missing = rules.top_k - len(listed) - len(new)
-    filling = fillers.best(num_missing, np.concatenate([listed, new]), bought)
-    lifted = fillers.beyond_caps(num_missing - len(filling), np.concatenate([listed, new, filling]), bought)
+    filling = fallback.best(num_missing, np.concatenate([listed, new]), bought)
+    lifted = fallback.beyond_caps(num_missing - len(filling), np.concatenate([listed, new, filling]), bought)
     num_filled = len(filling) + len(lifted) + len(new)
     last_score = scores[-1] if len(scores) else 0.0
     filled_scores = np.round(last_score - FILL_STEP * np.arange(1, num_filled + 1), SCORE_DECIMALS)
@@ -201,7 +201,7 @@ def _reasons(
     is_filled: np.ndarray,
     attributed: np.ndarray | None,
     met: MetItems,
-    rules: ListRules,
+    rules: AssemblyPlan,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reason code of every row, and the index of the item that it cites; 0 where it cites none."""
     # One pair per row and item that its user met: the whole block in a few array operations.
@@ -223,8 +223,8 @@ def _reasons(
     best = best[weights[best] > 0]
     spoken_for, speaker, speaker_bought = row[best], cited[best], is_bought[best]
 
-    in_demand = np.isin(items, rules.fillers.items[: rules.num_sought])
-    is_popular = np.isin(items, rules.fillers.items[: rules.num_popular]) | (by_demand & in_demand)
+    in_demand = np.isin(items, rules.fallback.items[: rules.num_in_demand])
+    is_popular = np.isin(items, rules.fallback.items[: rules.num_popular]) | (by_demand & in_demand)
     codes = np.where(by_demand, Reason.IN_OUR_RANGE, Reason.PICKED_FOR_YOU).astype(object)
     because = np.zeros(len(items), np.int32)
     codes[is_popular] = Reason.POPULAR

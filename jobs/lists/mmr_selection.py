@@ -15,7 +15,7 @@ say in has probability 1.
 
 Sources: Carbonell and Goldstein, "The use of MMR, diversity-based reranking for reordering documents and producing
 summaries", SIGIR 1998. What differs: relevance is scaled to [0, 1] within a user's candidates; places are chosen under
-caps, and some may be held for new items.
+caps, and some may be reserved for new items.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.tables import PADDING_INDEX
-from jobs.lists.candidate_pool import Held, Pool
+from jobs.lists.candidate_pool import Pool, ReservedSlots
 from jobs.lists.content_similarity import CandidateSimilarity, ItemContent, item_content
-from jobs.lists.fallback_fill import Cap, Fillers
-from jobs.lists.softmax_sampling import Draw
+from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.softmax_sampling import SlotSampler
 
 STAGES = ("boosts", "diversity", "caps", "new_items", "randomness")
 """The rules that choose lists, in the order in which they come in."""
@@ -48,7 +48,7 @@ class Selection:
         caps: of category and brand.
         is_new: by item_index; None where no list needs new items.
         num_new: how many items of a list must be new.
-        draw: how places are drawn; None where each goes to the best.
+        sampler: how places are drawn; None where each goes to the best.
     """
 
     diversity: float = 0.0
@@ -57,7 +57,7 @@ class Selection:
     caps: tuple[Cap, ...] = ()
     is_new: np.ndarray | None = None
     num_new: int = 0
-    draw: Draw | None = None
+    sampler: SlotSampler | None = None
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,18 @@ class Chosen:
         places: in the pool, in the order of the list; -1 where it has ended. Shape (num_users, top_k).
         brought_by: place in STAGES, or BY_MODEL. Same shape.
         propensity: with which probability each came there, given those before it. Same shape.
-        new_fillers: new items that come after all others, for some rows.
+        appended_new_items: new items that come after all others, for some rows.
     """
 
     places: np.ndarray
     brought_by: np.ndarray
     propensity: np.ndarray
-    new_fillers: dict[int, np.ndarray]
+    appended_new_items: dict[int, np.ndarray]
 
 
-def chosen_lists(pool: Pool, top_k: int, selection: Selection, fillers: Fillers, excluded: list[np.ndarray]) -> Chosen:
+def selected_lists(
+    pool: Pool, top_k: int, selection: Selection, fallback: FallbackItems, excluded: list[np.ndarray]
+) -> Chosen:
     """Chooses the lists of all users of a pool.
 
     Args:
@@ -87,7 +89,7 @@ def chosen_lists(pool: Pool, top_k: int, selection: Selection, fillers: Fillers,
     by_score = np.lexsort((pool.items, -pool.scores, ~pool.is_item))[:, :top_k]
     before = _is_in(by_score, pool)
     propensity: np.ndarray | None = None
-    places, new_fillers = by_score, dict[int, np.ndarray]()
+    places, appended_new_items = by_score, dict[int, np.ndarray]()
     brought_by = np.full(pool.items.shape, BY_MODEL)
     for stage, name in enumerate(STAGES):
         if name == "boosts" and selection.boost is not None:
@@ -97,9 +99,9 @@ def chosen_lists(pool: Pool, top_k: int, selection: Selection, fillers: Fillers,
         elif name == "caps" and selection.caps:
             places = best_places(pool, top_k, selection.diversity, content, selection.caps)
         elif name == "new_items" and selection.num_new:
-            places, new_fillers = _with_new_items(pool, places, top_k, selection, content, fillers, excluded)
-        elif name == "randomness" and selection.draw:
-            places, propensity, new_fillers = _drawn(pool, top_k, selection, content, fillers, excluded)
+            places, appended_new_items = _with_new_items(pool, places, top_k, selection, content, fallback, excluded)
+        elif name == "randomness" and selection.sampler:
+            places, propensity, appended_new_items = _sampled(pool, top_k, selection, content, fallback, excluded)
         else:
             continue
         after = _is_in(places, pool)
@@ -107,7 +109,7 @@ def chosen_lists(pool: Pool, top_k: int, selection: Selection, fillers: Fillers,
         before = after
     places = np.where(np.take_along_axis(pool.is_item, np.maximum(places, 0), axis=1), places, -1)
     brought_by = np.take_along_axis(brought_by, np.maximum(places, 0), axis=1)
-    return Chosen(places, brought_by, np.ones(places.shape) if propensity is None else propensity, new_fillers)
+    return Chosen(places, brought_by, np.ones(places.shape) if propensity is None else propensity, appended_new_items)
 
 
 def best_places(
@@ -117,7 +119,7 @@ def best_places(
     content: ItemContent | None,
     caps: tuple[Cap, ...] = (),
     is_open: np.ndarray | None = None,
-    held: Held | None = None,
+    reserved: ReservedSlots | None = None,
 ) -> np.ndarray:
     """Chooses greedily, as the module says.
 
@@ -128,41 +130,42 @@ def best_places(
     Returns:
         Places in the pool, -1 where nothing is left. Shape (num_users, num_places).
     """
-    return drawn_places(pool, num_places, diversity, content, caps, None, is_open, held)[0]
+    return sampled_places(pool, num_places, diversity, content, caps, None, is_open, reserved)[0]
 
 
-def drawn_places(
+def sampled_places(
     pool: Pool,
     num_places: int,
     diversity: float,
     content: ItemContent | None,
     caps: tuple[Cap, ...],
-    draw: Draw | None,
+    sampler: SlotSampler | None,
     is_open: np.ndarray | None = None,
-    held: Held | None = None,
+    reserved: ReservedSlots | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `best_places`, where each place is drawn; also with which probability each came there, given those before."""
     num_users, users = len(pool.items), np.arange(len(pool.items))
     is_open = pool.is_item if is_open is None else pool.is_item & is_open
     similarity = CandidateSimilarity(pool.items, content) if content is not None else None
     nearest, relevance, spread = np.zeros(pool.items.shape), (1 - diversity) * pool.relevance, pool.spread
-    uses = [_CapUse.of(cap, pool.items, held) for cap in caps]
-    is_held = np.zeros(pool.items.shape, bool) if held is None else held.is_held
-    num_free = num_places - is_held.sum(axis=1) - (0 if held is None else (held.others != PADDING_INDEX).sum(axis=1))
+    uses = [_CapUse.of(cap, pool.items, reserved) for cap in caps]
+    is_reserved = np.zeros(pool.items.shape, bool) if reserved is None else reserved.is_reserved
+    num_others = 0 if reserved is None else (reserved.others != PADDING_INDEX).sum(axis=1)
+    num_free = num_places - is_reserved.sum(axis=1) - num_others
     places, propensity = np.full((num_users, num_places), -1), np.ones((num_users, num_places))
     for place in range(num_places):
-        is_allowed = is_open & (is_held | ((num_free > 0)[:, None] & ~_is_capped(uses, pool)))
+        is_allowed = is_open & (is_reserved | ((num_free > 0)[:, None] & ~_is_capped(uses, pool)))
         value = np.where(is_allowed, np.round(relevance - diversity * nearest, _VALUE_DECIMALS), -np.inf)
-        if draw is None:
+        if sampler is None:
             best, chance = value.argmax(axis=1), np.ones(num_users)
         else:
-            best, chance = draw.at(place, value, pool.users, pool.items, spread)
+            best, chance = sampler.at(place, value, pool.users, pool.items, spread)
         is_found = value[users, best] > -np.inf
         places[:, place] = np.where(is_found, best, -1)
         propensity[:, place] = np.where(is_found, chance, 1.0)
         is_open = is_open.copy()
         is_open[users[is_found], best[is_found]] = False
-        is_counted = is_found & ~is_held[users, best]  # what is held was counted at the start
+        is_counted = is_found & ~is_reserved[users, best]  # what is reserved was counted at the start
         num_free = num_free - is_counted
         for use in uses:
             use.add(pool.items[users, best], is_counted)
@@ -178,13 +181,13 @@ class _CapUse:
         self.cap, self.groups, self.num_used = cap, cap.group_of(items), np.zeros(items.shape, np.int32)
 
     @classmethod
-    def of(cls, cap: Cap, items: np.ndarray, held: Held | None) -> _CapUse:
-        """Counts what is held from the start."""
+    def of(cls, cap: Cap, items: np.ndarray, reserved: ReservedSlots | None) -> _CapUse:
+        """Counts what is reserved from the start."""
         use = cls(cap, items)
-        if held is not None:
-            for column in np.flatnonzero(held.is_held.any(axis=0)):
-                use.add(items[:, column], held.is_held[:, column])
-            for column in held.others.T:
+        if reserved is not None:
+            for column in np.flatnonzero(reserved.is_reserved.any(axis=0)):
+                use.add(items[:, column], reserved.is_reserved[:, column])
+            for column in reserved.others.T:
                 use.add(column, column != PADDING_INDEX)
         return use
 
@@ -212,7 +215,7 @@ def _with_new_items(
     top_k: int,
     selection: Selection,
     content: ItemContent | None,
-    fillers: Fillers,
+    fallback: FallbackItems,
     excluded: list[np.ndarray],
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Lists with enough new items, where some had too few."""
@@ -221,50 +224,50 @@ def _with_new_items(
     num_new = (np.take_along_axis(is_new, np.maximum(places, 0), axis=1) & (places >= 0)).sum(axis=1)
     short = np.flatnonzero(num_new < selection.num_new)
     part = pool.rows(short)
-    held = _held_for_new(part, selection, content, fillers, [excluded[user] for user in short])
+    reserved = _reserved_for_new(part, selection, content, fallback, [excluded[user] for user in short])
     result = np.full((len(pool.items), top_k), -1)
     result[:, : places.shape[1]] = places
-    result[short] = best_places(part, top_k, selection.diversity, content, selection.caps, held=held)
-    return result, _by_row(held, short)
+    result[short] = best_places(part, top_k, selection.diversity, content, selection.caps, reserved=reserved)
+    return result, _by_row(reserved, short)
 
 
-def _drawn(
+def _sampled(
     pool: Pool,
     top_k: int,
     selection: Selection,
     content: ItemContent | None,
-    fillers: Fillers,
+    fallback: FallbackItems,
     excluded: list[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
-    """Lists drawn under all rules, their propensities, and the new fillers that come after them.
+    """Lists drawn under all rules, their propensities, and the new items of the fallback that come after them.
 
     Which lists had enough new items without it would depend on the draw, and so would its probabilities: the places
-    are held for everybody's best new candidates instead.
+    are reserved for everybody's best new candidates instead.
     """
-    held = _held_for_new(pool, selection, content, fillers, excluded) if selection.num_new else None
+    reserved = _reserved_for_new(pool, selection, content, fallback, excluded) if selection.num_new else None
     dial, caps = selection.diversity, selection.caps
-    places, propensity = drawn_places(pool, top_k, dial, content, caps, selection.draw, held=held)
-    return places, propensity, _by_row(held, np.arange(len(pool.items))) if held else {}
+    places, propensity = sampled_places(pool, top_k, dial, content, caps, selection.sampler, reserved=reserved)
+    return places, propensity, _by_row(reserved, np.arange(len(pool.items))) if reserved else {}
 
 
-def _held_for_new(
-    pool: Pool, selection: Selection, content: ItemContent | None, fillers: Fillers, excluded: list[np.ndarray]
-) -> Held:
-    """Places for the best new candidates of each user, and where these are too few, for new fillers."""
+def _reserved_for_new(
+    pool: Pool, selection: Selection, content: ItemContent | None, fallback: FallbackItems, excluded: list[np.ndarray]
+) -> ReservedSlots:
+    """Places for the best new candidates of each user, and where these are too few, for new items of the fallback."""
     assert selection.is_new is not None
     is_new = selection.is_new[pool.items] & pool.is_item
     new_places = best_places(pool, selection.num_new, selection.diversity, content, selection.caps, is_open=is_new)
     others = np.full((len(pool.items), selection.num_new), PADDING_INDEX)
     for row, own_excluded in enumerate(excluded):
         found = pool.items[row, new_places[row][new_places[row] >= 0]]
-        more = fillers.best(selection.num_new - len(found), found, own_excluded, only_new=True)
+        more = fallback.best(selection.num_new - len(found), found, own_excluded, only_new=True)
         others[row, : len(more)] = more
-    return Held(_is_in(new_places, pool), others)
+    return ReservedSlots(_is_in(new_places, pool), others)
 
 
-def _by_row(held: Held, rows: np.ndarray) -> dict[int, np.ndarray]:
-    """The items that are held beside candidates, by the row of their user."""
-    return {int(user): own[own != PADDING_INDEX] for user, own in zip(rows, held.others, strict=True)}
+def _by_row(reserved: ReservedSlots, rows: np.ndarray) -> dict[int, np.ndarray]:
+    """The items that are reserved beside candidates, by the row of their user."""
+    return {int(user): own[own != PADDING_INDEX] for user, own in zip(rows, reserved.others, strict=True)}
 
 
 def _is_in(places: np.ndarray, pool: Pool) -> np.ndarray:

@@ -16,17 +16,17 @@ from expectations.tables import ITEM_VECTORS
 
 
 @dataclass(frozen=True)
-class FallbackOrder:
+class PopularityOrder:
     """Available items by demand, equal demand by index.
 
     Attributes:
         source: the model whose demand it is, or CATALOGUE_ORDER.
-        num_sought: how many items, from the first, have any demand.
+        num_in_demand: how many items, from the first, have any demand.
     """
 
     source: str
     item_indices: np.ndarray
-    num_sought: int
+    num_in_demand: int
 
 
 def popularity_vectors(lake: Lake, ds: str) -> tuple[str, Version] | None:
@@ -38,7 +38,7 @@ def popularity_vectors(lake: Lake, ds: str) -> tuple[str, Version] | None:
     return None
 
 
-def fallback_order(lake: Lake, ds: str, available: np.ndarray) -> FallbackOrder:
+def popularity_order(lake: Lake, ds: str, available: np.ndarray) -> PopularityOrder:
     """Orders the available items.
 
     Args:
@@ -47,11 +47,11 @@ def fallback_order(lake: Lake, ds: str, available: np.ndarray) -> FallbackOrder:
     available = np.sort(available)
     found = popularity_vectors(lake, ds)
     if found is None:
-        return FallbackOrder(CATALOGUE_ORDER, available, 0)
+        return PopularityOrder(CATALOGUE_ORDER, available, 0)
     source, _ = found
     vectors = lake.read(ITEM_VECTORS, ds, source, columns=["item_index", "vector"])
     indices = vectors["item_index"].to_numpy()
     demand = np.zeros(max(indices.max(initial=0), available.max(initial=0)) + 1)
     demand[indices] = vectors["vector"].combine_chunks().flatten().to_numpy()
     order = np.lexsort((available, -demand[available]))
-    return FallbackOrder(source, available[order], int((demand[available] > 0).sum()))
+    return PopularityOrder(source, available[order], int((demand[available] > 0).sum()))

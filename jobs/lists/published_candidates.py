@@ -48,12 +48,12 @@ def with_policy_version(gate: GateDecision, lists: RecommendedLists) -> GateDeci
     return replace(gate, model_versions={**gate.model_versions, POLICY: lists.decision.model_version})
 
 
-def policy_told(night: Night, lists: RecommendedLists) -> dict[str, Any]:
+def policy_details(night: Night, lists: RecommendedLists) -> dict[str, Any]:
     """What `run_manifest` says of the policy: whether lists were re-ranked, how far they moved, and why or why not."""
     policy = night.shop.policy
-    told: dict[str, Any] = {"agent": policy.agent, "randomness": policy.randomness, "is_allowed": False}
+    details: dict[str, Any] = {"agent": policy.agent, "randomness": policy.randomness, "is_allowed": False}
     if not policy.agent:
-        return {**told, "reason": "The shop file names no agent."}
+        return {**details, "reason": "The shop file names no agent."}
     if lists.decision is None:
-        return {**told, "reason": "Nothing was decided about these lists: did models.rerank fail?"}
-    return told | lists.decision.told
+        return {**details, "reason": "Nothing was decided about these lists: did models.rerank fail?"}
+    return details | lists.decision.details

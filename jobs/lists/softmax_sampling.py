@@ -30,7 +30,7 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
-class Draw:
+class SlotSampler:
     """How lists are drawn; the same for every block.
 
     Attributes:
@@ -42,7 +42,7 @@ class Draw:
     seed: int
 
     @classmethod
-    def of_night(cls, temperature: float, shop_seed: int, ds: str) -> Draw | None:
+    def for_night(cls, temperature: float, shop_seed: int, ds: str) -> SlotSampler | None:
         """None at temperature 0, at which nothing is left to chance."""
         return cls(temperature, int(fingerprint_of(shop_seed, ds)[:16], 16)) if temperature else None
 

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
-from expectations.semantics.repeat_purchases import barred_pairs
+from expectations.semantics.repeat_purchases import excluded_pairs
 from expectations.tables import (
     HISTORIES,
     HISTORY_VECTORS,
@@ -32,9 +32,9 @@ from expectations.tables import (
     VOCABULARIES,
     Table,
 )
-from jobs.lists.catalogue import catalogue
+from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.gate_decision import GateDecision
-from jobs.lists.popularity_order import CATALOGUE_ORDER, fallback_order, popularity_vectors
+from jobs.lists.popularity_order import CATALOGUE_ORDER, popularity_order, popularity_vectors
 from jobs.lists.reason_text import reason_text
 from jobs.lists.target_users import target_users
 from jobs.storage.partitions import read_partition
@@ -70,7 +70,7 @@ def cross_domain_inputs(night: Night, gate: GateDecision) -> list[Version]:
 def cross_domain_recommendations(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
     """The rows of `cross_domain_recommendations`, without what every published row has besides."""
     lake, ds, source = night.lake, night.ds, cross_domain_source(night, gate)
-    items = catalogue(spark, night)
+    items = catalogue_rows(spark, night)
     of_items = read_partition(spark, lake, ITEMS, ds).select("item_id", "domain")
     items = items.join(of_items, on="item_id")
     rules = _rules(night, items, source)
@@ -82,7 +82,7 @@ def cross_domain_recommendations(spark: SparkSession, night: Night, gate: GateDe
         return domain_lists(asking, met, rules)
 
     listed = asking.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(lists, DOMAIN_LISTS_DDL)
-    demand_source = fallback_order(lake, ds, rules.available()).source
+    demand_source = popularity_order(lake, ds, rules.available()).source
     return _in_shop_words(listed, targets, items, source, demand_source, night.shop.texts)
 
 
@@ -104,13 +104,13 @@ def _met(spark: SparkSession, night: Night) -> DataFrame:
     met = read(INTERACTIONS).select(
         "user_index", "item_index", "weight", (F.col("num_purchases") > 0).alias("is_bought")
     )
-    barred = barred_pairs(read, night.shop, night.ds)
-    if barred is None:
-        return met.withColumn("is_barred", F.lit(False))
-    barred = barred.withColumn("is_barred", F.lit(True))
-    # What came back whole is no interaction, and may be barred all the same.
-    return met.join(barred, on=["user_index", "item_index"], how="full").fillna(
-        {"weight": -1.0, "is_bought": False, "is_barred": False}
+    excluded = excluded_pairs(read, night.shop, night.ds)
+    if excluded is None:
+        return met.withColumn("is_excluded", F.lit(False))
+    excluded = excluded.withColumn("is_excluded", F.lit(True))
+    # What came back whole is no interaction, and may be excluded all the same.
+    return met.join(excluded, on=["user_index", "item_index"], how="full").fillna(
+        {"weight": -1.0, "is_bought": False, "is_excluded": False}
     )
 
 
@@ -125,14 +125,14 @@ def _rules(night: Night, items: DataFrame, source: str) -> DomainRules:
     for row in rows:
         domain_of[row["item_index"]] = place[row["domain"]]
         is_available[row["item_index"]] = row["is_available"]
-    order = fallback_order(night.lake, night.ds, np.flatnonzero(is_available).astype(np.int32))
+    order = popularity_order(night.lake, night.ds, np.flatnonzero(is_available).astype(np.int32))
     paths = [version.path for version in _vectors(night, source)]
     return DomainRules(
         top_k=night.shop.top_k,
         domains=tuple(domains),
         domain_of=domain_of,
         is_available=is_available,
-        sought_items=order.item_indices[: order.num_sought],
+        items_in_demand=order.item_indices[: order.num_in_demand],
         num_popular=night.shop.num_candidates,
         item_vectors_path=paths[0] if paths else None,
         history_vectors_path=paths[1] if len(paths) > 1 else None,

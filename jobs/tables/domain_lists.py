@@ -39,7 +39,7 @@ class DomainRules:
         domains: the names of all.
         domain_of: place of each item's domain among them, by item index; -1 for none. Shape (num_items,).
         is_available: likewise.
-        sought_items: available items with any demand, best first.
+        items_in_demand: available items with any demand, best first.
         num_popular: how many of them, within a domain, may be called popular.
         item_vectors_path: the version of the items' vectors; None: nothing is known of demand, and all score 0.
         history_vectors_path: what a met item adds to its user's vector; None: users are told apart by nothing.
@@ -49,7 +49,7 @@ class DomainRules:
     domains: tuple[str, ...]
     domain_of: np.ndarray
     is_available: np.ndarray
-    sought_items: np.ndarray
+    items_in_demand: np.ndarray
     num_popular: int
     item_vectors_path: str | None
     history_vectors_path: str | None
@@ -66,7 +66,7 @@ class History:
     items: np.ndarray
     weights: np.ndarray
     is_bought: np.ndarray
-    barred: np.ndarray
+    excluded: np.ndarray
 
 
 def domain_lists(asking: pa.Table, met: pa.Table, rules: DomainRules) -> pa.Table:
@@ -74,8 +74,8 @@ def domain_lists(asking: pa.Table, met: pa.Table, rules: DomainRules) -> pa.Tabl
 
     Args:
         asking: columns user_index, vector: who gets lists.
-        met: columns user_index, item_index, weight (below 0: barred, but not met), is_bought, is_barred; other users'
-            rows are left aside.
+        met: columns user_index, item_index, weight (below 0: excluded, but not met), is_bought, is_excluded; other
+            users' rows are left aside.
     """
     if not asking.num_rows or not met.num_rows:
         return _SCHEMA.empty_table()
@@ -99,12 +99,12 @@ def _of_domain(
 ) -> pa.Table:
     """Args: `items` are those that can be bought in the domain; `vectors` and `histories` follow `users`."""
     of_items = _vectors_of(items, rules.item_vectors_path, vectors.shape[1])
-    in_demand = rules.sought_items[rules.domain_of[rules.sought_items] == domain]
+    in_demand = rules.items_in_demand[rules.domain_of[rules.items_in_demand] == domain]
     popular = in_demand[: rules.num_popular] if rules.history_vectors_path else in_demand
     scores = vectors @ of_items.T  # (num_users, num_items)
     columns: list[list[np.ndarray]] = [[] for _ in range(6)]
     for user, history, of_user in zip(users, histories, scores, strict=True):
-        of_user[np.isin(items, history.barred)] = -np.inf
+        of_user[np.isin(items, history.excluded)] = -np.inf
         order = _best(of_user, rules.top_k)
         codes, because = _reasons(domain, items[order], of_items[order], history, popular, rules)
         ranks = np.arange(1, len(order) + 1)
@@ -165,8 +165,8 @@ def _histories(met: pa.Table, users: np.ndarray, domain_of: np.ndarray) -> list[
     is_known = (indices < len(domain_of)) & (domain_of[np.minimum(indices, len(domain_of) - 1)] >= 0)
     met = met.filter(pa.array(is_known))
     user, item = met["user_index"].to_numpy(), met["item_index"].to_numpy()
-    weight, is_bought, is_barred = (
-        met[name].to_numpy(zero_copy_only=False) for name in ("weight", "is_bought", "is_barred")
+    weight, is_bought, is_excluded = (
+        met[name].to_numpy(zero_copy_only=False) for name in ("weight", "is_bought", "is_excluded")
     )
     histories = []
     for start, end in zip(np.searchsorted(user, users), np.searchsorted(user, users, side="right"), strict=True):
@@ -177,7 +177,7 @@ def _histories(met: pa.Table, users: np.ndarray, domain_of: np.ndarray) -> list[
                 items=item[part][is_met],
                 weights=weight[part][is_met],
                 is_bought=is_bought[part][is_met],
-                barred=item[part][is_barred[part]],
+                excluded=item[part][is_excluded[part]],
             )
         )
     return histories

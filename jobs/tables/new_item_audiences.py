@@ -27,13 +27,13 @@ from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import category_path
 from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
-from jobs.lists.catalogue import catalogue
+from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.list_assembly import SCORE_DECIMALS
 from jobs.lists.reason_text import Reason, readable_title, reason_text
 from jobs.lists.target_users import target_users
 from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
-from jobs.tables.similarity_sources import Voice, words_voice
+from jobs.tables.similarity_sources import SimilaritySource, content_source
 
 SOURCE = ITEM_FEATURES.name
 """What chooses: the words of the catalogue, which follow from `item_features`."""
@@ -56,7 +56,7 @@ def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
 
     Beside the table's columns, `because_item_id` is what speaks for the item in the user's own history.
     """
-    items, targets = catalogue(spark, night), target_users(spark, night)
+    items, targets = catalogue_rows(spark, night), target_users(spark, night)
     interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
     shelves = read_partition(spark, night.lake, ITEMS, night.ds).select(
         "item_id",
@@ -144,7 +144,7 @@ def num_new_items(night: Night) -> int:
 def likes(night: Night, interactions: DataFrame, new: DataFrame) -> DataFrame:
     """The items that speak for each new one: item_index, like_index, likeness above 0, at most 1."""
     met = interactions.select("item_index").distinct().toArrow()["item_index"].to_numpy()
-    words, _ = words_voice(night)
+    words, _ = content_source(night)
 
     def of_block(owners: pa.Table) -> pa.Table:
         return likes_of(np.sort(owners["item_index"].to_numpy()), words, met)
@@ -152,14 +152,14 @@ def likes(night: Night, interactions: DataFrame, new: DataFrame) -> DataFrame:
     return Blocks.of_items(night.lake, night.ds).split(new).groupBy(BLOCK).applyInArrow(of_block, LIKES_DDL)
 
 
-def likes_of(owners: np.ndarray, voice: Voice, met: np.ndarray) -> pa.Table:
+def likes_of(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) -> pa.Table:
     """The NUM_LIKES items that are most like each of some items, among those that somebody met; equal ones by index.
 
     Args:
         met: item indices.
     """
     met = np.sort(met)
-    likeness = _columns(voice.scores(owners), met)
+    likeness = _columns(source.scores(owners), met)
     best = np.argsort(-likeness, axis=1, kind="stable")[:, :NUM_LIKES]
     values = np.take_along_axis(likeness, best, axis=1)
     values[met[best] == owners[:, None]] = 0
@@ -195,6 +195,6 @@ def fans(interactions: DataFrame, likes: DataFrame, ds: str) -> DataFrame:
 
 
 def _columns(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Some columns of a voice's answers; 0 for items that it does not know."""
+    """Some columns of a source's answers; 0 for items that it does not know."""
     is_inside = columns < scores.shape[1]
     return np.where(is_inside, scores[:, np.where(is_inside, columns, 0)], 0)

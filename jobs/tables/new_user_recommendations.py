@@ -12,7 +12,7 @@ from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
-from jobs.lists.catalogue import catalogue
+from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.popularity_order import POPULARITY_MODELS
 from jobs.lists.reason_text import readable_title, reason_text
 from jobs.storage.partitions import read_partition
@@ -42,7 +42,7 @@ def new_user_recommendations(spark: SparkSession, night: Night) -> DataFrame:
     vocabularies, histories, users, user_features = (
         read_partition(spark, night.lake, table, night.ds) for table in (VOCABULARIES, HISTORIES, USERS, USER_FEATURES)
     )
-    items = catalogue(spark, night)
+    items = catalogue_rows(spark, night)
     available = F.broadcast(items.where(F.col("refused_by").isNull()).select("item_index"))
     wishes = recent_wishes(histories, days_first_seen(users, vocabularies), vocabularies, night)
     wishes = wishes.join(available, on="item_index", how="left_semi")

@@ -1,17 +1,17 @@
-"""What belongs to an item: several voices, each with items of its own, blended into one list. Runs in executors.
+"""What belongs to an item: several sources, each with items of its own, blended into one list. Runs in executors.
 
-A voice says for pairs of items how strongly they belong together, on a scale of its own, so each item's answers are
-divided by their largest. What goes *together* is heard the more, and what is *alike* the less, the more people met the
+A source says for pairs of items how strongly they belong together, on a scale of its own, so each item's answers are
+divided by their largest. What goes *together* weighs the more, and what is *alike* the less, the more people met the
 item:
 
     score(other) = popularity(other) x (trust x together + (1 - trust) x alike)
-    trust = num_users / (num_users + DOUBT)
+    trust = num_users / (num_users + SHRINKAGE)
     popularity(other) = (demand(other) / largest demand)^POPULARITY
 
-An item that nobody met has a list all the same: of what is like it. The voice that adds most to a score is its reason.
+An item that nobody met has a list all the same: of what is like it. The source that adds most to a score is its reason.
 
-DOUBT and POPULARITY were chosen on UCI Online Retail, on baskets of the 30 days after 2011-08-11 and 2011-09-10; see
-`tests.benchmarks.lists.similar_items`. A larger POPULARITY hits more of large baskets, with lists that are all the
+SHRINKAGE and POPULARITY were chosen on UCI Online Retail, on baskets of the 30 days after 2011-08-11 and 2011-09-10;
+see `tests.benchmarks.lists.similar_items`. A larger POPULARITY hits more of large baskets, with lists that are all the
 same.
 """
 
@@ -26,13 +26,13 @@ from scipy import sparse
 
 from jobs.lists.list_assembly import SCORE_DECIMALS
 from jobs.lists.reason_text import Reason
-from jobs.tables.similarity_sources import Voice
+from jobs.tables.similarity_sources import SimilaritySource
 
 LISTS_DDL = "item_index int, rank int, similar_index int, score double, source string, reason_code string"
-DOUBT = 2.0
+SHRINKAGE = 2.0
 POPULARITY = 0.3
-NUM_HEARD = 100
-"""Items that a voice may name for one item, or as many as a list has; the best of them all make the list."""
+NUM_KEPT = 100
+"""Items that a source may name for one item, or as many as a list has; the best of them all make the list."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ItemFacts:
         demand: faded number of these.
         fallback_items: available items in the order that fills a list, best first.
         fallback_source: whose order it is.
-        num_sought: how many of them, from the first, have any demand.
+        num_in_demand: how many of them, from the first, have any demand.
     """
 
     is_available: np.ndarray
@@ -53,7 +53,7 @@ class ItemFacts:
     demand: np.ndarray
     fallback_items: np.ndarray
     fallback_source: str
-    num_sought: int
+    num_in_demand: int
 
     def popularity(self) -> np.ndarray:
         """Above 0, at most 1. An item without demand counts as half a user's. Shape (num_indices,)."""
@@ -62,27 +62,29 @@ class ItemFacts:
 
 @dataclass(frozen=True)
 class ItemList:
-    """One item's list, best first; `speakers` are places among the voices, and after them the two of fillers."""
+    """One item's list, best first; a source number is a place among the sources, then come the two of the fallback."""
 
     items: np.ndarray
     scores: np.ndarray
-    speakers: np.ndarray
+    source_numbers: np.ndarray
 
 
-def similar_lists(owners: np.ndarray, voices: Sequence[Voice], facts: ItemFacts, top_k: int) -> pa.Table:
+def similar_item_lists(
+    owners: np.ndarray, sources: Sequence[SimilaritySource], facts: ItemFacts, top_k: int
+) -> pa.Table:
     """A list of `top_k` items for each of some items, as far as the shop has as many others on sale.
 
     Args:
         owners: item indices, all different. Shape (num_owners,).
     """
-    num_heard = max(NUM_HEARD, top_k)
-    heard = [_heard(voice.scores(owners), owners, facts, num_heard) for voice in voices]
-    for part, weight in zip(heard, _weights(facts.num_users[owners], voices), strict=True):
+    num_kept = max(NUM_KEPT, top_k)
+    kept = [_kept(source.scores(owners), owners, facts, num_kept) for source in sources]
+    for part, weight in zip(kept, _weights(facts.num_users[owners], sources), strict=True):
         part.data *= np.repeat(weight, np.diff(part.indptr))
-    lists = [_list_of(place, owner, heard, facts, top_k) for place, owner in enumerate(owners)]
-    spoken = [(voice.source, voice.reason) for voice in voices]
-    spoken += [(facts.fallback_source, reason) for reason in (Reason.POPULAR, Reason.IN_OUR_RANGE)]
-    speakers = np.concatenate([found.speakers for found in lists])
+    lists = [_list_of(place, owner, kept, facts, top_k) for place, owner in enumerate(owners)]
+    labels = [(source.source, source.reason) for source in sources]
+    labels += [(facts.fallback_source, reason) for reason in (Reason.POPULAR, Reason.IN_OUR_RANGE)]
+    source_numbers = np.concatenate([found.source_numbers for found in lists])
     lengths = [len(found.items) for found in lists]
     ranks = [np.arange(1, length + 1) for length in lengths]
     return pa.table(
@@ -91,25 +93,25 @@ def similar_lists(owners: np.ndarray, voices: Sequence[Voice], facts: ItemFacts,
             "rank": pa.array(np.concatenate(ranks), pa.int32()),
             "similar_index": pa.array(np.concatenate([found.items for found in lists]), pa.int32()),
             "score": pa.array(np.concatenate([found.scores for found in lists]), pa.float64()),
-            "source": pa.array([spoken[speaker][0] for speaker in speakers], pa.string()),
-            "reason_code": pa.array([str(spoken[speaker][1]) for speaker in speakers], pa.string()),
+            "source": pa.array([labels[number][0] for number in source_numbers], pa.string()),
+            "reason_code": pa.array([str(labels[number][1]) for number in source_numbers], pa.string()),
         }
     )
 
 
-def _weights(num_users: np.ndarray, voices: Sequence[Voice]) -> list[np.ndarray]:
-    """How much each voice is heard, each (num_owners,). A reason without a rival has all the weight."""
-    trust = num_users / (num_users + DOUBT)
-    reasons = [voice.reason for voice in voices]
+def _weights(num_users: np.ndarray, sources: Sequence[SimilaritySource]) -> list[np.ndarray]:
+    """The weight of each source, each (num_owners,). A reason without a rival has all the weight."""
+    trust = num_users / (num_users + SHRINKAGE)
+    reasons = [source.reason for source in sources]
     if Reason.ALIKE not in reasons or Reason.BOUGHT_TOGETHER not in reasons:
         trust = np.full(len(num_users), float(Reason.BOUGHT_TOGETHER in reasons))
     of_reason = {Reason.BOUGHT_TOGETHER: trust, Reason.ALIKE: 1 - trust}
-    total = {reason: sum(voice.share for voice in voices if voice.reason == reason) for reason in of_reason}
-    return [(of_reason[v.reason] * v.share / total[v.reason]).astype(np.float32) for v in voices]
+    total = {reason: sum(source.share for source in sources if source.reason == reason) for reason in of_reason}
+    return [(of_reason[v.reason] * v.share / total[v.reason]).astype(np.float32) for v in sources]
 
 
-def _heard(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_heard: int) -> sparse.csr_matrix:
-    """A voice's answers on the common scale, with popularity; the best `num_heard` available others, and their equals.
+def _kept(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_kept: int) -> sparse.csr_matrix:
+    """A source's answers on the common scale, with popularity; the best `num_kept` available others, and their equals.
 
     Args:
         scores: shape (num_owners, num_items); overwritten. Items that the catalogue does not hold are left aside.
@@ -121,28 +123,28 @@ def _heard(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_heard: 
     scores[:, ~facts.is_available[:num_items]] = 0
     scores /= np.maximum(scores.max(axis=1, keepdims=True, initial=0), np.finfo(np.float32).tiny)
     scores *= facts.popularity()[:num_items]
-    if num_items > num_heard:
-        thresholds = np.partition(scores, num_items - num_heard, axis=1)[:, num_items - num_heard]
+    if num_items > num_kept:
+        thresholds = np.partition(scores, num_items - num_kept, axis=1)[:, num_items - num_kept]
         scores[scores < thresholds[:, None]] = 0
     return sparse.csr_matrix(scores)
 
 
-def _list_of(place: int, owner: int, heard: Sequence[sparse.csr_matrix], facts: ItemFacts, top_k: int) -> ItemList:
-    """The list of one item: the best of all voices, equal scores by index; then fillers, with a score of 0."""
-    named = [slice(part.indptr[place], part.indptr[place + 1]) for part in heard]
-    items = np.unique(np.concatenate([part.indices[mine] for part, mine in zip(heard, named, strict=True)]))
-    shares = np.zeros((len(heard), len(items)))
-    for of_voice, part, mine in zip(shares, heard, named, strict=True):
-        of_voice[np.searchsorted(items, part.indices[mine])] = part.data[mine]
+def _list_of(place: int, owner: int, kept: Sequence[sparse.csr_matrix], facts: ItemFacts, top_k: int) -> ItemList:
+    """The list of one item: the best of all sources, equal scores by index; then the fallback, at score 0."""
+    named = [slice(part.indptr[place], part.indptr[place + 1]) for part in kept]
+    items = np.unique(np.concatenate([part.indices[mine] for part, mine in zip(kept, named, strict=True)]))
+    shares = np.zeros((len(kept), len(items)))
+    for share, part, mine in zip(shares, kept, named, strict=True):
+        share[np.searchsorted(items, part.indices[mine])] = part.data[mine]
     scores = np.round(shares.sum(axis=0), SCORE_DECIMALS)
     best = np.lexsort((items, -scores))[:top_k]
     best = best[scores[best] > 0]
     filling = _filling(np.append(items[best], owner), top_k - len(best), facts)
-    is_sought = np.isin(filling, facts.fallback_items[: facts.num_sought])
+    is_in_demand = np.isin(filling, facts.fallback_items[: facts.num_in_demand])
     return ItemList(
         np.concatenate([items[best], filling]),
         np.concatenate([scores[best], np.zeros(len(filling))]),
-        np.concatenate([shares[:, best].argmax(axis=0), np.where(is_sought, len(heard), len(heard) + 1)]),
+        np.concatenate([shares[:, best].argmax(axis=0), np.where(is_in_demand, len(kept), len(kept) + 1)]),
     )
 
 

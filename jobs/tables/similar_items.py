@@ -14,14 +14,14 @@ from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
-from jobs.lists.catalogue import catalogue
+from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.gate_decision import GateDecision
-from jobs.lists.popularity_order import fallback_order, popularity_vectors
+from jobs.lists.popularity_order import popularity_order, popularity_vectors
 from jobs.lists.reason_text import reason_text
 from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
-from jobs.tables.similar_item_lists import LISTS_DDL, ItemFacts, similar_lists
-from jobs.tables.similarity_sources import voices_of
+from jobs.tables.similar_item_lists import LISTS_DDL, ItemFacts, similar_item_lists
+from jobs.tables.similarity_sources import similarity_sources
 
 HALF_LIFE_DAYS = 30
 """Somebody who met an item a month ago counts half."""
@@ -34,24 +34,24 @@ def similar_inputs(night: Night, gate: GateDecision) -> list[Version]:
     tables = (VOCABULARIES, ITEMS, INTERACTIONS, ITEM_FEATURES)
     return [
         *(lake.require(table, ds) for table in tables),
-        *(version for _, version in voices_of(night, gate)),
+        *(version for _, version in similarity_sources(night, gate)),
         *([popularity[1]] if popularity else []),
     ]
 
 
 def similar_sources(night: Night, gate: GateDecision) -> list[str]:
     """Who may have chosen a row."""
-    return [voice.source for voice, _ in voices_of(night, gate)]
+    return [source.source for source, _ in similarity_sources(night, gate)]
 
 
 def similar_items(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
     """The rows of `similar_items`, without what every published row has besides."""
-    items = catalogue(spark, night)
+    items = catalogue_rows(spark, night)
     facts = item_facts(spark, night, items)
-    voices, top_k = [voice for voice, _ in voices_of(night, gate)], night.shop.top_k
+    sources, top_k = [source for source, _ in similarity_sources(night, gate)], night.shop.top_k
 
     def lists(owners: pa.Table) -> pa.Table:
-        return similar_lists(np.sort(owners["item_index"].to_numpy()), voices, facts, top_k)
+        return similar_item_lists(np.sort(owners["item_index"].to_numpy()), sources, facts, top_k)
 
     blocks = Blocks.of_items(night.lake, night.ds).split(items.select("item_index"))
     found = blocks.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
@@ -84,8 +84,8 @@ def item_facts(spark: SparkSession, night: Night, items: DataFrame) -> ItemFacts
     available, num_users, demand = np.zeros(size, bool), np.zeros(size, np.int64), np.zeros(size)
     available[indices] = is_available
     num_users[met_indices], demand[met_indices] = met["num_users"].to_numpy(), met["demand"].to_numpy()
-    order = fallback_order(night.lake, night.ds, np.flatnonzero(available))
-    return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_sought)
+    order = popularity_order(night.lake, night.ds, np.flatnonzero(available))
+    return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_in_demand)
 
 
 def item_demand(interactions: DataFrame, ds: str) -> DataFrame:

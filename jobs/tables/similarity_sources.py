@@ -28,15 +28,15 @@ SHARE_OF_VECTORS = 1 / 3
 
 
 @dataclass(frozen=True)
-class Voice:
+class SimilaritySource:
     """One opinion on what belongs to an item.
 
     Attributes:
         source: who speaks, a model or a table.
-        reason: BOUGHT_TOGETHER or ALIKE; voices of one reason share its weight.
+        reason: BOUGHT_TOGETHER or ALIKE; sources of one reason share its weight.
         scores: item indices -> how strongly every item belongs to each, above 0 where it does.
             Shape (num_owners, at most num_indices), float32, not to be kept.
-        share: how much it is heard beside others of its reason.
+        share: its weight beside others of its reason.
     """
 
     source: str
@@ -45,7 +45,7 @@ class Voice:
     share: float = 1.0
 
 
-def voices_of(night: Night, gate: GateDecision) -> list[tuple[Voice, Version]]:
+def similarity_sources(night: Night, gate: GateDecision) -> list[tuple[SimilaritySource, Version]]:
     """Everybody who has a say this night, and what of theirs is read.
 
     What goes together is told by item-item weights, or by the edges of the graph where no model of the night has any;
@@ -53,33 +53,33 @@ def voices_of(night: Night, gate: GateDecision) -> list[tuple[Voice, Version]]:
     """
     together, alike = Reason.BOUGHT_TOGETHER, Reason.ALIKE
     asked = [_together(night, gate), *_of_vectors(night, gate, "graph", together)]
-    return [*asked, words_voice(night), *_of_vectors(night, gate, "content", alike)]
+    return [*asked, content_source(night), *_of_vectors(night, gate, "content", alike)]
 
 
-def words_voice(night: Night) -> tuple[Voice, Version]:
+def content_source(night: Night) -> tuple[SimilaritySource, Version]:
     """The words of the catalogue."""
     version = night.lake.require(ITEM_FEATURES, night.ds)
     scores = partial(content_cosines, item_features_path=version.path)
-    return Voice(ITEM_FEATURES.name, Reason.ALIKE, scores), version
+    return SimilaritySource(ITEM_FEATURES.name, Reason.ALIKE, scores), version
 
 
-def _together(night: Night, gate: GateDecision) -> tuple[Voice, Version]:
+def _together(night: Night, gate: GateDecision) -> tuple[SimilaritySource, Version]:
     if gate.similar_model:
         version = night.lake.require(ITEM_NEIGHBOURS, night.ds, gate.similar_model)
         scores = partial(neighbour_scores, neighbours_path=version.path)
-        return Voice(gate.similar_model, Reason.BOUGHT_TOGETHER, scores), version
+        return SimilaritySource(gate.similar_model, Reason.BOUGHT_TOGETHER, scores), version
     version = night.lake.require(GRAPH_EDGES, night.ds)
     scores = partial(edge_scores, graph_edges_path=version.path)
-    return Voice(GRAPH_EDGES.name, Reason.BOUGHT_TOGETHER, scores), version
+    return SimilaritySource(GRAPH_EDGES.name, Reason.BOUGHT_TOGETHER, scores), version
 
 
-def _of_vectors(night: Night, gate: GateDecision, model: str, reason: Reason) -> list[tuple[Voice, Version]]:
-    """A model's voice, if the gate found nothing wrong with it."""
+def _of_vectors(night: Night, gate: GateDecision, model: str, reason: Reason) -> list[tuple[SimilaritySource, Version]]:
+    """The item vectors of a model, if the gate found nothing wrong with it."""
     version = night.lake.current(ITEM_VECTORS, night.ds, model)
     if version is None or not gate.is_sound(model):
         return []
     scores = partial(vector_cosines, item_vectors_path=version.path)
-    return [(Voice(model, reason, scores, SHARE_OF_VECTORS), version)]
+    return [(SimilaritySource(model, reason, scores, SHARE_OF_VECTORS), version)]
 
 
 def neighbour_scores(owners: np.ndarray, neighbours_path: str) -> np.ndarray:

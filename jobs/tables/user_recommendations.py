@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import refusals, unknown_names
-from expectations.semantics.repeat_purchases import barred_pairs, excludes_bought_fillers, max_repeats
+from expectations.semantics.repeat_purchases import excluded_pairs, excludes_bought_fallback, max_repeats
 from expectations.tables import (
     ATTRIBUTIONS,
     HISTORIES,
@@ -37,24 +37,24 @@ from expectations.tables import (
     VOCABULARIES,
     NightError,
 )
-from jobs.lists.catalogue import catalogue
-from jobs.lists.eligible_items import ListedItems, listed_items
-from jobs.lists.fallback_fill import Fillers
+from jobs.lists.catalogue import catalogue_rows
+from jobs.lists.eligible_items import EligibleItems, eligible_items
+from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.gate_decision import GateDecision
-from jobs.lists.list_assembly import BROUGHT_BY, FINISHED_DDL, ListRules, finished_lists
+from jobs.lists.list_assembly import BROUGHT_BY, FINISHED_DDL, AssemblyPlan, assembled_lists
 from jobs.lists.mmr_selection import Selection
-from jobs.lists.popularity_order import POPULARITY_MODELS, FallbackOrder, fallback_order, popularity_vectors
+from jobs.lists.popularity_order import POPULARITY_MODELS, PopularityOrder, popularity_order, popularity_vectors
 from jobs.lists.published_candidates import recommended_lists
 from jobs.lists.reason_text import reason_text
 from jobs.lists.rule_counts import RuleCounts
-from jobs.lists.softmax_sampling import Draw
+from jobs.lists.softmax_sampling import SlotSampler
 from jobs.lists.target_users import target_users
 from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN_TOLD = 5
+_MAX_NAMED = 5
 
 
 def recommendation_inputs(night: Night, gate: GateDecision) -> list[Version]:
@@ -83,11 +83,11 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, 
     Raises:
         NightError: the rules leave fewer than K items for a list.
     """
-    items = catalogue(spark, night)
-    listed = listed_items(items, night)
-    order = fallback_order(night.lake, night.ds, listed.indices)
+    items = catalogue_rows(spark, night)
+    listed = eligible_items(items, night)
+    order = popularity_order(night.lake, night.ds, listed.indices)
     rules = _list_rules(night, gate, order, listed)
-    _require_caps_leave_k(night, rules.fillers)
+    _require_caps_leave_k(night, rules.fallback)
     interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
     blocks = Blocks.of(night.lake, night.ds)
     targets = target_users(spark, night)
@@ -97,7 +97,7 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, 
     met = blocks.split(interactions.select("user_index", "item_index", "num_purchases"))
 
     def finish(asked: pa.Table, met: pa.Table) -> pa.Table:
-        return finished_lists(asked, met, rules)
+        return assembled_lists(asked, met, rules)
 
     finished = asked.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(finish, FINISHED_DDL)
     # Whoever orders the rows for their files looks at them twice: lists are finished, and counted, once.
@@ -106,12 +106,12 @@ def user_recommendations(spark: SparkSession, night: Night, gate: GateDecision, 
     return in_shop_words(counted, targets, items, sources, gate.is_fallback, night.shop.texts)
 
 
-def rules_told(spark: SparkSession, night: Night, counts: dict[str, int]) -> dict[str, Any]:
+def rule_details(spark: SparkSession, night: Night, counts: dict[str, int]) -> dict[str, Any]:
     """What `run_manifest` says of the rules of a night: which they were, what they did, which names meant nothing."""
     rules = night.shop.rules
     unknown = unknown_names(read_partition(spark, night.lake, ITEMS, night.ds), rules)
     for kind, names in unknown.items():
-        few = ", ".join(names[:_UNKNOWN_TOLD])
+        few = ", ".join(names[:_MAX_NAMED])
         logger.warning("rules name unknown %s: count=%d such as %s", kind, len(names), few)
     told = " ".join(f"{name}={count}" for name, count in counts.items())
     logger.info("rules kept: table=%s ds=%s version=%s %s", USER_RECOMMENDATIONS.name, night.ds, rules.version, told)
@@ -126,12 +126,12 @@ def eligible(spark: SparkSession, lists: DataFrame, items: DataFrame, night: Nig
     by_rule = {name: F.count_if(F.col("refused_by") == name) for name in refusals(shop.rules)}
     rows = counts.observe(rows, {"proposed": F.count(F.lit(1)), **by_rule})
     rows = rows.where(F.col("refused_by").isNull()).drop("refused_by")
-    barred = barred_pairs(lambda table: read_partition(spark, night.lake, table, night.ds), shop, night.ds)
-    if barred is None:
+    excluded = excluded_pairs(lambda table: read_partition(spark, night.lake, table, night.ds), shop, night.ds)
+    if excluded is None:
         return rows
-    rows = rows.join(barred.withColumn("is_barred", F.lit(True)), on=["user_index", "item_index"], how="left")
-    rows = counts.observe(rows, {"repeats": F.count_if("is_barred")})
-    return rows.where(F.col("is_barred").isNull()).drop("is_barred")
+    rows = rows.join(excluded.withColumn("is_excluded", F.lit(True)), on=["user_index", "item_index"], how="left")
+    rows = counts.observe(rows, {"repeats": F.count_if("is_excluded")})
+    return rows.where(F.col("is_excluded").isNull()).drop("is_excluded")
 
 
 def ranked(lists: DataFrame, interactions: DataFrame, night: Night, counts: RuleCounts) -> DataFrame:
@@ -215,15 +215,15 @@ def _counted(finished: DataFrame, counts: RuleCounts) -> DataFrame:
     return counts.observe(finished, {**brought_in, "moved": F.count_if("is_moved"), "filled": F.count_if("is_filled")})
 
 
-def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: ListedItems) -> ListRules:
+def _list_rules(night: Night, gate: GateDecision, order: PopularityOrder, items: EligibleItems) -> AssemblyPlan:
     rules, neighbours, attributions = night.shop.rules, _neighbours(night, gate), _attributions(night, gate)
     caps, num_new = items.caps(rules.max_per_category, rules.max_per_brand), rules.num_new(night.shop.top_k)
-    return ListRules(
+    return AssemblyPlan(
         top_k=night.shop.top_k,
-        fillers=Fillers(order.item_indices, order.item_indices[items.is_new[order.item_indices]], caps),
-        num_sought=order.num_sought,
-        num_popular=min(order.num_sought, night.shop.num_candidates),
-        exclude_bought=excludes_bought_fillers(night.shop),
+        fallback=FallbackItems(order.item_indices, order.item_indices[items.is_new[order.item_indices]], caps),
+        num_in_demand=order.num_in_demand,
+        num_popular=min(order.num_in_demand, night.shop.num_candidates),
+        exclude_bought=excludes_bought_fallback(night.shop),
         is_by_demand=recommended_lists(night, gate).source in POPULARITY_MODELS,
         is_explained=attributions is not None,
         neighbours_path=neighbours.path if neighbours else None,
@@ -234,14 +234,14 @@ def _list_rules(night: Night, gate: GateDecision, order: FallbackOrder, items: L
             caps=caps,
             is_new=items.is_new if num_new else None,
             num_new=num_new,
-            draw=Draw.of_night(night.shop.policy.randomness, night.shop.seed, night.ds),
+            sampler=SlotSampler.for_night(night.shop.policy.randomness, night.shop.seed, night.ds),
         ),
     )
 
 
-def _require_caps_leave_k(night: Night, fillers: Fillers) -> None:
+def _require_caps_leave_k(night: Night, fallback: FallbackItems) -> None:
     none, top_k, rules = np.empty(0, np.int32), night.shop.top_k, night.shop.rules
-    num_left = len(fillers.best(top_k, none, none))
+    num_left = len(fallback.best(top_k, none, none))
     if num_left < top_k:
         raise NightError(
             f"{USER_RECOMMENDATIONS.name} ds={night.ds}: every user gets {top_k} items, and under the shop's "

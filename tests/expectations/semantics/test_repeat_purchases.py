@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.semantics import repeat_purchases as repeat_policy
-from expectations.semantics.repeat_purchases import too_soon, usual_gaps
+from expectations.semantics.repeat_purchases import usual_gaps, within_repurchase_gap
 from expectations.tables import EVENT_TYPES, FIRST_VALUE_INDEX, HISTORIES
 
 DS = "2024-03-31"
@@ -35,7 +35,7 @@ def pairs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> set[tuple[int
         history(5, (LAMP, "02-20", PURCHASE), (COFFEE, "03-25", PURCHASE), (SOAP, "03-30", VIEW)),
     ]
     histories = spark.createDataFrame(rows, HISTORIES.ddl)
-    return {(row["user_index"], row["item_index"]) for row in too_soon(histories, DS).collect()}
+    return {(row["user_index"], row["item_index"]) for row in within_repurchase_gap(histories, DS).collect()}
 
 
 def test_what_was_bought_lately_does_not_come_back_yet(pairs: set[tuple[int, int]]) -> None:

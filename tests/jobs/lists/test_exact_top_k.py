@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from jobs.lists.exact_top_k import top_lists
+from jobs.lists.exact_top_k import exact_top_k
 
 OUT = -np.inf
 
 
 def as_rows(scores: list[list[float]], seen: list[list[int]], n: int) -> list[tuple[int, int, float, bool]]:
     matrix = np.array(scores, np.float32)
-    lists = top_lists(matrix, csr_matrix(np.array(seen, np.float32).reshape(matrix.shape)), n)
+    lists = exact_top_k(matrix, csr_matrix(np.array(seen, np.float32).reshape(matrix.shape)), n)
     columns = (lists.rows, lists.item_indices, lists.scores, lists.is_seen)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.lists import list_assembly as module
-from jobs.lists.fallback_fill import Cap, Fillers
-from jobs.lists.list_assembly import ListRules, finished_lists
+from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.list_assembly import AssemblyPlan, assembled_lists
 from jobs.lists.mmr_selection import Selection
-from jobs.lists.softmax_sampling import Draw
+from jobs.lists.softmax_sampling import SlotSampler
 
 NUM_ITEMS, NUM_USERS, TOP_K = 40, 6, 5
 Row = dict[str, Any]
@@ -54,10 +54,10 @@ def met_of(rng: np.random.Generator) -> pa.Table:
 
 def rules_of(
     selection: Selection, is_new: np.ndarray, exclude_bought: bool = False, is_explained: bool = False
-) -> ListRules:
+) -> AssemblyPlan:
     order = np.arange(NUM_ITEMS - 1, 1, -1, dtype=np.int32)
-    fillers = Fillers(order, order[is_new[order]], selection.caps)
-    return ListRules(TOP_K, fillers, 10, 5, exclude_bought, False, is_explained, None, selection)
+    fallback = FallbackItems(order, order[is_new[order]], selection.caps)
+    return AssemblyPlan(TOP_K, fallback, 10, 5, exclude_bought, False, is_explained, None, selection)
 
 
 def lists_of(table: pa.Table) -> dict[int, list[Row]]:
@@ -92,9 +92,9 @@ def test_every_list_is_whole_and_keeps_the_rules(
     caps = (Cap(most, group),) if most else ()
     boost = rng.choice([0.5, 1.0, 2.0], NUM_ITEMS) if is_boosted else None
     asked, met = asked_of(rng), met_of(rng)
-    draw = Draw.of_night(randomness, seed, "2024-03-10")
+    draw = SlotSampler.for_night(randomness, seed, "2024-03-10")
     selection = Selection(diversity, features, boost, caps, is_new, num_new, draw)
-    lists = lists_of(finished_lists(asked, met, rules_of(selection, is_new, exclude_bought)))
+    lists = lists_of(assembled_lists(asked, met, rules_of(selection, is_new, exclude_bought)))
     assert list(lists) == list(range(2, 2 + NUM_USERS))
     fitting = np.arange(2, NUM_ITEMS)[is_new[2:]]
     num_fitting = sum(min(count, most or 99) if g else count for g, count in Counter(group[fitting].tolist()).items())
@@ -120,7 +120,7 @@ def test_every_list_is_whole_and_keeps_the_rules(
 def test_without_rules_a_list_is_the_best_scores_and_then_demand(seed: int) -> None:
     rng = np.random.default_rng(seed)
     asked = asked_of(rng)
-    lists = lists_of(finished_lists(asked, met_of(rng), rules_of(Selection(), np.zeros(NUM_ITEMS, bool))))
+    lists = lists_of(assembled_lists(asked, met_of(rng), rules_of(Selection(), np.zeros(NUM_ITEMS, bool))))
     for user, rows in lists.items():
         mine = [row for row in asked.to_pylist() if row["user_index"] == user and row["item_index"] is not None]
         best = sorted(mine, key=lambda row: (-row["score"], row["item_index"]))[:TOP_K]
@@ -136,10 +136,10 @@ def test_lists_are_the_same_however_many_are_chosen_at_a_time(
     features: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, met, is_new = asked_of(rng), met_of(rng), rng.random(NUM_ITEMS) < 0.1
-    selection = Selection(0.5, features, None, (Cap(1, rng.integers(0, 9, NUM_ITEMS)),), is_new, 2, Draw(1.0, 5))
-    together = finished_lists(asked, met, rules_of(selection, is_new))
+    selection = Selection(0.5, features, None, (Cap(1, rng.integers(0, 9, NUM_ITEMS)),), is_new, 2, SlotSampler(1.0, 5))
+    together = assembled_lists(asked, met, rules_of(selection, is_new))
     monkeypatch.setattr(module, "MAX_PAIRS", 1)
-    assert finished_lists(asked, met, rules_of(selection, is_new)).equals(together)
+    assert assembled_lists(asked, met, rules_of(selection, is_new)).equals(together)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -149,7 +149,7 @@ def test_reasons_cite_what_a_row_owes_most_to_where_its_user_met_it(seed: int) -
     rules = rules_of(Selection(), np.zeros(NUM_ITEMS, bool), is_explained=True)
     owed = {(row["user_index"], row["item_index"]): row["because_index"] for row in asked.to_pylist()}
     bought = {(row["user_index"], row["item_index"]): row["num_purchases"] > 0 for row in met.to_pylist()}
-    for row in finished_lists(asked, met, rules).to_pylist():
+    for row in assembled_lists(asked, met, rules).to_pylist():
         user, item = row["user_index"], row["item_index"]
         because = None if row["is_filled"] else owed[user, item]
         if bought.get((user, item)):

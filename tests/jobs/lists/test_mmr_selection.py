@@ -12,8 +12,8 @@ import pytest
 
 from jobs.lists.candidate_pool import Pool
 from jobs.lists.content_similarity import CandidateSimilarity, item_content
-from jobs.lists.fallback_fill import Cap, Fillers
-from jobs.lists.mmr_selection import BY_MODEL, STAGES, Selection, best_places, chosen_lists
+from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.mmr_selection import BY_MODEL, STAGES, Selection, best_places, selected_lists
 
 NUM_ITEMS = 30
 
@@ -127,15 +127,21 @@ def test_relevance_lies_between_the_best_candidate_and_the_last() -> None:
     assert pool.relevance.tolist() == [[1.0, 0.25, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
 
 
-def lists_of(pool: Pool, top_k: int, selection: Selection, fillers: Fillers | None = None) -> list[tuple[int, str]]:
+def lists_of(
+    pool: Pool, top_k: int, selection: Selection, fallback: FallbackItems | None = None
+) -> list[tuple[int, str]]:
     """The only user's list: items, and what brought them in."""
-    chosen = chosen_lists(
-        pool, top_k, selection, fillers or Fillers(np.empty(0, np.int32)), [np.empty(0, np.int32)] * len(pool.items)
+    chosen = selected_lists(
+        pool,
+        top_k,
+        selection,
+        fallback or FallbackItems(np.empty(0, np.int32)),
+        [np.empty(0, np.int32)] * len(pool.items),
     )
     names = {BY_MODEL: "model", **dict(enumerate(STAGES))}
     by = [names[place] for place, at in zip(chosen.brought_by[0], chosen.places[0], strict=True) if at >= 0]
     listed = list(zip(items_at(pool, chosen.places, 0), by, strict=True))
-    return [*listed, *((int(item), "new filler") for item in chosen.new_fillers.get(0, []))]
+    return [*listed, *((int(item), "new filler") for item in chosen.appended_new_items.get(0, []))]
 
 
 def one_user(scores: dict[int, float], boost: np.ndarray | None = None) -> Pool:
@@ -188,6 +194,6 @@ def test_the_best_new_candidates_are_pulled_up_where_a_list_has_too_few() -> Non
 
 def test_new_items_have_their_place_before_a_cap_is_used_up_by_others() -> None:
     is_new, group = by_item(9, 0, i4=1, i8=1).astype(bool), by_item(9, 0, i2=1, i3=1, i4=1, i8=2).astype(int)
-    fillers = Fillers(np.array([2, 8], np.int32), np.array([8], np.int32), (Cap(1, group),))
-    listed = lists_of(one_user(SCORES), 3, Selection(caps=fillers.caps, is_new=is_new, num_new=2), fillers)
+    fallback = FallbackItems(np.array([2, 8], np.int32), np.array([8], np.int32), (Cap(1, group),))
+    listed = lists_of(one_user(SCORES), 3, Selection(caps=fallback.caps, is_new=is_new, num_new=2), fallback)
     assert listed == [(4, "new_items"), (5, "caps"), (8, "new filler")]

@@ -1,4 +1,4 @@
-"""How voices are blended into one list, from answers that a reader can rank."""
+"""How sources are blended into one list, from answers that a reader can rank."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from jobs.lists.gate_decision import gate_decision
 from jobs.lists.reason_text import Reason
 from jobs.tables.content_cosines import content_cosines
 from jobs.tables.new_item_audiences import likes_of
-from jobs.tables.similar_item_lists import DOUBT, ItemFacts, similar_lists
-from jobs.tables.similarity_sources import Voice, unit_vectors, vector_cosines, voices_of
+from jobs.tables.similar_item_lists import SHRINKAGE, ItemFacts, similar_item_lists
+from jobs.tables.similarity_sources import SimilaritySource, similarity_sources, unit_vectors, vector_cosines
 from tests.worlds.small_night import write_gate, write_neighbours, write_rows, write_vectors, write_words
 
 NUM_ITEMS = 8
 KNOWN, COLD, FRIEND, TWIN, SOLD_OUT, BEST_SELLER = range(2, NUM_ITEMS)
 
 
-def voice_of(reason: Reason, answers: dict[int, dict[int, float]]) -> Voice:
-    """A voice with the given answers, item -> other -> how strongly."""
+def voice_of(reason: Reason, answers: dict[int, dict[int, float]]) -> SimilaritySource:
+    """A source with the given answers, item -> other -> how strongly."""
 
     def scores(owners: np.ndarray) -> np.ndarray:
         rows = np.zeros((len(owners), NUM_ITEMS), np.float32)
@@ -32,7 +32,7 @@ def voice_of(reason: Reason, answers: dict[int, dict[int, float]]) -> Voice:
                 rows[row, other] = score
         return rows
 
-    return Voice(str(reason), reason, scores)
+    return SimilaritySource(str(reason), reason, scores)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def facts() -> ItemFacts:
     num_users = np.zeros(NUM_ITEMS, np.int64)
     num_users[[KNOWN, BEST_SELLER]] = 98
     fallback = np.array([BEST_SELLER, KNOWN, COLD, FRIEND, TWIN])
-    return ItemFacts(is_available, num_users, np.ones(NUM_ITEMS), fallback, "recent_demand", num_sought=2)
+    return ItemFacts(is_available, num_users, np.ones(NUM_ITEMS), fallback, "recent_demand", num_in_demand=2)
 
 
 TOGETHER = voice_of(Reason.BOUGHT_TOGETHER, {item: {FRIEND: 9.0, SOLD_OUT: 99.0} for item in (KNOWN, COLD)})
@@ -59,16 +59,16 @@ def listed(rows: pa.Table, item: int) -> list[tuple[int, str]]:
 
 
 def test_an_item_that_many_met_leans_to_what_goes_together_and_a_cold_one_to_what_is_alike(facts: ItemFacts) -> None:
-    rows = similar_lists(np.array([KNOWN, COLD]), [TOGETHER, ALIKE], facts, top_k=2)
+    rows = similar_item_lists(np.array([KNOWN, COLD]), [TOGETHER, ALIKE], facts, top_k=2)
     assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (TWIN, "alike")]
     # Nobody met the cold item, so that what goes together with it is not known, and not said.
     assert listed(rows, COLD) == [(TWIN, "alike"), (BEST_SELLER, "popular_now")]
-    trust = 98 / (98 + DOUBT)
+    trust = 98 / (98 + SHRINKAGE)
     assert rows["score"].to_pylist()[:3] == pytest.approx([trust, 1 - trust, 1])
 
 
 def test_a_list_ends_with_all_other_items_on_sale_whatever_k_is(facts: ItemFacts) -> None:
-    rows = similar_lists(np.array([KNOWN, SOLD_OUT]), [TOGETHER, ALIKE], facts, top_k=9)
+    rows = similar_item_lists(np.array([KNOWN, SOLD_OUT]), [TOGETHER, ALIKE], facts, top_k=9)
     assert listed(rows, KNOWN) == [
         (FRIEND, "bought_together"),
         (TWIN, "alike"),
@@ -83,19 +83,19 @@ def test_of_equals_what_sells_comes_first(facts: ItemFacts) -> None:
     equals = voice_of(Reason.ALIKE, {KNOWN: {FRIEND: 1.0, TWIN: 1.0, BEST_SELLER: 1.0}})
     demand = np.ones(NUM_ITEMS)
     demand[TWIN] = 50
-    rows = similar_lists(np.array([KNOWN]), [equals], replace(facts, demand=demand), top_k=3)
+    rows = similar_item_lists(np.array([KNOWN]), [equals], replace(facts, demand=demand), top_k=3)
     assert [item for item, _ in listed(rows, KNOWN)] == [TWIN, FRIEND, BEST_SELLER]
 
 
 def test_a_reason_without_a_rival_has_all_the_weight(facts: ItemFacts) -> None:
-    rows = similar_lists(np.array([KNOWN]), [ALIKE], facts, top_k=1)
+    rows = similar_item_lists(np.array([KNOWN]), [ALIKE], facts, top_k=1)
     assert (listed(rows, KNOWN), rows["score"].to_pylist()) == ([(TWIN, "alike")], [1.0])
 
 
 def test_voices_of_one_reason_are_heard_by_their_shares(facts: ItemFacts) -> None:
     other = replace(voice_of(Reason.BOUGHT_TOGETHER, {KNOWN: {TWIN: 1.0}}), share=1 / 3)
-    rows = similar_lists(np.array([KNOWN]), [TOGETHER, other, ALIKE], facts, top_k=2)
-    trust = 98 / (98 + DOUBT)
+    rows = similar_item_lists(np.array([KNOWN]), [TOGETHER, other, ALIKE], facts, top_k=2)
+    trust = 98 / (98 + SHRINKAGE)
     assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (TWIN, "bought_together")]
     assert rows["score"].to_pylist() == pytest.approx([trust * 3 / 4, trust / 4 + 1 - trust])
 
@@ -148,7 +148,9 @@ def test_vectors_of_sound_models_have_a_say_and_others_have_none(night: Night) -
     for model in ("graph", "content"):
         write_vectors(night, model, {}, {2: [1.0]})
     write_gate(night, healthy={"graph": True, "content": False})
-    told = [(voice.source, voice.reason) for voice, _ in voices_of(night, gate_decision(night.lake, night.ds))]
+    told = [
+        (source.source, source.reason) for source, _ in similarity_sources(night, gate_decision(night.lake, night.ds))
+    ]
     assert told == [
         ("item_item", Reason.BOUGHT_TOGETHER),
         ("graph", Reason.BOUGHT_TOGETHER),

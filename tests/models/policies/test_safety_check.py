@@ -11,8 +11,8 @@ import pytest
 from expectations.shop.policy_settings import Policy
 from expectations.shop.shop import Shop
 from jobs.lists.candidate_pool import Pool
-from jobs.lists.mmr_selection import drawn_places
-from jobs.lists.softmax_sampling import Draw
+from jobs.lists.mmr_selection import sampled_places
+from jobs.lists.softmax_sampling import SlotSampler
 from models.evaluation.held_out import WITH_REPEATS, HeldOut
 from models.evaluation.ranking_metrics import relevant_from_pairs
 from models.policies.cross_fitting import CrossFitted, folds_of
@@ -174,7 +174,7 @@ def test_the_night_draws_with_just_these_probabilities(choices: Choices) -> None
     """`jobs.lists.softmax_sampling` writes the propensities that `DrawnOrder` would give for the same scores."""
     few = choices.rows(np.arange(50))
     pool = Pool.of(few.item + 2, few.features[..., 0].astype(np.float64), users=few.user)
-    places, propensity = drawn_places(pool, TOP_K, 0.0, None, (), Draw(0.7, 5))
+    places, propensity = sampled_places(pool, TOP_K, 0.0, None, (), SlotSampler(0.7, 5))
     items = np.take_along_axis(pool.items, places, axis=1) - 2
     place = (few.item[:, None, :] == items[:, :, None]).argmax(axis=2)
     told = DrawnOrder(RANKER, TOP_K, 0.7).propensity(few, Slates(place, propensity))

@@ -29,7 +29,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.semantics.repeat_purchases import barred_pairs
+from expectations.semantics.repeat_purchases import excluded_pairs
 from expectations.shop.reasons import readable
 from expectations.tables import FITTED_MODELS, HISTORIES, NEW_USER_RECOMMENDATIONS, Table
 from jobs.features.histories import gap_buckets
@@ -376,7 +376,7 @@ def test_return_days_bar_what_the_nights_policy_bars(spark: SparkSession, night:
         of_type = F.transform("event_type_indices", lambda _: F.lit(5))
         return rows.withColumn("event_type_indices", of_type) if table is HISTORIES else rows
 
-    expected = barred_pairs(read, shop, DAY)
+    expected = excluded_pairs(read, shop, DAY)
     pairs = {(row[0], row[1]) for row in expected.collect()} if expected is not None else set()
     found, days = set(), ReturnDays.of(night.lake, dataset, repeats, purchase_index=2)
     today = dataset.end // 86_400
