@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from expectations.shop.shop import Shop
-from expectations.shop.toml_settings import SettingsError, settings_from_mapping
+from expectations.shop.toml_settings import SettingsError, settings_from_mapping, with_current_keys
 from models.interface.model import Model
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -85,8 +85,20 @@ def config_values(name: str) -> dict[str, Any]:
 
 
 def shop_values(shop: Shop, name: str) -> dict[str, Any]:
-    """What the model's config file says, with what the shop file says under `[settings.<model>]` in its place."""
-    return _merged(config_values(name), shop.settings.get(name, {}))
+    """What the model's config file says, with what the shop file says under `[settings.<model>]` in its place.
+
+    Old keys of the shop file come out under their new names, so that a fit does not depend on which were written.
+    """
+    values, changes = config_values(name), shop.settings.get(name, {})
+    if not _keys(changes) <= _keys(values):
+        changes = with_current_keys(_config_class(name), changes, f"shop {shop.name} [settings.{name}]")
+    return _merged(values, changes)
+
+
+def _keys(values: Mapping[str, Any], *path: str) -> set[tuple[str, ...]]:
+    """The paths of all keys; a config file of ours holds no old one, so that few shops' settings import a model."""
+    inner = [_keys(value, *path, key) for key, value in values.items() if isinstance(value, Mapping)]
+    return {(*path, key) for key in values}.union(*inner)
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,9 +127,13 @@ def build_model(name: str, changes: Mapping[str, Any] | None = None) -> Model:
 
 def model_config(name: str, changes: Mapping[str, Any] | None = None) -> Any:
     """The config that ships, but for `changes`; see `build_model`."""
-    config_class = getattr(import_module(MODELS[name].module), f"{MODELS[name].class_name}Config")
     where = f"models/configs/{name}.toml" + (" with [settings] in place of some" if changes else "")
-    return settings_from_mapping(config_class, {**config_values(name), **(changes or {})}, where)
+    return settings_from_mapping(_config_class(name), {**config_values(name), **(changes or {})}, where)
+
+
+def _config_class(name: str) -> type[Any]:
+    cls: type[Any] = getattr(import_module(MODELS[name].module), f"{MODELS[name].class_name}Config")
+    return cls
 
 
 def shop_config(shop: Shop, name: str) -> Any:

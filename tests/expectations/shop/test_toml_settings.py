@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import pytest
 
-from expectations.shop.toml_settings import SettingsError, settings_from_mapping
+from expectations.shop.toml_settings import SettingsError, settings_from_mapping, with_current_keys
 
 
 @dataclass(frozen=True)
 class Layer:
-    width: int
+    width: int = field(metadata={"old_names": ("num_cells", "cells")})
     dropout: float = 0.0
 
 
@@ -63,3 +63,19 @@ def test_what_cannot_be_meant_is_refused_with_its_place(values: dict[str, Any], 
     with pytest.raises(SettingsError) as caught:
         settings_from_mapping(Network, values, "net.toml")
     assert str(caught.value) == message
+
+
+def test_an_old_key_is_read_and_the_new_one_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    old = {"name": "n", "layers": [{"cells": 8}]}
+    new = {"name": "n", "layers": [{"width": 8}]}
+    assert settings_from_mapping(Network, old, "old.toml") == settings_from_mapping(Network, new, "new.toml")
+    assert settings_from_mapping(Network, old, "old.toml").layers[0].width == 8
+    message = "old.toml layers[0]: `cells` is now `width`; the old name is read until the next release"
+    assert caplog.messages == [message], "said once, however often the table is read"
+    assert with_current_keys(Network, old, "old.toml") == new
+
+
+@pytest.mark.parametrize("twice", [{"width": 8, "cells": 8}, {"cells": 8, "width": 8}, {"cells": 8, "num_cells": 8}])
+def test_a_key_under_two_of_its_names_is_refused(twice: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=r"layers\[0\]: `width` is given under an old name, too"):
+        settings_from_mapping(Network, {"name": "n", "layers": [twice]}, "net.toml")
