@@ -35,7 +35,7 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 # Nobody waits for a pause of a batch: without G1's care for short ones, a night without deep models takes 7 % less time on
 # two cores. Your own options take the place of this one, since a JVM refuses two collectors.
 export SPARK_SUBMIT_OPTS="${SPARK_SUBMIT_OPTS--XX:+UseParallelGC}"
-# A third less time to start a Spark program; see docker/local/speedups/class_data_sharing.py.
-if [ -f "$nightjar/.venv/spark.jsa" ]; then
+# A third less time to start a Spark program; see docker/local/speedups. NIGHTJAR_SPEEDUPS=0 turns that folder off.
+if [ "${NIGHTJAR_SPEEDUPS:-1}" != 0 ] && [ -d "$nightjar/docker/local/speedups" ] && [ -f "$nightjar/.venv/spark.jsa" ]; then
     export SPARK_SUBMIT_OPTS="-XX:SharedArchiveFile=$nightjar/.venv/spark.jsa -Xshare:auto -Xlog:cds*=off $SPARK_SUBMIT_OPTS"
 fi

@@ -10,5 +10,8 @@ quiet=(--quiet --disable-pip-version-check)
 echo "Installing requirements.lock into .venv …"
 # Without uv's own line in the list, sync would remove the uv that runs.
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip sync --quiet --require-hashes requirements.lock docker/local/uv.txt
-echo "Sharing Spark's classes …"
-PYTHONPATH="$PWD" .venv/bin/python docker/local/speedups/class_data_sharing.py > /dev/null 2>&1 || echo "Not shared: Spark will start more slowly."
+if [ -d docker/local/speedups ]; then
+    echo "Sharing Spark's classes …"
+    PYTHONPATH="$PWD" .venv/bin/python docker/local/speedups/class_data_sharing.py > /dev/null 2>&1 ||
+        echo "Not shared: Spark will start more slowly."
+fi

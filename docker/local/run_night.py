@@ -2,8 +2,8 @@
 
 The DAG, its operators and its trigger rules are the real ones, and the run shows up in the web UI of `make up`; only
 the scheduler is left out, because on a small machine its processes cost more than they give. What tasks print goes to
-the same log files that the UI reads. Where processes fork safely, tasks run side by side: see
-`speedups.forked_executor`.
+the same log files that the UI reads. By itself Airflow runs one task after another here, in this process; the folder
+`speedups` makes that faster where it is there and NIGHTJAR_SPEEDUPS is not 0.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import SimpleQueue
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 from airflow_db import prepare_airflow
 from pluggy import HookimplMarker
-from speedups.preloaded_python import start_preloaded_python
-from speedups.shared_jvm import start_shared_jvm
 from stack import running_processes
 
 from expectations.runtime.code_version import REPOSITORY
@@ -175,26 +174,35 @@ def run_program(*arguments: str) -> None:
         raise NightError(f"{arguments[0]} ended with exit code {ended.returncode}; the reason is on the lines above.")
 
 
-def run_dag(form: dict[str, Any], output: Output) -> tuple[bool, list[str]]:
+def speedups_in_use() -> ModuleType | None:
+    """Returns the folder `speedups`, or None: NIGHTJAR_SPEEDUPS is 0, or somebody has deleted the folder."""
+    if os.environ.get("NIGHTJAR_SPEEDUPS") == "0" or not Path(__file__).with_name("speedups").is_dir():
+        return None
+    import speedups
+
+    return speedups
+
+
+def run_dag(form: dict[str, Any], output: Output, speedups: ModuleType | None) -> tuple[bool, list[str]]:
     """Runs the DAG to its end. Returns whether the night succeeded, and a line for each task that failed."""
     output.to("make_nightly.log")
-    os.environ["AIRFLOW__CORE__EXECUTOR"] = "speedups.forked_executor.ForkedExecutor"
+    use_executor = speedups is not None and speedups.set_executor()
     # Airflow looks at its settings and at its standard output when it is imported.
     from airflow.sdk.listener import get_listener_manager
-    from speedups.forked_executor import ForkedExecutor
 
     from dags.nightly_recommendations import dag
 
     prepare_airflow()
-    start_shared_jvm()
+    if speedups is not None:
+        speedups.start_before_tasks()
     progress = Progress(output)
     get_listener_manager().add_listener(progress)
     try:
-        run = dag.test(run_conf=form, use_executor=sys.platform.startswith("linux"))
+        run = dag.test(run_conf=form, use_executor=use_executor)
     except KeyboardInterrupt:
         # The run itself is closed by the next `make`.
-        if ForkedExecutor.current is not None:
-            ForkedExecutor.current.end()
+        if speedups is not None:
+            speedups.end_tasks()
         output.say(INTERRUPTED)
         os._exit(130)
     return run.state == "success", progress.told_failures()
@@ -214,11 +222,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     os.environ.update(NIGHTJAR_ROOT=str(Path(root).resolve()) if "://" not in root else root, DS=form["ds"])
     output = Output(os.fdopen(os.dup(1), "w"), Path(os.environ["AIRFLOW_HOME"]) / "logs")
     output.say(f"The night of {form['ds']} for the shop {shop.name!r}, written to {root}. Logs: {output.folder}")
-    start_preloaded_python()
+    speedups = speedups_in_use()
+    if speedups is not None:
+        speedups.start_before_programs()
     if shop.name == "demo":
         run_program("jobs.write_demo_drops", "--ds", form["ds"], "--shop", form["shop"])
     started = time.monotonic()
-    succeeded, failures = run_dag(form, output)
+    succeeded, failures = run_dag(form, output, speedups)
     os.dup2(output.terminal.fileno(), 1)
     os.dup2(output.terminal.fileno(), 2)
     seconds = time.monotonic() - started

@@ -51,7 +51,8 @@ def write_stand_ins(root: Path, program: str) -> Path:
         path.parent.mkdir(exist_ok=True)
         (path.parent / "__init__.py").touch()
         path.write_text(program)
-    shutil.copy(REPOSITORY / "expectations" / "tables.py", root / "expectations")  # what DAG files may know of ours
+    # What DAG files may know of ours.
+    shutil.copytree(REPOSITORY / "expectations" / "tables", root / "expectations" / "tables")
     return root
 
 
