@@ -1,0 +1,85 @@
+"""Tells whether two roots publish the same rows for a day: what a change of the code must not change.
+
+    python -m tests.benchmarks.harness.same_rows OLD_ROOT NEW_ROOT --ds 2011-11-09
+
+Compares every published table, key by key, but for what names a version, a run or a moment. Scores may differ in their
+last digits where a model is not fitted bit by bit alike; the largest difference is told. Exits 1 where rows differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from deltalake import DeltaTable
+
+from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES
+
+VERSIONS = {"model_version", "generated_at", "expires_at", "run_id", "code_version", "input_fingerprint"}
+TOLD_IN_WORDS = {"metrics", "model_versions"}
+"""Columns of JSON, whose figures hang on versions and on names that may change."""
+
+
+def published_rows(root: str, table: str, ds: str) -> pd.DataFrame:
+    """The rows of a day in the order of the key, without what names a version, a run or a moment."""
+    try:
+        rows = DeltaTable(f"{root}/tables/{table}").to_pandas(partitions=[("ds", "=", ds)])
+    except FileNotFoundError:
+        return pd.DataFrame()
+    rows = rows.drop(columns=[name for name in rows if name in VERSIONS | TOLD_IN_WORDS])
+    for name in rows:
+        if rows[name].map(lambda value: isinstance(value, np.ndarray | list)).any():
+            rows[name] = rows[name].map(lambda value: json.dumps(list(value)) if value is not None else None)
+    return rows.sort_values(list(TABLES[table].key), kind="stable").reset_index(drop=True)
+
+
+def differences(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[str]:
+    """What differs, in words; nothing where the rows are the same."""
+    if len(old) != len(new) or list(old) != list(new):
+        yield f"{len(old)} rows of {list(old)} against {len(new)} of {list(new)}"
+        return
+    for name in old:
+        if pd.api.types.is_float_dtype(old[name]):
+            gap = (old[name] - new[name]).abs() / old[name].abs().clip(lower=1e-9)
+            differing, largest = int((gap > 1e-4).sum()), float(gap.max())
+            if differing or (old[name].isna() != new[name].isna()).any():
+                yield f"{name}: {differing} rows differ, by a share of {largest:.2g} at most"
+        else:
+            is_other = ~((old[name] == new[name]) | (old[name].isna() & new[name].isna()))
+            if is_other.any():
+                first = int(np.flatnonzero(is_other)[0])
+                yield f"{name}: {int(is_other.sum())} rows differ, such as {old[name][first]!r} and {new[name][first]!r}"
+
+
+def largest_gap(old: pd.DataFrame, new: pd.DataFrame) -> float:
+    """The largest difference of a number, as a share of it."""
+    names = [name for name in old if pd.api.types.is_float_dtype(old[name])]
+    gaps = [((old[name] - new[name]).abs() / old[name].abs().clip(lower=1e-9)).max() for name in names]
+    return float(np.nanmax([0.0, *gaps]))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Prints a line a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("old_root")
+    parser.add_argument("new_root")
+    parser.add_argument("--ds", required=True, help="the day, YYYY-MM-DD")
+    arguments = parser.parse_args(argv)
+    num_differing = 0
+    for table in (*OUTPUT_TABLES, RUN_MANIFEST.name):
+        old, new = (published_rows(root, table, arguments.ds) for root in (arguments.old_root, arguments.new_root))
+        found = list(differences(old, new))
+        num_differing += bool(found)
+        same = (
+            f"the same {len(old)} rows, numbers within {largest_gap(old, new):.1g}" if not found else "; ".join(found)
+        )
+        print(f"{table}: {same}")
+    sys.exit(1 if num_differing else 0)
+
+
+if __name__ == "__main__":
+    main()
