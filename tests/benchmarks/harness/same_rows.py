@@ -52,7 +52,8 @@ def differences(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[str]:
             is_other = ~((old[name] == new[name]) | (old[name].isna() & new[name].isna()))
             if is_other.any():
                 first = int(np.flatnonzero(is_other)[0])
-                yield f"{name}: {int(is_other.sum())} rows differ, such as {old[name][first]!r} and {new[name][first]!r}"
+                example = f"{old[name][first]!r} and {new[name][first]!r}"
+                yield f"{name}: {int(is_other.sum())} rows differ, such as {example}"
 
 
 def largest_gap(old: pd.DataFrame, new: pd.DataFrame) -> float:
