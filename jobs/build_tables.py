@@ -88,7 +88,7 @@ def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
             lake.require(USERS, ds).rows * shop.top_k,
             lambda: explored(user_recommendations(spark, night, gate, counts), spark, night, gate.is_fallback),
             code,
-            [*bounds_of_lists, of_new, of_rules, shop.policy.agent, shop.policy.randomness, shop.seed],
+            [*bounds_of_lists, of_new, of_rules, shop.policy.agent, shop.policy.temperature, shop.seed],
             facts=lambda: {"rules": rule_details(spark, night, counts.get()), "policy": policy_details(night, lists)},
         ),
         Plan(

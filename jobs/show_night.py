@@ -174,10 +174,10 @@ def policy_text(policy: dict[str, Any] | None, drawn_share: float) -> str:
             f"moves {moved['displacement']:.1f} ranks"
         )
     drawn = "every place goes to the best item, propensity 1"
-    if policy["randomness"]:
+    if policy.get("temperature"):
         drawn = (
-            f"{drawn_share:.1%} of the rows were drawn, at randomness {policy['randomness']:g}; `propensity` says how "
-            f"likely each was"
+            f"{drawn_share:.1%} of the rows were drawn, at temperature {policy['temperature']:g}; `propensity` says "
+            f"how likely each was"
         )
     wrapped = (
         fill(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in [*lines, f"Chance: {drawn}"]

@@ -85,7 +85,7 @@ def report_text(report: OffPolicyReport) -> str:
         f"({overlap.effective_share:.1%}) of equal weight",
         f"largest weight {overlap.largest_weight:.1f}; {overlap.share_without_weight:.1%} of the rows show what the "
         "policy never would",
-        f"mean weight {mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f}): {_verdict(mean)}",
+        f"mean weight {mean.value:.3f} ({mean.low:.3f} to {mean.high:.3f}): {_mean_weight_text(mean)}",
     ]
     return "\n".join(lines)
 
@@ -95,7 +95,7 @@ def _line(*estimates: Estimate) -> str:
     return f"{estimates[0].estimator:<10}" + "".join(f"{figure:>11.4g}" for figure in figures)
 
 
-def _verdict(mean_weight: Estimate) -> str:
+def _mean_weight_text(mean_weight: Estimate) -> str:
     if mean_weight.high < 1:
         return "below 1: the policy shows what the log never does, or the propensities are too high"
     if mean_weight.low > 1:

@@ -47,13 +47,13 @@ from models.interface.registry import RERANKER
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import put_folder, weights_path
 from models.nn.training_setup import TrainingFailed
-from models.policies.agents import LearntPolicy, agent_values, learnt
+from models.policies.agents import FittedAgent, agent_values, fit_agent
 from models.policies.reranked_scores import DEPTH, Movement, reranked_blocks
-from models.policies.safety_check import Verdict, decided, judged_by_backtest, judged_by_log, judged_users
-from models.policies.served_policy import DrawnOrder
-from models.slates.exposures import LedEvents
+from models.policies.safety_check import SafetyResult, backtest_users, check_by_backtest, check_by_log, decisive_result
+from models.policies.served_policy import ServedPolicy
+from models.slates.exposures import Exposures
 from models.slates.logged_slates import ShownDay, shown_days, shown_lists
-from models.slates.slate_candidates import ListChoices, remembered
+from models.slates.slate_candidates import SlateCandidates, history_events
 from models.slates.slates import SlatePolicy
 from models.slates.training_slates import Examples, UserLog, sight_days, visits
 
@@ -127,9 +127,9 @@ class Reranking:
         return min([*self.earlier, days_before(self.night.ds, self.night.shop.policy.log_days)])
 
     @cached_property
-    def led(self) -> LedEvents:
+    def exposures(self) -> Exposures:
         """What users did with what they were shown."""
-        return LedEvents.of(self.night, [day.ds for day in self.shown])
+        return Exposures.of(self.night, [day.ds for day in self.shown])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -152,65 +152,67 @@ class Reranking:
 
     def decide(self) -> None:
         """Learns, judges, re-ranks, and writes what came of it."""
-        started, log = time.monotonic(), UserLog.of(self.night, self.since, self.led)
-        source = ListChoices(self.night, log.remembered)
+        started, log = time.monotonic(), UserLog.of(self.night, self.since, self.exposures)
+        source = SlateCandidates(self.night, log.history_events)
         shown = shown_lists(self.night, source, self.shown, log) if self.shown else None
         examples = self._examples(source, log, shown)
         if examples is None or len(examples) < MIN_LISTS:
             num = 0 if examples is None else len(examples)
             return self._write_refusal(f"{num} lists are too few to learn a policy from; it takes {MIN_LISTS}.")
         try:
-            found = learnt(examples, self.night.shop, self.values, day_number(self.night.ds) + 1.0)
+            found = fit_agent(examples, self.night.shop, self.values, day_number(self.night.ds) + 1.0)
         except TrainingFailed as err:
             return self._write_refusal(f"No policy could be learnt: {err}")
         by_log, by_backtest = self.judge(found.policy, source, shown)
         movement = self._write_lists(found.policy, source)
-        verdict = decided(by_log, by_backtest)
+        result = decisive_result(by_log, by_backtest)
         told = {"movement": movement.as_dict(), "by_log": by_log.as_dict(), "by_backtest": by_backtest.as_dict()}
         figures = {"num_lists_learnt": len(examples), "seconds": round(time.monotonic() - started, 2)}
-        version = self._log_fit(found, verdict, movement, figures)
-        self._write(verdict.is_allowed is True, verdict.reason, version, told | {"num_lists_learnt": len(examples)})
+        version = self._log_fit(found, result, movement, figures)
+        self._write(result.is_allowed is True, result.reason, version, told | {"num_lists_learnt": len(examples)})
 
-    def judge(self, policy: SlatePolicy, source: ListChoices, shown: Examples | None) -> tuple[Verdict, Verdict]:
+    def judge(
+        self, policy: SlatePolicy, source: SlateCandidates, shown: Examples | None
+    ) -> tuple[SafetyResult, SafetyResult]:
         """What shown lists and the backtest say of a policy."""
         shop = self.night.shop
-        as_seen = DrawnOrder(policy, DEPTH * shop.top_k, shop.policy.randomness)
-        by_log = judged_by_log(shown, as_seen, shop)
+        as_seen = ServedPolicy(policy, DEPTH * shop.top_k, shop.policy.temperature)
+        by_log = check_by_log(shown, as_seen, shop)
         as_of = self.night.backtest_as_of
         if as_of not in self.earlier:
-            return by_log, Verdict(None, f"{self.model} has no lists as of {as_of}, so that no backtest can tell.")
-        held_out = judged_users(self.night, as_of)
+            return by_log, SafetyResult(None, f"{self.model} has no lists as of {as_of}, so that no backtest can tell.")
+        held_out = backtest_users(self.night, as_of)
         if held_out is None:
-            return by_log, Verdict(None, "Nobody can be judged on the backtest's days.")
+            return by_log, SafetyResult(None, "Nobody can be judged on the backtest's days.")
         users = held_out.user_indices
         day = np.full(len(users), day_number(as_of) + 1.0)
-        happenings = remembered(self.night, np.unique(users), self.led)
-        choices = source.of(self.earlier[as_of], as_of, users, day, happenings)
-        return by_log, judged_by_backtest(choices, held_out, policy, shop)
+        event_log = history_events(self.night, np.unique(users), self.exposures)
+        candidates = source.of(self.earlier[as_of], as_of, users, day, event_log)
+        return by_log, check_by_backtest(candidates, held_out, policy, shop)
 
-    def _examples(self, source: ListChoices, log: UserLog, shown: Examples | None) -> Examples | None:
+    def _examples(self, source: SlateCandidates, log: UserLog, shown: Examples | None) -> Examples | None:
         """All that can be learnt from: what came later must be known."""
         parts = [visits(self.night, source, lists, day, log) for day, lists in self.earlier.items()]
         if shown is not None:
             ends = day_number(self.night.ds) + 1
-            is_over = shown.choices.day + sight_days(self.night) <= ends
+            is_over = shown.candidates.day + sight_days(self.night) <= ends
             parts.append(shown.rows(np.flatnonzero(is_over)))
         parts = [part for part in parts if len(part)]
         return Examples.joined(parts) if parts else None
 
-    def _write_lists(self, policy: SlatePolicy, source: ListChoices) -> Movement:
+    def _write_lists(self, policy: SlatePolicy, source: SlateCandidates) -> Movement:
         """Writes the re-ranked lists of all users, block by block."""
         night, movement = self.night, Movement(self.night.shop.top_k)
         path = night.lake.new_version_path(SCORES, night.ds, self.fingerprint, POLICY)
-        write_shard(reranked_blocks(night, source, self.lists, policy, self.led, movement), path, Shard())
+        write_shard(reranked_blocks(night, source, self.lists, policy, self.exposures, movement), path, Shard())
         commit_if_complete(night, night.ds, POLICY, path, self.fingerprint, Shard(), lists=self.lists.fingerprint)
         return movement
 
-    def _log_fit(self, found: LearntPolicy, verdict: Verdict, movement: Movement, figures: dict[str, float]) -> str:
+    def _log_fit(self, found: FittedAgent, result: SafetyResult, movement: Movement, figures: dict[str, float]) -> str:
         """Remembers the fit. Returns its version."""
         night, fingerprint = self.night, self.fingerprint
         moved = movement.as_dict()
-        judged = {"gain": verdict.gain, "gain_low": verdict.gain_low, "is_allowed": float(verdict.is_allowed is True)}
+        judged = {"gain": result.gain, "gain_low": result.gain_low, "is_allowed": float(result.is_allowed is True)}
         facts = {**figures, **moved, **{name: value for name, value in judged.items() if np.isfinite(value)}}
         fit = tracking.Fit(
             model=POLICY,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from expectations.tables import AGENTS
 
@@ -20,9 +20,9 @@ class Policy:
 
     Attributes:
         agent: who learns to re-rank, one of AGENTS; empty: nobody, and the published model's order stands.
-        nearness: how strongly the agent is held to the published model's order; 0 lets it go, and None leaves it to the
-            agent's file in models/configs.
-        randomness: the temperature at which the places of lists are drawn, in standard deviations of the scores of the
+        kl_weight: how strongly the agent is held to the published model's order; 0 lets it go, and None leaves it to
+            the agent's file in models/configs.
+        temperature: at which the places of lists are drawn, in standard deviations of the scores of the
             user's candidates; 0 takes the best one for each place. Works without an agent, too: what a shop logs before
             it has one is what the first one is judged by.
         max_loss: re-ranked lists are published where, at the lower end of the 95 % interval, they lose no more than
@@ -31,18 +31,18 @@ class Policy:
     """
 
     agent: str = ""
-    nearness: float | None = None
-    randomness: float = 0.0
+    kl_weight: float | None = field(default=None, metadata={"old_names": ("nearness",)})
+    temperature: float = field(default=0.0, metadata={"old_names": ("randomness",)})
     max_loss: float = 0.02
     log_days: int = 28
 
     def __post_init__(self) -> None:
         if self.agent and self.agent not in AGENTS:
             raise ValueError(f'`policy.agent` must be {" or ".join(AGENTS)}, or "" for none. Received: {self.agent!r}')
-        if self.nearness is not None and not self.nearness >= 0:
-            raise ValueError(f"`policy.nearness` must be 0 or more. Received: {self.nearness}")
-        if not 0 <= self.randomness < math.inf:
-            raise ValueError(f"`policy.randomness` must be 0 or more, and finite. Received: {self.randomness}")
+        if self.kl_weight is not None and not self.kl_weight >= 0:
+            raise ValueError(f"`policy.kl_weight` must be 0 or more. Received: {self.kl_weight}")
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"`policy.temperature` must be 0 or more, and finite. Received: {self.temperature}")
         if not 0 <= self.max_loss < 1:
             raise ValueError(f"`policy.max_loss` must lie between 0 and 1. Received: {self.max_loss}")
         if self.log_days < 1:

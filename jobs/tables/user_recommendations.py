@@ -140,7 +140,7 @@ def ranked(lists: DataFrame, interactions: DataFrame, night: Night, counts: Rule
     As many as a list has, or where rules or chance choose among candidates, as many as a model proposes.
     """
     shop, best_first = night.shop, (F.desc("score"), "item_index")
-    chooses = shop.rules.choose_lists or shop.policy.randomness > 0
+    chooses = shop.rules.choose_lists or shop.policy.temperature > 0
     most, depth = max_repeats(shop), shop.num_candidates if chooses else shop.top_k
     if most < shop.top_k:
         bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
@@ -234,7 +234,7 @@ def _list_rules(night: Night, gate: GateDecision, order: PopularityOrder, items:
             caps=caps,
             is_new=items.is_new if num_new else None,
             num_new=num_new,
-            sampler=SlotSampler.for_night(night.shop.policy.randomness, night.shop.seed, night.ds),
+            sampler=SlotSampler.for_night(night.shop.policy.temperature, night.shop.seed, night.ds),
         ),
     )
 

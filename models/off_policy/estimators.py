@@ -141,4 +141,4 @@ def check_length(name: str, column: np.ndarray, num_rows: int) -> None:
 
 
 def _first(wrong: np.ndarray) -> list[int]:
-    return [int(place) for place in np.argwhere(wrong)[0]]
+    return [int(index) for index in np.argwhere(wrong)[0]]

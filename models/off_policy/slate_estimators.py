@@ -57,7 +57,7 @@ def evaluate_slates(
     Raises:
         ValueError: shapes differ, a figure is not finite, a propensity is 0 or NaN, an ended place earned something.
     """
-    is_shown = slates.place >= 0
+    is_shown = slates.slots >= 0
     _check(slates, is_shown, reward, target_propensity, max_weight)
     unit = np.arange(len(reward)) if unit is None else unit
     check_length("unit", unit, len(reward))
@@ -92,7 +92,7 @@ def _values(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def _check(
     slates: Slates, is_shown: np.ndarray, reward: np.ndarray, target_propensity: np.ndarray, max_weight: float
 ) -> None:
-    shapes = {slates.place.shape, slates.propensity.shape, reward.shape, target_propensity.shape}
+    shapes = {slates.slots.shape, slates.propensity.shape, reward.shape, target_propensity.shape}
     if len(shapes) > 1 or is_shown.ndim != 2:
         raise ValueError(
             f"Places, propensities and rewards must all be (num_slates, top_k). Received: {sorted(shapes)}"
@@ -102,7 +102,7 @@ def _check(
     check_figures("reward", reward, len(is_shown))
     check_probabilities("slates.propensity", np.where(is_shown, slates.propensity, 1.0), len(is_shown), is_logged=True)
     check_probabilities("target_propensity", np.where(is_shown, target_propensity, 1.0), len(is_shown))
-    earned = ~is_shown & (reward != 0)
-    if earned.any():
-        row, rank = (int(place) for place in np.argwhere(earned)[0])
+    is_wrong = ~is_shown & (reward != 0)
+    if is_wrong.any():
+        row, rank = (int(index) for index in np.argwhere(is_wrong)[0])
         raise ValueError(f"`reward` must be 0 where a list has ended. Received: {reward[row, rank]} at {[row, rank]}")

@@ -20,7 +20,7 @@ from models.slates.training_slates import Examples
 
 
 @dataclass(frozen=True)
-class LearntPolicy:
+class FittedAgent:
     """A policy, and how its parts were learnt: a history for each fold."""
 
     policy: CrossFitted
@@ -38,18 +38,18 @@ class LearntPolicy:
     def save(self, folder: Path) -> None:
         """Writes the network of each fold, without pickle."""
         for fold, policy in enumerate(self.policy.policies, start=1):
-            assert isinstance(policy, PlackettLucePolicy), "`learnt` makes no others"
+            assert isinstance(policy, PlackettLucePolicy), "`fit_agent` makes no others"
             policy.save(folder / f"fold-{fold}")
 
 
 def agent_values(shop: Shop) -> dict[str, Any]:
-    """What the agent's config file says, with the shop's `nearness` in its place where it has one."""
-    agent, nearness = shop.policy.agent, shop.policy.nearness
+    """What the agent's config file says, with the shop's `kl_weight` in its place where it has one."""
+    agent, kl_weight = shop.policy.agent, shop.policy.kl_weight
     values = tomllib.loads((CONFIGS / "policies" / f"{agent}.toml").read_text(encoding="utf-8"))
-    return values if nearness is None else {**values, "nearness": nearness}
+    return values if kl_weight is None else {**values, "kl_weight": kl_weight}
 
 
-def learnt(examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float) -> LearntPolicy:
+def fit_agent(examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float) -> FittedAgent:
     """Fits the shop's agent to each half of the users.
 
     Args:
@@ -60,23 +60,25 @@ def learnt(examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: 
         ValueError: a half has no list.
         TrainingFailed: see `models.nn.training_setup`.
     """
-    folds = folds_of(examples.choices.user)
+    folds = folds_of(examples.candidates.user)
     parts = [_fitted(examples.rows(np.flatnonzero(folds != fold)), shop, values, last_day) for fold in range(NUM_FOLDS)]
-    return LearntPolicy(CrossFitted([policy for policy, _ in parts]), tuple(history for _, history in parts))
+    return FittedAgent(CrossFitted([policy for policy, _ in parts]), tuple(history for _, history in parts))
 
 
 def _fitted(
     examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
-    choices, slates = examples.choices, examples.slates
+    candidates, slates = examples.candidates, examples.slates
     where = f"models/configs/policies/{shop.policy.agent}.toml"
     if shop.policy.agent == "policy_gradient":
         from models.policies import policy_gradient
 
         config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
-        told = {"at_once": examples.at_once, "is_found": examples.is_found}
-        return policy_gradient.fit(choices, slates, examples.returns, config, shop.seed, **told)
+        told = {"immediate_reward": examples.immediate_reward, "is_organic": examples.is_organic}
+        return policy_gradient.fit(candidates, slates, examples.returns, config, shop.seed, **told)
     from models.policies import q_learning
 
     asked, discount = settings_from_mapping(q_learning.QLearningConfig, values, where), shop.reward.discount
-    return q_learning.fit(choices, slates, examples.at_once, asked, shop.seed, discount=discount, last_day=last_day)
+    return q_learning.fit(
+        candidates, slates, examples.immediate_reward, asked, shop.seed, discount=discount, last_day=last_day
+    )

@@ -16,15 +16,15 @@ import numpy as np
 from models.nn.training_setup import guarded_fit
 from models.policies.plackett_luce import PlackettLucePolicy, build_network
 from models.policies.slate_training import (
-    ListBatches,
-    PlacedLists,
+    SlateBatches,
+    SlateTrainer,
     StepsConfig,
+    chosen_values,
     compile_steps,
-    log_shares,
-    of_taken,
-    trained_epoch,
+    slot_log_probs,
+    train_epoch,
 )
-from models.slates.slates import Choices, Slates
+from models.slates.slates import CandidateSets, Slates
 
 
 class BehaviourConfig(StepsConfig, Protocol):
@@ -34,47 +34,47 @@ class BehaviourConfig(StepsConfig, Protocol):
     def hidden_dim(self) -> int: ...
 
     @property
-    def sharpness(self) -> float: ...
+    def inverse_temperature(self) -> float: ...
 
 
 def known_propensities(
-    choices: Choices,
+    candidates: CandidateSets,
     slates: Slates,
-    learnt: np.ndarray,
+    training_rows: np.ndarray,
     config: BehaviourConfig,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The log's propensities, and those of a learnt behaviour policy where there are none. Shape of `slates.place`."""
+    """The log's propensities, and those of a learnt behaviour policy where there are none. Shape of `slates.slots`."""
     is_unknown = np.isnan(slates.propensity).any(axis=1)
     if not is_unknown.any():
         return slates.propensity
     asked = np.flatnonzero(is_unknown)
-    told_by = np.intersect1d(learnt, asked) if np.isin(learnt, asked).any() else asked
-    behaviour = fit_behaviour(choices.rows(told_by), slates.rows(told_by), config, rng)
+    told_by = np.intersect1d(training_rows, asked) if np.isin(training_rows, asked).any() else asked
+    behaviour = fit_behaviour(candidates.rows(told_by), slates.rows(told_by), config, rng)
     propensity = slates.propensity.copy()
-    estimated = behaviour.propensity(choices.rows(asked), slates.rows(asked))
+    estimated = behaviour.propensity(candidates.rows(asked), slates.rows(asked))
     propensity[asked] = np.where(np.isnan(propensity[asked]), estimated, propensity[asked])
     return propensity
 
 
 def fit_behaviour(
-    choices: Choices, slates: Slates, config: BehaviourConfig, rng: np.random.Generator
+    candidates: CandidateSets, slates: Slates, config: BehaviourConfig, rng: np.random.Generator
 ) -> PlackettLucePolicy:
     """The policy under which the lists are likeliest."""
-    network = build_network(choices.features.shape[-1], config.hidden_dim, config.sharpness)
-    trained, rows = Imitation(network), np.arange(len(choices))
+    network = build_network(candidates.features.shape[-1], config.hidden_dim, config.inverse_temperature)
+    trained, rows = Imitation(network), np.arange(len(candidates))
     compile_steps(trained, config, len(rows))
     with guarded_fit("behaviour", network, config.epochs, config.batch_size) as guard:
         for epoch in range(config.epochs):
             guard.on_epoch_begin(epoch)
             guard.on_epoch_end(
-                epoch, {"loss": trained_epoch(trained, ListBatches(choices, slates, {}), rows, config, rng)}
+                epoch, {"loss": train_epoch(trained, SlateBatches(candidates, slates, {}), rows, config, rng)}
             )
     return PlackettLucePolicy(network)
 
 
-class Imitation(PlacedLists):
+class Imitation(SlateTrainer):
     """Makes the logged places likely."""
 
-    def place_costs(self, x: dict[str, Any], logits: Any) -> Any:
-        return -of_taken(x, log_shares(x, logits))
+    def slot_losses(self, x: dict[str, Any], logits: Any) -> Any:
+        return -chosen_values(x, slot_log_probs(x, logits))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.slates.slates import Choices, SlatePolicy, Slates
+from models.slates.slates import CandidateSets, SlatePolicy, Slates
 
 NUM_FOLDS = 2
 _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
@@ -30,23 +30,23 @@ class CrossFitted:
 
     policies: Sequence[SlatePolicy]
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
         """Lists of each user's policy."""
-        slates = Slates(np.full((len(choices), top_k), -1), np.ones((len(choices), top_k)))
-        for fold, rows in self._parts(choices):
-            drawn = self.policies[fold].draw(choices.rows(rows), top_k, rng)
-            slates.place[rows], slates.propensity[rows] = drawn.place, drawn.propensity
+        slates = Slates(np.full((len(candidates), top_k), -1), np.ones((len(candidates), top_k)))
+        for fold, rows in self._parts(candidates):
+            drawn = self.policies[fold].draw(candidates.rows(rows), top_k, rng)
+            slates.slots[rows], slates.propensity[rows] = drawn.slots, drawn.propensity
         return slates
 
-    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
+    def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
         """Of lists, by each user's policy."""
-        probability = np.ones(slates.place.shape)
-        for fold, rows in self._parts(choices):
-            own = Slates(slates.place[rows], slates.propensity[rows])
-            probability[rows] = self.policies[fold].propensity(choices.rows(rows), own)
+        probability = np.ones(slates.slots.shape)
+        for fold, rows in self._parts(candidates):
+            own = Slates(slates.slots[rows], slates.propensity[rows])
+            probability[rows] = self.policies[fold].propensity(candidates.rows(rows), own)
         return probability
 
-    def _parts(self, choices: Choices) -> list[tuple[int, np.ndarray]]:
-        fold = folds_of(choices.user)
+    def _parts(self, candidates: CandidateSets) -> list[tuple[int, np.ndarray]]:
+        fold = folds_of(candidates.user)
         parts = [(n, np.flatnonzero(fold == n)) for n in range(len(self.policies))]
         return [(n, rows) for n, rows in parts if len(rows)]

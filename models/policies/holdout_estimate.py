@@ -19,37 +19,37 @@ CAUTION = 2.0
 
 
 @dataclass(frozen=True)
-class Estimate:
+class HoldoutEstimate:
     """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs.
 
     Attributes:
         lists: sums over each list's places: weighted advantages, weights, divergences, places. Shape (num_lists, 4).
-        nearness: the price of divergence.
+        kl_weight: the price of divergence.
     """
 
     lists: np.ndarray
-    nearness: float
+    kl_weight: float
 
     @property
     def value(self) -> float:
         """In standard deviations of what a place earns beyond the baseline."""
-        earned, weight, straying, num = self.lists.sum(axis=0)
-        return float(earned / weight - self.nearness * straying / num)
+        advantage, weight, divergence, num = self.lists.sum(axis=0)
+        return float(advantage / weight - self.kl_weight * divergence / num)
 
     @property
     def by_list(self) -> np.ndarray:
         """What each list adds to the value, to first order; they sum to 0. Shape (num_lists,)."""
-        earned, weight, straying, num = self.lists.T
-        mean_earned, mean_straying = earned.sum() / weight.sum(), straying.sum() / num.sum()
-        of_straying = self.nearness * (straying - mean_straying * num) / num.sum()
-        return np.asarray((earned - mean_earned * weight) / weight.sum() - of_straying)
+        advantage, weight, divergence, num = self.lists.T
+        mean_advantage, mean_divergence = advantage.sum() / weight.sum(), divergence.sum() / num.sum()
+        cost = self.kl_weight * (divergence - mean_divergence * num) / num.sum()
+        return np.asarray((advantage - mean_advantage * weight) / weight.sum() - cost)
 
-    def sure_gain(self, other: Estimate, user: np.ndarray) -> float:
+    def sure_gain(self, other: HoldoutEstimate, user: np.ndarray) -> float:
         """By how much this is above another of the same lists, less CAUTION standard errors of the difference.
 
         Args:
             user: of each list; those of one user are not independent. Shape (num_lists,).
         """
-        _, place = np.unique(user, return_inverse=True)
-        error = np.sqrt((np.bincount(place, self.by_list - other.by_list) ** 2).sum())
+        _, nth_user = np.unique(user, return_inverse=True)
+        error = np.sqrt((np.bincount(nth_user, self.by_list - other.by_list) ** 2).sum())
         return float(self.value - other.value - CAUTION * error)

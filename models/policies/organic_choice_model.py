@@ -14,39 +14,39 @@ from __future__ import annotations
 import numpy as np
 
 from models.families.listwise_softmax import listwise_weights
-from models.slates.slates import Choices, Slates
+from models.slates.slates import CandidateSets, Slates
 
 REGULARIZATION = 1e-3
 """Of the squared weights of features in standard deviations, against the mean loss of a list."""
 
 
-def wants(choices: Choices, slates: Slates, is_found: np.ndarray) -> np.ndarray | None:
+def choice_weights(candidates: CandidateSets, slates: Slates, is_organic: np.ndarray) -> np.ndarray | None:
     """Weights of the features under which worth has, on the mean, a standard deviation of 1 within a list.
 
     Args:
-        is_found: which candidates the user met on the list's day without being led there. Shape (num_slates,
+        is_organic: which candidates the user met on the list's day without being led there. Shape (num_slates,
             num_candidates).
 
     Returns:
         Shape (num_features,); None where nobody met anything but what was shown.
     """
-    is_free = choices.is_candidate & ~is_shown(choices, slates)
-    found = is_found & is_free
+    is_free = candidates.is_candidate & ~is_shown(candidates, slates)
+    found = is_organic & is_free
     if not found.any():
         return None
     row = np.nonzero(is_free)[0]
-    weights = listwise_weights(choices.features[is_free].astype(np.float64), found[is_free], row, REGULARIZATION)
-    worth = np.ma.array(choices.features @ weights, mask=~choices.is_candidate)
-    deviation = float(worth.std(axis=1).mean())
+    weights = listwise_weights(candidates.features[is_free].astype(np.float64), found[is_free], row, REGULARIZATION)
+    utility = np.ma.array(candidates.features @ weights, mask=~candidates.is_candidate)
+    deviation = float(utility.std(axis=1).mean())
     return weights / deviation if deviation > 0 else None
 
 
-def is_shown(choices: Choices, slates: Slates) -> np.ndarray:
+def is_shown(candidates: CandidateSets, slates: Slates) -> np.ndarray:
     """Which candidates the user was shown: nothing, where nobody knows how the list was drawn.
 
     Shape (num_slates, num_candidates).
     """
-    shown = np.zeros(choices.item.shape, dtype=bool)
-    rows, ranks = np.nonzero((slates.place >= 0) & ~np.isnan(slates.propensity))
-    shown[rows, slates.place[rows, ranks]] = True
+    shown = np.zeros(candidates.item.shape, dtype=bool)
+    rows, ranks = np.nonzero((slates.slots >= 0) & ~np.isnan(slates.propensity))
+    shown[rows, slates.slots[rows, ranks]] = True
     return shown

@@ -1,13 +1,13 @@
-"""A policy that fills a list place by place: each candidate that is left is drawn in proportion to exp(logit).
+"""A policy that fills a list slot by slot: each candidate that is left is drawn in proportion to exp(logit).
 
-The logit of a candidate is its worth less its tiring times the number of candidates of its kind that stand above it.
-Worth and tiring are what one small network says of the candidate's features; to the worth is added the ranker's
-standard score times `sharpness`. So before anything is learnt, the policy is the ranker: its best list is the ranker's,
-and its draws stray from it the less the sharper it is.
+The logit of a candidate is its utility less its satiation penalty times the number of candidates of its kind that stand
+above it. One small network computes both from the candidate's features; the ranker's standard score times
+`inverse_temperature` is added to the utility. So before training the policy is the ranker: its best list is the
+ranker's, and its draws stray from that list the less, the higher the inverse temperature is.
 
-Sources: Plackett, "The Analysis of Permutations", 1975 (draws without replacement in proportion to a worth).
-What differs: the worth falls with what stands above, so that probabilities are those of a place given the places
-before it, which are exact, and not those of a whole order from fixed worths.
+Source: Plackett, "The Analysis of Permutations", 1975 (draws without replacement in proportion to a utility).
+What differs: the utility falls with what stands above, so that probabilities are those of a slot given the slots
+above it, which are exact, and not those of a whole order from fixed utilities.
 """
 
 from __future__ import annotations
@@ -20,75 +20,81 @@ import numpy as np
 from keras import ops
 
 from models.nn.network_fitting import load_network, predict_arrays
-from models.slates.slates import Choices, Slates
+from models.slates.slates import CandidateSets, Slates
 
 LISTS_AT_ONCE = 2048
-_FILE, _SAID = "policy", "said"
+_FILE, _OUTPUTS = "policy", "outputs"
 
 
 @keras.saving.register_keras_serializable("nightjar")
 class RankerAnchor(keras.layers.Layer):
-    """Adds the ranker's standard score, times `sharpness`, to the worth: the first of what is said of a candidate.
+    """Adds the ranker's standard score, times `inverse_temperature`, to a candidate's utility.
 
-    Called with what is said, shape (batch, num_candidates, 2), and the features.
+    Called with utility and satiation penalty, shape (batch, num_candidates, 2), and the features, (batch,
+    num_candidates, num_features).
     """
 
-    def __init__(self, sharpness: float, **kwargs: Any) -> None:
+    def __init__(self, inverse_temperature: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sharpness = sharpness
+        self.inverse_temperature = inverse_temperature
 
-    def call(self, said: Any, features: Any) -> Any:
-        anchor = self.sharpness * features[..., :1]
-        return said + ops.concatenate([anchor, ops.zeros_like(anchor)], axis=-1)
+    def call(self, outputs: Any, features: Any) -> Any:
+        anchor = self.inverse_temperature * features[..., :1]
+        return outputs + ops.concatenate([anchor, ops.zeros_like(anchor)], axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "sharpness": self.sharpness}
+        return {**super().get_config(), "inverse_temperature": self.inverse_temperature}
 
 
-def build_network(num_features: int, hidden_dim: int, sharpness: float) -> keras.Model:
-    """From features to worth and tiring, (batch, num_candidates, 2); they start as the ranker's word, and at 0."""
+def build_network(num_features: int, hidden_dim: int, inverse_temperature: float) -> keras.Model:
+    """Returns a network from features to utility and satiation penalty, shape (batch, num_candidates, 2), float32.
+
+    Before training the utility is the ranker's score times `inverse_temperature`, and the penalty is 0.
+    """
     features = keras.Input((None, num_features), name="features")
     hidden = keras.layers.Dense(hidden_dim, activation="gelu")(features)
-    said = keras.layers.Dense(2, kernel_initializer="zeros", name=_SAID)(keras.layers.Concatenate()([features, hidden]))
-    return keras.Model({"features": features}, RankerAnchor(sharpness)(said, features), name=_FILE)
+    outputs = keras.layers.Dense(2, kernel_initializer="zeros", name=_OUTPUTS)(
+        keras.layers.Concatenate()([features, hidden])
+    )
+    return keras.Model({"features": features}, RankerAnchor(inverse_temperature)(outputs, features), name=_FILE)
 
 
-def lead_by(network: keras.Model, weights: np.ndarray, sharpness: float) -> None:
-    """Makes worth the weighted sum of the features times `sharpness`, in place of the ranker's word.
+def set_utility_weights(network: keras.Model, weights: np.ndarray, inverse_temperature: float) -> None:
+    """Makes the utility the weighted sum of the features times `inverse_temperature`, in place of the ranker's score.
 
     Args:
-        network: as it was built.
-        weights: shape (num_features,).
+        network: as `build_network` returns it; its weights change in place.
+        weights: of the features. Shape (num_features,), float64.
     """
-    said = network.get_layer(_SAID)
-    kernel, bias = said.get_weights()
-    kernel[: len(weights), 0] = sharpness * weights
-    kernel[0, 0] -= sharpness  # the ranker's word is added to what is said
-    said.set_weights([kernel, bias])
+    outputs = network.get_layer(_OUTPUTS)
+    kernel, bias = outputs.get_weights()
+    kernel[: len(weights), 0] = inverse_temperature * weights
+    kernel[0, 0] -= inverse_temperature  # `RankerAnchor` adds the ranker's score
+    outputs.set_weights([kernel, bias])
 
 
 class PlackettLucePolicy:
     """See the module's docstring. A `models.slates.slates.SlatePolicy`.
 
     Attributes:
-        network: from some of `policy_inputs` to worth and tiring. Shape (num_slates, num_candidates, 2).
+        network: from some of `policy_inputs` to utility and satiation penalty. Shape (num_slates, num_candidates, 2).
     """
 
     def __init__(self, network: keras.Model) -> None:
         self.network = network
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
-        worth, tiring = said_of(self.network, choices)
-        return drawn(choices, worth, tiring, top_k, rng)
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
+        utility, satiation_penalty = policy_outputs(self.network, candidates)
+        return drawn(candidates, utility, satiation_penalty, top_k, rng)
 
-    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
-        worth, tiring = said_of(self.network, choices)
-        filled, probability = _Filled(choices, worth, tiring), np.ones(slates.place.shape)
-        for rank, place in enumerate(slates.place.T):
-            is_there = place >= 0
-            log_share = np.take_along_axis(filled.log_shares(), np.maximum(place, 0)[:, None], axis=1)[:, 0]
-            probability[is_there, rank] = np.exp(log_share[is_there])
-            filled.put(place)
+    def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
+        utility, satiation_penalty = policy_outputs(self.network, candidates)
+        partial, probability = _PartialSlates(candidates, utility, satiation_penalty), np.ones(slates.slots.shape)
+        for rank, chosen in enumerate(slates.slots.T):
+            is_filled = chosen >= 0
+            log_prob = np.take_along_axis(partial.log_probs(), np.maximum(chosen, 0)[:, None], axis=1)[:, 0]
+            probability[is_filled, rank] = np.exp(log_prob[is_filled])
+            partial.put(chosen)
         return probability
 
     def save(self, path: Path) -> None:
@@ -101,91 +107,101 @@ class PlackettLucePolicy:
         return cls(load_network(path, _FILE))
 
 
-def policy_inputs(choices: Choices) -> dict[str, np.ndarray]:
-    """What a policy's network may read; a kind is told as in `Choices.history`, which has to be there if it is read."""
-    inputs = {"features": choices.features, "kind": (choices.kind + 2).astype(np.int32)}
-    return inputs if choices.history is None else {**inputs, "history": choices.history}
+def policy_inputs(candidates: CandidateSets) -> dict[str, np.ndarray]:
+    """Returns what a policy's network may read, by the names of its inputs.
+
+    Returns:
+        `features`, shape (num_slates, num_candidates, num_features), float32; `kind`, shape (num_slates,
+        num_candidates), int32, with 2 added as in `CandidateSets.history`; and `history`, shape (num_slates,
+        num_events, 3), int32, where the candidates have one.
+    """
+    inputs = {"features": candidates.features, "kind": (candidates.kind + 2).astype(np.int32)}
+    return inputs if candidates.history is None else {**inputs, "history": candidates.history}
 
 
-def said_of(network: keras.Model, choices: Choices) -> tuple[np.ndarray, np.ndarray]:
-    """Worth and tiring of every candidate. Both of shape (num_slates, num_candidates)."""
-    starts = range(0, len(choices), LISTS_AT_ONCE)
-    blocks = [choices.rows(np.arange(start, min(start + LISTS_AT_ONCE, len(choices)))) for start in starts]
+def policy_outputs(network: keras.Model, candidates: CandidateSets) -> tuple[np.ndarray, np.ndarray]:
+    """Returns utility and satiation penalty of every candidate. Both of shape (num_slates, num_candidates), float64."""
+    starts = range(0, len(candidates), LISTS_AT_ONCE)
+    blocks = [candidates.rows(np.arange(start, min(start + LISTS_AT_ONCE, len(candidates)))) for start in starts]
     parts = [predict_arrays(network, policy_inputs(block)) for block in blocks]
-    said = np.concatenate([np.empty((0, choices.item.shape[1], 2), np.float32), *parts]).astype(np.float64)
-    return said[..., 0], said[..., 1]
+    outputs = np.concatenate([np.empty((0, candidates.item.shape[1], 2), np.float32), *parts]).astype(np.float64)
+    return outputs[..., 0], outputs[..., 1]
 
 
 def drawn(
-    choices: Choices, worth: np.ndarray, tiring: np.ndarray, top_k: int, rng: np.random.Generator | None
+    candidates: CandidateSets,
+    utility: np.ndarray,
+    satiation_penalty: np.ndarray,
+    top_k: int,
+    rng: np.random.Generator | None,
 ) -> Slates:
-    """Lists filled place by place; see `models.slates.slates.SlatePolicy.draw`. Equal logits go by item.
+    """Returns lists that are filled slot by slot; see `models.slates.slates.SlatePolicy.draw`. Equal logits go by item.
 
     Args:
-        worth, tiring: shape (num_slates, num_candidates).
+        utility, satiation_penalty: shape (num_slates, num_candidates), float64.
     """
-    filled, place = _Filled(choices, worth, tiring), np.full((len(choices), top_k), -1)
-    probability = np.ones(place.shape)
-    rows = np.arange(len(choices))
-    for rank in range(min(top_k, choices.item.shape[1])):
-        log_share = filled.log_shares()
-        best = log_share if rng is None else log_share + rng.gumbel(size=log_share.shape)
+    partial, slots = _PartialSlates(candidates, utility, satiation_penalty), np.full((len(candidates), top_k), -1)
+    probability = np.ones(slots.shape)
+    rows = np.arange(len(candidates))
+    for rank in range(min(top_k, candidates.item.shape[1])):
+        log_prob = partial.log_probs()
+        best = log_prob if rng is None else log_prob + rng.gumbel(size=log_prob.shape)
         is_best = best == best.max(axis=1, keepdims=True)
-        chosen = np.where(is_best, choices.item, np.iinfo(np.int64).max).argmin(axis=1)
-        place[:, rank] = np.where(filled.is_left.any(axis=1), chosen, -1)
+        chosen = np.where(is_best, candidates.item, np.iinfo(np.int64).max).argmin(axis=1)
+        slots[:, rank] = np.where(partial.is_left.any(axis=1), chosen, -1)
         if rng is not None:
-            probability[:, rank] = np.where(place[:, rank] >= 0, np.exp(log_share[rows, chosen]), 1.0)
-        filled.put(place[:, rank])
-    return Slates(place, probability)
+            probability[:, rank] = np.where(slots[:, rank] >= 0, np.exp(log_prob[rows, chosen]), 1.0)
+        partial.put(slots[:, rank])
+    return Slates(slots, probability)
 
 
-class _Filled:
-    """Lists while they are filled.
+class _PartialSlates:
+    """Lists while they are partial.
 
     Attributes:
         is_left: the candidates that may still be taken. Shape (num_slates, num_candidates).
-        num_alike: how many of each one's kind have been taken. Same shape.
+        num_same_kind: how many of each one's kind have been taken. Same shape.
     """
 
-    def __init__(self, choices: Choices, worth: np.ndarray, tiring: np.ndarray) -> None:
-        self.kind, self.worth, self.tiring = choices.kind, worth, tiring
-        self.is_left = choices.is_candidate.copy()
-        self.num_alike = np.zeros(choices.kind.shape)
+    def __init__(self, candidates: CandidateSets, utility: np.ndarray, satiation_penalty: np.ndarray) -> None:
+        self.kind, self.utility, self.satiation_penalty = candidates.kind, utility, satiation_penalty
+        self.is_left = candidates.is_candidate.copy()
+        self.num_same_kind = np.zeros(candidates.kind.shape)
 
-    def log_shares(self) -> np.ndarray:
+    def log_probs(self) -> np.ndarray:
         """Log-probabilities of the next place; -inf for what may not be taken, where anything may."""
         nothing = np.where(self.is_left.any(axis=1, keepdims=True), -np.inf, 0.0)
-        logits = np.where(self.is_left, self.worth - self.tiring * self.num_alike, nothing)
+        logits = np.where(self.is_left, self.utility - self.satiation_penalty * self.num_same_kind, nothing)
         logits -= logits.max(axis=1, keepdims=True)
         return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
-    def put(self, place: np.ndarray) -> None:
+    def put(self, chosen: np.ndarray) -> None:
         """Takes a candidate of each list, none where -1."""
-        rows = np.flatnonzero(place >= 0)
-        self.is_left[rows, place[rows]] = False
-        self.num_alike[rows] += is_alike(self.kind[rows], place[rows])
+        rows = np.flatnonzero(chosen >= 0)
+        self.is_left[rows, chosen[rows]] = False
+        self.num_same_kind[rows] += is_same_kind(self.kind[rows], chosen[rows])
 
 
-def is_alike(kind: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Which candidates are of the kind of the one at `place`. Shapes (num_slates, num_candidates), (num_slates,)."""
-    taken = np.take_along_axis(kind, np.maximum(place, 0)[:, None], axis=1)
-    return (kind == taken) & (kind >= 0) & (place >= 0)[:, None]
+def is_same_kind(kind: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Which candidates are of the kind of the one at `chosen`. Shapes (num_slates, num_candidates), (num_slates,)."""
+    own_kind = np.take_along_axis(kind, np.maximum(chosen, 0)[:, None], axis=1)
+    return (kind == own_kind) & (kind >= 0) & (chosen >= 0)[:, None]
 
 
-def situations(choices: Choices, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What was left at each rank of lists, and how many of each candidate's kind stood above.
+def slot_states(candidates: CandidateSets, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what was left at each rank of lists, and how many of each candidate's kind stood above.
 
     Args:
-        place: as in `Slates`. Shape (num_slates, top_k).
+        slots: as in `Slates`. Shape (num_slates, top_k), int64.
 
     Returns:
         Both of shape (num_slates, top_k, num_candidates), of bools and of float32.
     """
-    is_left = np.repeat(choices.is_candidate[:, None, :], place.shape[1], axis=1)
-    num_alike = np.zeros(is_left.shape, dtype=np.float32)
-    for rank in range(1, place.shape[1]):
-        above = place[:, rank - 1]
-        taken = np.arange(choices.item.shape[1]) == above[:, None]
-        is_left[:, rank] = is_left[:, rank - 1] & ~taken
-        num_alike[:, rank] = num_alike[:, rank - 1] + is_alike(choices.kind, above)
-    return is_left, num_alike
+    is_left = np.repeat(candidates.is_candidate[:, None, :], slots.shape[1], axis=1)
+    num_same_kind = np.zeros(is_left.shape, dtype=np.float32)
+    for rank in range(1, slots.shape[1]):
+        above = slots[:, rank - 1]
+        is_taken = np.arange(candidates.item.shape[1]) == above[:, None]
+        is_left[:, rank] = is_left[:, rank - 1] & ~is_taken
+        num_same_kind[:, rank] = num_same_kind[:, rank - 1] + is_same_kind(candidates.kind, above)
+    return is_left, num_same_kind

@@ -8,7 +8,7 @@ propensities, b is learnt beforehand (`models.policies.behaviour_policy`).
 
 Being conservative: the policy starts as the ranker's, or from what users choose where no list leads them
 (`models.policies.organic_choice_model`), whichever a capped, self-normalized estimate on users held out likes better;
-it pays `nearness` times its KL divergence from the ranker's at every place, and stops where that estimate no longer
+it pays `kl_weight` times its KL divergence from the ranker's at every place, and stops where that estimate no longer
 rises. What it learnt counts where the estimate has risen beyond its own error; else the lists that it started from
 stay.
 
@@ -22,14 +22,15 @@ What differs:
   below, and K in the formula is K - k + 1. At the last rank it is 1.
 - what came later than a list's day may be told by what is to be expected after such a day
 (`models.policies.surrogate_index`).
-- returns are held against a baseline, and told in standard deviations of what is left, so that `nearness` and `entropy`
+- returns are held against a baseline, and told in standard deviations of what is left, so that `kl_weight` and
+`entropy`
   mean the same in every shop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -41,21 +42,21 @@ from models.interface.model import TrainingHistory
 from models.nn.network_fitting import as_numpy
 from models.nn.training_setup import guarded_fit, prepare_training
 from models.policies.behaviour_policy import known_propensities
-from models.policies.holdout_estimate import Estimate
-from models.policies.organic_choice_model import wants
-from models.policies.plackett_luce import PlackettLucePolicy, build_network, lead_by
+from models.policies.holdout_estimate import HoldoutEstimate
+from models.policies.organic_choice_model import choice_weights
+from models.policies.plackett_luce import PlackettLucePolicy, build_network, set_utility_weights
 from models.policies.slate_training import (
-    ListBatches,
-    PlacedLists,
+    SlateBatches,
+    SlateTrainer,
+    chosen_values,
     compile_steps,
-    log_shares,
-    of_taken,
-    require_lists,
-    trained_epoch,
+    require_slates,
+    slot_log_probs,
+    train_epoch,
 )
-from models.policies.surrogate_index import expected_later
+from models.policies.surrogate_index import surrogate_index
 from models.policies.value_baseline import expected_returns
-from models.slates.slates import Choices, Slates
+from models.slates.slates import CandidateSets, Slates
 
 _LOWEST = 1e-6
 """A propensity is not taken to be less, whatever a learnt behaviour policy says."""
@@ -66,8 +67,8 @@ class PolicyGradientConfig:
     """See models/configs/policy_gradient.toml."""
 
     hidden_dim: int
-    sharpness: float
-    nearness: float
+    inverse_temperature: float = field(metadata={"old_names": ("sharpness",)})
+    kl_weight: float = field(metadata={"old_names": ("nearness",)})
     weight_cap: float
     top_k_correction: bool
     entropy: float
@@ -80,111 +81,114 @@ class PolicyGradientConfig:
 
     def __post_init__(self) -> None:
         require_at_least(1, self, "hidden_dim", "weight_cap", "patience", "batch_size", "epochs")
-        require_at_least(0, self, "sharpness", "nearness", "entropy", "weight_decay")
+        require_at_least(0, self, "inverse_temperature", "kl_weight", "entropy", "weight_decay")
         require_shares(self, "held_out_share")
 
 
 def fit(
-    choices: Choices,
+    candidates: CandidateSets,
     slates: Slates,
     returns: np.ndarray,
     config: PolicyGradientConfig,
     seed: int,
     *,
-    at_once: np.ndarray | None = None,
-    beside: np.ndarray | None = None,
-    is_found: np.ndarray | None = None,
+    immediate_reward: np.ndarray | None = None,
+    other_reward: np.ndarray | None = None,
+    is_organic: np.ndarray | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
     """A policy for the lists of users as these.
 
     Args:
         slates: the lists that were shown; a propensity is NaN where nobody wrote it down.
         returns: of each place; see `models.slates.rewards.returns`. Shape (num_slates, top_k).
-        at_once: the part of them that a place earned on its day; see `models.slates.rewards.place_rewards`. Where it is
-            given, what came later is told by `models.policies.surrogate_index`, which a short log needs. Same shape.
-        beside: what the user earned on that day with other items, a part of the returns, too; see
-            `models.slates.rewards.rewards_beside`. Shape (num_slates,). None: nothing.
-        is_found: which candidates users met on the list's day without being led there; they tell where the policy
+        immediate_reward: the part of them that a place earned on its day; see `models.slates.rewards.slot_rewards`.
+            Where it is given, what came later is told by `models.policies.surrogate_index`, which a short log needs.
+            Same shape.
+        other_reward: what the user earned on that day with other items, a part of the returns, too; see
+            `models.slates.rewards.other_rewards`. Shape (num_slates,). None: nothing.
+        is_organic: which candidates users met on the list's day without being led there; they tell where the policy
             starts, see `models.policies.organic_choice_model`. Shape (num_slates, num_candidates). None: as the ranker.
 
     Raises:
         ValueError: there are no lists, or a return is no number.
         TrainingFailed: see `models.nn.training_setup`.
     """
-    require_lists(choices, slates, returns)
+    require_slates(candidates, slates, returns)
     prepare_training(seed)
-    network = build_network(choices.features.shape[-1], config.hidden_dim, config.sharpness)
-    if np.isinf(config.nearness):
-        return PlackettLucePolicy(network), TrainingHistory(facts={"lists": float(len(choices))})
+    network = build_network(candidates.features.shape[-1], config.hidden_dim, config.inverse_temperature)
+    if np.isinf(config.kl_weight):
+        return PlackettLucePolicy(network), TrainingHistory(facts={"lists": float(len(candidates))})
     rng = np.random.default_rng(seed)
-    is_held_out = some_users(choices.user, config.held_out_share, rng)
-    learnt = np.flatnonzero(~is_held_out)
-    if at_once is not None:
-        that_day = np.zeros(len(choices)) if beside is None else beside
-        returns = smoothed(choices, slates, returns, at_once, that_day, ~is_held_out)
-    propensity = known_propensities(choices, slates, learnt, config, rng)
+    is_held_out = some_users(candidates.user, config.held_out_share, rng)
+    training_rows = np.flatnonzero(~is_held_out)
+    if immediate_reward is not None:
+        that_day = np.zeros(len(candidates)) if other_reward is None else other_reward
+        returns = smoothed(candidates, slates, returns, immediate_reward, that_day, ~is_held_out)
+    propensity = known_propensities(candidates, slates, training_rows, config, rng)
     further = {
         "log_propensity": np.log(np.maximum(propensity, _LOWEST)),
-        "advantage": advantages(choices, slates, returns, ~is_held_out),
+        "advantage": advantages(candidates, slates, returns, ~is_held_out),
     }
-    trained, batches = PolicyGradient(network, config), ListBatches(choices, slates, further)
+    trained, batches = PolicyGradient(network, config), SlateBatches(candidates, slates, further)
     held_out = np.flatnonzero(is_held_out)
-    goes_by_wants = is_found is not None and _starts_from_wants(trained, batches, learnt, held_out, is_found)
-    history = _trained(trained, batches, learnt, held_out, rng)
-    if goes_by_wants and is_found is not None and not history.facts["best_epoch"]:
+    starts_from_choice_model = is_organic is not None and _starts_from_choice_model(
+        trained, batches, training_rows, held_out, is_organic
+    )
+    history = _trained(trained, batches, training_rows, held_out, rng)
+    if starts_from_choice_model and is_organic is not None and not history.facts["best_epoch"]:
         # Nothing was learnt that holds, so that those who were held out to say so may tell of their wants, too.
-        _lead_by_wants(trained, choices, slates, is_found)
+        _start_from_choice_weights(trained, candidates, slates, is_organic)
     return PlackettLucePolicy(network), history
 
 
 def smoothed(
-    choices: Choices,
+    candidates: CandidateSets,
     slates: Slates,
     returns: np.ndarray,
-    at_once: np.ndarray,
-    beside: np.ndarray,
-    is_learnt: np.ndarray,
+    immediate_reward: np.ndarray,
+    other_reward: np.ndarray,
+    is_training: np.ndarray,
 ) -> np.ndarray:
     """Returns in which what came later is what was to be expected after such a day. Shape (num_slates, top_k).
 
     What users found alone that day tells what came later, but is not held against the places itself: next to what a
     place earns it is all chance.
     """
-    is_there = slates.place >= 0
-    others = np.where(is_there, returns - at_once, 0.0).sum(axis=1) / np.maximum(is_there.sum(axis=1), 1)
-    evening = np.where(is_there, at_once, 0.0).sum(axis=1) + beside
-    later = expected_later(choices, evening, others - beside, is_learnt)
-    return np.where(is_there, at_once + later[:, None], 0.0)
+    is_filled = slates.slots >= 0
+    others = np.where(is_filled, returns - immediate_reward, 0.0).sum(axis=1) / np.maximum(is_filled.sum(axis=1), 1)
+    same_day_reward = np.where(is_filled, immediate_reward, 0.0).sum(axis=1) + other_reward
+    future_reward = surrogate_index(candidates, same_day_reward, others - other_reward, is_training)
+    return np.where(is_filled, immediate_reward + future_reward[:, None], 0.0)
 
 
-def advantages(choices: Choices, slates: Slates, returns: np.ndarray, is_learnt: np.ndarray) -> np.ndarray:
+def advantages(candidates: CandidateSets, slates: Slates, returns: np.ndarray, is_training: np.ndarray) -> np.ndarray:
     """What each place returned beyond the baseline, in standard deviations; 0 where a list has ended.
 
     Args:
-        is_learnt: the rows that baseline and deviation are taken from.
+        is_training: the rows that baseline and deviation are taken from.
     """
-    is_there = slates.place >= 0
-    expected = expected_returns(choices, slates.place, returns, is_learnt)
-    beyond = np.where(is_there, returns - expected, 0.0)
-    return np.asarray(beyond / (beyond[is_learnt][is_there[is_learnt]].std() + 1e-9))
+    is_filled = slates.slots >= 0
+    expected = expected_returns(candidates, slates.slots, returns, is_training)
+    beyond = np.where(is_filled, returns - expected, 0.0)
+    return np.asarray(beyond / (beyond[is_training][is_filled[is_training]].std() + 1e-9))
 
 
-class PolicyGradient(PlacedLists):
+class PolicyGradient(SlateTrainer):
     """See the module's docstring."""
 
     def __init__(self, network: keras.Model, config: PolicyGradientConfig) -> None:
         super().__init__(network)
         self.config = config
 
-    def place_costs(self, x: dict[str, Any], logits: Any) -> Any:
-        config, shares = self.config, log_shares(x, logits)
-        taken = of_taken(x, shares)
+    def slot_losses(self, x: dict[str, Any], logits: Any) -> Any:
+        config, shares = self.config, slot_log_probs(x, logits)
+        taken = chosen_values(x, shares)
         push = self.weights_of(x, taken) * x["advantage"]
         if config.top_k_correction:
-            others = ops.maximum(x["num_places_left"] - 1, 0)  # an ended place has none left, and is not learnt from
-            push = push * x["num_places_left"] * (1 - ops.exp(taken)) ** others
+            others = ops.maximum(x["num_slots_left"] - 1, 0)  # an ended place has none left, and is not learnt from
+            push = push * x["num_slots_left"] * (1 - ops.exp(taken)) ** others
         entropy = -ops.sum(ops.where(x["is_left"], ops.exp(shares) * shares, 0.0), axis=-1)
-        straying = config.nearness * self.divergence(x, shares) - config.entropy * entropy
+        straying = config.kl_weight * self.divergence(x, shares) - config.entropy * entropy
         return straying - ops.stop_gradient(push) * taken
 
     def weights_of(self, x: dict[str, Any], taken: Any) -> Any:
@@ -193,55 +197,63 @@ class PolicyGradient(PlacedLists):
 
     def divergence(self, x: dict[str, Any], shares: Any) -> Any:
         """KL from the ranker's policy at every place. Shape (batch, top_k)."""
-        of_ranker = log_shares(x, self.config.sharpness * x["features"][:, None, :, 0])
+        of_ranker = slot_log_probs(x, self.config.inverse_temperature * x["features"][:, None, :, 0])
         apart = ops.where(x["is_left"], shares - of_ranker, 0.0)
         return ops.sum(ops.exp(shares) * apart, axis=-1)
 
-    def estimate(self, batches: Iterable[dict[str, np.ndarray]]) -> Estimate:
+    def estimate(self, batches: Iterable[dict[str, np.ndarray]]) -> HoldoutEstimate:
         """What places would earn under this policy."""
         lists = [np.empty((0, 4))]
         for x in batches:
-            shares = log_shares(x, self(x))
-            weights = as_numpy(self.weights_of(x, of_taken(x, shares))) * x["is_there"]
-            straying = as_numpy(self.divergence(x, shares)) * x["is_there"]
-            lists.append(np.stack([weights * x["advantage"], weights, straying, x["is_there"]], axis=-1).sum(axis=1))
-        return Estimate(np.concatenate(lists), self.config.nearness)
+            shares = slot_log_probs(x, self(x))
+            weights = as_numpy(self.weights_of(x, chosen_values(x, shares))) * x["is_filled"]
+            straying = as_numpy(self.divergence(x, shares)) * x["is_filled"]
+            lists.append(np.stack([weights * x["advantage"], weights, straying, x["is_filled"]], axis=-1).sum(axis=1))
+        return HoldoutEstimate(np.concatenate(lists), self.config.kl_weight)
 
 
-def _starts_from_wants(
-    trained: PolicyGradient, batches: ListBatches, learnt: np.ndarray, held_out: np.ndarray, is_found: np.ndarray
+def _starts_from_choice_model(
+    trained: PolicyGradient,
+    batches: SlateBatches,
+    training_rows: np.ndarray,
+    held_out: np.ndarray,
+    is_organic: np.ndarray,
 ) -> bool:
     """Leads the network by wants if that is estimated to earn no less than the ranker; says whether it did.
 
     Where no users are held out wants are taken at their word.
     """
     as_ranker, by_ranker = trained.network.get_weights(), _estimated(trained, batches, held_out)
-    if not _lead_by_wants(trained, batches.choices.rows(learnt), batches.slates.rows(learnt), is_found[learnt]):
+    if not _start_from_choice_weights(
+        trained, batches.candidates.rows(training_rows), batches.slates.rows(training_rows), is_organic[training_rows]
+    ):
         return False
-    by_wants = _estimated(trained, batches, held_out)
-    if by_ranker is None or by_wants is None or by_wants.value >= by_ranker.value:
+    by_choice_model = _estimated(trained, batches, held_out)
+    if by_ranker is None or by_choice_model is None or by_choice_model.value >= by_ranker.value:
         return True
     trained.network.set_weights(as_ranker)
     return False
 
 
-def _lead_by_wants(trained: PolicyGradient, choices: Choices, slates: Slates, is_found: np.ndarray) -> bool:
+def _start_from_choice_weights(
+    trained: PolicyGradient, candidates: CandidateSets, slates: Slates, is_organic: np.ndarray
+) -> bool:
     """Returns whether anybody met anything that tells of wants; else the network stays as it is."""
-    weights = wants(choices, slates, is_found)
+    weights = choice_weights(candidates, slates, is_organic)
     if weights is not None:
-        lead_by(trained.network, weights, trained.config.sharpness)
+        set_utility_weights(trained.network, weights, trained.config.inverse_temperature)
     return weights is not None
 
 
-def _estimated(trained: PolicyGradient, batches: ListBatches, held_out: np.ndarray) -> Estimate | None:
+def _estimated(trained: PolicyGradient, batches: SlateBatches, held_out: np.ndarray) -> HoldoutEstimate | None:
     """None where no users are held out."""
     return trained.estimate(batches.in_order(held_out, trained.config.batch_size)) if len(held_out) else None
 
 
 def _trained(
     trained: PolicyGradient,
-    batches: ListBatches,
-    learnt: np.ndarray,
+    batches: SlateBatches,
+    training_rows: np.ndarray,
     held_out: np.ndarray,
     rng: np.random.Generator,
 ) -> TrainingHistory:
@@ -249,8 +261,8 @@ def _trained(
 
     That is as it started (epoch 0), unless what it learnt is better than that beyond the estimate's own error.
     """
-    config, network, user = trained.config, trained.network, batches.choices.user[held_out]
-    compile_steps(trained, config, len(learnt))
+    config, network, user = trained.config, trained.network, batches.candidates.user[held_out]
+    compile_steps(trained, config, len(training_rows))
     losses: list[float] = []
     values: list[float] = []
     started = _estimated(trained, batches, held_out)
@@ -258,7 +270,7 @@ def _trained(
     with guarded_fit("policy_gradient", network, config.epochs, config.batch_size) as guard:
         for epoch in range(config.epochs):
             guard.on_epoch_begin(epoch)
-            losses.append(trained_epoch(trained, batches, learnt, config, rng))
+            losses.append(train_epoch(trained, batches, training_rows, config, rng))
             guard.on_epoch_end(epoch, {"loss": losses[-1]})
             estimate = _estimated(trained, batches, held_out)
             gain = np.inf
@@ -270,7 +282,7 @@ def _trained(
             elif epoch + 1 - best_epoch >= config.patience:
                 break
     network.set_weights(best)
-    facts = {"lists": float(len(learnt)), "best_epoch": float(best_epoch)}
+    facts = {"lists": float(len(training_rows)), "best_epoch": float(best_epoch)}
     return TrainingHistory({"loss": losses, "estimate": values}, facts)
 
 

@@ -22,7 +22,7 @@ that pass are discounted, not steps; the target network is that of an epoch ago,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import keras
@@ -37,18 +37,18 @@ from models.nn.training_setup import guarded_fit, prepare_training
 from models.policies.plackett_luce import LISTS_AT_ONCE, PlackettLucePolicy, drawn, policy_inputs
 from models.policies.q_network import MixedWithRanker, build_q_network
 from models.policies.slate_training import (
-    ListBatches,
-    PlacedLists,
+    SlateBatches,
+    SlateTrainer,
+    chosen_values,
     compile_steps,
-    log_shares,
-    of_taken,
-    require_lists,
-    trained_epoch,
+    require_slates,
+    slot_log_probs,
+    train_epoch,
 )
-from models.policies.surrogate_index import expected_later
+from models.policies.surrogate_index import surrogate_index
 from models.slates.slate_features import HISTORY_LENGTH
-from models.slates.slates import Choices, Slates
-from models.slates.trajectories import Chain, chain_of
+from models.slates.slates import CandidateSets, Slates
+from models.slates.trajectories import Trajectories, link_slates
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class QLearningConfig:
     dropout: float
     supervised_weight: float
     weight_cap: float
-    sharpness: float
-    nearness: float
+    inverse_temperature: float = field(metadata={"old_names": ("sharpness",)})
+    kl_weight: float = field(metadata={"old_names": ("nearness",)})
     gone_after_days: float
     learning_rate: float
     weight_decay: float
@@ -75,7 +75,9 @@ class QLearningConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "hidden_dim")
         require_at_least(1, self, "weight_cap", "batch_size", "epochs")
-        require_at_least(0, self, "supervised_weight", "sharpness", "nearness", "gone_after_days", "weight_decay")
+        require_at_least(
+            0, self, "supervised_weight", "inverse_temperature", "kl_weight", "gone_after_days", "weight_decay"
+        )
         require_shares(self, "dropout")
         require_divisor(self)
 
@@ -86,24 +88,24 @@ class QLearningConfig:
 
 
 def fit(
-    choices: Choices,
+    candidates: CandidateSets,
     slates: Slates,
     rewards: np.ndarray,
     config: QLearningConfig,
     seed: int,
     *,
     discount: float,
-    beside: np.ndarray | None = None,
+    other_reward: np.ndarray | None = None,
     last_day: float | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
     """A policy for the lists of users as these.
 
     Args:
-        choices: with histories; several lists of a user are linked by their days.
+        candidates: with histories; several lists of a user are linked by their days.
         slates: the lists that were shown and seen. Propensities are not needed.
-        rewards: what each place earned at once; see `models.slates.rewards.place_rewards`. Shape (num_slates, top_k).
+        rewards: what each place earned at once; see `models.slates.rewards.slot_rewards`. Shape (num_slates, top_k).
         discount: what a reward is worth that comes a day later.
-        beside: what else each list's user earned on that day; see `models.slates.rewards.rewards_beside`. Shape
+        other_reward: what else each list's user earned on that day; see `models.slates.rewards.other_rewards`. Shape
             (num_slates,). None: nothing.
         last_day: until when the log knows who came back; None: the day of the last list.
 
@@ -111,22 +113,26 @@ def fit(
         ValueError: there are no lists, no histories, or a reward is no number.
         TrainingFailed: see `models.nn.training_setup`.
     """
-    require_lists(choices, slates, rewards)
-    if choices.history is None:
+    require_slates(candidates, slates, rewards)
+    if candidates.history is None:
         raise ValueError(
-            "Q-learning reads histories. Received: `Choices` without `history`. See `models.slates.slate_features`"
+            "Q-learning reads histories. Received: `CandidateSets` without `history`. See `models.slates.slates`"
         )
     prepare_training(seed)
-    num_kinds = int(max(choices.kind.max(), choices.history[..., 0].max() - 2)) + 1
-    network = build_q_network(choices.features.shape[-1], num_kinds, config, config.hidden_dim)
-    chain = chain_of(choices, config.gone_after_days, last_day)
-    beside = np.zeros(len(choices)) if beside is None else beside
-    evening = np.where(slates.place >= 0, rewards, 0.0).sum(axis=1) + beside
-    came_later = beside + expected_later(choices, evening, chain.discounted(evening, discount), chain.is_known)
-    units = Units.of(rewards[slates.place >= 0], came_later)
-    trained = ListValues(network, units, config, _looked_at(rewards))
-    history = _trained(trained, choices, slates, rewards, beside, chain, discount, np.random.default_rng(seed))
-    return _policy(trained, choices), history
+    num_kinds = int(max(candidates.kind.max(), candidates.history[..., 0].max() - 2)) + 1
+    network = build_q_network(candidates.features.shape[-1], num_kinds, config, config.hidden_dim)
+    trajectories = link_slates(candidates, config.gone_after_days, last_day)
+    other_reward = np.zeros(len(candidates)) if other_reward is None else other_reward
+    same_day_reward = np.where(slates.slots >= 0, rewards, 0.0).sum(axis=1) + other_reward
+    future_reward = other_reward + surrogate_index(
+        candidates, same_day_reward, trajectories.discounted(same_day_reward, discount), trajectories.is_known
+    )
+    units = Units.of(rewards[slates.slots >= 0], future_reward)
+    trained = SlateValues(network, units, config, _initial_examination(rewards))
+    history = _trained(
+        trained, candidates, slates, rewards, other_reward, trajectories, discount, np.random.default_rng(seed)
+    )
+    return _policy(trained, candidates), history
 
 
 @dataclass(frozen=True)
@@ -134,148 +140,172 @@ class Units:
     """What the network's figures mean: errors of each part are told in its standard deviations.
 
     Attributes:
-        place: of what a place earns at once.
-        later: of what a list earns later; 0 stands for `later_mean`.
+        immediate: of what a slot earns on the list's day.
+        future: of what a list earns later; 0 stands for `future_mean`.
     """
 
-    place: float
-    later: float
-    later_mean: float
+    immediate: float
+    future: float
+    future_mean: float
 
     @classmethod
-    def of(cls, at_once: np.ndarray, later: np.ndarray) -> Units:
-        spread = later.std() if len(later) else 0.0
-        return cls(float(at_once.std()) or 1.0, float(spread) or 1.0, float(later.mean()) if len(later) else 0.0)
+    def of(cls, immediate_reward: np.ndarray, future_reward: np.ndarray) -> Units:
+        spread = future_reward.std() if len(future_reward) else 0.0
+        return cls(
+            float(immediate_reward.std()) or 1.0,
+            float(spread) or 1.0,
+            float(future_reward.mean()) if len(future_reward) else 0.0,
+        )
 
-    def total(self, at_once: Any, later: Any) -> Any:
+    def total(self, immediate_reward: Any, future_reward: Any) -> Any:
         """What both parts come to, in rewards."""
-        return self.place * at_once + self.later * later
+        return self.immediate * immediate_reward + self.future * future_reward
 
 
-class ListValues(PlacedLists):
+class SlateValues(SlateTrainer):
     """The Q-values of lists, and the supervised head beside them. Used in training only."""
 
-    def __init__(self, network: keras.Model, units: Units, config: QLearningConfig, looked_at: np.ndarray) -> None:
-        """Args: `looked_at`: how much each rank is, at first; the first rank counts 1. Shape (top_k,)."""
+    def __init__(self, network: keras.Model, units: Units, config: QLearningConfig, examination: np.ndarray) -> None:
+        """Args: `examination`: how much each rank is, at first; the first rank counts 1. Shape (top_k,)."""
         super().__init__(network)
         self.units, self.config = units, config
-        log_share = keras.initializers.Constant(np.log(looked_at))
-        self.log_looked_at = self.add_weight(shape=looked_at.shape, initializer=log_share, name="log_looked_at")
+        log_share = keras.initializers.Constant(np.log(examination))
+        self.log_examination = self.add_weight(shape=examination.shape, initializer=log_share, name="log_looked_at")
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
         """What each candidate adds at each rank, at once and later; the actor's logits; what comes later anyway.
 
         In `units`, of shape (batch, top_k, num_candidates) but for the last one's (batch,).
         """
-        said, later = self.network(select_inputs(self.network, inputs), training=training)
-        parts = [said[:, None, :, n] - said[:, None, :, n + 1] * inputs["num_alike"] for n in (0, 2, 4)]
-        looked_at = ops.exp(self.log_looked_at)[None, :, None]
-        return looked_at * parts[0], looked_at * parts[1], parts[2], later[:, 0]
+        outputs, future_reward = self.network(select_inputs(self.network, inputs), training=training)
+        parts = [outputs[:, None, :, n] - outputs[:, None, :, n + 1] * inputs["num_same_kind"] for n in (0, 2, 4)]
+        examination = ops.exp(self.log_examination)[None, :, None]
+        return examination * parts[0], examination * parts[1], parts[2], future_reward[:, 0]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """Squared errors of what is earned at once and later, and the cross entropy of what was touched."""
-        at_once, adds_later, actor, later = y_pred
-        error = (of_taken(x, at_once) - x["at_once"]) * x["is_there"]
-        later = later + ops.sum(of_taken(x, adds_later) * x["is_there"], axis=1)
-        later_error = (later - x["later"]) * x["is_known"]
-        squares = ops.sum(error**2) / ops.maximum(ops.sum(x["is_there"]), 1.0) + ops.mean(later_error**2)
-        examples = self._examples(x, self.units.total(at_once, adds_later)) * x["is_there"]
-        touched = -ops.sum(of_taken(x, log_shares(x, actor)) * examples) / ops.maximum(ops.sum(examples), 1e-6)
+        immediate_reward, adds_future, actor, future_reward = y_pred
+        error = (chosen_values(x, immediate_reward) - x["immediate_reward"]) * x["is_filled"]
+        future_reward = future_reward + ops.sum(chosen_values(x, adds_future) * x["is_filled"], axis=1)
+        future_error = (future_reward - x["future_reward"]) * x["is_known"]
+        squares = ops.sum(error**2) / ops.maximum(ops.sum(x["is_filled"]), 1.0) + ops.mean(future_error**2)
+        examples = self._examples(x, self.units.total(immediate_reward, adds_future)) * x["is_filled"]
+        touched = -ops.sum(chosen_values(x, slot_log_probs(x, actor)) * examples) / ops.maximum(ops.sum(examples), 1e-6)
         return squares + self.config.supervised_weight * touched
 
     def _examples(self, x: dict[str, Any], values: Any) -> Any:
         """How much each place counts as an example of what is wanted. Shape (batch, top_k)."""
-        is_touched = ops.cast(x["is_touched"] > 0, "float32")
+        is_interacted = ops.cast(x["is_interacted"] > 0, "float32")
         if self.config.acts_by == "q":
-            return is_touched
-        worth = ops.stop_gradient(of_taken(x, values))
-        usual = ops.mean(ops.abs(worth)) + 1e-6
-        return is_touched * ops.clip(worth / usual, 0.0, self.config.weight_cap)
+            return is_interacted
+        utility = ops.stop_gradient(chosen_values(x, values))
+        usual = ops.mean(ops.abs(utility)) + 1e-6
+        return is_interacted * ops.clip(utility / usual, 0.0, self.config.weight_cap)
 
 
 def _trained(
-    trained: ListValues,
-    choices: Choices,
+    trained: SlateValues,
+    candidates: CandidateSets,
     slates: Slates,
     rewards: np.ndarray,
-    beside: np.ndarray,
-    chain: Chain,
+    other_reward: np.ndarray,
+    trajectories: Trajectories,
     discount: float,
     rng: np.random.Generator,
 ) -> TrainingHistory:
-    config, rows, units = trained.config, np.arange(len(choices)), trained.units
-    of_place = {"at_once": rewards / units.place, "is_touched": rewards}
-    batches = ListBatches(choices, slates, {**of_place, "is_known": chain.is_known, "later": np.zeros(len(rows))})
-    evening = np.where(slates.place >= 0, rewards, 0.0).sum(axis=1) + beside
+    config, rows, units = trained.config, np.arange(len(candidates)), trained.units
+    of_slot = {"immediate_reward": rewards / units.immediate, "is_interacted": rewards}
+    batches = SlateBatches(
+        candidates, slates, {**of_slot, "is_known": trajectories.is_known, "future_reward": np.zeros(len(rows))}
+    )
+    same_day_reward = np.where(slates.slots >= 0, rewards, 0.0).sum(axis=1) + other_reward
     losses: list[float] = []
     trained(batches.of(rows[:1]))  # makes the weights
-    before = said_by(trained, choices)
+    before = network_outputs(trained, candidates)
     compile_steps(trained, config, len(rows))
     with guarded_fit("q_learning", trained.network, config.epochs, config.batch_size) as guard:
         for epoch in range(config.epochs):
-            now = said_by(trained, choices)
-            worth, tiring = (units.total(now.candidates[..., n], now.candidates[..., n + 2]) for n in (0, 1))
-            best = drawn(choices, worth, tiring, slates.place.shape[1], None)
-            value = list_values(best, choices, before, trained)
-            later = np.where(chain.following >= 0, discount**chain.days * value[chain.following], 0.0)
-            later = beside + expected_later(choices, evening, later, chain.is_known)
-            batches.further["later"] = (later - units.later_mean) / units.later
+            now = network_outputs(trained, candidates)
+            utility, satiation_penalty = (
+                units.total(now.per_candidate[..., n], now.per_candidate[..., n + 2]) for n in (0, 1)
+            )
+            best = drawn(candidates, utility, satiation_penalty, slates.slots.shape[1], None)
+            value = slate_values(best, candidates, before, trained)
+            future_reward = np.where(
+                trajectories.next_slate >= 0, discount**trajectories.days * value[trajectories.next_slate], 0.0
+            )
+            future_reward = other_reward + surrogate_index(
+                candidates, same_day_reward, future_reward, trajectories.is_known
+            )
+            batches.further["future_reward"] = (future_reward - units.future_mean) / units.future
             before = now
             guard.on_epoch_begin(epoch)
-            losses.append(trained_epoch(trained, batches, rows, config, rng))
+            losses.append(train_epoch(trained, batches, rows, config, rng))
             guard.on_epoch_end(epoch, {"loss": losses[-1]})
     return TrainingHistory({"loss": losses}, {"lists": float(len(rows))})
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a network said of lists: `candidates` of shape (num_slates, num_candidates, 6), `later` (num_slates,)."""
+class NetworkOutputs:
+    """What a network computes of lists, see `models.policies.q_network.build_q_network`; all float32.
 
-    candidates: np.ndarray
-    later: np.ndarray
-    looked_at: np.ndarray
+    Attributes:
+        per_candidate: shape (num_slates, num_candidates, 6).
+        future_reward: what comes later whatever is shown, in `Units.future`. Shape (num_slates,).
+        examination: how much each rank is looked at. Shape (top_k,).
+    """
+
+    per_candidate: np.ndarray
+    future_reward: np.ndarray
+    examination: np.ndarray
 
 
-def said_by(trained: ListValues, choices: Choices) -> Said:
+def network_outputs(trained: SlateValues, candidates: CandidateSets) -> NetworkOutputs:
     """What the network says now of every candidate and state."""
-    candidates, later = [], []
-    for start in range(0, len(choices), LISTS_AT_ONCE):
-        block = choices.rows(np.arange(start, min(start + LISTS_AT_ONCE, len(choices))))
-        said, of_state = trained.network(policy_inputs(block), training=False)
-        candidates.append(as_numpy(said))
-        later.append(as_numpy(of_state)[:, 0])
-    return Said(np.concatenate(candidates), np.concatenate(later), np.exp(as_numpy(trained.log_looked_at)))
+    per_candidate, future_reward = [], []
+    for start in range(0, len(candidates), LISTS_AT_ONCE):
+        block = candidates.rows(np.arange(start, min(start + LISTS_AT_ONCE, len(candidates))))
+        outputs, of_state = trained.network(policy_inputs(block), training=False)
+        per_candidate.append(as_numpy(outputs))
+        future_reward.append(as_numpy(of_state)[:, 0])
+    return NetworkOutputs(
+        np.concatenate(per_candidate), np.concatenate(future_reward), np.exp(as_numpy(trained.log_examination))
+    )
 
 
-def list_values(slates: Slates, choices: Choices, said: Said, trained: ListValues) -> np.ndarray:
+def slate_values(
+    slates: Slates, candidates: CandidateSets, outputs: NetworkOutputs, trained: SlateValues
+) -> np.ndarray:
     """What lists earn, at once and later. Shape (num_slates,)."""
-    place, is_there = np.maximum(slates.place, 0), slates.place >= 0
-    kind = np.where(is_there, np.take_along_axis(choices.kind, place, axis=1), -1)
+    slots, is_filled = np.maximum(slates.slots, 0), slates.slots >= 0
+    kind = np.where(is_filled, np.take_along_axis(candidates.kind, slots, axis=1), -1)
     above = np.tri(kind.shape[1], k=-1, dtype=bool)
-    num_alike = ((kind[:, :, None] == kind[:, None, :]) & above & (kind >= 0)[:, :, None]).sum(axis=2)
-    of_taken = np.take_along_axis(said.candidates, place[..., None], axis=1)  # (num_slates, top_k, 6)
-    adds = said.looked_at[:, None] * (of_taken[..., 0:4:2] - of_taken[..., 1:4:2] * num_alike[..., None])
-    at_once, later = (adds * is_there[..., None]).sum(axis=1).T
+    num_same_kind = ((kind[:, :, None] == kind[:, None, :]) & above & (kind >= 0)[:, :, None]).sum(axis=2)
+    chosen = np.take_along_axis(outputs.per_candidate, slots[..., None], axis=1)  # (num_slates, top_k, 6)
+    adds = outputs.examination[:, None] * (chosen[..., 0:4:2] - chosen[..., 1:4:2] * num_same_kind[..., None])
+    immediate_reward, future_reward = (adds * is_filled[..., None]).sum(axis=1).T
     units = trained.units
-    return np.asarray(units.place * at_once + units.later_mean + units.later * (later + said.later))
+    return np.asarray(
+        units.immediate * immediate_reward + units.future_mean + units.future * (future_reward + outputs.future_reward)
+    )
 
 
-def _looked_at(rewards: np.ndarray) -> np.ndarray:
+def _initial_examination(rewards: np.ndarray) -> np.ndarray:
     """How much each rank earned of what the first did, within bounds: a first word on how much it is looked at."""
     means = np.abs(rewards).mean(axis=0) + 1e-6
     return np.asarray(np.clip(means / means[0], 0.05, 1.0))
 
 
-def _policy(trained: ListValues, choices: Choices) -> PlackettLucePolicy:
+def _policy(trained: SlateValues, candidates: CandidateSets) -> PlackettLucePolicy:
     """Q-values, or the actor's logits, in standard deviations of a list's candidates, beside the ranker's."""
     network, units, config = trained.network, trained.units, trained.config
-    weights = [0.0, 0.0, 1.0] if config.acts_by == "actor" else [units.place, units.later, 0.0]
-    combined = said_by(trained, choices).candidates[..., ::2] @ np.array(weights)
-    num = choices.is_candidate.sum(axis=1, keepdims=True)
-    mean = np.where(choices.is_candidate, combined, 0).sum(axis=1, keepdims=True) / np.maximum(num, 1)
-    deviation = np.sqrt(np.mean((combined - mean)[choices.is_candidate] ** 2))
-    layer = MixedWithRanker([w / (deviation + 1e-9) for w in weights], config.nearness, config.sharpness)
+    weights = [0.0, 0.0, 1.0] if config.acts_by == "actor" else [units.immediate, units.future, 0.0]
+    combined = network_outputs(trained, candidates).per_candidate[..., ::2] @ np.array(weights)
+    num = candidates.is_candidate.sum(axis=1, keepdims=True)
+    mean = np.where(candidates.is_candidate, combined, 0).sum(axis=1, keepdims=True) / np.maximum(num, 1)
+    deviation = np.sqrt(np.mean((combined - mean)[candidates.is_candidate] ** 2))
+    layer = MixedWithRanker([w / (deviation + 1e-9) for w in weights], config.kl_weight, config.inverse_temperature)
     inputs = {x.name: x for x in network.inputs}
     return PlackettLucePolicy(keras.Model(inputs, layer(network.outputs[0], inputs["features"]), name="policy"))

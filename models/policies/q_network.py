@@ -69,7 +69,7 @@ class Beside(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class MixedWithRanker(keras.layers.Layer):
-    """Worth and tiring of a policy: what the network's parts come to weighs 1, the ranker's score weighs `nearness`.
+    """Worth and tiring of a policy: what the network's parts come to weighs 1, the ranker's score weighs `kl_weight`.
 
     Called with what is said of candidates, shape (batch, num_candidates, 6), and the features. An infinite nearness
     leaves the ranker.
@@ -77,18 +77,22 @@ class MixedWithRanker(keras.layers.Layer):
     Args of the constructor: `weights` of the three parts, so that they come to standard deviations.
     """
 
-    def __init__(self, weights: list[float], nearness: float, sharpness: float, **kwargs: Any) -> None:
+    def __init__(self, weights: list[float], kl_weight: float, inverse_temperature: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.weights_of_parts, self.nearness, self.sharpness = list(weights), nearness, sharpness
+        self.weights_of_parts, self.kl_weight, self.inverse_temperature = list(weights), kl_weight, inverse_temperature
 
-    def call(self, said: Any, features: Any) -> Any:
-        own = 1 / (1 + self.nearness)
-        values = sum(weight * said[..., 2 * n : 2 * n + 2] for n, weight in enumerate(self.weights_of_parts))
+    def call(self, outputs: Any, features: Any) -> Any:
+        own = 1 / (1 + self.kl_weight)
+        values = sum(weight * outputs[..., 2 * n : 2 * n + 2] for n, weight in enumerate(self.weights_of_parts))
         ranker = ops.concatenate([features[..., :1], ops.zeros_like(features[..., :1])], axis=-1)
-        return self.sharpness * (own * values + (1 - own) * ranker)
+        return self.inverse_temperature * (own * values + (1 - own) * ranker)
 
     def get_config(self) -> dict[str, Any]:
-        own = {"weights": self.weights_of_parts, "nearness": self.nearness, "sharpness": self.sharpness}
+        own = {
+            "weights": self.weights_of_parts,
+            "kl_weight": self.kl_weight,
+            "inverse_temperature": self.inverse_temperature,
+        }
         return {**super().get_config(), **own}
 
 
@@ -109,10 +113,10 @@ def build_q_network(num_features: int, num_kinds: int, config: EncoderConfig, hi
     around = Beside()(state, features)
     known = keras.layers.Concatenate()([features, of_kind, around, of_kind * around])
     hidden = keras.layers.Dense(hidden_dim, activation="gelu")(known)
-    said = keras.layers.Dense(6, kernel_initializer="zeros")(keras.layers.Concatenate()([features, hidden]))
+    outputs = keras.layers.Dense(6, kernel_initializer="zeros")(keras.layers.Concatenate()([features, hidden]))
     of_user = keras.layers.GlobalAveragePooling1D()(features)
-    later = keras.layers.Dense(1, kernel_initializer="zeros")(
+    future_reward = keras.layers.Dense(1, kernel_initializer="zeros")(
         keras.layers.Concatenate()([keras.layers.Reshape((config.embedding_dim,))(state), of_user])
     )
     inputs = {"features": features, "kind": kind, "history": history}
-    return keras.Model(inputs, [said, later], name="q_network")
+    return keras.Model(inputs, [outputs, future_reward], name="q_network")

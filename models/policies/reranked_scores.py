@@ -22,10 +22,10 @@ from expectations.tables import FIRST_VALUE_INDEX, SCORES
 from models.data.vocabulary import read_vocabulary
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import read_list_rows, top_places
-from models.policies.served_policy import DrawnOrder
-from models.slates.event_log import Happenings
-from models.slates.exposures import LedEvents
-from models.slates.slate_candidates import ListChoices, remembered
+from models.policies.served_policy import ServedPolicy
+from models.slates.event_log import EventLog
+from models.slates.exposures import Exposures
+from models.slates.slate_candidates import SlateCandidates, history_events
 from models.slates.slates import SlatePolicy
 
 DEPTH = 3
@@ -63,27 +63,27 @@ class Movement:
 
 
 def reranked_blocks(
-    night: Night, source: ListChoices, lists: Version, policy: SlatePolicy, led: LedEvents, movement: Movement
+    night: Night, source: SlateCandidates, lists: Version, policy: SlatePolicy, exposures: Exposures, movement: Movement
 ) -> Iterator[pa.Table]:
     """Rows of `scores` for all users, block by block; `movement` learns how far each block moved.
 
     Args:
         lists: of the published model, as of ds.
-        led: what the published lists of the days before led to.
+        exposures: what the published lists of the days before led to.
     """
     last = int(pc.max(read_vocabulary(night.lake, night.ds, "user_id")["index"]).as_py())
     for first in range(FIRST_VALUE_INDEX, last + 1, USERS_AT_ONCE):
         users = np.arange(first, min(last + 1, first + USERS_AT_ONCE))
-        yield _reranked(night, source, lists, policy, users, remembered(night, users, led), movement)
+        yield _reranked(night, source, lists, policy, users, history_events(night, users, exposures), movement)
 
 
 def _reranked(
     night: Night,
-    source: ListChoices,
+    source: SlateCandidates,
     lists: Version,
     policy: SlatePolicy,
     users: np.ndarray,
-    happenings: Happenings,
+    event_log: EventLog,
     movement: Movement,
 ) -> pa.Table:
     """The best `num_candidates` of each user in the policy's order, the others as they were."""
@@ -91,8 +91,8 @@ def _reranked(
     item_of, score_of = np.append(rows.item_indices, NO_ITEM).astype(np.int64), np.append(rows.scores, np.float32(0))
     places = top_places(rows, users, shop.num_candidates, source.exclude_seen)  # -1 is the last of `item_of`
     day = np.full(len(users), day_number(night.ds) + 1.0)
-    choices = source.described(night.ds, users, day, item_of[places], score_of[places], happenings)
-    order = DrawnOrder(policy, DEPTH * shop.top_k, 0.0).order(choices)
+    candidates = source.described(night.ds, users, day, item_of[places], score_of[places], event_log)
+    order = ServedPolicy(policy, DEPTH * shop.top_k, 0.0).order(candidates)
     after = np.where(order >= 0, np.take_along_axis(places, np.maximum(order, 0), axis=1), -1)
     movement.add(item_of[places], item_of[after])
     scores = rows.scores.astype(np.float32)

@@ -30,7 +30,7 @@ from models.evaluation.held_out import HeldOut, decisive_task, held_out_tasks
 from models.evaluation.list_evaluation import BOUNDS, NUM_RESAMPLES
 from models.evaluation.ranking_metrics import METRICS, bootstrap_means, hits, relevant_from_pairs
 from models.off_policy.slate_estimators import evaluate_slates
-from models.slates.slates import Choices, SlatePolicy
+from models.slates.slates import CandidateSets, SlatePolicy
 from models.slates.training_slates import Examples, items_at, spaced
 
 MIN_EFFECTIVE_LISTS = 100
@@ -41,7 +41,7 @@ ESTIMATOR = "sequential_snips"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SafetyResult:
     """What one way says.
 
     Attributes:
@@ -65,29 +65,29 @@ class Verdict:
         return {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in told.items()}
 
 
-def decided(by_log: Verdict, by_backtest: Verdict) -> Verdict:
+def decisive_result(by_log: SafetyResult, by_backtest: SafetyResult) -> SafetyResult:
     """The verdict that counts: that of what was shown, where it can tell."""
     if by_log.is_allowed is not None:
         return by_log
     if by_backtest.is_allowed is not None:
         reason = f"{by_backtest.reason} {by_log.reason}"
-        return Verdict(**{**asdict(by_backtest), "reason": reason})
-    return Verdict(False, f"Nothing tells what re-ranked lists are worth. {by_log.reason} {by_backtest.reason}")
+        return SafetyResult(**{**asdict(by_backtest), "reason": reason})
+    return SafetyResult(False, f"Nothing tells what re-ranked lists are worth. {by_log.reason} {by_backtest.reason}")
 
 
-def judged_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Verdict:
+def check_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> SafetyResult:
     """Judges a policy by lists that were drawn.
 
     Args:
         policy: as users would see it; see `models.policies.served_policy`.
     """
     if shown is not None:
-        is_drawn = ~np.isnan(np.where(shown.slates.place >= 0, shown.slates.propensity, 1.0)).any(axis=1)
+        is_drawn = ~np.isnan(np.where(shown.slates.slots >= 0, shown.slates.propensity, 1.0)).any(axis=1)
         shown = shown.rows(np.flatnonzero(is_drawn))
     if shown is None or not len(shown):
-        return Verdict(None, "No shown lists with propensities were found in the last days.")
-    target = policy.propensity(shown.choices, shown.slates)
-    report = evaluate_slates(shown.slates, shown.at_once, target, unit=shown.choices.user, seed=shop.seed)
+        return SafetyResult(None, "No shown lists with propensities were found in the last days.")
+    target = policy.propensity(shown.candidates, shown.slates)
+    report = evaluate_slates(shown.slates, shown.immediate_reward, target, unit=shown.candidates.user, seed=shop.seed)
     gain, value, overlap = report.gain(ESTIMATOR), report.on_policy.value, report.overlap
     figures: dict[str, Any] = {
         "value": value,
@@ -102,21 +102,21 @@ def judged_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Ve
     is_large = overlap.effective_rows >= MIN_EFFECTIVE_LISTS and overlap.rewarded_rows >= MIN_REWARDED_LISTS
     if not is_large or value <= 0:
         earned = f"{overlap.rewarded_rows:,} of them earned something"
-        return Verdict(None, f"{seen} and {earned}, are too few to judge by.", **figures)
+        return SafetyResult(None, f"{seen} and {earned}, are too few to judge by.", **figures)
     if overlap.mean_weight.value < MIN_MEAN_WEIGHT:
         told = f"with a mean weight of {overlap.mean_weight.value:.2f}, show too little of what the policy would"
-        return Verdict(None, f"{seen}, {told}.", **figures)
-    return _verdict(f"By {seen}, a list would earn", gain.low >= -shop.policy.max_loss * value, shop, **figures)
+        return SafetyResult(None, f"{seen}, {told}.", **figures)
+    return _result(f"By {seen}, a list would earn", gain.low >= -shop.policy.max_loss * value, shop, **figures)
 
 
-def judged_by_backtest(choices: Choices, held_out: HeldOut, policy: SlatePolicy, shop: Shop) -> Verdict:
+def check_by_backtest(candidates: CandidateSets, held_out: HeldOut, policy: SlatePolicy, shop: Shop) -> SafetyResult:
     """Judges a policy's best lists by what was wanted on the backtest's days.
 
     Args:
-        choices: one list for each user of `held_out`, in their order, best candidate of the published model first.
+        candidates: one list for each user of `held_out`, in their order, best candidate of the published model first.
     """
     top_k, name = shop.top_k, shop.primary_metric if shop.primary_metric in METRICS else "ndcg"
-    lists = items_at(choices, policy.draw(choices, top_k, None).place), choices.item[:, :top_k]
+    lists = items_at(candidates, policy.draw(candidates, top_k, None).slots), candidates.item[:, :top_k]
     values = np.stack(
         [METRICS[name](hits(items, held_out.relevant), held_out.relevant.counts, top_k) for items in lists], axis=1
     )
@@ -126,10 +126,10 @@ def judged_by_backtest(choices: Choices, held_out: HeldOut, policy: SlatePolicy,
     what = f"On the backtest's days, {name}@{top_k} of {len(values):,} users is"
     figures = {"value": float(theirs), "gain": float(mine - theirs), "gain_low": float(low), "gain_high": float(high)}
     is_allowed = theirs > 0 and low >= -shop.policy.max_loss * theirs
-    return _verdict(what, bool(is_allowed), shop, **figures, num_lists=len(values), effective_lists=float(len(values)))
+    return _result(what, bool(is_allowed), shop, **figures, num_lists=len(values), effective_lists=float(len(values)))
 
 
-def judged_users(night: Night, as_of: str) -> HeldOut | None:
+def backtest_users(night: Night, as_of: str) -> HeldOut | None:
     """Some of the users whom the decisive task judges, and what they wanted, in the indices of ds; None without any."""
     found = [task for task in held_out_tasks(night, as_of) if task.task == decisive_task(night.shop)]
     if not found:
@@ -145,7 +145,7 @@ def judged_users(night: Night, as_of: str) -> HeldOut | None:
     return HeldOut(task.task, users[task.user_indices[asked[known]]], wanted)
 
 
-def _verdict(what: str, is_allowed: bool, shop: Shop, **figures: Any) -> Verdict:
+def _result(what: str, is_allowed: bool, shop: Shop, **figures: Any) -> SafetyResult:
     value, gain = figures["value"], figures["gain"]
     interval = f"{figures['gain_low']:+.4f} to {figures['gain_high']:+.4f}"
     bound = f"{-shop.policy.max_loss * value:+.4f} (max_loss = {shop.policy.max_loss:g})"
@@ -153,4 +153,4 @@ def _verdict(what: str, is_allowed: bool, shop: Shop, **figures: Any) -> Verdict
         f"{what} {value + gain:.4f} instead of {value:.4f}, a gain of {gain:+.4f} with a 95 % interval of {interval}, "
         f"which {'keeps' if is_allowed else 'does not keep'} above {bound}."
     )
-    return Verdict(is_allowed, reason, **figures)
+    return SafetyResult(is_allowed, reason, **figures)

@@ -16,20 +16,24 @@ from __future__ import annotations
 import numpy as np
 
 from models.policies.value_baseline import list_inputs, ridge
-from models.slates.slates import Choices
+from models.slates.slates import CandidateSets
 
 
-def expected_later(choices: Choices, evening: np.ndarray, later: np.ndarray, is_known: np.ndarray) -> np.ndarray:
-    """In place of `later`, what was to be expected. Shape (num_slates,).
+def surrogate_index(
+    candidates: CandidateSets, same_day_reward: np.ndarray, future_reward: np.ndarray, is_known: np.ndarray
+) -> np.ndarray:
+    """In place of `future_reward`, what was to be expected. Shape (num_slates,).
 
     Args:
-        evening: what each list's user earned at once. Shape (num_slates,).
-        later: what they earned afterwards. Same shape.
+        same_day_reward: what each list's user earned at once. Shape (num_slates,).
+        future_reward: what they earned afterwards. Same shape.
         is_known: which lists to learn from.
     """
     if not is_known.any():
-        return later
-    earned_nothing = 1.0 * (evening <= 0)
-    traces = np.stack([earned_nothing, np.maximum(evening, 0), np.log1p(np.maximum(evening, 0))], axis=1)
-    inputs = np.concatenate([list_inputs(choices), traces], axis=1)
-    return ridge(inputs, is_known, later[is_known, None])[:, 0]
+        return future_reward
+    earned_nothing = 1.0 * (same_day_reward <= 0)
+    traces = np.stack(
+        [earned_nothing, np.maximum(same_day_reward, 0), np.log1p(np.maximum(same_day_reward, 0))], axis=1
+    )
+    inputs = np.concatenate([list_inputs(candidates), traces], axis=1)
+    return ridge(inputs, is_known, future_reward[is_known, None])[:, 0]

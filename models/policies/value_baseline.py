@@ -9,38 +9,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.slates.slates import Choices
+from models.slates.slates import CandidateSets
 
 REGULARIZATION = 1.0
 """Of the squared weights of inputs in standard deviations, in lists."""
 
 
-def expected_returns(choices: Choices, place: np.ndarray, returns: np.ndarray, is_learnt: np.ndarray) -> np.ndarray:
+def expected_returns(
+    candidates: CandidateSets, slots: np.ndarray, returns: np.ndarray, is_training: np.ndarray
+) -> np.ndarray:
     """What the places of lists like these return. Shape (num_slates, top_k).
 
     Args:
-        place: as in `Slates`, -1 where a list has ended. Shape (num_slates, top_k).
+        slots: as in `Slates`, -1 where a list has ended. Shape (num_slates, top_k).
         returns: of each place. Same shape.
-        is_learnt: which lists the baseline is fitted to. Shape (num_slates,).
+        is_training: which lists the baseline is fitted to. Shape (num_slates,).
     """
-    inputs = list_inputs(choices)
+    inputs = list_inputs(candidates)
     of_ranks = [
-        ridge(inputs, is_learnt & (there := place[:, rank] >= 0), returns[is_learnt & there, rank, None])
-        for rank in range(place.shape[1])
+        ridge(inputs, is_training & (there := slots[:, rank] >= 0), returns[is_training & there, rank, None])
+        for rank in range(slots.shape[1])
     ]
     return np.concatenate(of_ranks, axis=1)
 
 
-def list_inputs(choices: Choices) -> np.ndarray:
+def list_inputs(candidates: CandidateSets) -> np.ndarray:
     """The mean features of each list's candidates; those of the user are the same for all.
 
     Shape (num_slates, num_features).
     """
-    num = np.maximum(choices.is_candidate.sum(axis=1, keepdims=True), 1)
-    return np.asarray(choices.features.sum(axis=1) / num, dtype=np.float64)
+    num = np.maximum(candidates.is_candidate.sum(axis=1, keepdims=True), 1)
+    return np.asarray(candidates.features.sum(axis=1) / num, dtype=np.float64)
 
 
-def ridge(inputs: np.ndarray, is_learnt: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def ridge(inputs: np.ndarray, is_training: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """What the inputs say of targets, for all rows.
 
     Args:
@@ -50,9 +52,9 @@ def ridge(inputs: np.ndarray, is_learnt: np.ndarray, targets: np.ndarray) -> np.
     Returns:
         Shape (num_rows, num_targets); zeros where there is nothing to learn from.
     """
-    if not is_learnt.any():
+    if not is_training.any():
         return np.zeros((len(inputs), targets.shape[1]))
-    known, mean = inputs[is_learnt], targets.mean(axis=0)
+    known, mean = inputs[is_training], targets.mean(axis=0)
     rows = (inputs - known.mean(axis=0)) / (known.std(axis=0) + 1e-6)
-    squares = rows[is_learnt].T @ rows[is_learnt] + REGULARIZATION * np.eye(inputs.shape[1])
-    return np.asarray(mean + rows @ np.linalg.solve(squares, rows[is_learnt].T @ (targets - mean)))
+    squares = rows[is_training].T @ rows[is_training] + REGULARIZATION * np.eye(inputs.shape[1])
+    return np.asarray(mean + rows @ np.linalg.solve(squares, rows[is_training].T @ (targets - mean)))

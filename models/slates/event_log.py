@@ -17,13 +17,13 @@ VIEW, CLICK, CART, PURCHASE = (EVENT_TYPES.index(name) for name in ("view", "cli
 
 
 @dataclass(frozen=True)
-class Happenings:
-    """Events by user, then by day. Made by `Happenings.of`. All of shape (num_events,).
+class EventLog:
+    """Events by user, then by day. Made by `EventLog.of`. All of shape (num_events,).
 
     Attributes:
         event_type: places in EVENT_TYPES.
         price, quantity: of one piece, and how many.
-        is_led: whether the item stood in the list that the user was shown that day, which may have led there.
+        is_exposed: whether the item stood in the list that the user was shown that day, which may have led there.
     """
 
     user: np.ndarray
@@ -32,7 +32,7 @@ class Happenings:
     event_type: np.ndarray
     price: np.ndarray
     quantity: np.ndarray
-    is_led: np.ndarray
+    is_exposed: np.ndarray
 
     @classmethod
     def of(
@@ -43,32 +43,32 @@ class Happenings:
         event_type: np.ndarray,
         price: np.ndarray | None = None,
         quantity: np.ndarray | None = None,
-        is_led: np.ndarray | None = None,
-    ) -> Happenings:
+        is_exposed: np.ndarray | None = None,
+    ) -> EventLog:
         """Events in any order; without prices they are worth nothing, without quantities there is one of each.
 
         Without a word on it, nobody was led.
         """
         price = np.zeros(len(user)) if price is None else price
         quantity = np.ones(len(user)) if quantity is None else quantity
-        is_led = np.zeros(len(user), dtype=bool) if is_led is None else is_led
-        columns = (user, item, np.asarray(day, dtype=np.float64), event_type, price, quantity, is_led)
+        is_exposed = np.zeros(len(user), dtype=bool) if is_exposed is None else is_exposed
+        columns = (user, item, np.asarray(day, dtype=np.float64), event_type, price, quantity, is_exposed)
         order = np.lexsort((event_type, item, day, user))
         return cls(*(np.asarray(column)[order] for column in columns))
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def where(self, is_kept: np.ndarray) -> Happenings:
+    def where(self, is_kept: np.ndarray) -> EventLog:
         """Some of the events."""
-        return Happenings(*(getattr(self, f.name)[is_kept] for f in fields(self)))
+        return EventLog(*(getattr(self, f.name)[is_kept] for f in fields(self)))
 
     def visits(self) -> tuple[np.ndarray, np.ndarray]:
         """User and day, by both, of the days on which somebody did anything. Days are whole."""
         found = np.unique(np.stack([self.user, np.floor(self.day)]), axis=1)
         return found[0].astype(np.int64), found[1]
 
-    def places_of(self, user: np.ndarray, day: np.ndarray) -> np.ndarray:
+    def positions_of(self, user: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Where each user's events begin that happened at `day` or later. Both and the result of shape (num_asked,)."""
         step = len(self._days) + 1
         return np.searchsorted(self._keys, user.astype(np.int64) * step + np.searchsorted(self._days, day))
@@ -81,8 +81,8 @@ class Happenings:
         Args:
             most: events of a row; the latest are kept. None keeps all.
         """
-        ends = self.places_of(user, until)
-        starts = np.minimum(self.places_of(user, since), ends)
+        ends = self.positions_of(user, until)
+        starts = np.minimum(self.positions_of(user, since), ends)
         if most is not None:
             starts = np.maximum(starts, ends - most)
         lengths = ends - starts

@@ -21,13 +21,13 @@ from models.interface.published_lists import published_lists
 
 
 @dataclass(frozen=True)
-class LedEvents:
+class Exposures:
     """Attributes: `shown` are keys of users and the items that they were shown, ascending, by the day since 1970."""
 
     shown: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, night: Night, days: Iterable[str]) -> LedEvents:
+    def of(cls, night: Night, days: Iterable[str]) -> Exposures:
         """Of the published lists of these days, each of which stood on the day after.
 
         Of users who did anything on that day, as far as its own drop tells: of others there is nothing to say. Lists
@@ -49,8 +49,8 @@ class LedEvents:
 
     def marks(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Which events were led, by user, item and day since 1970. Shape (num_events,)."""
-        is_led, whole = np.zeros(len(user), dtype=bool), np.floor(day).astype(np.int64)
+        is_exposed, whole = np.zeros(len(user), dtype=bool), np.floor(day).astype(np.int64)
         for stood_on, keys in self.shown.items():
             rows = np.flatnonzero(whole == stood_on)
-            is_led[rows] = np.isin(pair_keys(user[rows], item[rows]), keys)
-        return is_led
+            is_exposed[rows] = np.isin(pair_keys(user[rows], item[rows]), keys)
+        return is_exposed

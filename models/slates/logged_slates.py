@@ -25,9 +25,16 @@ from expectations.tables import USER_RECOMMENDATIONS
 from models.data.vocabulary import indices_of, read_vocabulary
 from models.interface.published_lists import published_lists, published_nights
 from models.interface.ranked_lists import lists_in_force
-from models.slates.slate_candidates import ListChoices
-from models.slates.slates import Choices, Slates
-from models.slates.training_slates import Examples, UserLog, earned, joined_choices, places_of, spaced
+from models.slates.slate_candidates import SlateCandidates
+from models.slates.slates import CandidateSets, Slates
+from models.slates.training_slates import (
+    Examples,
+    UserLog,
+    candidate_positions,
+    joined_candidates,
+    rewarded_examples,
+    spaced,
+)
 
 MAX_LISTS = 4_096
 """What is looked at, over all days."""
@@ -70,7 +77,7 @@ def shown_days(night: Night) -> list[ShownDay]:
     return found
 
 
-def shown_lists(night: Night, source: ListChoices, days: list[ShownDay], log: UserLog) -> Examples | None:
+def shown_lists(night: Night, source: SlateCandidates, days: list[ShownDay], log: UserLog) -> Examples | None:
     """What was shown to the users of the log, and what it earned; None where they saw nothing.
 
     Args:
@@ -84,29 +91,29 @@ def shown_lists(night: Night, source: ListChoices, days: list[ShownDay], log: Us
         users = spaced(np.unique(events.user[came]), max(1, MAX_LISTS // len(days)))
         if len(users):
             stood = np.full(len(users), float(stood_on))
-            choices = source.of(day.lists, day.ds, users, stood, log.remembered)
-            parts.append((choices, _as_shown(night, day.ds, choices)))
+            candidates = source.of(day.lists, day.ds, users, stood, log.history_events)
+            parts.append((candidates, _as_shown(night, day.ds, candidates)))
     if not parts:
         return None
     slates = Slates(
-        *(np.concatenate(columns) for columns in zip(*((s.place, s.propensity) for _, s in parts), strict=True))
+        *(np.concatenate(columns) for columns in zip(*((s.slots, s.propensity) for _, s in parts), strict=True))
     )
-    return earned(night, joined_choices([choices for choices, _ in parts]), slates, events)
+    return rewarded_examples(night, joined_candidates([candidates for candidates, _ in parts]), slates, events)
 
 
-def _as_shown(night: Night, day: str, choices: Choices) -> Slates:
-    """What the published partition shows the users of `choices`, who ascend."""
+def _as_shown(night: Night, day: str, candidates: CandidateSets) -> Slates:
+    """What the published partition shows the users of `candidates`, who ascend."""
     words = read_vocabulary(night.lake, night.ds, "user_id")
-    ids = words.filter(pc.is_in(words["index"], pa.array(choices.user, words["index"].type)))
+    ids = words.filter(pc.is_in(words["index"], pa.array(candidates.user, words["index"].type)))
     columns = ["user_id", "rank", "item_id", "propensity"]
     rows = published_lists(night.lake, day, ids["value"].combine_chunks(), columns)
     item = indices_of(rows["item_id"], read_vocabulary(night.lake, night.ds, "item_id")).fill_null(-1).to_numpy()
-    row = np.searchsorted(choices.user, indices_of(rows["user_id"], words).to_numpy())
+    row = np.searchsorted(candidates.user, indices_of(rows["user_id"], words).to_numpy())
     rank = rows["rank"].to_numpy() - 1
     is_told = rank < night.shop.top_k
-    place = np.full((len(choices), night.shop.top_k), -1)
-    propensity = np.full(place.shape, np.nan)
-    place[row[is_told], rank[is_told]] = places_of(choices, row, item)[is_told]
+    slots = np.full((len(candidates), night.shop.top_k), -1)
+    propensity = np.full(slots.shape, np.nan)
+    slots[row[is_told], rank[is_told]] = candidate_positions(candidates, row, item)[is_told]
     propensity[row[is_told], rank[is_told]] = pc.fill_null(rows["propensity"], np.nan).to_numpy()[is_told]
-    has_ended = np.cumsum(place < 0, axis=1) > 0
-    return Slates(np.where(has_ended, -1, place), np.where(has_ended, 1.0, propensity))
+    has_ended = np.cumsum(slots < 0, axis=1) > 0
+    return Slates(np.where(has_ended, -1, slots), np.where(has_ended, 1.0, propensity))

@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_array
 
-from models.slates.event_log import VIEW, Happenings
+from models.slates.event_log import VIEW, EventLog
 
 SHRINKAGE = 5.0
 """Added to the squared length of an item's column: an item that few found is like few others."""
@@ -25,29 +25,29 @@ ITEMS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
-class FoundTogether:
-    """Made by `FoundTogether.of`.
+class OrganicSimilarity:
+    """Made by `OrganicSimilarity.of`.
 
     Attributes:
         users: who found anything, ascending. Shape (num_users,).
-        finds: x. Shape (num_users, num_items).
+        organic_counts: x. Shape (num_users, num_items).
     """
 
     users: np.ndarray
-    finds: csr_array
+    organic_counts: csr_array
 
     @classmethod
-    def of(cls, happenings: Happenings, num_items: int) -> Self:
-        """Of views that no list led to (`Happenings.is_led`). Items are below `num_items`."""
-        is_found = (happenings.event_type == VIEW) & ~happenings.is_led
-        item = happenings.item[is_found]
-        users, row = np.unique(happenings.user[is_found], return_inverse=True)
+    def of(cls, event_log: EventLog, num_items: int) -> Self:
+        """Of views that no list led to (`EventLog.is_exposed`). Items are below `num_items`."""
+        is_organic = (event_log.event_type == VIEW) & ~event_log.is_exposed
+        item = event_log.item[is_organic]
+        users, row = np.unique(event_log.user[is_organic], return_inverse=True)
         counts = csr_array((np.ones(len(row), np.float32), (row, item)), shape=(len(users), num_items))
         lengths = np.sqrt(SHRINKAGE + np.asarray(counts.multiply(counts).sum(axis=0)))
         counts.data /= lengths[counts.indices]
         return cls(users, counts)
 
-    def by_others(
+    def leave_user_out_scores(
         self, user: np.ndarray, row: np.ndarray, item: np.ndarray, weight: np.ndarray, asked: np.ndarray
     ) -> np.ndarray:
         """How much each asked item is found by those who found the same.
@@ -60,8 +60,8 @@ class FoundTogether:
         Returns:
             Shape of `asked`; 0 for who or what has nothing in common with anybody.
         """
-        own = csr_array((weight.astype(np.float32), (row, item)), shape=(len(user), self.finds.shape[1]))
-        alike = (own @ self.finds.T).toarray()
+        own = csr_array((weight.astype(np.float32), (row, item)), shape=(len(user), self.organic_counts.shape[1]))
+        alike = (own @ self.organic_counts.T).toarray()
         place = np.minimum(np.searchsorted(self.users, user), max(len(self.users) - 1, 0))
         is_known = np.flatnonzero(self.users[place] == user) if len(self.users) else np.empty(0, np.int64)
         alike[is_known, place[is_known]] = 0
@@ -69,7 +69,7 @@ class FoundTogether:
         items, of_asked = np.unique(asked, return_inverse=True)
         for start in range(0, len(items), ITEMS_AT_ONCE):
             part = items[start : start + ITEMS_AT_ONCE]
-            sums = alike @ self.finds[:, part]
+            sums = alike @ self.organic_counts[:, part]
             at = of_asked.reshape(asked.shape) - start
             lists, places = np.nonzero((at >= 0) & (at < len(part)))
             found[lists, places] = sums[lists, at[lists, places]]

@@ -14,24 +14,24 @@ import numpy as np
 
 from expectations.shop.reward import Reward
 from expectations.tables import EVENT_TYPES
-from models.slates.event_log import PURCHASE, VIEW, Groups, Happenings, keys_of
+from models.slates.event_log import PURCHASE, VIEW, EventLog, Groups, keys_of
 
 ROWS_AT_ONCE = 8192
 
 
-def event_rewards(happenings: Happenings, reward: Reward) -> np.ndarray:
+def event_rewards(event_log: EventLog, reward: Reward) -> np.ndarray:
     """What each event earns. Shape (num_events,)."""
     weights = np.array([reward.event_weights.get(name, 0.0) for name in EVENT_TYPES])
-    is_bought = happenings.event_type == PURCHASE
-    margin = reward.margin_weight * happenings.price * happenings.quantity * is_bought
-    return weights[happenings.event_type] + margin
+    is_bought = event_log.event_type == PURCHASE
+    margin = reward.margin_weight * event_log.price * event_log.quantity * is_bought
+    return weights[event_log.event_type] + margin
 
 
 def returns(
     user: np.ndarray,
     day: np.ndarray,
     item: np.ndarray,
-    happenings: Happenings,
+    event_log: EventLog,
     reward: Reward,
     *,
     horizon_days: float,
@@ -44,59 +44,59 @@ def returns(
     Args:
         user, day: of the lists. Shape (num_lists,).
         item: at each rank; -1 where the list has ended. Shape (num_lists, top_k).
-        happenings: of these users, at least until the last list's horizon.
+        event_log: of these users, at least until the last list's horizon.
         horizon_days: from the list's day.
 
     Returns:
         Shape (num_lists, top_k); 0 where a list has ended.
     """
-    at_once = place_rewards(user, day, item, happenings, reward, window_days)
-    others = rewards_beside(user, day, item, happenings, reward, window_days)
-    others += later_rewards(user, day, happenings, reward, horizon_days, window_days)
-    return np.where(item >= 0, at_once + others[:, None], 0.0)
+    immediate_reward = slot_rewards(user, day, item, event_log, reward, window_days)
+    others = other_rewards(user, day, item, event_log, reward, window_days)
+    others += future_rewards(user, day, event_log, reward, horizon_days, window_days)
+    return np.where(item >= 0, immediate_reward + others[:, None], 0.0)
 
 
-def rewards_beside(
+def other_rewards(
     user: np.ndarray,
     day: np.ndarray,
     item: np.ndarray,
-    happenings: Happenings,
+    event_log: EventLog,
     reward: Reward,
     window_days: float = 1.0,
 ) -> np.ndarray:
     """What users earned with other items while the list stood; see `returns`. Shape (num_lists,)."""
-    rewards, everything = event_rewards(happenings, reward), np.zeros(len(user))
+    rewards, everything = event_rewards(event_log, reward), np.zeros(len(user))
     for part in _parts(len(user)):
-        row, event = happenings.between(user[part], day[part], day[part] + window_days)
+        row, event = event_log.between(user[part], day[part], day[part] + window_days)
         everything[part] = np.bincount(row, rewards[event], len(everything[part]))
-    with_list = place_rewards(user, day, item, happenings, replace(reward, repetition_penalty=0.0), window_days)
+    with_list = slot_rewards(user, day, item, event_log, replace(reward, repetition_penalty=0.0), window_days)
     return everything - with_list.sum(axis=1)
 
 
-def place_rewards(
+def slot_rewards(
     user: np.ndarray,
     day: np.ndarray,
     item: np.ndarray,
-    happenings: Happenings,
+    event_log: EventLog,
     reward: Reward,
     window_days: float = 1.0,
 ) -> np.ndarray:
     """What the items earned while the list stood, less the penalty for repetition; see `returns`."""
-    rewards = event_rewards(happenings, reward)
-    earned = np.zeros(item.shape)
+    rewards = event_rewards(event_log, reward)
+    by_slot = np.zeros(item.shape)
     for part in _parts(len(user)):
-        row, event = happenings.between(user[part], day[part], day[part] + window_days)
+        row, event = event_log.between(user[part], day[part], day[part] + window_days)
         asked = keys_of(np.arange(len(item[part]))[:, None], item[part])
-        earned[part] = Groups(keys_of(row, happenings.item[event]), asked).sums(rewards[event])
+        by_slot[part] = Groups(keys_of(row, event_log.item[event]), asked).sums(rewards[event])
     if reward.repetition_penalty:
-        earned -= reward.repetition_penalty * is_repeated(user, day, item, happenings)
-    return np.where(item >= 0, earned, 0.0)
+        by_slot -= reward.repetition_penalty * is_repeated(user, day, item, event_log)
+    return np.where(item >= 0, by_slot, 0.0)
 
 
-def later_rewards(
+def future_rewards(
     user: np.ndarray,
     day: np.ndarray,
-    happenings: Happenings,
+    event_log: EventLog,
     reward: Reward,
     horizon_days: float,
     window_days: float = 1.0,
@@ -107,19 +107,19 @@ def later_rewards(
     """
     if not reward.discount:
         return np.zeros(len(user))
-    earned = [(happenings, event_rewards(happenings, reward))]
+    sources = [(event_log, event_rewards(event_log, reward))]
     if reward.return_bonus:
-        earned.append(_soon_returns(happenings, reward))
-    later = np.zeros(len(user))
-    for events, rewards in earned:
+        sources.append(_soon_returns(event_log, reward))
+    future_reward = np.zeros(len(user))
+    for events, rewards in sources:
         for part in _parts(len(user)):
             row, event = events.between(user[part], day[part] + window_days, day[part] + horizon_days)
-            worth = reward.discount ** (events.day[event] - day[part][row])
-            later[part] += np.bincount(row, rewards[event] * worth, len(later[part]))
-    return later
+            discount = reward.discount ** (events.day[event] - day[part][row])
+            future_reward[part] += np.bincount(row, rewards[event] * discount, len(future_reward[part]))
+    return future_reward
 
 
-def is_repeated(user: np.ndarray, day: np.ndarray, item: np.ndarray, happenings: Happenings) -> np.ndarray:
+def is_repeated(user: np.ndarray, day: np.ndarray, item: np.ndarray, event_log: EventLog) -> np.ndarray:
     """Whether the item stood in the same user's list before and was not touched since. Shape (num_lists, top_k)."""
     row, rank = np.nonzero(item >= 0)
     listed_item, listed_day = item[row, rank], day[row]
@@ -128,7 +128,7 @@ def is_repeated(user: np.ndarray, day: np.ndarray, item: np.ndarray, happenings:
     is_again = np.zeros(len(row), dtype=bool)
     is_again[1:] = (user[row][1:] == user[row][:-1]) & (listed_item[1:] == listed_item[:-1])
     since = np.where(is_again, np.concatenate([listed_day[:1], listed_day[:-1]]), listed_day)
-    touches = happenings.where(happenings.event_type > VIEW)
+    touches = event_log.where(event_log.event_type > VIEW)
     pair, event = touches.between(user[row], since, listed_day)
     is_its = touches.item[event] == listed_item[pair]
     found = np.zeros(item.shape, dtype=bool)
@@ -136,13 +136,13 @@ def is_repeated(user: np.ndarray, day: np.ndarray, item: np.ndarray, happenings:
     return found
 
 
-def _soon_returns(happenings: Happenings, reward: Reward) -> tuple[Happenings, np.ndarray]:
+def _soon_returns(event_log: EventLog, reward: Reward) -> tuple[EventLog, np.ndarray]:
     """Visits as events, and the bonus that each earns."""
-    user, day = happenings.visits()
+    user, day = event_log.visits()
     is_soon = np.zeros(len(user), dtype=bool)
     is_soon[1:] = (user[1:] == user[:-1]) & (day[1:] - day[:-1] <= reward.return_days)
     nothing = np.zeros(len(user), dtype=np.int64)
-    return Happenings.of(user, nothing, day, nothing), reward.return_bonus * is_soon
+    return EventLog.of(user, nothing, day, nothing), reward.return_bonus * is_soon
 
 
 def _parts(num_rows: int) -> list[slice]:

@@ -1,4 +1,4 @@
-"""Lists of models as `Choices`, whatever day they are of, and what users did, all in the indices of one day.
+"""Lists of models as `CandidateSets`, whatever day they are of, and what users did, all in the indices of one day.
 
 An index means another user or item on another day; here everything is told in those of the night's `ds`, so that lists
 of many days can be learnt from together. Whom or what `ds` does not know is left out.
@@ -18,21 +18,21 @@ from models.data.vocabulary import NOT_KNOWN, indices_of, indices_on, read_vocab
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import list_batches, read_list_rows, top_places
-from models.slates.event_log import Happenings
-from models.slates.exposures import LedEvents
+from models.slates.event_log import EventLog
+from models.slates.exposures import Exposures
 from models.slates.item_traits import ItemTraits
-from models.slates.organic_similarity import FoundTogether
-from models.slates.slate_features import choices_of
-from models.slates.slates import Choices
+from models.slates.organic_similarity import OrganicSimilarity
+from models.slates.slate_features import candidate_sets
+from models.slates.slates import CandidateSets
 
 _EVENT_COLUMNS = ["user_id", "item_id", "event_time", "event_type", "price", "quantity"]
 USERS_AT_ONCE = 4_096
 
 
-class ListChoices:
+class SlateCandidates:
     """What the users of a night could have been shown; see the module's docstring."""
 
-    def __init__(self, night: Night, of_crowd: Happenings) -> None:
+    def __init__(self, night: Night, of_crowd: EventLog) -> None:
         """Args:
         of_crowd: what is remembered of many users, which tells what the same people find; of lists as of a day it
             tells what happened up to that day.
@@ -40,33 +40,33 @@ class ListChoices:
         self.night = night
         self.exclude_seen = decisive_task(night.shop) == NEW_ITEMS
         self._traits, self._of_crowd = ItemTraits.of(night), of_crowd
-        self._crowd: tuple[str, FoundTogether] | None = None
+        self._crowd: tuple[str, OrganicSimilarity] | None = None
 
-    def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, happenings: Happenings) -> Choices:
+    def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, event_log: EventLog) -> CandidateSets:
         """The best candidates of lists as of `as_of`, on the days on which they stand.
 
         Args:
             user: one for each list; a user may come more than once.
-            day: when it stands, in days since 1970; the policy knows of `happenings` before it. Shape of `user`.
+            day: when it stands, in days since 1970; the policy knows of `event_log` before it. Shape of `user`.
 
         Returns:
             A row a list, best candidates first; none of a candidate where the lists do not know the user.
         """
         asked, row = np.unique(user, return_inverse=True)
         items, scores = self._candidates(lists, as_of, asked)
-        return self.described(as_of, user, day, items[row], scores[row], happenings)
+        return self.described(as_of, user, day, items[row], scores[row], event_log)
 
     def described(
-        self, as_of: str, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, happenings: Happenings
-    ) -> Choices:
-        """Candidates from lists as of `as_of`; see `models.slates.slate_features.choices_of`."""
-        return choices_of(user, day, item, score, happenings, self._traits, self._crowd_as_of(as_of))
+        self, as_of: str, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, event_log: EventLog
+    ) -> CandidateSets:
+        """Candidates from lists as of `as_of`; see `models.slates.slate_features.candidate_sets`."""
+        return candidate_sets(user, day, item, score, event_log, self._traits, self._crowd_as_of(as_of))
 
-    def _crowd_as_of(self, as_of: str) -> FoundTogether:
+    def _crowd_as_of(self, as_of: str) -> OrganicSimilarity:
         """What the crowd found up to that day; the latest that was asked for is kept, since many blocks may ask."""
         if self._crowd is None or self._crowd[0] != as_of:
             past = self._of_crowd.where(self._of_crowd.day < day_number(as_of) + 1)
-            self._crowd = as_of, FoundTogether.of(past, len(self._traits.kind))
+            self._crowd = as_of, OrganicSimilarity.of(past, len(self._traits.kind))
         return self._crowd[1]
 
     def _candidates(self, lists: Version, as_of: str, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +84,7 @@ class ListChoices:
         return items, scores
 
 
-def remembered(night: Night, users: np.ndarray, led: LedEvents) -> Happenings:
+def history_events(night: Night, users: np.ndarray, exposures: Exposures) -> EventLog:
     """What `histories` as of ds remember of users, who ascend: without prices, at most `max_history` events each."""
     names = ["item_indices", "event_type_indices", "event_times"]
     asked = (pc.field("user_index") >= int(users[0])) & (pc.field("user_index") <= int(users[-1]))
@@ -98,7 +98,7 @@ def remembered(night: Night, users: np.ndarray, led: LedEvents) -> Happenings:
     is_known = (place >= 0) & (place < len(EVENT_TYPES)) & (item >= FIRST_VALUE_INDEX)
     indices = (column[is_known].astype(np.int64) for column in (user, item, place))
     user, item, place = indices
-    return Happenings.of(user, item, day[is_known], place, is_led=led.marks(user, item, day[is_known]))
+    return EventLog.of(user, item, day[is_known], place, is_exposed=exposures.marks(user, item, day[is_known]))
 
 
 def active_users(night: Night, since: str) -> np.ndarray:
@@ -111,7 +111,7 @@ def active_users(night: Night, since: str) -> np.ndarray:
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
-def happened(night: Night, since: str, users: np.ndarray, led: LedEvents) -> Happenings:
+def logged_events(night: Night, since: str, users: np.ndarray, exposures: Exposures) -> EventLog:
     """The events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay."""
     words = [read_vocabulary(night.lake, night.ds, field) for field in ("user_id", "item_id")]
     kept = [np.empty((6, 0))]
@@ -129,7 +129,7 @@ def happened(night: Night, since: str, users: np.ndarray, led: LedEvents) -> Hap
     user, item, days, place, price, quantity = np.concatenate(kept, axis=1)
     indices = (column.astype(np.int64) for column in (user, item, place))
     user, item, place = indices
-    return Happenings.of(user, item, days, place, price, quantity, led.marks(user, item, days))
+    return EventLog.of(user, item, days, place, price, quantity, exposures.marks(user, item, days))
 
 
 def _after(since: str, night: Night) -> pc.Expression:

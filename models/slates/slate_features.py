@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.slates.event_log import CLICK, PURCHASE, VIEW, Groups, Happenings, keys_of
+from models.slates.event_log import CLICK, PURCHASE, VIEW, EventLog, Groups, keys_of
 from models.slates.item_traits import NONE, ItemTraits
-from models.slates.organic_similarity import FoundTogether
-from models.slates.slates import Choices
+from models.slates.organic_similarity import OrganicSimilarity
+from models.slates.slates import CandidateSets
 
 HALF_LIVES = (1.0, 4.0, 16.0)
 """In days: the visit before, this week, this month."""
-HALF_LIVES_OF_WANTS = (4.0, 16.0, 64.0)
+ORGANIC_HALF_LIVES = (4.0, 16.0, 64.0)
 """Of what somebody looked at without having been led to it."""
 MAX_EVENTS = 300
 HISTORY_LENGTH = 30
@@ -31,10 +31,10 @@ NUM_PRIOR = 2.0
 PRIOR_SHARES = {"kind": (0.3, 10.0), "wider_kind": (1.0, 10.0), "brand": (0.3, 10.0)}
 """By trait: views of one of it, of so many in all, that its share of what was found alone is held back by."""
 HALF_LIVES_OF_ITEM = (4.0, 32.0)
-HALF_LIFE_OF_FINDS = 64.0
+SIMILARITY_HALF_LIFE = 64.0
 """Of what the user found, when it is held against what others did."""
-LEAST_FOUND = 0.1
-"""What `FoundTogether` tells of an item is held back as if it were this much more of any."""
+SIMILARITY_PRIOR = 0.1
+"""What `OrganicSimilarity` tells of an item is held back as if it were this much more of any."""
 ROWS_AT_ONCE = 2048
 
 FEATURES_OF_USER = (
@@ -59,17 +59,18 @@ FEATURES = (
     *(
         f"{trait.replace('_', ' ')}'s share of what was found alone, half-life {days:g} days"
         for trait in PRIOR_SHARES
-        for days in HALF_LIVES_OF_WANTS
+        for days in ORGANIC_HALF_LIVES
     ),
     *(f"times that the item was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_ITEM),
     "found alone by who found the same",
     *FEATURES_OF_USER,
 )
-"""In the order of `Choices.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0 for
-never; the time since the last visit is log(1 + days), that of somebody new a year's; the gain of a rank is its gain in
-an NDCG. What was found alone is what was looked at while it did not stand in the user's list (`Happenings.is_led`): in
-that people go by their wants, and not by ours; a share is told as the logarithm of what it is to PRIOR_SHARES, and what
-others found who found the same, f, as log(f / LEAST_FOUND + 1)."""
+"""In the order of `CandidateSets.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0
+for never; the time since the last visit is log(1 + days), that of somebody new a year's; the gain of a rank is its gain
+in an NDCG. What was found alone is what was looked at while it did not stand in the user's list
+(`EventLog.is_exposed`): in that people go by their wants, and not by ours; a share is told as the logarithm of what it
+is to PRIOR_SHARES, and what
+others found who found the same, f, as log(f / SIMILARITY_PRIOR + 1)."""
 NUM_FEATURES = len(FEATURES)
 NEVER_DAYS = 365.0
 MINUTES_PER_DAY = 1440
@@ -84,7 +85,7 @@ class _Past:
     item: np.ndarray
     kind: np.ndarray
     event_type: np.ndarray
-    is_led: np.ndarray
+    is_exposed: np.ndarray
     age: np.ndarray
     day: np.ndarray
 
@@ -93,22 +94,22 @@ class _Past:
         return len(self.user)
 
 
-def choices_of(
+def candidate_sets(
     user: np.ndarray,
     day: np.ndarray,
     item: np.ndarray,
     score: np.ndarray,
-    happenings: Happenings,
+    event_log: EventLog,
     traits: ItemTraits,
-    crowd: FoundTogether,
-) -> Choices:
+    crowd: OrganicSimilarity,
+) -> CandidateSets:
     """Candidates, described.
 
     Args:
         user, day: of the lists. Shape (num_lists,).
         item: candidates; -1 where there are no more. Shape (num_lists, num_candidates).
         score: of the ranker, the higher the better. Same shape.
-        happenings: of these users; what happened at a list's day or later is not read.
+        event_log: of these users; what happened at a list's day or later is not read.
         traits: of all items.
         crowd: what users found, of all items, too, before these lists; nobody is told of themselves by it.
     """
@@ -120,13 +121,13 @@ def choices_of(
     history = np.zeros((len(user), HISTORY_LENGTH, 3), dtype=np.int32)
     for start in range(0, len(user), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
-        past = _past(user[part], day[part], happenings, traits.kind)
-        told = [*_of_candidates(past, item[part], kind[part]), *_found_alone(past, item[part], traits, crowd)]
+        past = _past(user[part], day[part], event_log, traits.kind)
+        told = [*_of_candidates(past, item[part], kind[part]), *_organic_features(past, item[part], traits, crowd)]
         features[part, :, 2 : 2 + len(told)] = np.stack(told, axis=-1)
         features[part, :, 2 + len(told) :] = np.stack(_of_users(past), axis=-1)[:, None, :]
         history[part] = _history(past)
     features[~is_candidate] = 0
-    return Choices(user, np.asarray(day, dtype=np.float64), item, kind, is_candidate, features, history)
+    return CandidateSets(user, np.asarray(day, dtype=np.float64), item, kind, is_candidate, features, history)
 
 
 def standard_scores(score: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
@@ -145,12 +146,12 @@ def _gains(score: np.ndarray, item: np.ndarray, is_candidate: np.ndarray) -> np.
     return gain
 
 
-def _past(user: np.ndarray, day: np.ndarray, happenings: Happenings, kind_of_item: np.ndarray) -> _Past:
-    row, event = happenings.between(user, np.full(len(user), -np.inf), day, MAX_EVENTS)
-    item, on_day = happenings.item[event], happenings.day[event]
+def _past(user: np.ndarray, day: np.ndarray, event_log: EventLog, kind_of_item: np.ndarray) -> _Past:
+    row, event = event_log.between(user, np.full(len(user), -np.inf), day, MAX_EVENTS)
+    item, on_day = event_log.item[event], event_log.day[event]
     kinds = kind_of_item[item]
-    event_type, is_led = happenings.event_type[event], happenings.is_led[event]
-    return _Past(user, row, item, kinds, event_type, is_led, day[row] - on_day, on_day)
+    event_type, is_exposed = event_log.event_type[event], event_log.is_exposed[event]
+    return _Past(user, row, item, kinds, event_type, is_exposed, day[row] - on_day, on_day)
 
 
 def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
@@ -178,12 +179,12 @@ def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.n
     ]
 
 
-def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits, crowd: FoundTogether) -> list[np.ndarray]:
+def _organic_features(past: _Past, item: np.ndarray, traits: ItemTraits, crowd: OrganicSimilarity) -> list[np.ndarray]:
     """The FEATURES that tell of it. Each of shape (num_lists, num_candidates)."""
-    is_found = (past.event_type == VIEW) & ~past.is_led
-    row, age, found = past.row[is_found], past.age[is_found], past.item[is_found]
+    is_organic = (past.event_type == VIEW) & ~past.is_exposed
+    row, age, found = past.row[is_organic], past.age[is_organic], past.item[is_organic]
     rows, place = np.arange(past.num_lists)[:, None], np.maximum(item, 0)
-    fading = [_faded(age, half_life) for half_life in HALF_LIVES_OF_WANTS]
+    fading = [_faded(age, half_life) for half_life in ORGANIC_HALF_LIVES]
     wholes = [np.bincount(row, faded, past.num_lists)[:, None] for faded in fading]
     told = []
     for trait, (of_one, of_all) in PRIOR_SHARES.items():
@@ -193,8 +194,8 @@ def _found_alone(past: _Past, item: np.ndarray, traits: ItemTraits, crowd: Found
             told.append(np.log((of_trait.sums(faded) / of_one + 1) / (whole / of_all + 1)))
     of_item = Groups(keys_of(row, found), keys_of(rows, item))
     times = (np.log1p(of_item.sums(_faded(age, half_life))) for half_life in HALF_LIVES_OF_ITEM)
-    by_others = crowd.by_others(past.user, row, found, _faded(age, HALF_LIFE_OF_FINDS), place)
-    return [*told, *times, np.log1p(by_others / LEAST_FOUND)]
+    leave_user_out_scores = crowd.leave_user_out_scores(past.user, row, found, _faded(age, SIMILARITY_HALF_LIFE), place)
+    return [*told, *times, np.log1p(leave_user_out_scores / SIMILARITY_PRIOR)]
 
 
 def _asked(rows: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -226,7 +227,7 @@ def _of_users(past: _Past) -> list[np.ndarray]:
 
 
 def _history(past: _Past) -> np.ndarray:
-    """As in `Choices`. Shape (num_lists, HISTORY_LENGTH, 3)."""
+    """As in `CandidateSets`. Shape (num_lists, HISTORY_LENGTH, 3)."""
     lengths = np.bincount(past.row, minlength=past.num_lists)
     nth_from_last = np.cumsum(lengths)[past.row] - np.arange(len(past.row))
     is_read = nth_from_last <= HISTORY_LENGTH

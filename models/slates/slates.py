@@ -14,7 +14,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Choices:
+class CandidateSets:
     """What a policy may choose from, one row for each list that it makes.
 
     Attributes:
@@ -42,39 +42,39 @@ class Choices:
     def __len__(self) -> int:
         return len(self.user)
 
-    def rows(self, rows: np.ndarray) -> Choices:
+    def rows(self, rows: np.ndarray) -> CandidateSets:
         """Some of the lists."""
         return replace(self, **{f.name: _rows(getattr(self, f.name), rows) for f in fields(self)})
 
 
 @dataclass(frozen=True)
 class Slates:
-    """Lists that were drawn from `Choices`, one a row.
+    """Lists that were drawn from `CandidateSets`, one a row.
 
     Attributes:
-        place: which candidate stands at each rank; -1 where the list has ended. Shape (num_slates, top_k).
+        slots: which candidate stands at each rank; -1 where the list has ended. Shape (num_slates, top_k).
         propensity: with which probability this candidate came there, given the ranks before; NaN where nobody wrote it
             down. Same shape.
     """
 
-    place: np.ndarray
+    slots: np.ndarray
     propensity: np.ndarray
 
     def rows(self, rows: np.ndarray) -> Slates:
         """Some of the lists."""
-        return Slates(self.place[rows], self.propensity[rows])
+        return Slates(self.slots[rows], self.propensity[rows])
 
 
 class SlatePolicy(Protocol):
     """Whatever makes lists out of candidates."""
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
         """Lists drawn at random, with their propensities; without `rng` the best ones, with propensity 1."""
 
-    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
+    def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
         """With which probability this policy would have filled each rank of `slates`, given the ranks before.
 
-        Shape of `slates.place`; 1 where a list has ended.
+        Shape of `slates.slots`; 1 where a list has ended.
         """
 
 

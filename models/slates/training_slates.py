@@ -22,11 +22,11 @@ from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.tables import NightError
 from models.data.pair_keys import pair_keys
-from models.slates.event_log import Happenings
-from models.slates.exposures import LedEvents
-from models.slates.rewards import later_rewards, place_rewards
-from models.slates.slate_candidates import ListChoices, active_users, happened, remembered
-from models.slates.slates import Choices, Slates
+from models.slates.event_log import EventLog
+from models.slates.exposures import Exposures
+from models.slates.rewards import future_rewards, slot_rewards
+from models.slates.slate_candidates import SlateCandidates, active_users, history_events, logged_events
+from models.slates.slates import CandidateSets, Slates
 
 MAX_LISTS = 4_096
 """What a policy learns from, of each kind: some 40 MB of candidates."""
@@ -39,21 +39,21 @@ class UserLog:
 
     Attributes:
         events: of the days after `since`, with prices: what lists earned.
-        remembered: of their histories: what a policy knows of them.
+        history_events: of their histories: what a policy knows of them.
     """
 
-    events: Happenings
-    remembered: Happenings
+    events: EventLog
+    history_events: EventLog
 
     @classmethod
-    def of(cls, night: Night, since: str, led: LedEvents) -> UserLog:
+    def of(cls, night: Night, since: str, exposures: Exposures) -> UserLog:
         """Of at most MAX_USERS."""
         users = spaced(active_users(night, since), MAX_USERS)
         if not len(users):
             raise NightError(
                 f"ds={night.ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
             )
-        return cls(happened(night, since, users, led), remembered(night, users, led))
+        return cls(logged_events(night, since, users, exposures), history_events(night, users, exposures))
 
 
 @dataclass(frozen=True)
@@ -61,47 +61,50 @@ class Examples:
     """Lists and what they earned.
 
     Attributes:
-        at_once: what each place earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
-        later: what the user earned in the days after, worth what it is on the list's day. Shape (num_lists,).
-        is_found: which candidates the user met on that day, not led by a list that stood. Shape (num_lists,
+        immediate_reward: what each place earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
+        future_reward: what the user earned in the days after, worth what it is on the list's day. Shape (num_lists,).
+        is_organic: which candidates the user met on that day, not led by a list that stood. Shape (num_lists,
             num_candidates).
     """
 
-    choices: Choices
+    candidates: CandidateSets
     slates: Slates
-    at_once: np.ndarray
-    later: np.ndarray
-    is_found: np.ndarray
+    immediate_reward: np.ndarray
+    future_reward: np.ndarray
+    is_organic: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.choices)
+        return len(self.candidates)
 
     @property
     def returns(self) -> np.ndarray:
         """Of each place: what it earned at once, and all that came later."""
-        return np.where(self.slates.place >= 0, self.at_once + self.later[:, None], 0.0)
+        return np.where(self.slates.slots >= 0, self.immediate_reward + self.future_reward[:, None], 0.0)
 
     @property
     def items(self) -> np.ndarray:
         """At each rank; -1 where a list has ended."""
-        return items_at(self.choices, self.slates.place)
+        return items_at(self.candidates, self.slates.slots)
 
     def rows(self, rows: np.ndarray) -> Examples:
         """Some of the lists."""
-        columns = (self.at_once[rows], self.later[rows], self.is_found[rows])
-        return Examples(self.choices.rows(rows), self.slates.rows(rows), *columns)
+        columns = (self.immediate_reward[rows], self.future_reward[rows], self.is_organic[rows])
+        return Examples(self.candidates.rows(rows), self.slates.rows(rows), *columns)
 
     @classmethod
     def joined(cls, parts: Sequence[Examples]) -> Examples:
         """The lists of all parts."""
-        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in ("at_once", "later", "is_found")]
+        columns = [
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("immediate_reward", "future_reward", "is_organic")
+        ]
         slates = Slates(*(np.concatenate([getattr(p.slates, f.name) for p in parts]) for f in fields(Slates)))
-        return cls(joined_choices([part.choices for part in parts]), slates, *columns)
+        return cls(joined_candidates([part.candidates for part in parts]), slates, *columns)
 
 
-def joined_choices(parts: Sequence[Choices]) -> Choices:
+def joined_candidates(parts: Sequence[CandidateSets]) -> CandidateSets:
     """The lists of all parts."""
-    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(Choices)}
+    columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(CandidateSets)}
     # A column is None in all parts, or in none.
     joined: dict[str, Any] = {n: None if c[0] is None else np.concatenate(c) for n, c in columns.items()}
     return replace(parts[0], **joined)
@@ -112,7 +115,7 @@ def sight_days(night: Night) -> int:
     return max(1, night.shop.horizon_days // 2)
 
 
-def visits(night: Night, source: ListChoices, lists: Version, as_of: str, log: UserLog) -> Examples:
+def visits(night: Night, source: SlateCandidates, lists: Version, as_of: str, log: UserLog) -> Examples:
     """The visits of the `horizon_days` after `as_of`, by the model's lists of that day.
 
     Args:
@@ -124,62 +127,62 @@ def visits(night: Night, source: ListChoices, lists: Version, as_of: str, log: U
     is_seen = is_within & (day + sight_days(night) <= ends)
     rows = spaced(np.flatnonzero(is_seen), MAX_LISTS)
     user, day = user[rows], day[rows]
-    choices = source.of(lists, as_of, user, day, log.remembered)
-    place = taken(choices, log.events, night.shop.top_k)
-    return earned(night, choices, Slates(place, np.full(place.shape, np.nan)), log.events)
+    candidates = source.of(lists, as_of, user, day, log.history_events)
+    slots = taken(candidates, log.events, night.shop.top_k)
+    return rewarded_examples(night, candidates, Slates(slots, np.full(slots.shape, np.nan)), log.events)
 
 
-def taken(choices: Choices, events: Happenings, top_k: int) -> np.ndarray:
+def taken(candidates: CandidateSets, events: EventLog, top_k: int) -> np.ndarray:
     """Which candidates each list's user met on its day, in the order of time, each once. Shape (num_lists, top_k)."""
-    row, place = places_met(choices, events)
-    _, first = np.unique(pair_keys(row, place), return_index=True)
+    row, position = met_candidates(candidates, events)
+    _, first = np.unique(pair_keys(row, position), return_index=True)
     first.sort()  # back to the order of time
-    row, place = row[first], place[first]
+    row, position = row[first], position[first]
     rank = np.arange(len(row)) - np.searchsorted(row, row)
-    found = np.full((len(choices), top_k), -1)
-    found[row[rank < top_k], rank[rank < top_k]] = place[rank < top_k]
+    found = np.full((len(candidates), top_k), -1)
+    found[row[rank < top_k], rank[rank < top_k]] = position[rank < top_k]
     return found
 
 
-def found_alone(choices: Choices, events: Happenings) -> np.ndarray:
+def organic_candidates(candidates: CandidateSets, events: EventLog) -> np.ndarray:
     """Which candidates each list's user met on its day without being led. Shape (num_lists, num_candidates)."""
-    is_found = np.zeros(choices.item.shape, dtype=bool)
-    is_found[places_met(choices, events.where(~events.is_led))] = True
-    return is_found
+    is_organic = np.zeros(candidates.item.shape, dtype=bool)
+    is_organic[met_candidates(candidates, events.where(~events.is_exposed))] = True
+    return is_organic
 
 
-def places_met(choices: Choices, events: Happenings) -> tuple[np.ndarray, np.ndarray]:
+def met_candidates(candidates: CandidateSets, events: EventLog) -> tuple[np.ndarray, np.ndarray]:
     """Row and place of each event of a list's day with one of its candidates; those of a row in the order of time."""
-    row, event = events.between(choices.user, choices.day, choices.day + 1)
-    place = places_of(choices, row, events.item[event])
-    return row[place >= 0], place[place >= 0]
+    row, event = events.between(candidates.user, candidates.day, candidates.day + 1)
+    position = candidate_positions(candidates, row, events.item[event])
+    return row[position >= 0], position[position >= 0]
 
 
-def places_of(choices: Choices, row: np.ndarray, item: np.ndarray) -> np.ndarray:
+def candidate_positions(candidates: CandidateSets, row: np.ndarray, item: np.ndarray) -> np.ndarray:
     """Where items stand among the candidates of a row; -1 where they are none. Shape of `row` and `item`."""
-    rows, places = np.nonzero(choices.is_candidate)
-    keys = pair_keys(rows, choices.item[rows, places])
+    rows, positions = np.nonzero(candidates.is_candidate)
+    keys = pair_keys(rows, candidates.item[rows, positions])
     order = np.argsort(keys)
     asked = pair_keys(row, item)
     nth = np.minimum(np.searchsorted(keys, asked, sorter=order), max(len(keys) - 1, 0))
     if not len(keys):
         return np.full(len(row), -1)
-    return np.where(keys[order[nth]] == asked, places[order[nth]], -1)
+    return np.where(keys[order[nth]] == asked, positions[order[nth]], -1)
 
 
-def earned(night: Night, choices: Choices, slates: Slates, events: Happenings) -> Examples:
+def rewarded_examples(night: Night, candidates: CandidateSets, slates: Slates, events: EventLog) -> Examples:
     """What lists earned, of those that hold any of their candidates."""
-    kept = np.flatnonzero((slates.place >= 0).any(axis=1))
-    choices, slates = choices.rows(kept), slates.rows(kept)
-    reward, items = night.shop.reward, items_at(choices, slates.place)
-    at_once = place_rewards(choices.user, choices.day, items, events, reward)
-    later = later_rewards(choices.user, choices.day, events, reward, sight_days(night))
-    return Examples(choices, slates, at_once, later, found_alone(choices, events))
+    kept = np.flatnonzero((slates.slots >= 0).any(axis=1))
+    candidates, slates = candidates.rows(kept), slates.rows(kept)
+    reward, items = night.shop.reward, items_at(candidates, slates.slots)
+    immediate_reward = slot_rewards(candidates.user, candidates.day, items, events, reward)
+    future_reward = future_rewards(candidates.user, candidates.day, events, reward, sight_days(night))
+    return Examples(candidates, slates, immediate_reward, future_reward, organic_candidates(candidates, events))
 
 
-def items_at(choices: Choices, place: np.ndarray) -> np.ndarray:
+def items_at(candidates: CandidateSets, slots: np.ndarray) -> np.ndarray:
     """The items at places; -1 where there is none."""
-    return np.where(place >= 0, np.take_along_axis(choices.item, np.maximum(place, 0), axis=1), -1)
+    return np.where(slots >= 0, np.take_along_axis(candidates.item, np.maximum(slots, 0), axis=1), -1)
 
 
 def spaced(values: np.ndarray, most: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from expectations.shop.policy_settings import POLICY
 from expectations.tables import CANDIDATES, FITTED_MODELS, POLICY_DECISIONS, SCORES, NightError
 from models import explain, rerank
 from models.interface.ranked_lists import lists_in_force
-from models.policies.agents import LearntPolicy
+from models.policies.agents import FittedAgent
 from models.slates.slates import SlatePolicy
 from tests.worlds.fixed_policies import CONSTANT, RANKER, REVERSED, AtRandom
 from tests.worlds.judged_night import write_model
@@ -54,7 +54,7 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def decided(world: Path, world_night: Night) -> dict[str, object]:
+def decisive_result(world: Path, world_night: Night) -> dict[str, object]:
     """The night's decision, with a policy that was really learnt."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -63,20 +63,20 @@ def decided(world: Path, world_night: Night) -> dict[str, object]:
     return dict(row)
 
 
-def test_a_night_learns_judges_and_writes_one_decision(decided: dict[str, object], world_night: Night) -> None:
-    told = json.loads(str(decided["decision"]))
-    assert decided["published_model"] == "two_tower"
+def test_a_night_learns_judges_and_writes_one_decision(decisive_result: dict[str, object], world_night: Night) -> None:
+    told = json.loads(str(decisive_result["decision"]))
+    assert decisive_result["published_model"] == "two_tower"
     assert told["num_lists_learnt"] > 300
     assert told["by_log"]["is_allowed"] is None, "nothing was published before"
     assert told["by_backtest"]["num_lists"] > 100
-    assert decided["is_allowed"] is told["by_backtest"]["is_allowed"]
+    assert decisive_result["is_allowed"] is told["by_backtest"]["is_allowed"]
     assert 0 <= told["movement"]["overlap"] <= 1 and told["movement"]["num_users"] == USERS
     fitted = world_night.lake.read(FITTED_MODELS, DS, POLICY).to_pylist()[0]
-    assert (fitted["role"], fitted["version"]) == ("policy", decided["model_version"])
+    assert (fitted["role"], fitted["version"]) == ("policy", decisive_result["model_version"])
 
 
 def test_every_candidate_keeps_a_place_and_the_scores_are_those_of_the_list(
-    decided: dict[str, object], world_night: Night
+    decisive_result: dict[str, object], world_night: Night
 ) -> None:
     before = world_night.lake.read(CANDIDATES, DS, "two_tower").to_pandas()
     after = world_night.lake.read(SCORES, DS, POLICY).to_pandas()
@@ -88,13 +88,15 @@ def test_every_candidate_keeps_a_place_and_the_scores_are_those_of_the_list(
         assert its.score.is_unique
 
 
-def test_a_rerun_finds_its_work_done(decided: dict[str, object], world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rerun_finds_its_work_done(
+    decisive_result: dict[str, object], world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rerank, "learnt", lambda *_: pytest.fail("nothing had to be learnt"))
     rerank.main(flags_of(world))
 
 
 def test_another_setting_is_another_decision(
-    decided: dict[str, object], world_night: Night, monkeypatch: pytest.MonkeyPatch
+    decisive_result: dict[str, object], world_night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = replace(world_night.shop, policy=replace(world_night.shop.policy, max_loss=0.2))
     other = rerank.Reranking.of(replace(world_night, shop=shop))
@@ -105,11 +107,13 @@ def test_another_setting_is_another_decision(
     assert policy_decision(world_night.lake, shop, DS, lists) is None, "it was made under other settings"
 
 
-def test_what_the_policy_brought_up_is_explained_in_its_order(decided: dict[str, object], world_night: Night) -> None:
+def test_what_the_policy_brought_up_is_explained_in_its_order(
+    decisive_result: dict[str, object], world_night: Night
+) -> None:
     lists = explain.lists_to_explain(world_night, "two_tower")
     published = lists_in_force(world_night.lake, DS, "two_tower")
     reranked = world_night.lake.current(SCORES, DS, POLICY)
-    assert lists == (reranked if decided["is_allowed"] else published)
+    assert lists == (reranked if decisive_result["is_allowed"] else published)
 
 
 def copied(world: Path, tmp_path: Path) -> list[str]:
@@ -168,7 +172,7 @@ def test_a_policy_that_moves_nothing_is_allowed_and_moves_nothing(
     assert before["item_index"].to_pylist() == after["item_index"].to_pylist()
 
 
-class Stub(LearntPolicy):
+class Stub(FittedAgent):
     """A policy that nobody learnt."""
 
     def __init__(self, policy: object) -> None:

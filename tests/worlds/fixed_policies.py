@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.slates.slates import Choices, Slates
+from models.slates.slates import CandidateSets, Slates
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Ordered:
 
     sign: float
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
-        return as_slates(choices, self.sign * choices.features[..., 0], top_k)
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
+        return as_slates(candidates, self.sign * candidates.features[..., 0], top_k)
 
-    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
+    def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
         raise NotImplementedError("the night draws from the order, not from the policy")
 
 
@@ -28,10 +28,10 @@ class AtRandom:
 
     seed: int = 1
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
-        return as_slates(choices, np.random.default_rng(self.seed).random(choices.item.shape), top_k)
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
+        return as_slates(candidates, np.random.default_rng(self.seed).random(candidates.item.shape), top_k)
 
-    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
+    def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
         raise NotImplementedError
 
 
@@ -41,30 +41,30 @@ class Knowing:
 
     wanted: np.ndarray
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
         return as_slates(
-            choices, choices.features[..., 0] + 20 * self.wanted[choices.user[:, None], choices.item], top_k
+            candidates, candidates.features[..., 0] + 20 * self.wanted[candidates.user[:, None], candidates.item], top_k
         )
 
-    def propensity(self, choices: Choices, slates: Slates) -> np.ndarray:
+    def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
         raise NotImplementedError
 
 
 RANKER, REVERSED, CONSTANT = Ordered(1.0), Ordered(-1.0), Ordered(0.0)
 
 
-def as_slates(choices: Choices, worth: np.ndarray, top_k: int) -> Slates:
+def as_slates(candidates: CandidateSets, utility: np.ndarray, top_k: int) -> Slates:
     """The candidates of highest worth, equal worth by item; -1 after the last."""
-    order = np.lexsort((choices.item, -worth, ~choices.is_candidate), axis=1)[:, :top_k]
-    place = np.where(np.take_along_axis(choices.is_candidate, order, axis=1), order, -1)
-    return Slates(place, np.ones(place.shape))
+    order = np.lexsort((candidates.item, -utility, ~candidates.is_candidate), axis=1)[:, :top_k]
+    slots = np.where(np.take_along_axis(candidates.is_candidate, order, axis=1), order, -1)
+    return Slates(slots, np.ones(slots.shape))
 
 
-def choices_by(score: np.ndarray, item: np.ndarray, user: np.ndarray | None = None) -> Choices:
+def choices_by(score: np.ndarray, item: np.ndarray, user: np.ndarray | None = None) -> CandidateSets:
     """Candidates that are told by their score alone. Shape (num_lists, num_candidates)."""
     is_candidate = item >= 0
     known = np.ma.array(score, mask=~is_candidate)
     standard = (known - known.mean(axis=1, keepdims=True)) / known.std(axis=1, keepdims=True)
     user = np.arange(len(item)) if user is None else user
     features = standard.filled(0.0)[..., None].astype(np.float32)
-    return Choices(user, np.zeros(len(item)), item, np.full(item.shape, -1), is_candidate, features)
+    return CandidateSets(user, np.zeros(len(item)), item, np.full(item.shape, -1), is_candidate, features)

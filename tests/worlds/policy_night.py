@@ -37,7 +37,7 @@ columns = { event_time = "time", user_id = "customer", item_id = "article" }
 constants = { event_type = "purchase", domain = "things" }
 [policy]
 agent = "policy_gradient"
-randomness = 0.5
+temperature = 0.5
 max_loss = 0.1
 """
 

@@ -66,26 +66,30 @@ def judged_by_log(found: dict[str, Contender]) -> dict[str, SlatePolicy]:
 
 def by_policy_gradient(shop: SimulatedShop, log: Log, reward: Reward, seed: int) -> SlatePolicy:
     """Fitted to the lists whose horizon lies within the log."""
-    is_told = log.choices.day + HORIZON_DAYS <= log.last_day
-    choices, slates = log.choices.rows(is_told), log.slates.rows(is_told)
-    items = shown(choices, slates)
-    earned = returns(choices.user, choices.day, items, shop.happenings(), reward, horizon_days=HORIZON_DAYS)
+    is_told = log.candidates.day + HORIZON_DAYS <= log.last_day
+    candidates, slates = log.candidates.rows(is_told), log.slates.rows(is_told)
+    items = shown(candidates, slates)
+    slot_returns = returns(candidates.user, candidates.day, items, shop.event_log(), reward, horizon_days=HORIZON_DAYS)
     config = PolicyGradientConfig(**_settings("policy_gradient"))
-    of_day = {"at_once": log.at_once[is_told], "beside": log.beside[is_told], "is_found": log.is_found[is_told]}
-    return policy_gradient.fit(choices, slates, earned, config, seed, **of_day)[0]
+    of_day = {
+        "immediate_reward": log.immediate_reward[is_told],
+        "other_reward": log.other_reward[is_told],
+        "is_organic": log.is_organic[is_told],
+    }
+    return policy_gradient.fit(candidates, slates, slot_returns, config, seed, **of_day)[0]
 
 
 def by_q_learning(log: Log, reward: Reward, seed: int) -> SlatePolicy:
     """Fitted to all lists; those of whom nobody knows yet whether they came back are left to the agent."""
     config = QLearningConfig(**_settings("q_learning"))
     found, _ = q_learning.fit(
-        log.choices,
+        log.candidates,
         log.slates,
-        log.at_once,
+        log.immediate_reward,
         config,
         seed,
         discount=reward.discount,
-        beside=log.beside,
+        other_reward=log.other_reward,
         last_day=log.last_day,
     )
     return found

@@ -59,6 +59,6 @@ def run_seed(run: Run, peers: str | None) -> SeedResult:
 
 def estimated(policy: Any, log: Log, seed: int) -> float:
     """What a list would earn, by the estimator that is recommended for lists."""
-    told = policy.propensity(log.choices, log.slates)
-    report = evaluate_slates(log.slates, log.at_once, told, unit=log.choices.user, seed=seed)
+    told = policy.propensity(log.candidates, log.slates)
+    report = evaluate_slates(log.slates, log.immediate_reward, told, unit=log.candidates.user, seed=seed)
     return report.estimate("sequential_snips").value

@@ -18,7 +18,7 @@ import numpy as np
 
 from expectations.runtime.code_version import REPOSITORY
 from models.slates.slate_features import FEATURES_OF_USER
-from models.slates.slates import Choices, Slates
+from models.slates.slates import CandidateSets, Slates
 from tests.benchmarks.policy.simulated_nights import Log
 
 PROGRAM = Path(__file__).with_name("peers_fit.py")
@@ -44,7 +44,7 @@ class PeerPolicy:
         """
         self._folder = TemporaryDirectory(prefix="nightjar-")
         path = Path(self._folder.name) / "log.npz"
-        np.savez(path, allow_pickle=False, **told_of(log.choices), **learnt_from(log))
+        np.savez(path, allow_pickle=False, **told_of(log.candidates), **learnt_from(log))
         self._command = [python, str(PROGRAM), name, str(path)]
         self._process = subprocess.Popen(
             self._command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -58,17 +58,17 @@ class PeerPolicy:
         self._process.communicate()
         self._folder.cleanup()
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
         """Its best lists, of at most as many places as those that it learnt from; see `SlatePolicy`."""
         question, answer = (Path(self._folder.name) / name for name in ("question.npz", "answer.npz"))
-        np.savez(question, allow_pickle=False, **told_of(choices))
+        np.savez(question, allow_pickle=False, **told_of(candidates))
         assert self._process.stdin is not None
         self._process.stdin.write(f"{question}\t{answer}\n")
         self._process.stdin.flush()
         self._answer()
         with np.load(answer) as found:
-            place = found["place"][:, :top_k]
-        return Slates(place, np.ones(place.shape))
+            slots = found["place"][:, :top_k]
+        return Slates(slots, np.ones(slots.shape))
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
@@ -78,22 +78,22 @@ class PeerPolicy:
         return line
 
 
-def told_of(choices: Choices) -> dict[str, np.ndarray]:
+def told_of(candidates: CandidateSets) -> dict[str, np.ndarray]:
     """What a peer may look at to make lists."""
-    assert choices.history is not None
-    return {name: getattr(choices, name) for name in ("features", "item", "is_candidate", "history")}
+    assert candidates.history is not None
+    return {name: getattr(candidates, name) for name in ("features", "item", "is_candidate", "history")}
 
 
 def learnt_from(log: Log) -> dict[str, Any]:
     """What it learns from besides."""
-    choices = log.choices
+    candidates = log.candidates
     return {
-        "user": choices.user,
-        "day": choices.day,
-        "place": log.slates.place,
+        "user": candidates.user,
+        "day": candidates.day,
+        "place": log.slates.slots,
         "propensity": log.slates.propensity,
-        "earned": log.at_once,
+        "earned": log.immediate_reward,
         "num_user_features": len(FEATURES_OF_USER),
-        "num_kinds": choices.kind.max() + 1,
-        "num_items": choices.item.max() + 1,
+        "num_kinds": candidates.kind.max() + 1,
+        "num_items": candidates.item.max() + 1,
     }

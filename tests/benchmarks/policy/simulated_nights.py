@@ -9,15 +9,15 @@ import numpy as np
 
 from expectations.shop.reward import Reward
 from jobs.demo_shop.appetite import active_needs, item_wants, shelf_wants
-from models.slates.rewards import place_rewards
-from models.slates.slates import Choices, Slates
-from models.slates.training_slates import found_alone
+from models.slates.rewards import slot_rewards
+from models.slates.slates import CandidateSets, Slates
+from models.slates.training_slates import organic_candidates
 from tests.benchmarks.policy.simple_policies import RankerPolicy
 from tests.benchmarks.policy.simulated_shop import TOP_K, Leader, Night, Scores, SimulatedShop
 
 OPENING_NIGHTS = 14
 """Before there is a ranker, lists hold what sells, and no policy learns from them."""
-BEHAVIOUR = RankerPolicy(sharpness=1.0)
+BEHAVIOUR = RankerPolicy(inverse_temperature=1.0)
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,18 @@ class Log:
     """Lists that the behaviour policy drew, and what came of them.
 
     Attributes:
-        at_once: what each place earned on its day. Shape (num_slates, top_k).
-        beside: what their users earned on that day with what they found by themselves. Shape (num_slates,).
-        is_found: which candidates their users found alone on that day. Shape (num_slates, num_candidates).
+        immediate_reward: what each place earned on its day. Shape (num_slates, top_k).
+        other_reward: what their users earned on that day with what they found by themselves. Shape (num_slates,).
+        is_organic: which candidates their users found alone on that day. Shape (num_slates, num_candidates).
         last_day: until which the log goes.
         is_member: who has not left by then. Shape (max_users,).
     """
 
-    choices: Choices
+    candidates: CandidateSets
     slates: Slates
-    at_once: np.ndarray
-    beside: np.ndarray
-    is_found: np.ndarray
+    immediate_reward: np.ndarray
+    other_reward: np.ndarray
+    is_organic: np.ndarray
     last_day: float
     is_member: np.ndarray
 
@@ -83,11 +83,11 @@ def logged(shop: SimulatedShop, num_nights: int, reward: Reward) -> Log:
     for _ in range(OPENING_NIGHTS):
         shop.live(BEHAVIOUR, in_demand)
     nights = [shop.live(BEHAVIOUR) for _ in range(num_nights - OPENING_NIGHTS)]
-    choices, slates = lists_of(nights)
-    at_once = earned_by(shop, choices, slates, reward)
-    all_day = np.concatenate([night.reward_by_user[night.choices.user] for night in nights])
-    beside, is_found = all_day - at_once.sum(axis=1), found_alone(choices, shop.happenings())
-    return Log(choices, slates, at_once, beside, is_found, float(shop.day), nights[-1].is_member)
+    candidates, slates = lists_of(nights)
+    immediate_reward = earned_by(shop, candidates, slates, reward)
+    all_day = np.concatenate([night.reward_by_user[night.candidates.user] for night in nights])
+    other_reward, is_organic = all_day - immediate_reward.sum(axis=1), organic_candidates(candidates, shop.event_log())
+    return Log(candidates, slates, immediate_reward, other_reward, is_organic, float(shop.day), nights[-1].is_member)
 
 
 def outcome(
@@ -106,41 +106,41 @@ def outcome(
     """
     twin, users = shop.twin(), np.flatnonzero(is_member)
     nights = [twin.live(policy, scores, is_drawn) for _ in range(num_nights)]
-    choices, slates = lists_of(nights)
+    candidates, slates = lists_of(nights)
     return Outcome(
         np.array([night.reward_by_user[users] for night in nights]),
         np.array([night.is_member[users] for night in nights]),
-        float(earned_by(twin, choices, slates, reward).sum(axis=1).mean()),
+        float(earned_by(twin, candidates, slates, reward).sum(axis=1).mean()),
         np.array([overlap_with_ranker(night) for night in nights]),
         np.array([num_kinds(night) for night in nights]),
     )
 
 
-def lists_of(nights: Sequence[Night]) -> tuple[Choices, Slates]:
+def lists_of(nights: Sequence[Night]) -> tuple[CandidateSets, Slates]:
     """The lists of several nights as one."""
-    columns = zip(*(vars(night.choices).values() for night in nights), strict=True)
-    choices = Choices(*(np.concatenate(column) for column in columns))
-    places = np.concatenate([night.slates.place for night in nights])
-    return choices, Slates(places, np.concatenate([night.slates.propensity for night in nights]))
+    columns = zip(*(vars(night.candidates).values() for night in nights), strict=True)
+    candidates = CandidateSets(*(np.concatenate(column) for column in columns))
+    places = np.concatenate([night.slates.slots for night in nights])
+    return candidates, Slates(places, np.concatenate([night.slates.propensity for night in nights]))
 
 
-def shown(choices: Choices, slates: Slates) -> np.ndarray:
+def shown(candidates: CandidateSets, slates: Slates) -> np.ndarray:
     """Item indices, -1 where a list has ended. Shape (num_slates, top_k)."""
-    items = np.take_along_axis(choices.item, np.maximum(slates.place, 0), axis=1)
-    return np.where(slates.place >= 0, items, -1)
+    items = np.take_along_axis(candidates.item, np.maximum(slates.slots, 0), axis=1)
+    return np.where(slates.slots >= 0, items, -1)
 
 
-def earned_by(shop: SimulatedShop, choices: Choices, slates: Slates, reward: Reward) -> np.ndarray:
+def earned_by(shop: SimulatedShop, candidates: CandidateSets, slates: Slates, reward: Reward) -> np.ndarray:
     """What each place earned on its day. Shape (num_slates, top_k)."""
-    return place_rewards(choices.user, choices.day, shown(choices, slates), shop.happenings(), reward)
+    return slot_rewards(candidates.user, candidates.day, shown(candidates, slates), shop.event_log(), reward)
 
 
 def overlap_with_ranker(night: Night) -> float:
-    best = RankerPolicy().draw(night.choices, TOP_K, None)
-    ranked, ours = shown(night.choices, best), shown(night.choices, night.slates)
+    best = RankerPolicy().draw(night.candidates, TOP_K, None)
+    ranked, ours = shown(night.candidates, best), shown(night.candidates, night.slates)
     return float((ranked[:, :, None] == ours[:, None, :]).any(axis=2).mean())
 
 
 def num_kinds(night: Night) -> float:
-    kinds = np.sort(np.take_along_axis(night.choices.kind, np.maximum(night.slates.place, 0), axis=1), axis=1)
+    kinds = np.sort(np.take_along_axis(night.candidates.kind, np.maximum(night.slates.slots, 0), axis=1), axis=1)
     return float((np.diff(kinds, axis=1) > 0).sum(axis=1).mean() + 1)

@@ -16,16 +16,16 @@ import numpy as np
 
 from jobs.demo_shop.environment import DemoShopEnv
 from jobs.demo_shop.shelves import SHELF_GROUP
-from models.slates.event_log import Happenings
+from models.slates.event_log import EventLog
 from models.slates.item_traits import ItemTraits
-from models.slates.organic_similarity import FoundTogether
-from models.slates.slate_features import choices_of
-from models.slates.slates import Choices, Slates
+from models.slates.organic_similarity import OrganicSimilarity
+from models.slates.slate_features import candidate_sets
+from models.slates.slates import CandidateSets, Slates
 from tests.benchmarks.policy.click_ranker import ClickRanker
 
 TOP_K, NUM_CANDIDATES = 10, 50
 REFIT_DAYS = 7
-EVENT_COLUMNS = ("user", "item", "day", "event_type", "price", "quantity", "is_led")
+EVENT_COLUMNS = ("user", "item", "day", "event_type", "price", "quantity", "is_exposed")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Night:
     """
 
     day: int
-    choices: Choices
+    candidates: CandidateSets
     slates: Slates
     reward_by_user: np.ndarray
     is_member: np.ndarray
@@ -48,7 +48,7 @@ class Night:
 class Leader(Protocol):
     """Whoever makes a shop's lists; a `models.slates.slates.SlatePolicy`, but for what it says of lists by others."""
 
-    def draw(self, choices: Choices, top_k: int, rng: np.random.Generator | None) -> Slates:
+    def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
         """Lists drawn at random, with their propensities; without `rng` the best ones, with propensity 1."""
 
 
@@ -79,9 +79,9 @@ class SimulatedShop:
         """The same shop on the same morning, to be led otherwise."""
         return copy.deepcopy(self)
 
-    def happenings(self) -> Happenings:
+    def event_log(self) -> EventLog:
         """The log so far."""
-        return Happenings.of(**{name: np.concatenate(parts) for name, parts in self.log.items()})
+        return EventLog.of(**{name: np.concatenate(parts) for name, parts in self.log.items()})
 
     def live(self, policy: Leader | None, scores: Scores | None = None, is_drawn: bool = True) -> Night:
         """A day with the policy's lists, of the ranker's candidates or of those by `scores`; None: without lists."""
@@ -89,20 +89,20 @@ class SimulatedShop:
         users, lists = world.visitors(), np.full((self.environment.max_users, TOP_K), -1)
         features = self.ranker.features(users, world.goods)
         log_odds = self.ranker.log_odds(features)
-        choices = self.choices(users, log_odds if scores is None else scores(self, users))
+        candidates = self.candidates(users, log_odds if scores is None else scores(self, users))
         slates = Slates(np.full((len(users), TOP_K), -1), np.ones((len(users), TOP_K)))
         if policy is not None:
-            slates = policy.draw(choices, TOP_K, self.rng if is_drawn else None)
-            shown = np.take_along_axis(choices.item, np.maximum(slates.place, 0), axis=1)
-            lists[users] = np.where(slates.place >= 0, shown, -1)
+            slates = policy.draw(candidates, TOP_K, self.rng if is_drawn else None)
+            shown = np.take_along_axis(candidates.item, np.maximum(slates.slots, 0), axis=1)
+            lists[users] = np.where(slates.slots >= 0, shown, -1)
         *_, info = self.environment.step(lists)
         self._write_down(info["events"], day)
         self.ranker.learn(users, features, info["events"], world.goods)
         if self.day % REFIT_DAYS == 0:
             self.ranker.refit()
-        return Night(day, choices, slates, info["reward_by_user"], info["is_member"])
+        return Night(day, candidates, slates, info["reward_by_user"], info["is_member"])
 
-    def choices(self, users: np.ndarray, scores: np.ndarray) -> Choices:
+    def candidates(self, users: np.ndarray, scores: np.ndarray) -> CandidateSets:
         """The best of what is on sale by these scores, described."""
         goods = self.environment.world.goods
         on_sale = np.where(goods.is_available, scores, -np.inf)
@@ -111,16 +111,19 @@ class SimulatedShop:
         day = np.full(len(users), float(self.day))
         items = np.where(np.isfinite(found), items, -1)
         traits = ItemTraits(goods.shelf, SHELF_GROUP[goods.shelf], goods.brand)
-        everything = self.happenings() if self.log["user"] else _nothing_happened()
-        crowd, happenings = FoundTogether.of(everything, len(goods)), everything.where(np.isin(everything.user, users))
-        return choices_of(users, day, items, np.where(items >= 0, found, 0.0), happenings, traits, crowd)
+        everything = self.event_log() if self.log["user"] else _nothing_happened()
+        crowd, event_log = (
+            OrganicSimilarity.of(everything, len(goods)),
+            everything.where(np.isin(everything.user, users)),
+        )
+        return candidate_sets(users, day, items, np.where(items >= 0, found, 0.0), event_log, traits, crowd)
 
     def _write_down(self, events: dict[str, np.ndarray], day: int) -> None:
-        told = {**events, "day": day + events["second"] / 86_400, "is_led": events["is_listed"]}
+        told = {**events, "day": day + events["second"] / 86_400, "is_exposed": events["is_listed"]}
         for name, parts in self.log.items():
             parts.append(told[name])
 
 
-def _nothing_happened() -> Happenings:
+def _nothing_happened() -> EventLog:
     nothing = np.zeros(0, dtype=np.int64)
-    return Happenings.of(nothing, nothing, nothing, nothing)
+    return EventLog.of(nothing, nothing, nothing, nothing)

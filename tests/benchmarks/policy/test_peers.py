@@ -25,21 +25,21 @@ def log() -> Log:
 
 
 def test_the_bandit_is_told_of_candidates_and_not_of_the_user(log: Log) -> None:
-    told = {**told_of(log.choices), **learnt_from(log)}
+    told = {**told_of(log.candidates), **learnt_from(log)}
     first, *candidates = candidate_lines(told, 0)
     assert first == "ccb shared |U"
-    assert len(candidates) == log.choices.is_candidate[0].sum() > 10
+    assert len(candidates) == log.candidates.is_candidate[0].sum() > 10
     values = dict(pair.split(":") for pair in candidates[3].removeprefix("ccb action |A ").split(" "))
-    features = log.choices.features[0, 3, : -told["num_user_features"]]
+    features = log.candidates.features[0, 3, : -told["num_user_features"]]
     assert sorted(map(int, values)) == np.flatnonzero(features).tolist()
     assert float(values["0"]) == pytest.approx(features[0], rel=1e-3)
 
 
 def test_the_state_of_q_learning_counts_what_the_user_did_lately(log: Log) -> None:
-    told = {**told_of(log.choices), **learnt_from(log)}
-    states, history = states_of(told), log.choices.history
+    told = {**told_of(log.candidates), **learnt_from(log)}
+    states, history = states_of(told), log.candidates.history
     assert history is not None
-    assert len(states) == len(log.choices)
+    assert len(states) == len(log.candidates)
     counts = np.expm1(states[:, : -told["num_user_features"]])
     np.testing.assert_allclose(counts.sum(axis=1), (history[..., 1] > 0).sum(axis=1), rtol=1e-4)
     row = int(np.flatnonzero(history[:, 0, 1] == VIEW + 1)[0])

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from expectations.shop.reward import Reward
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.environment import DemoShopEnv
-from models.slates.slates import Choices, SlatePolicy
+from models.slates.slates import CandidateSets, SlatePolicy
 from tests.benchmarks.policy.charts import by_week, movement_figure, nights_figure, values_figure
 from tests.benchmarks.policy.checkpoints import Run, SeedResult
 from tests.benchmarks.policy.intervals import gain_over, mean_reward
@@ -37,22 +37,22 @@ def opened() -> SimulatedShop:
     return SimulatedShop.opened(DemoShopEnv(LIVELY, num_nights=2 * NUM_NIGHTS), seed=3)
 
 
-def one_list(scores: list[float], num_rows: int) -> Choices:
+def one_list(scores: list[float], num_rows: int) -> CandidateSets:
     """The same candidates for many lists."""
     shape = (num_rows, len(scores))
     features = np.tile(np.array(scores, dtype=np.float32), (num_rows, 1))[..., None]
     rows = np.arange(num_rows)
-    return Choices(
+    return CandidateSets(
         rows, rows, np.tile(np.arange(len(scores)), (num_rows, 1)), np.full(shape, -1), features[..., 0] > -9, features
     )
 
 
 @pytest.mark.parametrize("policy", [RankerPolicy(1.5), EpsilonGreedyPolicy(0.4)])
 def test_lists_come_as_often_as_their_propensities_say(policy: SlatePolicy) -> None:
-    choices = one_list([1.0, 0.2, -0.5, -10.0], 40_000)
-    slates = policy.draw(choices, 2, np.random.default_rng(1))
-    np.testing.assert_allclose(policy.propensity(choices, slates), slates.propensity, rtol=1e-5)
-    orders, rows, counts = np.unique(slates.place, axis=0, return_index=True, return_counts=True)
+    candidates = one_list([1.0, 0.2, -0.5, -10.0], 40_000)
+    slates = policy.draw(candidates, 2, np.random.default_rng(1))
+    np.testing.assert_allclose(policy.propensity(candidates, slates), slates.propensity, rtol=1e-5)
+    orders, rows, counts = np.unique(slates.slots, axis=0, return_index=True, return_counts=True)
     assert len(orders) == 6  # of three candidates; the fourth is none
     probability = slates.propensity[rows].prod(axis=1)
     np.testing.assert_allclose(counts / counts.sum(), probability, atol=0.01)
@@ -60,9 +60,9 @@ def test_lists_come_as_often_as_their_propensities_say(policy: SlatePolicy) -> N
 
 
 def test_lists_that_are_not_drawn_are_the_ranker_s_own() -> None:
-    choices = one_list([0.1, 0.7, 0.3], 2)
+    candidates = one_list([0.1, 0.7, 0.3], 2)
     for policy in (RankerPolicy(0.5), EpsilonGreedyPolicy(0.4)):
-        assert policy.draw(choices, 2, None).place.tolist() == [[1, 2], [1, 2]]
+        assert policy.draw(candidates, 2, None).slots.tolist() == [[1, 2], [1, 2]]
 
 
 def test_the_ranker_learns_whom_to_show_what() -> None:
@@ -92,16 +92,16 @@ def test_lists_do_not_know_who_else_comes() -> None:
 
     def lists(asked: np.ndarray) -> np.ndarray:
         log_odds = shop.ranker.log_odds(shop.ranker.features(asked, world.goods))
-        choices = shop.choices(asked, log_odds)
-        return shown(choices, RankerPolicy().draw(choices, 10, None))
+        candidates = shop.candidates(asked, log_odds)
+        return shown(candidates, RankerPolicy().draw(candidates, 10, None))
 
     np.testing.assert_array_equal(lists(np.arange(300))[users], lists(users))
 
 
 def test_what_places_and_people_earned_is_all_that_was_earned() -> None:
     log = logged(opened(), NUM_NIGHTS, Reward())
-    assert (log.at_once >= 0).all() and log.at_once.sum() > 0
-    assert (log.beside >= 0).all() and log.beside.sum() > 0
+    assert (log.immediate_reward >= 0).all() and log.immediate_reward.sum() > 0
+    assert (log.other_reward >= 0).all() and log.other_reward.sum() > 0
     assert np.isfinite(log.slates.propensity).all()
 
 

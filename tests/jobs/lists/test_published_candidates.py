@@ -87,7 +87,7 @@ def test_a_refused_policy_leaves_the_lists_and_says_why(spark: SparkSession, sma
     assert [row[0] for row in listed(small_night, "user-2", "source")] == ["two_tower"] * 3
     assert policy_noted(small_night) == {
         "agent": "policy_gradient",
-        "randomness": 0.0,
+        "temperature": 0.0,
         "is_allowed": False,
         "reason": "It would lose too much.",
         "model_version": "policy-2024-03-10-1",
@@ -164,15 +164,15 @@ def test_the_manifest_and_the_page_tell_how_far_lists_moved(spark: SparkSession,
 
 
 def test_the_page_says_what_was_done_and_what_was_not() -> None:
-    told = {"agent": "q_learning", "randomness": 0.1, "is_allowed": False, "reason": "Too few.", "movement": MOVEMENT}
+    told = {"agent": "q_learning", "temperature": 0.1, "is_allowed": False, "reason": "Too few.", "movement": MOVEMENT}
     assert policy_text(told, 0.25).splitlines() == [
         "  Not re-ranked: Too few.",
         "  Would move: 50.0% of the published model's first 3 stay there, 100.0% of users see another item first, an "
         "item moves",
         "    1.2 ranks",
-        "  Chance: 25.0% of the rows were drawn, at randomness 0.1; `propensity` says how likely each was",
+        "  Chance: 25.0% of the rows were drawn, at temperature 0.1; `propensity` says how likely each was",
     ]
-    off = {"agent": "", "randomness": 0.0, "is_allowed": False, "reason": "The shop file names no agent."}
+    off = {"agent": "", "temperature": 0.0, "is_allowed": False, "reason": "The shop file names no agent."}
     assert policy_text(off, 0.0).splitlines() == [
         "  Not re-ranked: The shop file names no agent.",
         "  Chance: every place goes to the best item, propensity 1",
@@ -183,7 +183,7 @@ def test_the_page_says_what_was_done_and_what_was_not() -> None:
 def test_a_shop_draws_its_lists_and_writes_down_how_likely_each_place_was(
     spark: SparkSession, small_night: Night
 ) -> None:
-    drawn = with_policy(small_night, Policy(randomness=1.0))
+    drawn = with_policy(small_night, Policy(temperature=1.0))
     build_lists(spark, drawn)
     rows = {user: listed(drawn, user, "item_id", "score", "propensity") for user in ("user-2", "user-3", "user-4")}
     for of_user in rows.values():
@@ -195,7 +195,7 @@ def test_a_shop_draws_its_lists_and_writes_down_how_likely_each_place_was(
     assert [chance for _, _, chance in rows["user-3"]] == pytest.approx([0.5, 1.0, 1.0])
     assert [chance for _, _, chance in rows["user-4"]] == [1.0] * 3
     first = drawn.lake.require(USER_RECOMMENDATIONS, drawn.ds)
-    build_lists(spark, with_policy(small_night, Policy(randomness=0.5)))
+    build_lists(spark, with_policy(small_night, Policy(temperature=0.5)))
     build_lists(spark, drawn)
     again = drawn.lake.require(USER_RECOMMENDATIONS, drawn.ds)
     assert again.path != first.path and again.fingerprint == first.fingerprint
@@ -205,7 +205,7 @@ def test_a_shop_draws_its_lists_and_writes_down_how_likely_each_place_was(
 def test_candidates_below_the_first_k_can_be_drawn(spark: SparkSession, small_night: Night) -> None:
     seen: set[str] = set()
     for seed in range(6):
-        shop = replace(small_night.shop, top_k=2, policy=Policy(randomness=3.0), rules=Rules(), seed=seed)
+        shop = replace(small_night.shop, top_k=2, policy=Policy(temperature=3.0), rules=Rules(), seed=seed)
         build_lists(spark, replace(small_night, shop=shop))
         seen |= {item for (item,) in listed(small_night, "user-2", "item_id")}
     assert seen == {f"item-{item}" for item in (SPOON, LANTERN, CLOCK, BELL)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.policies.holdout_estimate import CAUTION, Estimate
+from models.policies.holdout_estimate import CAUTION, HoldoutEstimate
 
 
 def test_a_gain_is_sure_beyond_the_error_that_drawing_users_anew_shows() -> None:
@@ -15,9 +15,11 @@ def test_a_gain_is_sure_beyond_the_error_that_drawing_users_anew_shows() -> None
     one[:, 0] += 0.3
 
     def gain(lists: np.ndarray) -> float:
-        return Estimate(one[lists], 0.5).value - Estimate(other[lists], 0.5).value
+        return HoldoutEstimate(one[lists], 0.5).value - HoldoutEstimate(other[lists], 0.5).value
 
-    told = Estimate(one, 0.5).sure_gain(Estimate(other, 0.5), user)
+    told = HoldoutEstimate(one, 0.5).sure_gain(HoldoutEstimate(other, 0.5), user)
     drawn = [gain((3 * rng.integers(0, 200, 200)[:, None] + np.arange(3)).ravel()) for _ in range(2000)]
     assert (gain(np.arange(600)) - told) / CAUTION == pytest.approx(np.std(drawn), rel=0.1)
-    assert Estimate(one, 0.5).value == pytest.approx(one[:, 0].sum() / one[:, 1].sum() - 0.5 * one[:, 2].sum() / 600)
+    assert HoldoutEstimate(one, 0.5).value == pytest.approx(
+        one[:, 0].sum() / one[:, 1].sum() - 0.5 * one[:, 2].sum() / 600
+    )

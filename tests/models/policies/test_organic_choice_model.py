@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.policies.organic_choice_model import is_shown, wants
-from models.policies.plackett_luce import said_of
+from models.policies.organic_choice_model import choice_weights, is_shown
+from models.policies.plackett_luce import policy_outputs
 from models.policies.policy_gradient import fit
 from models.slates.slates import Slates
 from tests.models.policies.test_policy_gradient import config
@@ -17,10 +17,10 @@ from tests.worlds.slate_worlds import Log, bandit
 NUM_LISTS = 400
 
 
-def met_by(worth: np.ndarray, log: Log, rng: np.random.Generator, is_free: bool = True) -> np.ndarray:
+def met_by(utility: np.ndarray, log: Log, rng: np.random.Generator, is_free: bool = True) -> np.ndarray:
     """Two candidates of each list, in proportion to exp(worth); of those that were not shown if `is_free`."""
-    taken = is_shown(log.choices, log.slates) == is_free
-    keys = np.where(taken, -np.inf, worth + rng.gumbel(size=worth.shape))
+    taken = is_shown(log.candidates, log.slates) == is_free
+    keys = np.where(taken, -np.inf, utility + rng.gumbel(size=utility.shape))
     return keys >= -np.sort(-keys, axis=1)[:, 1:2]
 
 
@@ -31,63 +31,66 @@ def log() -> Log:
 
 def test_wants_are_read_from_what_was_not_shown(log: Log) -> None:
     rng = np.random.default_rng(1)
-    worth = 1.5 * log.choices.features[..., 2] - 0.5 * log.choices.features[..., 1]
-    found = wants(log.choices, log.slates, met_by(worth, log, rng))
+    utility = 1.5 * log.candidates.features[..., 2] - 0.5 * log.candidates.features[..., 1]
+    found = choice_weights(log.candidates, log.slates, met_by(utility, log, rng))
     assert found is not None
     assert found[1] / found[2] == pytest.approx(-1 / 3, abs=0.1)
-    assert (log.choices.features @ found).std(axis=1).mean() == pytest.approx(1.0)
+    assert (log.candidates.features @ found).std(axis=1).mean() == pytest.approx(1.0)
     assert abs(found[0]) < 0.1, "the ranker's score is noise here"
 
 
 def test_what_was_shown_says_nothing_of_wants(log: Log) -> None:
-    worth = log.choices.features[..., 2]
-    assert wants(log.choices, log.slates, met_by(worth, log, np.random.default_rng(1), is_free=False)) is None
-    assert wants(log.choices, log.slates, np.zeros(log.choices.item.shape, dtype=bool)) is None
+    utility = log.candidates.features[..., 2]
+    assert (
+        choice_weights(log.candidates, log.slates, met_by(utility, log, np.random.default_rng(1), is_free=False))
+        is None
+    )
+    assert choice_weights(log.candidates, log.slates, np.zeros(log.candidates.item.shape, dtype=bool)) is None
 
 
 def test_visits_without_a_list_are_all_free(log: Log) -> None:
-    place = np.argsort(-log.choices.features[..., 2], axis=1)[:, :2]
-    visits = Slates(place, np.full(place.shape, np.nan))
-    assert not is_shown(log.choices, visits).any()
-    is_found = np.zeros(log.choices.item.shape, dtype=bool)
-    np.put_along_axis(is_found, place, True, axis=1)
-    found = wants(log.choices, visits, is_found)
+    slots = np.argsort(-log.candidates.features[..., 2], axis=1)[:, :2]
+    visits = Slates(slots, np.full(slots.shape, np.nan))
+    assert not is_shown(log.candidates, visits).any()
+    is_organic = np.zeros(log.candidates.item.shape, dtype=bool)
+    np.put_along_axis(is_organic, slots, True, axis=1)
+    found = choice_weights(log.candidates, visits, is_organic)
     assert found is not None and found[2] > 0.9
 
 
-def first_feature_of(log: Log, is_found: np.ndarray) -> float:
+def first_feature_of(log: Log, is_organic: np.ndarray) -> float:
     """The mean of what is clicked for, over lists by a policy that was told what users met, and hardly trained."""
     settings = config(epochs=1, learning_rate=1e-6, held_out_share=0.3)
-    policy, _ = fit(log.choices, log.slates, log.returns, settings, 1, is_found=is_found)
-    asked = bandit(300, np.random.default_rng(5)).choices
-    place = policy.draw(asked, 2, None).place
-    return float(np.take_along_axis(asked.features[..., 2], place, axis=1).mean())
+    policy, _ = fit(log.candidates, log.slates, log.returns, settings, 1, is_organic=is_organic)
+    asked = bandit(300, np.random.default_rng(5)).candidates
+    slots = policy.draw(asked, 2, None).slots
+    return float(np.take_along_axis(asked.features[..., 2], slots, axis=1).mean())
 
 
 def test_a_policy_starts_from_wants_where_they_earn_more_than_the_ranker(log: Log) -> None:
-    wanted = 2 * log.choices.features[..., 2]
-    led = first_feature_of(log, met_by(wanted, log, np.random.default_rng(1)))
+    wanted = 2 * log.candidates.features[..., 2]
+    exposures = first_feature_of(log, met_by(wanted, log, np.random.default_rng(1)))
     misled = first_feature_of(log, met_by(-wanted, log, np.random.default_rng(1)))
-    assert led > 0.8
+    assert exposures > 0.8
     assert abs(misled) < 0.2, "the lists of the ranker, whose score is noise, earn more than those of such wants"
 
 
 def test_without_users_held_out_wants_are_taken_at_their_word(log: Log) -> None:
-    is_found = met_by(2 * log.choices.features[..., 2], log, np.random.default_rng(1))
+    is_organic = met_by(2 * log.candidates.features[..., 2], log, np.random.default_rng(1))
     settings = config(epochs=1, learning_rate=1e-6, held_out_share=0.0)
-    policy, history = fit(log.choices, log.slates, log.returns, settings, 1, is_found=is_found)
-    place = policy.draw(replace(log.choices), 1, None).place[:, 0]
-    best = log.choices.features[..., 2].argmax(axis=1)
-    assert (place == best).mean() > 0.8
+    policy, history = fit(log.candidates, log.slates, log.returns, settings, 1, is_organic=is_organic)
+    slots = policy.draw(replace(log.candidates), 1, None).slots[:, 0]
+    best = log.candidates.features[..., 2].argmax(axis=1)
+    assert (slots == best).mean() > 0.8
     assert history.curves["estimate"] == []
 
 
 def test_where_nothing_is_learnt_those_held_out_tell_of_their_wants_too(log: Log) -> None:
-    is_found = met_by(2 * log.choices.features[..., 2], log, np.random.default_rng(1))
+    is_organic = met_by(2 * log.candidates.features[..., 2], log, np.random.default_rng(1))
     settings = config(epochs=1, learning_rate=1e-9, held_out_share=0.5)
-    policy, history = fit(log.choices, log.slates, log.returns, settings, 1, is_found=is_found)
-    assert history.facts == {"lists": len(log.choices) / 2, "best_epoch": 0}
-    everybodys = wants(log.choices, log.slates, is_found)
+    policy, history = fit(log.candidates, log.slates, log.returns, settings, 1, is_organic=is_organic)
+    assert history.facts == {"lists": len(log.candidates) / 2, "best_epoch": 0}
+    everybodys = choice_weights(log.candidates, log.slates, is_organic)
     assert everybodys is not None
-    worth, _ = said_of(policy.network, log.choices)
-    assert worth == pytest.approx(settings.sharpness * (log.choices.features @ everybodys), abs=1e-4)
+    utility, _ = policy_outputs(policy.network, log.candidates)
+    assert utility == pytest.approx(settings.inverse_temperature * (log.candidates.features @ everybodys), abs=1e-4)

@@ -11,11 +11,11 @@ import pytest
 from expectations.shop.toml_settings import settings_from_mapping
 from models.interface.registry import CONFIGS
 from models.policies.behaviour_policy import fit_behaviour
-from models.policies.plackett_luce import PlackettLucePolicy, said_of
+from models.policies.plackett_luce import PlackettLucePolicy, policy_outputs
 from models.policies.policy_gradient import PolicyGradientConfig, fit
-from tests.worlds.slate_worlds import FRIEND, LURE, Log, bandit, chain, rivals
+from tests.worlds.slate_worlds import FRIEND, LURE, Log, bandit, rivals, trajectories
 
-QUICK: dict[str, Any] = {"nearness": 0.01, "epochs": 15, "learning_rate": 0.01, "batch_size": 128, "hidden_dim": 8}
+QUICK: dict[str, Any] = {"kl_weight": 0.01, "epochs": 15, "learning_rate": 0.01, "batch_size": 128, "hidden_dim": 8}
 
 
 def config(**changes: Any) -> PolicyGradientConfig:
@@ -23,88 +23,96 @@ def config(**changes: Any) -> PolicyGradientConfig:
     return settings_from_mapping(PolicyGradientConfig, {**values, **QUICK, **changes}, "policy_gradient")
 
 
-def learnt(log: Log, seed: int = 1, **changes: Any) -> PlackettLucePolicy:
-    return fit(log.choices, log.slates, log.returns, config(**changes), seed)[0]
+def fitted(log: Log, seed: int = 1, **changes: Any) -> PlackettLucePolicy:
+    return fit(log.candidates, log.slates, log.returns, config(**changes), seed)[0]
 
 
 @pytest.mark.parametrize("is_written", [True, False])
 def test_what_is_clicked_stands_first_whether_propensities_are_written_or_learnt(is_written: bool) -> None:
     log = bandit(2500, np.random.default_rng(0))
-    policy = learnt(log if is_written else log.without_propensities())
-    asked = bandit(300, np.random.default_rng(1)).choices
-    place = policy.draw(asked, 2, None).place
-    wanted = np.take_along_axis(asked.features[..., 2], place, axis=1)
+    policy = fitted(log if is_written else log.without_propensities())
+    asked = bandit(300, np.random.default_rng(1)).candidates
+    slots = policy.draw(asked, 2, None).slots
+    wanted = np.take_along_axis(asked.features[..., 2], slots, axis=1)
     best = -np.sort(-asked.features[..., 2], axis=1)[:, :2]
     assert wanted.mean() > 0.85 * best.mean()
 
 
 def test_lists_that_ended_early_are_learnt_from_as_well() -> None:
     log = bandit(600, np.random.default_rng(0))
-    log.slates.place[::2, 1:] = -1
-    policy, history = fit(log.choices, log.slates, log.returns, config(epochs=3), 1)
+    log.slates.slots[::2, 1:] = -1
+    policy, history = fit(log.candidates, log.slates, log.returns, config(epochs=3), 1)
     assert np.isfinite(history.curves["loss"]).all()
-    assert np.isfinite(said_of(policy.network, log.choices)).all()
+    assert np.isfinite(policy_outputs(policy.network, log.candidates)).all()
 
 
 def test_items_that_rob_each_other_make_a_varied_list() -> None:
     log = rivals(2500, np.random.default_rng(0))
-    kind = log.choices.kind[0]
-    varied, ranked = learnt(log), learnt(log, nearness=float("inf"))
-    assert [kind[place].tolist() for place in varied.draw(log.choices.rows(np.arange(5)), 2, None).place] == [
+    kind = log.candidates.kind[0]
+    varied, ranked = fitted(log), fitted(log, kl_weight=float("inf"))
+    assert [kind[slots].tolist() for slots in varied.draw(log.candidates.rows(np.arange(5)), 2, None).slots] == [
         [0, 1]
     ] * 5
-    assert [kind[place].tolist() for place in ranked.draw(log.choices.rows(np.arange(5)), 2, None).place] == [
+    assert [kind[slots].tolist() for slots in ranked.draw(log.candidates.rows(np.arange(5)), 2, None).slots] == [
         [0, 0]
     ] * 5
 
 
 @pytest.mark.parametrize(("discount", "expected"), [(0.0, LURE), (0.97, FRIEND)])
 def test_who_looks_ahead_forgoes_what_drives_people_away(discount: float, expected: int) -> None:
-    log = chain(1500, discount, np.random.default_rng(0))
-    first_day = log.choices.rows(np.flatnonzero(log.choices.day == 0)[:5])
-    place = learnt(log).draw(first_day, 1, None).place
-    assert first_day.item[0, place[:, 0]].tolist() == [expected] * 5
+    log = trajectories(1500, discount, np.random.default_rng(0))
+    first_day = log.candidates.rows(np.flatnonzero(log.candidates.day == 0)[:5])
+    slots = fitted(log).draw(first_day, 1, None).slots
+    assert first_day.item[0, slots[:, 0]].tolist() == [expected] * 5
 
 
 def test_what_came_later_may_be_told_by_the_evening() -> None:
-    log = chain(1500, 0.97, np.random.default_rng(0))
-    beside = np.zeros(len(log.choices))
-    policy, _ = fit(log.choices, log.slates, log.returns, config(), 1, at_once=log.at_once, beside=beside)
-    first_day = log.choices.rows(np.flatnonzero(log.choices.day == 0)[:5])
-    assert first_day.item[0, policy.draw(first_day, 1, None).place[:, 0]].tolist() == [FRIEND] * 5
+    log = trajectories(1500, 0.97, np.random.default_rng(0))
+    other_reward = np.zeros(len(log.candidates))
+    policy, _ = fit(
+        log.candidates,
+        log.slates,
+        log.returns,
+        config(),
+        1,
+        immediate_reward=log.immediate_reward,
+        other_reward=other_reward,
+    )
+    first_day = log.candidates.rows(np.flatnonzero(log.candidates.day == 0)[:5])
+    assert first_day.item[0, policy.draw(first_day, 1, None).slots[:, 0]].tolist() == [FRIEND] * 5
 
 
-@pytest.mark.parametrize("nearness", [1e4, float("inf")])
-def test_a_policy_that_must_stay_near_gives_the_rankers_lists(nearness: float) -> None:
+@pytest.mark.parametrize("kl_weight", [1e4, float("inf")])
+def test_a_policy_that_must_stay_near_gives_the_rankers_lists(kl_weight: float) -> None:
     log = bandit(500, np.random.default_rng(0))
-    place = learnt(log, nearness=nearness).draw(log.choices, 3, None).place
-    assert np.array_equal(place, np.argsort(-log.choices.features[..., 0], axis=1, kind="stable")[:, :3])
+    slots = fitted(log, kl_weight=kl_weight).draw(log.candidates, 3, None).slots
+    assert np.array_equal(slots, np.argsort(-log.candidates.features[..., 0], axis=1, kind="stable")[:, :3])
 
 
 def test_the_further_the_dial_is_turned_the_less_a_policy_strays() -> None:
     log = bandit(1000, np.random.default_rng(0))
-    strays = [_divergence(learnt(log, nearness=nearness), log) for nearness in (0.01, 0.3, 3.0)]
+    strays = [_divergence(fitted(log, kl_weight=kl_weight), log) for kl_weight in (0.01, 0.3, 3.0)]
     assert strays[0] > strays[1] > strays[2]
 
 
 def test_a_learnt_behaviour_policy_finds_the_propensities() -> None:
     log = bandit(2000, np.random.default_rng(0))
-    behaviour = fit_behaviour(log.choices, log.without_propensities().slates, config(), np.random.default_rng(0))
-    found = behaviour.propensity(log.choices, log.slates)
+    behaviour = fit_behaviour(log.candidates, log.without_propensities().slates, config(), np.random.default_rng(0))
+    found = behaviour.propensity(log.candidates, log.slates)
     assert np.abs(found - log.slates.propensity).mean() < 0.02
 
 
 def test_where_chance_alone_pays_the_rankers_lists_stay() -> None:
     log = bandit(300, np.random.default_rng(0))
     noise = np.random.default_rng(5).permuted(log.returns, axis=0)
-    policy, history = fit(log.choices, log.slates, noise, config(held_out_share=0.4), seed=1)
+    policy, history = fit(log.candidates, log.slates, noise, config(held_out_share=0.4), seed=1)
     assert history.facts["best_epoch"] == 0
     assert _divergence(policy, log) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_policy() -> None:
     log = bandit(300, np.random.default_rng(0)).without_propensities()
-    weights = [learnt(log, seed=seed, epochs=2).network.get_weights() for seed in (3, 3, 4)]
+    weights = [fitted(log, seed=seed, epochs=2).network.get_weights() for seed in (3, 3, 4)]
     assert all(np.array_equal(a, b) for a, b in zip(weights[0], weights[1], strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(weights[0], weights[2], strict=True))
 
@@ -112,15 +120,15 @@ def test_the_same_seed_gives_the_same_policy() -> None:
 def test_what_cannot_be_learnt_from_is_refused() -> None:
     log = bandit(10, np.random.default_rng(0))
     with pytest.raises(ValueError, match="a reward for each place"):
-        fit(log.choices, log.slates, log.returns[:5], config(), 0)
+        fit(log.candidates, log.slates, log.returns[:5], config(), 0)
     with pytest.raises(ValueError, match=r"must be finite\. Received: NaN"):
-        fit(log.choices, log.slates, log.returns * np.nan, config(), 0)
+        fit(log.candidates, log.slates, log.returns * np.nan, config(), 0)
 
 
 def _divergence(policy: PlackettLucePolicy, log: Log) -> float:
     """From the ranker's policy, at the first place."""
-    worth, _ = said_of(policy.network, log.choices)
+    utility, _ = policy_outputs(policy.network, log.candidates)
     mine, rankers = (
-        x - np.log(np.exp(x).sum(axis=1, keepdims=True)) for x in (worth, 2 * log.choices.features[..., 0])
+        x - np.log(np.exp(x).sum(axis=1, keepdims=True)) for x in (utility, 2 * log.candidates.features[..., 0])
     )
     return float((np.exp(mine) * (mine - rankers)).sum(axis=1).mean())

@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expectations.shop.reward import Reward
-from models.slates.event_log import CART, CLICK, PURCHASE, VIEW, Groups, Happenings
-from models.slates.rewards import event_rewards, is_repeated, later_rewards, place_rewards, returns, rewards_beside
+from models.slates.event_log import CART, CLICK, PURCHASE, VIEW, EventLog, Groups
+from models.slates.rewards import event_rewards, future_rewards, is_repeated, other_rewards, returns, slot_rewards
 
 CLICKS = {"click": 1.0}
 U, V = 3, 8
 """Two users."""
 
 
-def log_of(*events: tuple[int, int, float, int]) -> Happenings:
+def log_of(*events: tuple[int, int, float, int]) -> EventLog:
     """Events as user, item, day and type."""
     user, item, day, event_type = zip(*events, strict=True) if events else ((), (), (), ())
-    return Happenings.of(
+    return EventLog.of(
         np.array(user, dtype=int), np.array(item, dtype=int), np.array(day), np.array(event_type, dtype=int)
     )
 
@@ -27,7 +27,7 @@ def log_of(*events: tuple[int, int, float, int]) -> Happenings:
 def test_events_earn_by_their_type_and_purchases_by_their_price_too() -> None:
     types = np.array([VIEW, CLICK, CART, PURCHASE, PURCHASE])
     nth = np.arange(5)
-    log = Happenings.of(nth, nth, nth, types, price=np.full(5, 10.0), quantity=np.array([1, 1, 1, 1, 3]))
+    log = EventLog.of(nth, nth, nth, types, price=np.full(5, 10.0), quantity=np.array([1, 1, 1, 1, 3]))
     assert event_rewards(log, Reward()).tolist() == [0, 1, 2, 5, 5]
     assert event_rewards(log, Reward({"purchase": 1.0}, margin_weight=0.1)).tolist() == [0, 0, 0, 2, 4]
 
@@ -35,14 +35,14 @@ def test_events_earn_by_their_type_and_purchases_by_their_price_too() -> None:
 def test_a_place_earns_what_its_item_earned_while_the_list_stood() -> None:
     log = log_of((U, 1, 4.9, CLICK), (U, 1, 5.0, CLICK), (U, 1, 5.5, CART), (U, 2, 6.0, CLICK), (V, 2, 5.5, CLICK))
     item = np.array([[1, 2, -1], [2, 1, 7]])
-    found = place_rewards(np.array([U, V]), np.array([5.0, 5.0]), item, log, Reward())
+    found = slot_rewards(np.array([U, V]), np.array([5.0, 5.0]), item, log, Reward())
     assert found.tolist() == [[3, 0, 0], [1, 0, 0]]
 
 
 def test_what_was_found_beside_the_list_falls_to_every_place() -> None:
     log = log_of((U, 1, 5.5, CLICK), (U, 9, 5.6, CART), (U, 9, 6.0, CART), (V, 9, 5.6, CART))
     asked = np.array([U]), np.array([5.0]), np.array([[1, 2, -1]]), log, Reward(discount=0.0)
-    assert rewards_beside(*asked).tolist() == [2]
+    assert other_rewards(*asked).tolist() == [2]
     assert returns(*asked, horizon_days=1).tolist() == [[3, 2, 0]]
 
 
@@ -57,7 +57,7 @@ def test_later_rewards_fall_to_every_place_less_by_the_days_between_up_to_the_ho
 def test_who_comes_back_soon_earns_a_bonus_on_that_day() -> None:
     log = log_of((U, 1, 5.5, VIEW), (U, 1, 5.6, VIEW), (U, 1, 8.2, VIEW), (U, 1, 20.0, VIEW))
     reward = Reward(return_bonus=4.0, return_days=7, discount=0.5)
-    assert later_rewards(np.array([U]), np.array([5.0]), log, reward, horizon_days=30).tolist() == [0.5]
+    assert future_rewards(np.array([U]), np.array([5.0]), log, reward, horizon_days=30).tolist() == [0.5]
 
 
 def test_what_stood_there_before_untouched_costs_a_penalty() -> None:
@@ -66,7 +66,7 @@ def test_what_stood_there_before_untouched_costs_a_penalty() -> None:
     item = np.array([[1, 2, 3], [3, 2, 9], [2, 1, -1], [3, 2, 1]])
     expected = np.array([[False, False, True], [False] * 3, [False, True, False], [False] * 3])
     assert np.array_equal(is_repeated(user, day, item, log), expected)
-    found = place_rewards(user, day, item, log, Reward(CLICKS, repetition_penalty=0.25))
+    found = slot_rewards(user, day, item, log, Reward(CLICKS, repetition_penalty=0.25))
     assert found.tolist() == [[0, 1, -0.25], [0, 1, 0], [0, -0.25, 0], [0, 0, 0]]
 
 
@@ -76,7 +76,7 @@ def test_returns_are_what_a_loop_over_lists_and_events_finds(seed: int, discount
     rng = np.random.default_rng(seed)
     num = int(rng.integers(0, 60))
     users, items, types = rng.integers(0, 4, (3, num))
-    log = Happenings.of(users, items, rng.integers(0, 40, num) / 4, types)
+    log = EventLog.of(users, items, rng.integers(0, 40, num) / 4, types)
     user, day = rng.integers(0, 5, 9), rng.integers(0, 10, 9).astype(float)
     item = np.array([rng.permutation(5)[:3] - 1 for _ in range(9)])
     reward = Reward(return_bonus=bonus, return_days=2, discount=discount)

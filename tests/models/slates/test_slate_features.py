@@ -7,67 +7,67 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.slates.event_log import CLICK, PURCHASE, VIEW, Happenings
+from models.slates.event_log import CLICK, PURCHASE, VIEW, EventLog
 from models.slates.item_traits import ItemTraits
-from models.slates.organic_similarity import FoundTogether
-from models.slates.slate_features import FEATURES, HISTORY_LENGTH, LEAST_FOUND, NUM_FEATURES, choices_of
-from models.slates.slates import Choices
+from models.slates.organic_similarity import OrganicSimilarity
+from models.slates.slate_features import FEATURES, HISTORY_LENGTH, NUM_FEATURES, SIMILARITY_PRIOR, candidate_sets
+from models.slates.slates import CandidateSets
 
 TRAITS = ItemTraits(kind=np.array([7, 7, 2, -1]), wider_kind=np.array([9, 9, 9, -1]), brand=np.array([5, -1, 5, -1]))
-CROWD = FoundTogether.of(Happenings.of(np.array([8, 8, 9]), np.array([1, 2, 2]), np.zeros(3), np.full(3, VIEW)), 4)
+CROWD = OrganicSimilarity.of(EventLog.of(np.array([8, 8, 9]), np.array([1, 2, 2]), np.zeros(3), np.full(3, VIEW)), 4)
 
 
-def choices_at(day: float, log: Happenings, item: list[int] | None = None, user: int = 4) -> Choices:
+def choices_at(day: float, log: EventLog, item: list[int] | None = None, user: int = 4) -> CandidateSets:
     items = np.array([[0, 1, 2, 3] if item is None else item])
     score = np.array([[3.0, 5.0, 1.0, 3.0][: items.shape[1]]])
-    return choices_of(np.array([user]), np.array([day]), items, score, log, TRAITS, CROWD)
+    return candidate_sets(np.array([user]), np.array([day]), items, score, log, TRAITS, CROWD)
 
 
-def told(choices: Choices, name: str) -> list[float]:
-    column: list[float] = choices.features[0, :, FEATURES.index(name)].astype(float).tolist()
+def told(candidates: CandidateSets, name: str) -> list[float]:
+    column: list[float] = candidates.features[0, :, FEATURES.index(name)].astype(float).tolist()
     return column
 
 
-def log_of(*events: tuple[int, float, int]) -> Happenings:
+def log_of(*events: tuple[int, float, int]) -> EventLog:
     """Events of user 4 as item, day and type."""
     item, day, event_type = (np.array(column) for column in zip(*events, strict=True))
-    return Happenings.of(np.full(len(events), 4), item, day, event_type)
+    return EventLog.of(np.full(len(events), 4), item, day, event_type)
 
 
 LOG = log_of((0, 2.5, VIEW), (1, 6.5, VIEW), (1, 6.5, CLICK), (2, 8.0, PURCHASE), (2, 9.0, VIEW), (3, 9.0, VIEW))
 
 
 def test_the_rankers_score_is_told_in_standard_deviations_and_ranks() -> None:
-    choices = choices_at(10.0, LOG)
-    assert told(choices, "standard score") == pytest.approx([0, 2**0.5, -(2**0.5), 0])
-    assert told(choices, "gain of rank") == pytest.approx([1 / np.log2(3), 1, 1 / np.log2(5), 1 / 2])
+    candidates = choices_at(10.0, LOG)
+    assert told(candidates, "standard score") == pytest.approx([0, 2**0.5, -(2**0.5), 0])
+    assert told(candidates, "gain of rank") == pytest.approx([1 / np.log2(3), 1, 1 / np.log2(5), 1 / 2])
 
 
 def test_the_users_log_is_told_by_hand() -> None:
-    choices = choices_at(10.0, LOG)
+    candidates = choices_at(10.0, LOG)
     kind_7 = 0.5 ** (7.5 / 4) + 0.5 ** (3.5 / 4)
-    assert told(choices, "views of kind, half-life 4 days") == pytest.approx(
+    assert told(candidates, "views of kind, half-life 4 days") == pytest.approx(
         [np.log1p(kind_7), np.log1p(kind_7), np.log1p(0.5 ** (1 / 4)), 0]
     )
-    assert told(choices, "clicks of kind, half-life 16 days")[2:] == [0, 0]
-    assert told(choices, "share of clicks of kind") == pytest.approx([1 / 3, 1 / 3, 0, 0])
-    assert told(choices, "recency of the last purchase of kind, over 7 days") == pytest.approx(
+    assert told(candidates, "clicks of kind, half-life 16 days")[2:] == [0, 0]
+    assert told(candidates, "share of clicks of kind") == pytest.approx([1 / 3, 1 / 3, 0, 0])
+    assert told(candidates, "recency of the last purchase of kind, over 7 days") == pytest.approx(
         [0, 0, np.exp(-2 / 7), 0]
     )
-    assert told(choices, "recency of the last purchase of item, over 30 days") == pytest.approx(
+    assert told(candidates, "recency of the last purchase of item, over 30 days") == pytest.approx(
         [0, 0, np.exp(-2 / 30), 0]
     )
-    assert told(choices, "views of item, half-life 4 days") == pytest.approx(
+    assert told(candidates, "views of item, half-life 4 days") == pytest.approx(
         np.log1p([0.5 ** (7.5 / 4), 0.5 ** (3.5 / 4), 0.5 ** (1 / 4), 0.5 ** (1 / 4)])
     )
-    assert told(choices, "time since the last visit") == pytest.approx([np.log(2)] * 4)
-    assert told(choices, "clicks of a view") == pytest.approx([1.2 / 5] * 4)
+    assert told(candidates, "time since the last visit") == pytest.approx([np.log(2)] * 4)
+    assert told(candidates, "clicks of a view") == pytest.approx([1.2 / 5] * 4)
 
 
 def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
     item, day = np.array([0, 0, 1, 2]), np.array([2.0, 6.0, 6.0, 6.0])
-    user, is_led = np.full(4, 4), np.array([False, True, False, False])
-    choices = choices_at(10.0, Happenings.of(user, item, day, np.full(4, VIEW), is_led=is_led))
+    user, is_exposed = np.full(4, 4), np.array([False, True, False, False])
+    candidates = choices_at(10.0, EventLog.of(user, item, day, np.full(4, VIEW), is_exposed=is_exposed))
     week, weeks_before = 0.5 ** (4 / 4), 0.5 ** (8 / 4)
     found, whole = week + weeks_before, 2 * week + weeks_before
     for trait, found_of, prior in (
@@ -76,17 +76,17 @@ def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
         ("brand", [week + weeks_before, 0, week + weeks_before, 0], 0.3),
     ):
         share = np.log(np.array(found_of) / prior + 1) - np.log(whole / 10 + 1)
-        assert told(choices, f"{trait}'s share of what was found alone, half-life 4 days") == pytest.approx(share)
-    assert told(choices, "times that the item was found alone, half-life 4 days") == pytest.approx(
+        assert told(candidates, f"{trait}'s share of what was found alone, half-life 4 days") == pytest.approx(share)
+    assert told(candidates, "times that the item was found alone, half-life 4 days") == pytest.approx(
         np.log1p([weeks_before, week, week, 0])
     )
-    assert told(choices, "views of item, half-life 4 days")[0] == pytest.approx(np.log1p(weeks_before + week))
+    assert told(candidates, "views of item, half-life 4 days")[0] == pytest.approx(np.log1p(weeks_before + week))
 
 
 def test_what_others_found_who_found_the_same_fades_with_what_the_user_found() -> None:
     found = told(choices_at(70.5, log_of((1, 6.5, VIEW), (1, 6.5, CLICK))), "found alone by who found the same")
     of_one, of_both = 1 / (1 + 5), 1 / np.sqrt((1 + 5) * (2 + 5))  # of squared lengths and the shrinkage, by hand
-    assert found == pytest.approx(np.log1p(np.array([0, of_one, of_both, 0]) / 2 / LEAST_FOUND))
+    assert found == pytest.approx(np.log1p(np.array([0, of_one, of_both, 0]) / 2 / SIMILARITY_PRIOR))
 
 
 def test_dull_visits_are_counted_since_the_last_one_with_a_click() -> None:
@@ -107,12 +107,12 @@ def test_histories_are_told_in_order() -> None:
 
 
 def test_somebody_new_is_told_nothing_but_scores() -> None:
-    choices = choices_at(10.0, LOG, user=5)
+    candidates = choices_at(10.0, LOG, user=5)
     known = ("standard score", "gain of rank", "time since the last visit", "clicks of a view")
     others = [n for n, name in enumerate(FEATURES) if name not in known]
-    assert not choices.features[0][:, others].any()
-    assert choices.history is not None
-    assert not choices.history.any()
+    assert not candidates.features[0][:, others].any()
+    assert candidates.history is not None
+    assert not candidates.history.any()
 
 
 def test_places_without_a_candidate_are_zero_and_change_no_other() -> None:
@@ -134,8 +134,8 @@ def test_the_future_and_other_users_change_nothing(seed: int, day: int) -> None:
         rng.integers(0, 4, num),
     )
     is_past = (days < day) & (user == 4)
-    whole = Happenings.of(user, item, days, kinds)
-    past = Happenings.of(user[is_past], item[is_past], days[is_past], kinds[is_past])
+    whole = EventLog.of(user, item, days, kinds)
+    past = EventLog.of(user[is_past], item[is_past], days[is_past], kinds[is_past])
     ours, theirs = choices_at(float(day), whole), choices_at(float(day), past)
     assert np.array_equal(ours.features, theirs.features)
     assert ours.history is not None

@@ -13,11 +13,11 @@ from expectations.runtime.days import day_number, days_before
 from expectations.runtime.program import Night
 from expectations.tables import CANDIDATES, EVENTS
 from models.interface.ranked_lists import lists_in_force
-from models.slates.exposures import LedEvents
+from models.slates.exposures import Exposures
 from models.slates.logged_slates import shown_days, shown_lists
-from models.slates.slate_candidates import ListChoices
+from models.slates.slate_candidates import SlateCandidates
 from models.slates.slate_features import FEATURES
-from models.slates.training_slates import Examples, UserLog, found_alone, sight_days, visits
+from models.slates.training_slates import Examples, UserLog, organic_candidates, sight_days, visits
 from tests.worlds.judged_night import write_events, write_vocabulary
 from tests.worlds.policy_night import AS_OF, DS, night_of, publish, write_small_log, write_world
 
@@ -38,36 +38,38 @@ def small_log(tmp_path: Path) -> Night:
 
 @pytest.fixture
 def log(world_night: Night) -> UserLog:
-    return UserLog.of(world_night, AS_OF, LedEvents())
+    return UserLog.of(world_night, AS_OF, Exposures())
 
 
 def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
-    found = visits(world_night, ListChoices(world_night, log.remembered), lists, AS_OF, log)
+    found = visits(world_night, SlateCandidates(world_night, log.history_events), lists, AS_OF, log)
     ends = day_number(DS) + 1
-    assert found.choices.day.max() + sight_days(world_night) <= ends
-    assert (found.slates.place >= 0).sum(axis=1).tolist() == [1] * len(found)
+    assert found.candidates.day.max() + sight_days(world_night) <= ends
+    assert (found.slates.slots >= 0).sum(axis=1).tolist() == [1] * len(found)
     assert np.isnan(found.slates.propensity).all()
-    bought = 5.0 * ((found.items[:, 0] - 2) % 2 == (found.choices.user - 2) % 2)
-    assert found.at_once[:, 0].tolist() == bought.tolist()
+    bought = 5.0 * ((found.items[:, 0] - 2) % 2 == (found.candidates.user - 2) % 2)
+    assert found.immediate_reward[:, 0].tolist() == bought.tolist()
     # What stands first in the lists of the earlier day is what scores best there.
     latest = lists_in_force(world_night.lake, DS, "two_tower")
     assert latest is not None
-    source, user, day = ListChoices(world_night, log.remembered), found.choices.user, found.choices.day
-    assert (source.of(latest, DS, user, day, log.remembered).item == found.choices.item).all()
+    source, user, day = SlateCandidates(world_night, log.history_events), found.candidates.user, found.candidates.day
+    assert (source.of(latest, DS, user, day, log.history_events).item == found.candidates.item).all()
 
 
 def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, log: UserLog) -> None:
-    source = ListChoices(world_night, log.remembered)
+    source = SlateCandidates(world_night, log.history_events)
     user, day, column = np.arange(2, 60), np.full(58, day_number(DS) + 1.0), FEATURES.index(BY_OTHERS)
     told = {}
     for as_of in (DS, days_before(DS, 4), AS_OF):
         items = np.tile(np.arange(2, 18), (len(user), 1))
-        found = source.described(as_of, user, day, items, np.zeros(items.shape), log.remembered)
+        found = source.described(as_of, user, day, items, np.zeros(items.shape), log.history_events)
         told[as_of] = found.features[..., column]
-        past = log.remembered.where(log.remembered.day < day_number(as_of) + 1)
-        cut = ListChoices(world_night, past).described(DS, user, day, items, np.zeros(items.shape), log.remembered)
+        past = log.history_events.where(log.history_events.day < day_number(as_of) + 1)
+        cut = SlateCandidates(world_night, past).described(
+            DS, user, day, items, np.zeros(items.shape), log.history_events
+        )
         np.testing.assert_array_equal(cut.features, found.features)
     assert told[days_before(DS, 4)].any() and (told[DS] != told[days_before(DS, 4)]).any()
     assert not told[AS_OF].any(), "nobody had found anything by then"
@@ -76,16 +78,16 @@ def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, 
 def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
-    found = visits(world_night, ListChoices(world_night, log.remembered), lists, AS_OF, log)
-    user, day = found.choices.user[0], found.choices.day[0]
+    found = visits(world_night, SlateCandidates(world_night, log.history_events), lists, AS_OF, log)
+    user, day = found.candidates.user[0], found.candidates.day[0]
     events = log.events.where(log.events.user == user)
     is_later = (events.day >= day + 1) & (events.day < day + sight_days(world_night)) & (events.event_type == 3)
-    assert found.later[0] == pytest.approx((5.0 * 0.97 ** (events.day[is_later] - day)).sum())
+    assert found.future_reward[0] == pytest.approx((5.0 * 0.97 ** (events.day[is_later] - day)).sum())
 
 
 def shown_to(night: Night) -> Examples:
-    log = UserLog.of(night, days_before(DS, 9), LedEvents())
-    found = shown_lists(night, ListChoices(night, log.remembered), shown_days(night), log)
+    log = UserLog.of(night, days_before(DS, 9), Exposures())
+    found = shown_lists(night, SlateCandidates(night, log.history_events), shown_days(night), log)
     assert found is not None
     return found
 
@@ -95,33 +97,33 @@ def test_shown_lists_are_those_of_who_came_on_the_day_after(small_log: Night) ->
     publish(small_log, days_before(DS, 1), {"u1": [("a", 0.5), ("d", 1.0), ("b", 0.5)], "u2": [("a", 0.5)]})
     publish(small_log, DS, {"u0": [("a", 0.5)]})  # nobody has seen that one yet
     found = shown_to(small_log)
-    assert found.choices.user.tolist() == [2, 3]
-    assert found.choices.day.tolist() == [day_number(DS) - 1, day_number(DS)]
+    assert found.candidates.user.tolist() == [2, 3]
+    assert found.candidates.day.tolist() == [day_number(DS) - 1, day_number(DS)]
     # d was no candidate, so that u1's list is told up to it.
     assert found.items.tolist() == [[3, 2, 4], [2, -1, -1]]
     np.testing.assert_array_equal(found.slates.propensity, [[0.5, 0.25, 1.0], [0.5, 1.0, 1.0]])
-    assert found.at_once.tolist() == [[5.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
+    assert found.immediate_reward.tolist() == [[5.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
 
 
 def test_events_with_what_was_shown_that_day_are_led(small_log: Night) -> None:
     publish(small_log, days_before(DS, 2), {"u0": [("b", 0.5)], "u1": [("a", 0.5)]})
     publish(small_log, days_before(DS, 1), {"u1": [("a", 0.5), ("no such item", 1.0)], "u0": [("d", 0.5)]})
-    led = LedEvents.of(small_log, [days_before(DS, 2), days_before(DS, 1), DS])
+    exposures = Exposures.of(small_log, [days_before(DS, 2), days_before(DS, 1), DS])
     of_yesterday, of_today = day_number(DS) - 0.5, day_number(DS) + 0.5
     user, item = np.array([2, 3, 3, 3, 2]), np.array([3, 2, 2, 5, 5])
     day = np.array([of_yesterday, of_yesterday, of_today, of_today, of_today])
     # u1 did nothing yesterday, and u0 nothing today: of lists that nobody saw there is nothing to say.
-    assert led.marks(user, item, day).tolist() == [True, False, True, False, False]
-    without, log = shown_to(small_log), UserLog.of(small_log, days_before(DS, 9), led)
-    assert without.is_found[:, :3].tolist() == [[False, True, False], [True, False, False]]
-    assert log.events.is_led.tolist() == [True, True, False]
-    assert not found_alone(without.choices, log.events).any(), "what is left was no candidate"
+    assert exposures.marks(user, item, day).tolist() == [True, False, True, False, False]
+    without, log = shown_to(small_log), UserLog.of(small_log, days_before(DS, 9), exposures)
+    assert without.is_organic[:, :3].tolist() == [[False, True, False], [True, False, False]]
+    assert log.events.is_exposed.tolist() == [True, True, False]
+    assert not organic_candidates(without.candidates, log.events).any(), "what is left was no candidate"
 
 
 def test_lists_from_before_there_were_propensities_say_so(small_log: Night) -> None:
     publish(small_log, days_before(DS, 1), {"u1": [("a", None), ("b", None)]})
     found = shown_to(small_log)
-    assert np.isnan(found.slates.propensity[found.slates.place >= 0]).all()
+    assert np.isnan(found.slates.propensity[found.slates.slots >= 0]).all()
 
 
 def test_only_the_days_that_the_shop_looks_back_on_count(small_log: Night) -> None:
@@ -138,10 +140,10 @@ def test_only_the_days_that_the_shop_looks_back_on_count(small_log: Night) -> No
 
 
 def test_events_after_the_night_change_nothing(world_night: Night) -> None:
-    before = UserLog.of(world_night, AS_OF, LedEvents())
+    before = UserLog.of(world_night, AS_OF, Exposures())
     write_events(world_night.lake, "2024-03-12", [("09:00:00", "u1", "i1", "purchase", 1.0)])
     assert world_night.lake.days(EVENTS)[-1] == "2024-03-12"
-    after = UserLog.of(world_night, AS_OF, LedEvents())
+    after = UserLog.of(world_night, AS_OF, Exposures())
     assert len(after.events) == len(before.events) and after.events.day.max() < day_number(DS) + 1
 
 

@@ -22,14 +22,16 @@ from tests.worlds.slate_worlds import rivals
 def main() -> None:
     """Fits and tells."""
     log = rivals(300, np.random.default_rng(0)).without_propensities()
-    choices, slates = log.choices, log.slates
+    candidates, slates = log.candidates, log.slates
     learnt = {
-        "policy_gradient": policy_gradient.fit(choices, slates, log.returns, policy_gradient_config(epochs=2), 1),
-        "q_learning": q_learning.fit(choices, slates, log.at_once, q_learning_config(epochs=2), 1, discount=0.5),
+        "policy_gradient": policy_gradient.fit(candidates, slates, log.returns, policy_gradient_config(epochs=2), 1),
+        "q_learning": q_learning.fit(
+            candidates, slates, log.immediate_reward, q_learning_config(epochs=2), 1, discount=0.5
+        ),
     }
     told: dict[str, object] = {"backend": keras.backend.backend()}
     for name, (policy, history) in learnt.items():
-        propensity = policy.propensity(choices, slates)
+        propensity = policy.propensity(candidates, slates)
         told[name] = {"loss": history.curves["loss"][-1], "finite": bool(np.isfinite(propensity).all())}
     print(json.dumps(told))
 
