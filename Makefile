@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help nightly up down backfill stale serve test lock check
+.PHONY: help nightly up down backfill stale serve test docs lock check
 
 with_environment := . docker/local/environment.sh &&
 
@@ -33,8 +33,11 @@ serve: .venv/installed ## answer sessions in real time with the last night's seq
 
 test: .venv/installed ## all checks: style, types, import rules, tests
 	@$(with_environment) \
-	  ruff check . && ruff format --check . && mypy dags docker/local expectations jobs models tests && lint-imports && \
+	  ruff check . && ruff format --check . && mypy dags docker/local docs expectations jobs models tests && lint-imports && \
 	  exec python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
+
+docs: .venv/installed ## build the documents and the API reference as a site, in build/site
+	@$(with_environment) NO_MKDOCS_2_WARNING=1 exec mkdocs build --strict
 
 lock: .venv/installed ## resolve setup.cfg anew into requirements.lock and docker/*/requirements.lock
 	@$(with_environment) exec bash docker/local/lock.sh

@@ -84,7 +84,7 @@ class NewItems:
 
 @dataclass(frozen=True)
 class Shop:
-    """What a night needs to know of a shop. Checks itself; see README, "Bring your own shop".
+    """What a night needs to know of a shop. Checks itself; see docs/own_shop.md.
 
     Attributes:
         events, items, users: the raw files. Without `items` or `users` they are derived from the events:

@@ -1,4 +1,4 @@
-"""How every benchmark tells its figures: a table on the terminal, and a JSON file that README is made from."""
+"""How every benchmark tells its figures: a table on the terminal, and a JSON file that docs/results.md is made from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Benchmark:
         date: of the run, YYYY-MM-DD.
         protocol: what was fitted and judged on what, so that a stranger could repeat it.
         rows: each with `model`, `ours`, `source` (where the figure is from), the metrics, and `seconds` where known;
-            `detail` where README need not show it.
+            `detail` where docs/results.md need not show it.
     """
 
     name: str

@@ -1,15 +1,16 @@
-"""The committed results keep the one format that README is made from."""
+"""The committed results keep the one format that docs/results.md is made from."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.harness.readme_tables import README, with_results
 from tests.benchmarks.harness.report import RESULTS, Benchmark
+from tests.benchmarks.harness.results_tables import RESULTS_PAGE, TABLES, with_results
 
 FILES = sorted(RESULTS.glob("*.json"))
 
@@ -19,7 +20,9 @@ def test_a_committed_result_has_every_key_and_says_what_is_ours(path: Path) -> N
     result = json.loads(path.read_text(encoding="utf-8"))
     assert list(result) == [field.name for field in fields(Benchmark)]
     assert result["name"] == path.stem
-    assert result["command"].startswith(f"python -m tests.benchmarks.{path.stem}")
+    program = result["command"].split()[2]
+    assert program.startswith("tests.benchmarks.") and program.endswith(f".{path.stem}")
+    assert find_spec(program) is not None
     assert any(row["ours"] for row in result["rows"])
     assert all(row["source"] for row in result["rows"])
 
@@ -35,6 +38,11 @@ def test_the_table_marks_ours_and_leaves_open_what_is_not_known() -> None:
     assert peers.split() == ["EASE", "0.2000", "–", "measured", "once"]
 
 
-def test_readme_shows_the_committed_results() -> None:
-    text = README.read_text("utf-8")
+def test_the_page_shows_the_committed_results() -> None:
+    text = RESULTS_PAGE.read_text("utf-8")
     assert with_results(text, RESULTS) == text
+
+
+def test_the_page_shows_every_committed_result_once() -> None:
+    shown = [found[2] for found in TABLES.finditer(RESULTS_PAGE.read_text("utf-8"))]
+    assert sorted(shown) == [path.stem for path in FILES]

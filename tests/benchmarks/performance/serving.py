@@ -139,7 +139,7 @@ def load(address: str, bodies: Path, rate: int, seconds: int) -> dict[str, float
 def benchmark_of(
     lake: Lake, rows: list[dict[str, Any]], seconds_to_load: float, memory: float, busy: float
 ) -> Benchmark:
-    """What README shows. `busy` is the load average before the start: what other programs take."""
+    """Returns what docs/results.md shows. `busy` is the load average before the start: what other programs take."""
     return Benchmark(
         name="serving",
         command="python -m tests.benchmarks.performance.serving",

@@ -93,7 +93,7 @@ def all_results(runs: Sequence[Run], num_processes: int, keep: Path | None, peer
 
 
 def benchmark_of(results: Sequence[SeedResult], arguments: argparse.Namespace) -> Benchmark:
-    """What README shows."""
+    """Returns what docs/results.md shows."""
     num_seconds = sum(result.seconds["all"] for result in results)
     with_peers = " --peers PYTHON" if arguments.peers else ""
     return Benchmark(

@@ -1,4 +1,4 @@
-"""The published tables in the readers that README shows, with the code that README shows."""
+"""The published tables in the readers that the documents show, with the queries that they show."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def test_pandas_reads_one_night(path: str) -> None:
     assert list(night[["ds", "user_id", "rank", "item_id"]].itertuples(index=False, name=None)) == EXPECTED
 
 
-def sql_of_readme(name: str) -> str:
-    """The queries that README shows together with that of a name."""
-    shown = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "README.md").read_text("utf-8"), re.DOTALL)
+def shown_sql(page: str, name: str) -> str:
+    """Returns the queries that a page of docs/ shows together with that of a name."""
+    shown = re.findall(r"```sql\n(.*?)```", (REPOSITORY / "docs" / page).read_text("utf-8"), re.DOTALL)
     (found,) = [queries for queries in shown if f"-- {name}:" in queries]
     return str(found)
 
 
 @pytest.fixture
 def queries(night: Night) -> dict[str, list[tuple[object, ...]]]:
-    """Place of the shop's page -> what the query that README shows for it finds."""
+    """Place of the shop's page -> what the query that docs/reading_tables.md shows for it finds."""
     stage_night(night, "item-2", "item-3")
     similar_rows = [similar("item-2", 1, "item-3"), similar("item-2", 2, "item-4"), similar("item-3", 1, "item-4")]
     stage_rows(night, TABLES["similar_items"], [similar_rows[0] | {"reason_code": "alike"}, *similar_rows[1:]])
@@ -66,7 +66,7 @@ def queries(night: Night) -> dict[str, list[tuple[object, ...]]]:
     stage_rows(night, TABLES["new_user_recommendations"], lists)
     stage_rows(night, TABLES["new_item_audiences"], [audience("item-4", 1, "user-2"), audience("item-5", 1, "user-3")])
     publish_tables(night)
-    shown = sql_of_readme("Home")
+    shown = shown_sql("reading_tables.md", "Home")
     values = {
         "ds": night.ds,
         "user_id": "user-2",
@@ -105,7 +105,7 @@ def test_the_query_for_what_was_shown_finds_what_came_of_it(path: str) -> None:
         "('2024-03-10', 'user-3', 'item-9'), ('2024-03-12', 'user-2', 'item-2')"
     )
     # Nobody of the list of the day before came on the day that it stood.
-    assert connection.execute(sql_of_readme("Shown")).fetchall() == [
+    assert connection.execute(shown_sql("policies.md", "Shown")).fetchall() == [
         ("2024-03-10", "user-2", 1, "item-2", 1.0, 0),
         ("2024-03-10", "user-2", 2, "item-3", 1.0, 2),
     ]

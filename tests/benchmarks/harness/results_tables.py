@@ -1,6 +1,6 @@
-"""Writes README's result tables from the committed results, so that no figure is typed by hand.
+"""Writes the tables of docs/results.md from the committed results, so that no figure is typed by hand.
 
-    python -m tests.benchmarks.harness.readme_tables
+    python -m tests.benchmarks.harness.results_tables
 
 A table stands between `<!-- results NAME -->` and `<!-- end -->`. Rows that say `detail` are left to the file.
 """
@@ -15,17 +15,17 @@ from typing import Any
 from expectations.runtime.code_version import REPOSITORY
 from tests.benchmarks.harness.report import RESULTS
 
-README = REPOSITORY / "README.md"
+RESULTS_PAGE = REPOSITORY / "docs" / "results.md"
 TABLES = re.compile(r"(<!-- results (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Rewrites README in place."""
-    README.write_text(with_results(README.read_text("utf-8"), RESULTS), "utf-8")
+    """Rewrites the page in place."""
+    RESULTS_PAGE.write_text(with_results(RESULTS_PAGE.read_text("utf-8"), RESULTS), "utf-8")
 
 
 def with_results(text: str, results: Path) -> str:
-    """`text` with each table as its result file has it."""
+    """Returns `text` with each table as its result file has it."""
     return TABLES.sub(lambda found: found[1] + _table(results / f"{found[2]}.json") + found[3], text)
 
 
