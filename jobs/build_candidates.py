@@ -105,7 +105,7 @@ def _build_from_neighbours(spark: SparkSession, night: Night, as_of: str, model:
 def _build(night: Night, as_of: str, model: str, fitted: Sequence[Version], rows: Callable[[], DataFrame]) -> None:
     features = [night.lake.require(table, as_of) for table in (INTERACTIONS, USER_FEATURES, ITEM_FEATURES)]
     build_partition(
-        night,
+        night.lake,
         CANDIDATES,
         as_of,
         inputs=[*fitted, *features],

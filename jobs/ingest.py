@@ -33,7 +33,7 @@ from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files
 from jobs.raw.item_user_updates import item_updates, judged_items, judged_users, user_updates, users_from_events
 from jobs.raw.raw_rows import read_raw_rows
 from jobs.storage.daily_partitions import WrittenDay, write_days
-from jobs.storage.log_as_of import Past
+from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.picture_files import stored_pictures
 
 logger = logging.getLogger(__name__)
@@ -58,11 +58,11 @@ def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) 
         logger.info("all drops are in the lake: ds=%s", night.ds)
     for days in passes(plans, bytes_a_pass):
         ingest_days(spark, night, days)
-    past = Past.of(night.lake, night.ds)
+    log = LogAsOf.of(night.lake, night.ds)
     # The catalogue of a day goes on from that of its anchor.
-    for day in (past.at(past.anchor), past):
-        build_items(spark, night, day)
-        build_users(spark, night, day)
+    for day in (log.as_of(log.anchor), log):
+        build_items(spark, day, night.shop)
+        build_users(spark, day, night.shop)
 
 
 def passes(plans: Sequence[DayToIngest], bytes_a_pass: int) -> list[list[DayToIngest]]:

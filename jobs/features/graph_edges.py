@@ -16,8 +16,7 @@ from pyspark.sql.window import Window
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, HISTORIES, ITEM_FEATURES, VOCABULARIES
 from jobs.features.co_occurrence_counts import ITEM_DDL, KINDS, PAIR_DDL, counted, item_counts, pair_counts
 from jobs.storage.partitions import build_partition, read_partition
@@ -34,23 +33,20 @@ _PARTS_OF_WEIGHT = 1_000_000_000
 """A weight is summed in so many parts of 1, as a whole number. What fades below one part is no edge any more."""
 
 
-def build_graph_edges(spark: SparkSession, night: Night, as_of: str) -> Version:
+def build_graph_edges(spark: SparkSession, lake: Lake, as_of: str, event_weights: Mapping[str, float]) -> Version:
     """Builds the partition `as_of`."""
-    lake = night.lake
     item_features = lake.require(ITEM_FEATURES, as_of)
 
     def rows() -> DataFrame:
         histories = read_partition(spark, lake, HISTORIES, as_of)
         vocabularies = read_partition(spark, lake, VOCABULARIES, as_of)
-        edges = user_item_edges(histories, vocabularies, night.shop.event_weights, as_of)
+        edges = user_item_edges(histories, vocabularies, event_weights, as_of)
         return edges.unionByName(item_item_edges(histories, item_features.path)).sortWithinPartitions(
             "kind", "source_index", "target_index"
         )
 
     inputs = [lake.require(HISTORIES, as_of), lake.require(VOCABULARIES, as_of), item_features]
-    return build_partition(
-        night, GRAPH_EDGES, as_of, inputs, [night.shop.event_weights], rows, code=code_version(__name__)
-    )
+    return build_partition(lake, GRAPH_EDGES, as_of, inputs, [event_weights], rows, code=code_version(__name__))
 
 
 def user_item_edges(

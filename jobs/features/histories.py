@@ -12,35 +12,35 @@ from pyspark.sql import functions as F
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, HISTORIES, PAIR_TOTALS, PURCHASE_INDEX, RECENT_EVENTS, VOCABULARIES
 from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, returnable, totals_of_events
 from jobs.features.recent_events import recent_events_up_to
-from jobs.storage.log_as_of import Past, build_of_past, sums_up_to
+from jobs.storage.log_as_of import LogAsOf, build_from_log, sums_up_to
 from jobs.storage.partitions import read_partition
 
 SESSION_PAUSE_MINUTES = 30
 """Where a shop names no sessions: a longer pause ends one, as web analytics has it."""
 
 
-def build_histories(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`."""
+def build_histories(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`."""
 
     def rows() -> DataFrame:
-        recent = sums_up_to(spark, night, past, RECENT_EVENTS, recent_events_up_to)
-        return histories_from(recent, returned_pairs(spark, night, past))
+        recent = sums_up_to(spark, log, shop, RECENT_EVENTS, recent_events_up_to)
+        return histories_from(recent, returned_pairs(spark, log, shop))
 
-    return build_of_past(night, past, HISTORIES, code_version(__name__), rows)
+    return build_from_log(log, shop, HISTORIES, code_version(__name__), rows)
 
 
-def returned_pairs(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+def returned_pairs(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     """`user_index`, `item_index` of the purchases that came back whole, all of them."""
-    anchor_totals = read_partition(spark, night.lake, PAIR_TOTALS, past.anchor)
-    if past.until == past.anchor:
+    anchor_totals = read_partition(spark, log.lake, PAIR_TOTALS, log.anchor)
+    if log.until == log.anchor:
         return anchor_totals.where(came_back()).select(*PAIR)
     # Only a pair that was doubtful at the anchor, or of which something came back since, can be one: these are few.
-    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
-    events = indexed(past.read(spark, EVENTS, after=past.anchor), vocabularies)
+    vocabularies = read_partition(spark, log.lake, VOCABULARIES, log.until)
+    events = indexed(log.read(spark, EVENTS, after=log.anchor), vocabularies)
     since, took_back = totals_of_events(events), events.where(F.col("quantity") <= 0)
     doubtful = anchor_totals.where(returnable()).select(*PAIR).unionByName(took_back.select(*PAIR))
     doubtful = doubtful.distinct()

@@ -13,20 +13,20 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import EVENT_TYPES, INTERACTIONS, PAIR_TOTALS
 from jobs.features.pair_totals import came_back, totals_up_to
-from jobs.storage.log_as_of import Past, build_of_past, sums_up_to
+from jobs.storage.log_as_of import LogAsOf, build_from_log, sums_up_to
 
 
-def build_interactions(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`."""
+def build_interactions(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`."""
 
     def rows() -> DataFrame:
-        totals = sums_up_to(spark, night, past, PAIR_TOTALS, totals_up_to)
-        return interactions_from_totals(totals, night.shop.event_weights)
+        totals = sums_up_to(spark, log, shop, PAIR_TOTALS, totals_up_to)
+        return interactions_from_totals(totals, shop.event_weights)
 
-    return build_of_past(night, past, INTERACTIONS, code_version(__name__), rows)
+    return build_from_log(log, shop, INTERACTIONS, code_version(__name__), rows)
 
 
 def interactions_from_totals(totals: DataFrame, event_weights: Mapping[str, float]) -> DataFrame:

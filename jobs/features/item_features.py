@@ -11,14 +11,13 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
 from expectations.tables import ITEM_FEATURES, ITEMS, MAX_DESCRIPTION_TOKENS, MAX_TITLE_TOKENS, TOKENIZERS, VOCABULARIES
 from jobs.features.categorical_values import category_levels
 from jobs.features.plain_text import MAX_RAW_CHARACTERS
 from jobs.features.subwords import piece_indices
 from jobs.features.tokenizers import tokenizer_model
 from jobs.features.vocabulary_index import index_lists, with_index
-from jobs.storage.log_as_of import Past
+from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import build_partition, read_partition
 
 MIN_PRICED_ITEMS = 20
@@ -26,19 +25,19 @@ MIN_PRICED_ITEMS = 20
 _DECILES = [place / 10 for place in range(1, 10)]
 
 
-def build_item_features(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`."""
-    lake, as_of = night.lake, past.until
+def build_item_features(spark: SparkSession, log: LogAsOf) -> Version:
+    """Builds the partition of `log.until`."""
+    lake, as_of = log.lake, log.until
     return build_partition(
-        night,
+        lake,
         ITEM_FEATURES,
         as_of,
-        [lake.require(ITEMS, as_of), lake.require(VOCABULARIES, as_of), lake.require(TOKENIZERS, past.anchor)],
+        [lake.require(ITEMS, as_of), lake.require(VOCABULARIES, as_of), lake.require(TOKENIZERS, log.anchor)],
         [],
         lambda: item_features_from(
             read_partition(spark, lake, ITEMS, as_of),
             read_partition(spark, lake, VOCABULARIES, as_of),
-            tokenizer_model(lake, past.anchor),
+            tokenizer_model(lake, log.anchor),
             as_of,
         ),
         code=code_version(__name__),

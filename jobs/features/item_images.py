@@ -18,8 +18,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.tables import IMAGE_STATUSES, ITEM_IMAGES, ITEMS, VOCABULARIES
 from jobs.features.vocabulary_index import with_index
 from jobs.storage.partitions import build_partition, read_partition
@@ -37,23 +36,26 @@ _IMAGES_SCHEMA = pa.schema(
 )
 
 
-def build_item_images(spark: SparkSession, night: Night, as_of: str) -> Version:
-    """Builds the partition `as_of`."""
-    lake, size = night.lake, night.shop.image_size
+def build_item_images(spark: SparkSession, lake: Lake, as_of: str, drops: DropFolder, size: int) -> Version:
+    """Builds the partition `as_of`.
+
+    Args:
+        size: of a picture, in pixels: as high as it is wide.
+    """
     items, vocabularies = lake.require(ITEMS, as_of), lake.require(VOCABULARIES, as_of)
-    files = picture_files(night, as_of)
-    folder = (night.shop.items or night.shop.events).image_folder
+    files = picture_files(lake, as_of, drops)
+    folder = (drops.shop.items or drops.shop.events).image_folder
     decoder = fingerprint_of(code_version(__name__), DECODER, size)
     named = read_partition(spark, lake, ITEMS, as_of).where(F.col("image_path").isNotNull())
     found = found_pictures(named, read_partition(spark, lake, VOCABULARIES, as_of), files, named.count()).persist()
     try:
         return build_partition(
-            night,
+            lake,
             ITEM_IMAGES,
             as_of,
             [items, vocabularies],
             [size, DECODER, folder],
-            lambda: images_from(found, _known_images(spark, night, as_of, decoder), files, size),
+            lambda: images_from(found, _known_images(spark, lake, as_of, decoder), files, size),
             decoder=decoder,
             code=code_version(__name__),
         )
@@ -61,11 +63,10 @@ def build_item_images(spark: SparkSession, night: Night, as_of: str) -> Version:
         found.unpersist()
 
 
-def picture_files(night: Night, ds: str) -> PictureFiles:
+def picture_files(lake: Lake, ds: str, drops: DropFolder) -> PictureFiles:
     """The pictures that the catalogue of `ds` may name."""
-    drops = DropFolder(night.shop, night.lake.root, night.data)
-    folder = drops.image_folder(night.shop.items or night.shop.events, ds)
-    return PictureFiles(folder, stored_pictures(night.lake))
+    folder = drops.image_folder(drops.shop.items or drops.shop.events, ds)
+    return PictureFiles(folder, stored_pictures(lake))
 
 
 def found_pictures(named: DataFrame, vocabularies: DataFrame, files: PictureFiles, num_named: int) -> DataFrame:
@@ -120,8 +121,8 @@ def _image(row: dict[str, Any], files: PictureFiles, size: int) -> dict[str, Any
     return {"item_index": row["item_index"], "status": status, "pixels": pixels, "source": row["source"]}
 
 
-def _known_images(spark: SparkSession, night: Night, as_of: str, decoder: str) -> DataFrame | None:
+def _known_images(spark: SparkSession, lake: Lake, as_of: str, decoder: str) -> DataFrame | None:
     """The latest earlier partition that came out of the same decoder."""
-    versions = night.lake.versions(ITEM_IMAGES, days_before(as_of, 1))
+    versions = lake.versions(ITEM_IMAGES, days_before(as_of, 1))
     days = [ds for ds, version in versions.items() if version.facts.get("decoder") == decoder]
-    return read_partition(spark, night.lake, ITEM_IMAGES, days[-1]) if days else None
+    return read_partition(spark, lake, ITEM_IMAGES, days[-1]) if days else None

@@ -17,10 +17,9 @@ from pyspark.sql import functions as F
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
-from jobs.storage.log_as_of import Past, base_day, build_of_past, last_told, read_base
+from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, last_known, read_base
 
 SOLD_WITHIN_DAYS = 365
 """A year: goods of a season come back, and a catalogue that nobody keeps should rather hold too much."""
@@ -28,20 +27,20 @@ SOLD_WITHIN_DAYS = 365
 _ATTRIBUTES = ("title", "description", "category", "brand", "price", "image_path", "domain", "is_available")
 
 
-def build_items(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`."""
+def build_items(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`."""
 
     def rows() -> DataFrame:
-        base = base_day(night, past, ITEMS, code_version(__name__))
+        base = base_day(log, shop, ITEMS, code_version(__name__))
         return items_from_updates(
-            past.read(spark, ITEM_UPDATES, after=base),
-            past.read(spark, EVENTS, after=base),
-            night.shop,
-            past.until,
-            read_base(spark, night, ITEMS, base),
+            log.read(spark, ITEM_UPDATES, after=base),
+            log.read(spark, EVENTS, after=base),
+            shop,
+            log.until,
+            read_base(spark, log.lake, ITEMS, base),
         )
 
-    return build_of_past(night, past, ITEMS, code_version(__name__), rows)
+    return build_from_log(log, shop, ITEMS, code_version(__name__), rows)
 
 
 def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str, base: DataFrame) -> DataFrame:
@@ -50,8 +49,8 @@ def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of:
     told_on = updates.select("item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen"))
     told_on = told_on.unionByName(base.select(*told_on.columns[:-1], F.col("last_seen").alias("seen")))
     told = told_on.groupBy("item_id").agg(
-        *(last_told(name).alias(name) for name in _ATTRIBUTES if name != "category"),
-        last_told("category", F.size("category") > 0).alias("category"),
+        *(last_known(name).alias(name) for name in _ATTRIBUTES if name != "category"),
+        last_known("category", F.size("category") > 0).alias("category"),
         F.min("first_seen").alias("first_told"),
         F.max("seen").alias("last_told"),
         F.max("ds").alias("told_in"),

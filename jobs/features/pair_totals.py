@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import EVENT_TYPES, PAIR_TOTALS, VOCABULARIES
-from jobs.features.user_retention import of_remembered, remembered_events
+from jobs.features.user_retention import keep_retained, retained_events
 from jobs.features.vocabulary_index import with_index
-from jobs.storage.log_as_of import Past, base_day, build_of_past, read_base
+from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, read_base
 from jobs.storage.partitions import read_partition
 
 PAIR = ("user_index", "item_index")
@@ -27,18 +27,18 @@ _UNITS = "decimal(28,6)"
 """Exact, so that 0.1 + 0.2 - 0.3 is nothing, in whatever order it is added."""
 
 
-def build_pair_totals(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`, which is an anchor."""
-    return build_of_past(night, past, PAIR_TOTALS, code_version(__name__), lambda: totals_up_to(spark, night, past))
+def build_pair_totals(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`, which is an anchor."""
+    return build_from_log(log, shop, PAIR_TOTALS, code_version(__name__), lambda: totals_up_to(spark, log, shop))
 
 
-def totals_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+def totals_up_to(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     """The totals of any day: those that it goes on from, and the events since."""
-    base = base_day(night, past, PAIR_TOTALS, code_version(__name__))
-    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
-    since = totals_of_events(indexed(remembered_events(spark, night, past, base), vocabularies))
-    totals = added_up(read_base(spark, night, PAIR_TOTALS, base), since) if base else since
-    return of_remembered(spark, night, past, totals)
+    base = base_day(log, shop, PAIR_TOTALS, code_version(__name__))
+    vocabularies = read_partition(spark, log.lake, VOCABULARIES, log.until)
+    since = totals_of_events(indexed(retained_events(spark, log, shop, base), vocabularies))
+    totals = added_up(read_base(spark, log.lake, PAIR_TOTALS, base), since) if base else since
+    return keep_retained(spark, log, shop, totals)
 
 
 def indexed(events: DataFrame, vocabularies: DataFrame) -> DataFrame:

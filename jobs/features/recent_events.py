@@ -14,32 +14,32 @@ from pyspark.sql.window import Window
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import RECENT_EVENTS, VOCABULARIES
 from jobs.features.pair_totals import indexed
-from jobs.features.user_retention import of_remembered, remembered_events
+from jobs.features.user_retention import keep_retained, retained_events
 from jobs.features.vocabulary_index import with_index
-from jobs.storage.log_as_of import Past, base_day, build_of_past, read_base
+from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, read_base
 from jobs.storage.partitions import read_partition
 
 ENTRY = ("seconds", "item_index", "event_type_index", "session")
 """What is kept of an event, in the order that decides between two events: by time, then by item, then by type."""
 
 
-def build_recent_events(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`, which is an anchor."""
-    return build_of_past(
-        night, past, RECENT_EVENTS, code_version(__name__), lambda: recent_events_up_to(spark, night, past)
+def build_recent_events(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`, which is an anchor."""
+    return build_from_log(
+        log, shop, RECENT_EVENTS, code_version(__name__), lambda: recent_events_up_to(spark, log, shop)
     )
 
 
-def recent_events_up_to(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+def recent_events_up_to(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     """The latest events of any day: those that it goes on from, and the events since."""
-    base, max_history = base_day(night, past, RECENT_EVENTS, code_version(__name__)), night.shop.max_history
-    vocabularies = read_partition(spark, night.lake, VOCABULARIES, past.until)
-    since = recent_events_of(remembered_events(spark, night, past, base), vocabularies, max_history)
-    recent = continued(read_base(spark, night, RECENT_EVENTS, base), since, max_history) if base else since
-    return of_remembered(spark, night, past, recent)
+    base, max_history = base_day(log, shop, RECENT_EVENTS, code_version(__name__)), shop.max_history
+    vocabularies = read_partition(spark, log.lake, VOCABULARIES, log.until)
+    since = recent_events_of(retained_events(spark, log, shop, base), vocabularies, max_history)
+    recent = continued(read_base(spark, log.lake, RECENT_EVENTS, base), since, max_history) if base else since
+    return keep_retained(spark, log, shop, recent)
 
 
 def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: int) -> DataFrame:

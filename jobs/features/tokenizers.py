@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Lake, Version
-from expectations.runtime.program import Night
 from expectations.tables import ITEMS, TOKENIZERS
 from jobs.features.plain_text import MAX_RAW_CHARACTERS, plain_text
 from jobs.features.subwords import trained_model
@@ -25,16 +24,16 @@ MAX_CHARACTERS = {"title": 200, "description": 300}
 _SHARES = 1_000_000
 
 
-def build_tokenizers(spark: SparkSession, night: Night, as_of: str) -> Version:
+def build_tokenizers(spark: SparkSession, lake: Lake, as_of: str) -> Version:
     """Builds the partition `as_of`."""
-    items = night.lake.require(ITEMS, as_of)
+    items = lake.require(ITEMS, as_of)
     return build_partition(
-        night,
+        lake,
         TOKENIZERS,
         as_of,
         [items],
         [],
-        lambda: tokenizers_from(read_partition(spark, night.lake, ITEMS, as_of), items.rows),
+        lambda: tokenizers_from(read_partition(spark, lake, ITEMS, as_of), items.rows),
         code=code_version(__name__),
     )
 

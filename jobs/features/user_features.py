@@ -10,19 +10,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
 from expectations.tables import USER_FEATURES, USERS, VOCABULARIES
 from jobs.features.categorical_values import age_bucket
 from jobs.features.vocabulary_index import index_lists, with_index
 from jobs.storage.partitions import build_partition, read_partition
 
 
-def build_user_features(spark: SparkSession, night: Night, as_of: str) -> Version:
+def build_user_features(spark: SparkSession, lake: Lake, as_of: str) -> Version:
     """Builds the partition `as_of`."""
-    lake = night.lake
     return build_partition(
-        night,
+        lake,
         USER_FEATURES,
         as_of,
         [lake.require(USERS, as_of), lake.require(VOCABULARIES, as_of)],

@@ -13,28 +13,28 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from expectations.runtime.days import days_before
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, USERS, VOCABULARIES
-from jobs.storage.log_as_of import Past
+from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import read_partition
 
 
-def remembered_events(spark: SparkSession, night: Night, past: Past, base: str | None) -> DataFrame:
+def retained_events(spark: SparkSession, log: LogAsOf, shop: Shop, base: str | None) -> DataFrame:
     """The events after `base`, whose sums are gone on from, or without a base all those that nobody forgot."""
-    events = past.read(spark, EVENTS, after=base)
-    if base is not None or not night.shop.memory_days:
+    events = log.read(spark, EVENTS, after=base)
+    if base is not None or not shop.memory_days:
         # No anchor lies between a base and the day that goes on from it.
         return events
-    returned = first_days_back(events, night.shop.memory_days)
+    returned = first_day_after_return(events, shop.memory_days)
     return (
         events.join(returned, on="user_id", how="left")
-        .where(F.col("first_day_back").isNull() | (F.col("ds") >= F.col("first_day_back")))
-        .drop("first_day_back")
+        .where(F.col("first_day_after_return").isNull() | (F.col("ds") >= F.col("first_day_after_return")))
+        .drop("first_day_after_return")
     )
 
 
-def first_days_back(events: DataFrame, memory_days: int) -> DataFrame:
-    """`user_id` of those who were forgotten and came back, and the `first_day_back` since the last time."""
+def first_day_after_return(events: DataFrame, memory_days: int) -> DataFrame:
+    """`user_id` of those who were forgotten and came back, and the `first_day_after_return` since the last time."""
     active_days = events.select("user_id", "ds").distinct()
     before = F.lag("ds").over(Window.partitionBy("user_id").orderBy("ds"))
     forgotten_on = sunday_from(F.date_add(before.cast("date"), memory_days)).cast("string")
@@ -42,7 +42,7 @@ def first_days_back(events: DataFrame, memory_days: int) -> DataFrame:
         active_days.withColumn("forgotten_on", forgotten_on)
         .where(F.col("forgotten_on") < F.col("ds"))
         .groupBy("user_id")
-        .agg(F.max("ds").alias("first_day_back"))
+        .agg(F.max("ds").alias("first_day_after_return"))
     )
 
 
@@ -51,12 +51,12 @@ def sunday_from(day: Column) -> Column:
     return F.date_add(day, F.pmod(8 - F.dayofweek(day), F.lit(7)))
 
 
-def of_remembered(spark: SparkSession, night: Night, past: Past, rows: DataFrame) -> DataFrame:
-    """Those of `rows`, which have a `user_index`, whose user was active in the `memory_days` up to `past.until`."""
-    if not night.shop.memory_days:
+def keep_retained(spark: SparkSession, log: LogAsOf, shop: Shop, rows: DataFrame) -> DataFrame:
+    """Those of `rows`, which have a `user_index`, whose user was active in the `memory_days` up to `log.until`."""
+    if not shop.memory_days:
         return rows
-    since = days_before(past.until, night.shop.memory_days)
-    users = read_partition(spark, night.lake, USERS, past.until).where(F.col("last_active") > since)
-    entries = read_partition(spark, night.lake, VOCABULARIES, past.until).where(F.col("field") == "user_id")
+    since = days_before(log.until, shop.memory_days)
+    users = read_partition(spark, log.lake, USERS, log.until).where(F.col("last_active") > since)
+    entries = read_partition(spark, log.lake, VOCABULARIES, log.until).where(F.col("field") == "user_id")
     remembered = entries.join(users, on=F.col("value") == F.col("user_id"), how="left_semi")
     return rows.join(remembered.select(F.col("index").alias("user_index")), on="user_index", how="left_semi")

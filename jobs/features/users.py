@@ -11,25 +11,25 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, USER_UPDATES, USERS
-from jobs.storage.log_as_of import Past, base_day, build_of_past, last_told, read_base
+from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, last_known, read_base
 
 _ATTRIBUTES = ("age", "gender", "country", "interests")
 
 
-def build_users(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`."""
+def build_users(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`."""
 
     def rows() -> DataFrame:
-        base = base_day(night, past, USERS, code_version(__name__))
+        base = base_day(log, shop, USERS, code_version(__name__))
         return users_from_updates(
-            past.read(spark, USER_UPDATES, after=base),
-            past.read(spark, EVENTS, after=base),
-            read_base(spark, night, USERS, base),
+            log.read(spark, USER_UPDATES, after=base),
+            log.read(spark, EVENTS, after=base),
+            read_base(spark, log.lake, USERS, base),
         )
 
-    return build_of_past(night, past, USERS, code_version(__name__), rows)
+    return build_from_log(log, shop, USERS, code_version(__name__), rows)
 
 
 def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -> DataFrame:
@@ -42,8 +42,8 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
     told_on = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
     told_on = told_on.unionByName(base.select(*told_on.columns))
     told = told_on.groupBy("user_id").agg(
-        *(last_told(name).alias(name) for name in _ATTRIBUTES if name != "interests"),
-        last_told("interests", F.size("interests") > 0).alias("interests"),
+        *(last_known(name).alias(name) for name in _ATTRIBUTES if name != "interests"),
+        last_known("interests", F.size("interests") > 0).alias("interests"),
         F.min("first_seen").alias("first_seen"),
         F.max("last_active").alias("active_before"),
     )

@@ -17,7 +17,6 @@ from pyspark.sql.window import Window
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import FIRST_VALUE_INDEX, ITEM_UPDATES, ITEMS, USER_UPDATES, USERS, VOCABULARIES
 from jobs.features.subwords import pieces
@@ -31,51 +30,51 @@ from jobs.features.vocabulary_values import (
     snapshot_values,
     values_told,
 )
-from jobs.storage.log_as_of import Past, base_day, build_of_past, read_base
+from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, read_base
 from jobs.storage.partitions import read_partition
 
 _ENTRY = ("field", "value", "index")
 
 
-def build_vocabularies(spark: SparkSession, night: Night, past: Past) -> Version:
-    """Builds the partition of `past.until`; needs `items` and `users` of that day, and an anchor's tokenizer.
+def build_vocabularies(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
+    """Builds the partition of `log.until`; needs `items` and `users` of that day, and an anchor's tokenizer.
 
     Noted with the version: the anchor that it grew from.
     """
-    build = _fitted if past.until == past.anchor else _continued
-    return build_of_past(
-        night,
-        past,
+    build = _fitted if log.until == log.anchor else _continued
+    return build_from_log(
+        log,
+        shop,
         VOCABULARIES,
         code_version(__name__),
-        lambda: with_hash(build(spark, night, past)),
-        anchor=past.anchor,
+        lambda: with_hash(build(spark, log, shop)),
+        anchor=log.anchor,
     )
 
 
-def _fitted(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+def _fitted(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     """The vocabularies of an anchor."""
-    lake, day = night.lake, past.until
+    lake, day = log.lake, log.until
     items, users = (read_partition(spark, lake, table, day) for table in (ITEMS, USERS))
     # Ids keep their numbers, so those of the week before need not be put in order again.
-    before = read_base(spark, night, VOCABULARIES, base_day(night, past, VOCABULARIES, code_version(__name__)))
-    return fitted_vocabularies(items, users, pieces(tokenizer_model(lake, day)), night.shop, before)
+    before = read_base(spark, log.lake, VOCABULARIES, base_day(log, shop, VOCABULARIES, code_version(__name__)))
+    return fitted_vocabularies(items, users, pieces(tokenizer_model(lake, day)), shop, before)
 
 
-def _continued(spark: SparkSession, night: Night, past: Past) -> DataFrame:
+def _continued(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     """The vocabularies of a day after its anchor."""
-    lake, anchor = night.lake, past.anchor
-    items, users = (read_partition(spark, lake, table, past.until) for table in (ITEMS, USERS))
+    lake, anchor = log.lake, log.anchor
+    items, users = (read_partition(spark, lake, table, log.until) for table in (ITEMS, USERS))
     new_items = items.where(F.col("first_seen") > anchor)
     told = values_told(
-        past.read(spark, ITEM_UPDATES, after=anchor), past.read(spark, USER_UPDATES, after=anchor), new_items
+        log.read(spark, ITEM_UPDATES, after=anchor), log.read(spark, USER_UPDATES, after=anchor), new_items
     )
     # What the anchor knew and found too rare stays so until the next one.
     known = snapshot_values(*(read_partition(spark, lake, table, anchor) for table in (ITEMS, USERS)))
     told = told.join(known, on=["field", "value"], how="left_anti")
     new_ids = ids(new_items, users.where(F.col("first_seen") > anchor))
     before = read_partition(spark, lake, VOCABULARIES, anchor)
-    return appended(before.select(*_ENTRY), new_ids.unionByName(told), night.shop.max_values)
+    return appended(before.select(*_ENTRY), new_ids.unionByName(told), shop.max_values)
 
 
 def fitted_vocabularies(

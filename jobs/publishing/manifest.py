@@ -110,7 +110,7 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version, figur
         "fallback_share": figures.fallback_share,
         "metrics": json.dumps(metrics, sort_keys=True),
         "model_versions": json.dumps(versions, sort_keys=True),
-        "input_fingerprint": input_fingerprint(night),
+        "input_fingerprint": input_fingerprint(lake, ds, night.shop),
         "vocabulary_hash": vocabulary_hash(lake, ds),
         "code_version": code_version(),
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from expectations.runtime.lake import Lake, Version, fingerprint_of
-from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS
 
@@ -17,10 +16,10 @@ FileHashes = list[list[str]]
 """[kind, SHA-256] of each file of a drop, in order."""
 
 
-def input_fingerprint(night: Night) -> str:
-    """The fingerprint of what the lake held when the night of `night.ds` read it."""
-    by_day = ingested_hashes(night.lake, night.ds)
-    return f"{list(drops_fingerprints(by_day).values())[-1]}-{settings_fingerprint(night.shop)}"
+def input_fingerprint(lake: Lake, ds: str, shop: Shop) -> str:
+    """The fingerprint of what the lake held when the night of `ds` read it."""
+    by_day = ingested_hashes(lake, ds)
+    return f"{list(drops_fingerprints(by_day).values())[-1]}-{settings_fingerprint(shop)}"
 
 
 def ingested_hashes(lake: Lake, until: str) -> dict[str, FileHashes]:

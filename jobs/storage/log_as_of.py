@@ -17,17 +17,16 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Lake, Version, fingerprint_of
-from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, USER_UPDATES, Table
 from jobs.storage.partitions import put_partition, read_partition, read_versions
-from jobs.storage.weekly_anchors import anchor_of, previous_anchor
+from jobs.storage.weekly_anchors import anchor_for, previous_anchor
 
 LOG_TABLES = (EVENTS, ITEM_UPDATES, USER_UPDATES)
 
 
 @dataclass(frozen=True)
-class Past:
+class LogAsOf:
     """The log up to the end of `until`. Its pointers are read once, because there are hundreds of them."""
 
     lake: Lake
@@ -36,16 +35,16 @@ class Past:
     """Table name -> day -> version in force, the days in order."""
 
     @classmethod
-    def of(cls, lake: Lake, until: str) -> Past:
+    def of(cls, lake: Lake, until: str) -> LogAsOf:
         """Looks up what the log holds up to `until`."""
         return cls(lake, until, {table.name: lake.versions(table, until) for table in LOG_TABLES})
 
-    def at(self, day: str) -> Past:
+    def as_of(self, day: str) -> LogAsOf:
         """The same log as of a day before."""
         earlier = {
             name: {ds: version for ds, version in by_day.items() if ds <= day} for name, by_day in self.versions.items()
         }
-        return Past(self.lake, day, earlier)
+        return LogAsOf(self.lake, day, earlier)
 
     @cached_property
     def first_day(self) -> str | None:
@@ -55,7 +54,7 @@ class Past:
     @cached_property
     def anchor(self) -> str:
         """The day whose vocabularies and sums the tables of `until` go on from; see `jobs.storage.weekly_anchors`."""
-        return anchor_of(self.until, self.first_day)
+        return anchor_for(self.until, self.first_day)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -70,31 +69,31 @@ class Past:
         return read_versions(spark, table, [version for ds, version in days if after is None or ds > after])
 
 
-def build_of_past(
-    night: Night, past: Past, table: Table, code: str, rows: Callable[[], DataFrame], **facts: Any
+def build_from_log(
+    log: LogAsOf, shop: Shop, table: Table, code: str, rows: Callable[[], DataFrame], **facts: Any
 ) -> Version:
-    """Builds the partition of `past.until`, unless it is there as it would come out; `facts` are noted with it."""
-    return put_partition(night, table, past.until, _fingerprint(night, past, table, code), rows, **facts)
+    """Builds the partition of `log.until`, unless it is there as it would come out; `facts` are noted with it."""
+    return put_partition(log.lake, table, log.until, _fingerprint(log, shop, table, code), rows, **facts)
 
 
-def base_day(night: Night, past: Past, table: Table, code: str) -> str | None:
-    """The day whose partition of `table` that of `past.until` goes on from; None: it starts from an empty log."""
-    if past.until != past.anchor:
-        return past.anchor
-    before = previous_anchor(past.anchor, past.first_day)
-    return before if before is not None and _is_built(night, past.at(before), table, code) else None
+def base_day(log: LogAsOf, shop: Shop, table: Table, code: str) -> str | None:
+    """The day whose partition of `table` that of `log.until` goes on from; None: it starts from an empty log."""
+    if log.until != log.anchor:
+        return log.anchor
+    before = previous_anchor(log.anchor, log.first_day)
+    return before if before is not None and _is_built(log.as_of(before), shop, table, code) else None
 
 
-def read_base(spark: SparkSession, night: Night, table: Table, base: str | None) -> DataFrame:
+def read_base(spark: SparkSession, lake: Lake, table: Table, base: str | None) -> DataFrame:
     """The rows to go on from: none without a base."""
-    return read_versions(spark, table, [night.lake.require(table, base)] if base else [])
+    return read_versions(spark, table, [lake.require(table, base)] if base else [])
 
 
-def last_told(name: str, is_known: Column | None = None) -> Column:
-    """An aggregate: the value of the latest day that told one. One update a day, so that days do not tie.
+def last_known(name: str, is_known: Column | None = None) -> Column:
+    """An aggregate: the value of the latest day that gave one. One update a day, so that days do not tie.
 
     Args:
-        is_known: whether a row tells it; without, where it is not null.
+        is_known: whether a row gives a value; without it, where the column is not null.
     """
     is_known = F.col(name).isNotNull() if is_known is None else is_known
     return F.max_by(name, F.when(is_known, F.col("ds")))
@@ -102,24 +101,24 @@ def last_told(name: str, is_known: Column | None = None) -> Column:
 
 def sums_up_to(
     spark: SparkSession,
-    night: Night,
-    past: Past,
+    log: LogAsOf,
+    shop: Shop,
     table: Table,
-    add_up: Callable[[SparkSession, Night, Past], DataFrame],
+    add_up: Callable[[SparkSession, LogAsOf, Shop], DataFrame],
 ) -> DataFrame:
     """What `table`, which anchors have, would hold on any day: an anchor has it already, other days add it up."""
-    if past.until == past.anchor:
-        return read_partition(spark, night.lake, table, past.until)
-    return add_up(spark, night, past)
+    if log.until == log.anchor:
+        return read_partition(spark, log.lake, table, log.until)
+    return add_up(spark, log, shop)
 
 
-def _is_built(night: Night, past: Past, table: Table, code: str) -> bool:
-    current = night.lake.current(table, past.until)
-    return current is not None and current.fingerprint == _fingerprint(night, past, table, code)
+def _is_built(log: LogAsOf, shop: Shop, table: Table, code: str) -> bool:
+    current = log.lake.current(table, log.until)
+    return current is not None and current.fingerprint == _fingerprint(log, shop, table, code)
 
 
-def _fingerprint(night: Night, past: Past, table: Table, code: str) -> str:
-    return fingerprint_of(table.name, past.until, code, past.fingerprint, _settings(night.shop))
+def _fingerprint(log: LogAsOf, shop: Shop, table: Table, code: str) -> str:
+    return fingerprint_of(table.name, log.until, code, log.fingerprint, _settings(shop))
 
 
 def _settings(shop: Shop) -> list[Any]:

@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Lake, Version, fingerprint_of, require_columns
-from expectations.runtime.program import Night
 from expectations.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ def read_versions(spark: SparkSession, table: Table, versions: Collection[Versio
 
 
 def build_partition(
-    night: Night,
+    lake: Lake,
     table: Table,
     ds: str,
     inputs: Sequence[Version],
@@ -51,11 +50,11 @@ def build_partition(
         facts: noted with the version.
     """
     fingerprint = fingerprint_of(table.name, ds, model, code, [v.fingerprint for v in inputs], list(settings))
-    return put_partition(night, table, ds, fingerprint, rows, model, **facts)
+    return put_partition(lake, table, ds, fingerprint, rows, model, **facts)
 
 
 def put_partition(
-    night: Night,
+    lake: Lake,
     table: Table,
     ds: str,
     fingerprint: str,
@@ -65,16 +64,16 @@ def put_partition(
 ) -> Version:
     """Like `build_partition`, for a caller that knows the fingerprint of all that `rows` depends on."""
     of_model = f" model={model}" if model else ""
-    current = night.lake.current(table, ds, model)
+    current = lake.current(table, ds, model)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, current.rows)
         return current
     started = time.monotonic()
-    path = night.lake.new_version_path(table, ds, fingerprint, model)
+    path = lake.new_version_path(table, ds, fingerprint, model)
     # In Spark's UI and event log, every job says which table it is for.
     SparkSession.active().sparkContext.setJobDescription(table.name)
     num_rows = write_parquet(contract_columns(rows(), table, ds), path)
-    version = night.lake.commit(table, ds, path, fingerprint, num_rows, model, **facts)
+    version = lake.commit(table, ds, path, fingerprint, num_rows, model, **facts)
     seconds = time.monotonic() - started
     logger.info("built: table=%s ds=%s%s rows=%d seconds=%.1f", table.name, ds, of_model, num_rows, seconds)
     return version

@@ -9,7 +9,7 @@ from __future__ import annotations
 from expectations.runtime.days import days_before, sunday_before
 
 
-def anchor_of(as_of: str, first: str | None) -> str:
+def anchor_for(as_of: str, first: str | None) -> str:
     """The Sunday on or before `as_of`; `as_of` itself while the log, whose first day is `first`, starts later."""
     sunday = sunday_before(as_of)
     return sunday if first is not None and first <= sunday else as_of

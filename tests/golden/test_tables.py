@@ -65,6 +65,6 @@ def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) 
 
 def test_graph_edges(spark: SparkSession, night: Night) -> None:
     write_inputs(night, "graph_edges")
-    build_graph_edges(spark, night, night.ds)
+    build_graph_edges(spark, night.lake, night.ds, night.shop.event_weights)
     rows = night.lake.read(GRAPH_EDGES, night.ds).drop_columns(["ds"]).to_pylist()
     assert sorted(rows, key=str) == sorted(expected_rows("graph_edges"), key=str)

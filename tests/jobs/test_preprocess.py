@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
@@ -13,9 +14,9 @@ from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
-from expectations.tables import FEATURE_TABLES, TABLES, VOCABULARIES, NightError
+from expectations.tables import FEATURE_TABLES, TABLES, VOCABULARIES, NightError, TableContractError
 from jobs.ingest import ingest
-from jobs.preprocess import preprocess
+from jobs.preprocess import main, preprocess
 from tests.worlds.raw_drops import write_drop
 
 HEADER = "time,customer,article,units,price\n"
@@ -110,3 +111,27 @@ def test_the_nights_of_a_week_share_a_past_day(spark: SparkSession, ingested: Ni
 def test_a_day_before_all_drops_is_refused(spark: SparkSession, ingested: Night) -> None:
     with pytest.raises(NightError, match=r"events as of 2024-03-07: the lake holds none.*first day is 2024-03-08"):
         preprocess(spark, ingested, "2024-03-07")
+
+
+def test_named_tables_are_built_and_no_others(spark: SparkSession, ingested: Night, tmp_path: Path) -> None:
+    night = replace(ingested, lake=Lake(str(tmp_path)))
+    ingest(spark, night)
+    built_by_ingest = {name for name in TABLE_NAMES if night.lake.current(TABLES[name], "2024-03-10")}
+    preprocess(spark, night, "2024-03-10", ["tokenizers", "vocabularies"])
+    found = {name for name in TABLE_NAMES if night.lake.current(TABLES[name], "2024-03-10")}
+    assert found - built_by_ingest == {"tokenizers", "vocabularies"}
+
+
+def test_a_named_table_says_which_of_those_it_reads_is_missing(
+    spark: SparkSession, ingested: Night, tmp_path: Path
+) -> None:
+    night = replace(ingested, lake=Lake(str(tmp_path)))
+    ingest(spark, night)
+    with pytest.raises(TableContractError, match=r"vocabularies ds=2024-03-10.*jobs\.preprocess"):
+        preprocess(spark, night, "2024-03-10", ["item_features"])
+
+
+def test_a_table_that_preprocess_does_not_build_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--ds", "2024-03-10", "--tables", "histories", "history"])
+    assert "invalid choice: 'history'" in capsys.readouterr().err

@@ -30,7 +30,7 @@ from jobs.raw.ingest_plan import required_columns
 from jobs.raw.inspect_files import found_file, inspect_files
 from jobs.raw.item_user_updates import judged_items
 from jobs.raw.raw_rows import read_raw_rows
-from jobs.storage.log_as_of import Past
+from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import build_partition
 from jobs.storage.picture_files import stored_pictures
 from tests.worlds.small_night import new_night, write_rows
@@ -64,8 +64,8 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
     assert judged.where("reason IS NOT NULL").count() == 0
     for table, day in ((ITEM_UPDATES, "last_seen"), (ITEMS, "first_seen")):
         rows = judged.withColumn("last_seen", F.lit(DS)).withColumn(day, F.lit(DS))
-        build_partition(night, table, DS, [], [], partial(DataFrame.alias, rows, table.name), "code")
-    build_tokenizers(spark, night, DS)
+        build_partition(night.lake, table, DS, [], [], partial(DataFrame.alias, rows, table.name), "code")
+    build_tokenizers(spark, night.lake, DS)
     ids = sorted(night.lake.read(ITEMS, DS)["item_id"].to_pylist())
     values = {"item_id": ids, "token": pieces(tokenizer_model(night.lake, DS)), "domain": ["fashion"]}
     numbered = [
@@ -74,8 +74,9 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
         for index, value in enumerate(listed, start=2)
     ]
     write_rows(night, VOCABULARIES, numbered)
-    build_item_features(spark, night, Past.of(night.lake, DS))
-    build_item_images(spark, night, DS)
+    build_item_features(spark, LogAsOf.of(night.lake, DS))
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    build_item_images(spark, night.lake, DS, drops, night.shop.image_size)
     return night
 
 

@@ -195,7 +195,7 @@ def test_a_partition_is_built_from_the_tables_of_its_day(spark: SparkSession, ni
     }
     write_rows(night, HISTORIES, [history, {**history, "user_index": 3}])
     write_rows(night, VOCABULARIES, [{"field": f, "value": v, "index": i} for f, v, i in TYPES])
-    graph.build_graph_edges(spark, night, AS_OF)
+    graph.build_graph_edges(spark, night.lake, AS_OF, night.shop.event_weights)
     rows = night.lake.read(GRAPH_EDGES, AS_OF).to_pylist()
     pairs = {
         kind: {(r["source_index"], r["target_index"]) for r in rows if r["kind"] == kind} for kind in GRAPH_EDGE_KINDS
@@ -207,4 +207,4 @@ def test_a_partition_is_built_from_the_tables_of_its_day(spark: SparkSession, ni
 def test_without_histories_of_the_day_there_is_no_graph(spark: SparkSession, night: Night) -> None:
     write_rows(night, ITEM_FEATURES, [{"item_index": LAMP}])
     with pytest.raises(TableContractError, match="histories ds=2024-03-10: no such partition"):
-        graph.build_graph_edges(spark, night, AS_OF)
+        graph.build_graph_edges(spark, night.lake, AS_OF, night.shop.event_weights)

@@ -28,7 +28,7 @@ from expectations.tables import (
     VOCABULARIES,
 )
 from jobs.preprocess import preprocess
-from jobs.storage.log_as_of import Past, base_day
+from jobs.storage.log_as_of import LogAsOf, base_day
 from tests.worlds.small_night import new_night, write_rows
 
 LAST = "2024-03-27"  # a Wednesday; its anchor is the 24th, the one before the 17th
@@ -110,8 +110,8 @@ def nightly(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ni
 
 
 def base_of_anchor(night: Night, day: str) -> str | None:
-    past = Past.of(night.lake, day)
-    return base_day(night, past.at(past.anchor), PAIR_TOTALS, code_version("jobs.features.pair_totals"))
+    log = LogAsOf.of(night.lake, day)
+    return base_day(log.as_of(log.anchor), night.shop, PAIR_TOTALS, code_version("jobs.features.pair_totals"))
 
 
 def rows_of(night: Night, day: str) -> dict[str, list[str]]:

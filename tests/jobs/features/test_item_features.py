@@ -58,7 +58,7 @@ def test_texts_are_cut_to_their_first_pieces(spark: SparkSession) -> None:
 def test_the_tokenizer_is_learnt_from_all_texts_of_a_small_catalogue(spark: SparkSession, night: Night) -> None:
     rows = [("b", "Red rug", None), ("a", "Desk lamp", "<p>For a desk.</p>")]
     write_rows(night, ITEMS, [{"item_id": i, "title": t, "description": d} for i, t, d in rows])
-    build_tokenizers(spark, night, night.ds)
+    build_tokenizers(spark, night.lake, night.ds)
     # In the order of the ids, the title before the description.
     assert tokenizer_model(night.lake, night.ds) == trained_model(["Desk lamp", "For a desk.", "Red rug"])
 

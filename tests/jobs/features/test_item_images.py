@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
 
+from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night
 from expectations.tables import ITEM_IMAGES, ITEMS, VOCABULARIES
 from jobs.features.item_images import build_item_images
@@ -49,7 +50,8 @@ def of_day(night: Night, ds: str, paths: dict[str, str | None] = PATHS, index: d
 
 
 def built(spark: SparkSession, night: Night) -> list[dict[str, Any]]:
-    build_item_images(spark, night, night.ds)
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    build_item_images(spark, night.lake, night.ds, drops, night.shop.image_size)
     return sorted(night.lake.read(ITEM_IMAGES, night.ds).drop("ds").to_pylist(), key=lambda row: row["item_index"])
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.program import Night
 from expectations.tables import EVENTS, GRAPH_EDGES, HISTORIES, INTERACTIONS, USER_UPDATES, VOCABULARIES
-from jobs.features.user_retention import first_days_back
+from jobs.features.user_retention import first_day_after_return
 from jobs.preprocess import preprocess
 from tests.jobs.features.test_increments import LAST, NIGHTS, new_shop_night, rows_of
 from tests.worlds.small_night import new_night, write_rows
@@ -25,7 +25,7 @@ def with_memory(night: Night, days: int) -> Night:
 
 
 @pytest.mark.parametrize(
-    ("days", "first_day_back"),
+    ("days", "expected"),
     [
         (["2024-03-05"], None),
         # Sunday the 10th is the first on which five days have passed since Tuesday the 5th.
@@ -39,11 +39,13 @@ def with_memory(night: Night, days: int) -> Night:
     ],
 )
 def test_a_sunday_forgets_whoever_was_away_for_so_long(
-    spark: SparkSession, days: Sequence[str], first_day_back: str | None
+    spark: SparkSession, days: Sequence[str], expected: str | None
 ) -> None:
     events = spark.createDataFrame([("ann", day) for day in days], "user_id string, ds string")
-    found = {row["user_id"]: row["first_day_back"] for row in first_days_back(events, MEMORY_DAYS).collect()}
-    assert found == ({"ann": first_day_back} if first_day_back else {})
+    found = {
+        row["user_id"]: row["first_day_after_return"] for row in first_day_after_return(events, MEMORY_DAYS).collect()
+    }
+    assert found == ({"ann": expected} if expected else {})
 
 
 def test_nights_one_after_another_forget_whom_one_night_alone_forgets(spark: SparkSession, tmp_path: Path) -> None:
