@@ -56,8 +56,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         backtest = judged_night(night, lists)
         write_backtest(night, backtest, fingerprint)
-        told = {table.name: rows for table, rows in backtest.by_table().items()}
-        tracking.log_backtest(night, told, backtest_figures(backtest, night.shop.top_k))
+        details = {table.name: rows for table, rows in backtest.by_table().items()}
+        tracking.log_backtest(
+            night.tracking,
+            night.run_tags,
+            night.backtest_days,
+            details,
+            backtest_figures(backtest, night.shop.top_k),
+            {"horizon_days": night.shop.horizon_days, "num_windows": night.shop.num_windows},
+        )
     print(backtest_text(backtest, night.ds, night.shop, [model for model in night.shop.models if model not in lists]))
 
 
@@ -127,7 +134,8 @@ def judged_night(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> Ba
 
 def judged_window(night: Night, as_of: str, lists: Mapping[str, Version], ks: Sequence[int]) -> list[JudgedPart]:
     """The tasks and slices of the days after `as_of`."""
-    traits, tasks = shop_traits(night.lake, as_of), held_out_tasks(night, as_of)
+    traits = shop_traits(night.lake, as_of)
+    tasks = held_out_tasks(night.lake, night.ds, as_of, night.shop)
     slices = [part for task in tasks for part in slices_of(task, traits)]
     asked = [*((task, ks) for task in tasks), *((part, [night.shop.top_k]) for part in slices)]
     return judged_parts(lists, asked, traits, catalogue_size(night.lake, as_of))

@@ -126,7 +126,8 @@ def examples(night: Night, as_of: str, lists: Sequence[Version], max_users: int)
     They are those of the task that decides: where lists are to hold nothing that the user met, nor do these.
     """
     task = decisive_task(night.shop)
-    held_out = next((found for found in held_out_tasks(night, as_of) if found.task == task), None)
+    tasks = held_out_tasks(night.lake, night.ds, as_of, night.shop)
+    held_out = next((found for found in tasks if found.task == task), None)
     if held_out is None:
         raise NightError(f"{NAME} as of {as_of}: nobody wanted anything that the task {task} asks for.")
     step = max(1, -(-len(held_out.user_indices) // max_users))
@@ -180,7 +181,7 @@ class Answer:
         night, fingerprint = self.night, self.fingerprint
         path = night.lake.new_version_path(SCORES, self.as_of, fingerprint, self.name)
         write_shard(self._blocks(scores), path, Shard())
-        commit_if_complete(night, self.as_of, self.name, path, fingerprint, Shard())
+        commit_if_complete(night.lake, self.as_of, self.name, path, fingerprint, Shard())
         fit = tracking.Fit(
             model=NAME,
             as_of=self.as_of,
@@ -191,13 +192,14 @@ class Answer:
             inputs=[version.fingerprint for version in (*self.lists.values(), *self.more)],
             vocabulary_hash=vocabulary_hash(night.lake, self.as_of),
             code=code_version("models.blend_lists"),
+            settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
         )
         folder_path = weights_path(night.lake, self.name, self.as_of, fingerprint)
         with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
             weights.save(Path(folder))
             put_folder(Path(folder), folder_path)
-            run_id = tracking.log_fit(night, fit, Path(folder))
-        write_fitted_model(night, fit, fingerprint, folder_path, run_id, stands_as=self.name)
+            run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
+        write_fitted_model(night.lake, fit, fingerprint, folder_path, run_id, stands_as=self.name)
         logger.info("blended: as_of=%s %s", self.as_of, " ".join(f"{k}={v:.3g}" for k, v in fit.facts.items()))
 
     def _blocks(self, scores: Callable[[ListedPairs], np.ndarray]) -> Iterator[pa.Table]:

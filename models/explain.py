@@ -92,7 +92,7 @@ def explain(night: Night, shard: Shard) -> Version | None:
     path = lake.new_version_path(ATTRIBUTIONS, ds, fingerprint, name, attempt=f"shards-{shard.count}")
     blocks = explained_blocks(night, name, model, dataset, lists, weights, shard)
     write_shard(blocks, path, shard, ATTRIBUTIONS)
-    return commit_if_complete(night, ds, name, path, fingerprint, shard, ATTRIBUTIONS, lists=lists.fingerprint)
+    return commit_if_complete(lake, ds, name, path, fingerprint, shard, ATTRIBUTIONS, lists=lists.fingerprint)
 
 
 def lists_to_explain(night: Night, name: str) -> Version | None:

@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     decision = decide(night.ds, contenders_of(night), published.champion(night.ds), contest_of(night))
     write_decision(night, decision)
     if published.is_latest(night.ds):
-        tracking.promote(night, decision.published_model)
+        model = decision.published_model
+        version = str(fitted_model(night.lake, night.ds, model)["version"])
+        tracking.promote(night.tracking, night.shop.name, model, version)
     else:
         logger.info("alias champion stays: a later night than ds=%s is published", night.ds)
     print(decision_text(decision))

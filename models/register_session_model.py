@@ -70,13 +70,13 @@ def register_session_model(night: Night) -> None:
         BundleError: the fit, or something that it is served with, is of another vocabulary.
     """
     version = bundle_version(night)
-    number = session_registry.find_session_model(night, version)
+    number = session_registry.find_session_model(night.tracking, night.shop.name, version)
     if number == "":
         number = _build_and_log(night, version)
     elif number:
         logger.info("already registered: version=%s", version)
     if number and published_nights(night.lake).is_latest(night.ds):
-        session_registry.serve_from_now(night, number)
+        session_registry.serve_from_now(night.tracking, night.shop.name, number)
     elif number:
         logger.info("alias serving stays: a later night than ds=%s is published", night.ds)
 
@@ -88,7 +88,7 @@ def _build_and_log(night: Night, version: str) -> str | None:
         num_users = build_bundle(night, bundle)
         size = sum(file.stat().st_size for file in bundle.iterdir()) / 2**20
         logger.info("built bundle: version=%s users=%d mib=%.1f", version, num_users, size)
-        return session_registry.log_session_model(night, version, bundle, model)
+        return session_registry.log_session_model(night.tracking, night.run_tags, version, bundle, model)
 
 
 def bundle_version(night: Night) -> str:

@@ -205,7 +205,7 @@ class Reranking:
         night, movement = self.night, Movement(self.night.shop.top_k)
         path = night.lake.new_version_path(SCORES, night.ds, self.fingerprint, POLICY)
         write_shard(reranked_blocks(night, source, self.lists, policy, self.exposures, movement), path, Shard())
-        commit_if_complete(night, night.ds, POLICY, path, self.fingerprint, Shard(), lists=self.lists.fingerprint)
+        commit_if_complete(night.lake, night.ds, POLICY, path, self.fingerprint, Shard(), lists=self.lists.fingerprint)
         return movement
 
     def _log_fit(self, found: FittedAgent, result: SafetyResult, movement: Movement, figures: dict[str, float]) -> str:
@@ -224,13 +224,14 @@ class Reranking:
             inputs=[version.fingerprint for version in (self.lists, *self.earlier.values())],
             vocabulary_hash=vocabulary_hash(night.lake, night.ds),
             code=code_version("models.rerank"),
+            settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
         )
         path = weights_path(night.lake, POLICY, night.ds, fingerprint)
         with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
             found.save(Path(folder))
             put_folder(Path(folder), path)
-            run_id = tracking.log_fit(night, fit, Path(folder))
-        write_fitted_model(night, fit, fingerprint, path, run_id, entry=RERANKER)
+            run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
+        write_fitted_model(night.lake, fit, fingerprint, path, run_id, entry=RERANKER)
         return fit.version
 
     def _write_refusal(self, reason: str) -> None:

@@ -76,7 +76,7 @@ def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Versi
     model = _load_ranking_model(night, as_of, name, dataset)
     rows = scored_blocks(model, dataset, candidates, shard)
     write_shard(rows, path, shard)
-    return commit_if_complete(night, as_of, name, path, fingerprint, shard)
+    return commit_if_complete(night.lake, as_of, name, path, fingerprint, shard)
 
 
 def candidate_versions(night: Night, as_of: str) -> list[Version]:

@@ -127,12 +127,13 @@ def train_model(
         inputs=[version.fingerprint for version in inputs],
         vocabulary_hash=dataset.vocabulary_hash,
         code=fit_code(name),
+        settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
     )
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         model.save(Path(folder))
         put_folder(Path(folder), path)
-        run_id = tracking.log_fit(night, fit, Path(folder))
-    version = write_fitted_model(night, fit, fingerprint, path, run_id)
+        run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
+    version = write_fitted_model(night.lake, fit, fingerprint, path, run_id)
     logger.info("fitted: model=%s as_of=%s seconds=%.1f %s", name, dataset.as_of, seconds, summary(model, history))
     return version
 

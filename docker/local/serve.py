@@ -12,10 +12,9 @@ from collections.abc import Sequence
 
 from run_night import root_for
 
-from expectations.runtime.lake import Lake
+from expectations.runtime.tracking_config import TrackingConfig, tracking_server_from
 from expectations.shop.shop import load_shop
 from expectations.tables import NightError
-from models.interface.tracking import tracking_uri
 from models.serving.model_registry import serving_uri
 
 HOST = "127.0.0.1"
@@ -47,14 +46,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", default=os.environ.get("SERVE_PORT", "5001"), help="on loopback (SERVE_PORT)")
     arguments = parser.parse_args(argv)
     shop = load_shop(arguments.shop)
-    lake = Lake(root_for(shop, os.environ.get("NIGHTJAR_ROOT")))
-    model_uri = serving_uri(lake, shop.name)
+    root = root_for(shop, os.environ.get("NIGHTJAR_ROOT"))
+    tracking = TrackingConfig(root, tracking_server_from(os.environ))
+    model_uri = serving_uri(tracking, shop.name)
     if model_uri is None:
         raise NightError(
-            f"No session model of the shop {shop.name!r} is registered under {tracking_uri(lake)}. Run `make nightly` "
+            f"No session model of the shop {shop.name!r} is registered under {tracking.uri}. Run `make nightly` "
             f"with `sequence` among `models` of the shop file; it registers one when the tables are published."
         )
-    os.environ.update({"MLFLOW_TRACKING_URI": tracking_uri(lake), **ENVIRONMENT})
+    os.environ.update({"MLFLOW_TRACKING_URI": tracking.uri, **ENVIRONMENT})
     print(f"Answers at http://{HOST}:{arguments.port}/invocations as soon as it has loaded {model_uri}.", flush=True)
     os.execvp("mlflow", command(model_uri, arguments.port))
 

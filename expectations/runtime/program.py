@@ -1,7 +1,7 @@
 """How every program of the night starts and how it ends: the same flags, one log format, one-line errors.
 
-The flags' defaults come from the environment (`NIGHTJAR_ROOT`, `NIGHTJAR_DATA`, `SHOP`, `DS`), and it is read only
-here: below `main()` everything is passed in.
+The flags' defaults come from the environment (`NIGHTJAR_ROOT`, `NIGHTJAR_DATA`, `SHOP`, `DS`), and so does MLflow's
+server (`MLFLOW_TRACKING_URI`). The environment is read only here: below `main()` everything is passed in.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from expectations.runtime.days import days_before, sunday_before
 from expectations.runtime.lake import Lake
+from expectations.runtime.tracking_config import RunTags, TrackingConfig, tracking_server_from
 from expectations.shop.shop import Shop, load_shop
 from expectations.tables import NightError, ds_from_text
 
@@ -31,6 +32,7 @@ class Night:
     Attributes:
         data: where raw data lies, for `{data}` in shop files.
         now: when the program started, in UTC: the one reading of the clock.
+        tracking_server: MLflow's server; None where runs are logged to a file under the root.
     """
 
     lake: Lake
@@ -39,6 +41,17 @@ class Night:
     ds: str
     run_id: str
     now: datetime
+    tracking_server: str | None = None
+
+    @property
+    def tracking(self) -> TrackingConfig:
+        """Where this night's runs are logged."""
+        return TrackingConfig(self.lake.root, self.tracking_server)
+
+    @property
+    def run_tags(self) -> RunTags:
+        """The tags of this night's runs."""
+        return RunTags(self.shop.name, self.ds, self.run_id)
 
     @property
     def backtest_days(self) -> tuple[str, ...]:
@@ -124,7 +137,8 @@ def night_from(arguments: argparse.Namespace) -> Night:
     data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
     lake = Lake(arguments.root)
     lake.claim(shop.name)
-    return Night(lake, data, shop, ds, arguments.run_id, datetime.now(timezone.utc))
+    now, server = datetime.now(timezone.utc), tracking_server_from(os.environ)
+    return Night(lake, data, shop, ds, arguments.run_id, now, server)
 
 
 def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:

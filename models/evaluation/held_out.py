@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from expectations.runtime.days import days_before, end_of
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, INTERACTIONS, NightError
 from models.data.pair_keys import pair_keys
@@ -52,24 +51,24 @@ class HeldOut:
         return HeldOut(self.task, self.user_indices[start:stop], relevant, self.slice)
 
 
-def held_out_tasks(night: Night, as_of: str) -> list[HeldOut]:
-    """Both tasks for the `horizon_days` after `as_of`, by all that `night.ds` knows of them.
+def held_out_tasks(lake: Lake, ds: str, as_of: str, shop: Shop) -> list[HeldOut]:
+    """Both tasks for the `horizon_days` after `as_of`, by all that is known of them on `ds`.
 
     Judged is who had interactions before the cut and met a known item after it; a task nobody is judged on is left out.
 
     Raises:
         NightError: nobody can be judged on any task.
     """
-    pairs = _target_pairs(night, as_of)  # (num_pairs, 2)
-    seen = _interactions_of(night.lake, as_of, np.unique(pairs[:, 0]))
+    pairs = _target_pairs(lake, ds, as_of, shop)  # (num_pairs, 2)
+    seen = _interactions_of(lake, as_of, np.unique(pairs[:, 0]))
     pairs = pairs[np.isin(pairs[:, 0], seen[:, 0])]
     is_new = ~np.isin(pair_keys(*pairs.T), pair_keys(*seen.T))
     tasks = [_held_out(task, wanted) for task, wanted in ((NEW_ITEMS, pairs[is_new]), (WITH_REPEATS, pairs))]
     judged = [task for task in tasks if len(task.user_indices)]
     if not judged:
         raise NightError(
-            f"backtests ds={night.ds}: no user known on {as_of} has a {' or '.join(night.shop.target_events)} of a "
-            f"known item in the {night.shop.horizon_days} days after it. A backtest needs more days of log than "
+            f"backtests ds={ds}: no user known on {as_of} has a {' or '.join(shop.target_events)} of a "
+            f"known item in the {shop.horizon_days} days after it. A backtest needs more days of log than "
             f"`horizon_days`."
         )
     return judged
@@ -85,20 +84,20 @@ def _held_out(task: str, pairs: np.ndarray) -> HeldOut:
     return HeldOut(task, user_indices, relevant_from_pairs(user_rows, pairs[:, 1], len(user_indices)))
 
 
-def _target_pairs(night: Night, as_of: str) -> np.ndarray:
+def _target_pairs(lake: Lake, ds: str, as_of: str, shop: Shop) -> np.ndarray:
     """Distinct (user_index, item_index) of the target events after the cut, both known at it; int64, sorted."""
-    end = end_of(days_before(as_of, -night.shop.horizon_days))
-    users, items = (read_vocabulary(night.lake, as_of, field) for field in ("user_id", "item_id"))
+    end = end_of(days_before(as_of, -shop.horizon_days))
+    users, items = (read_vocabulary(lake, as_of, field) for field in ("user_id", "item_id"))
     is_held_out = (
         (pc.field("event_time") >= pa.scalar(end_of(as_of)))
         & (pc.field("event_time") < pa.scalar(end))
-        & pc.field("event_type").isin(list(night.shop.target_events))
+        & pc.field("event_type").isin(list(shop.target_events))
         & (pc.field("quantity") > 0)
     )
     days = [np.empty((0, 2), dtype=np.int64)]
-    for day in night.lake.days(EVENTS, until=night.ds, since=as_of):
+    for day in lake.days(EVENTS, until=ds, since=as_of):
         # A day at a time, and only pairs stay. The drop of `as_of` itself may hold events dated shortly after it.
-        events = night.lake.read(EVENTS, day, columns=["user_id", "item_id"], filter=is_held_out)
+        events = lake.read(EVENTS, day, columns=["user_id", "item_id"], filter=is_held_out)
         pairs = pa.table(
             {"user": indices_of(events["user_id"], users), "item": indices_of(events["item_id"], items)}
         ).drop_null()

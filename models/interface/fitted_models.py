@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from expectations.runtime.lake import Lake, Version, vocabulary_hash
-from expectations.runtime.program import Night
 from expectations.tables import FITTED_MODELS
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
@@ -13,7 +12,7 @@ from models.interface.registry import MODELS, ModelEntry
 
 
 def write_fitted_model(
-    night: Night,
+    lake: Lake,
     fit: tracking.Fit,
     fingerprint: str,
     path: str,
@@ -39,7 +38,7 @@ def write_fitted_model(
         "vocabulary_hash": fit.vocabulary_hash,
     }
     rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
-    return night.lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
+    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
 
 
 def is_fitted(lake: Lake, as_of: str, model: str) -> bool:

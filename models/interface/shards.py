@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
 from expectations.tables import SCORES, NightError, Table
 
 logger = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard, table: Tabl
 
 
 def commit_if_complete(
-    night: Night,
+    lake: Lake,
     as_of: str,
     name: str,
     path: str,
@@ -69,7 +68,7 @@ def commit_if_complete(
         logger.info("wrote a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
         return None
     rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
-    version = night.lake.commit(table, as_of, path, fingerprint, rows, model=name, **facts)
+    version = lake.commit(table, as_of, path, fingerprint, rows, model=name, **facts)
     logger.info("built: table=%s ds=%s model=%s rows=%d", table.name, as_of, name, rows)
     return version
 

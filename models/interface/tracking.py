@@ -14,16 +14,14 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night
-from expectations.tables import BACKTESTS, FITTED_MODELS, NightError
+from expectations.runtime.tracking_config import RunTags, TrackingConfig
+from expectations.tables import BACKTESTS, NightError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,14 +31,6 @@ T = TypeVar("T")
 
 CHAMPION = "champion"
 MODEL_FOLDER = "model"
-# MLflow waits minutes by default; a night would rather go on without it.
-_PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-}
-
 logger = logging.getLogger(__name__)
 
 
@@ -53,6 +43,7 @@ class Fit:
         facts: single figures.
         inputs: fingerprints of the versions that it was fitted from.
         code: the version of the code that fitted it.
+        settings: what the shop file says that the fit depends on beside its config.
     """
 
     model: str
@@ -64,9 +55,10 @@ class Fit:
     inputs: Sequence[str]
     vocabulary_hash: str
     code: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
+def log_fit(tracking: TrackingConfig, tags: RunTags, fit: Fit, folder: Path) -> str | None:
     """Logs a fit with its files and registers it.
 
     Args:
@@ -75,23 +67,58 @@ def log_fit(night: Night, fit: Fit, folder: Path) -> str | None:
     Returns:
         The id of the run, None when the server was away.
     """
-    return unless_away("log the fit", night, lambda client: _log_fit(client, night, fit, folder))
+    return unless_away("log the fit", tracking, lambda client: _log_fit(client, tracking, tags, fit, folder))
 
 
 def log_backtest(
-    night: Night, tables: Mapping[str, Sequence[Mapping[str, Any]]], figures: Mapping[str, Figure]
+    tracking: TrackingConfig,
+    tags: RunTags,
+    backtest_days: Sequence[str],
+    tables: Mapping[str, Sequence[Mapping[str, Any]]],
+    figures: Mapping[str, Figure],
+    settings: Mapping[str, Any],
 ) -> str | None:
     """Logs a backtest's metrics, its tables and its figures. Returns the id of the run, None when the server was away.
 
     Args:
+        backtest_days: the days that the models could know up to.
         tables: name -> rows; the metrics are those of `backtests`.
+        figures: name -> figure.
+        settings: what is logged as the run's parameters.
     """
-    return unless_away("log the backtest", night, lambda client: _log_backtest(client, night, tables, figures))
+
+    def log(client: MlflowClient) -> str:
+        about = {"as_of": ",".join(backtest_days)}
+        run_id = start_run(client, tracking, tags, f"backtest-{tags.ds}", about)
+        _log_batch(client, run_id, _backtest_metrics(tables[BACKTESTS.name]), settings)
+        for name, rows in tables.items():
+            client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), f"{name}.json")
+        for name, figure in figures.items():
+            client.log_figure(run_id, figure, f"{name}.png")
+        client.set_terminated(run_id)
+        return run_id
+
+    return unless_away("log the backtest", tracking, log)
 
 
-def promote(night: Night, model: str) -> bool:
-    """Moves the alias `champion` to the fit of `model` as of the night's ds. Says whether it did."""
-    return unless_away("move the alias champion", night, lambda client: _promote(client, night, model)) or False
+def promote(tracking: TrackingConfig, shop_name: str, model: str, version: str) -> bool:
+    """Moves the alias `champion` to a fit. Returns whether it did.
+
+    Args:
+        version: our version text of the fit of `model`.
+    """
+
+    def move(client: MlflowClient) -> bool:
+        name = registered_name(shop_name)
+        numbers = versions_of(client, name, version)
+        if not numbers:
+            logger.warning("alias champion stays: version %s is not registered in MLflow", version)
+            return False
+        client.set_registered_model_alias(name, CHAMPION, numbers[0])
+        logger.info("champion: model=%s version=%s", model, version)
+        return True
+
+    return unless_away("move the alias champion", tracking, move) or False
 
 
 def registered_name(shop_name: str) -> str:
@@ -99,28 +126,23 @@ def registered_name(shop_name: str) -> str:
     return f"nightjar-{shop_name}"
 
 
-def _log_fit(client: MlflowClient, night: Night, fit: Fit, folder: Path) -> str:
-    run_id = start_run(client, night, fit.version, {"model": fit.model, "as_of": fit.as_of, "version": fit.version})
-    parameters = {**_flat(fit.config), "seed": night.shop.seed, "horizon_days": night.shop.horizon_days}
+def _log_fit(client: MlflowClient, tracking: TrackingConfig, tags: RunTags, fit: Fit, folder: Path) -> str:
+    about = {"model": fit.model, "as_of": fit.as_of, "version": fit.version}
+    run_id = start_run(client, tracking, tags, fit.version, about)
     facts = {"vocabulary_hash": fit.vocabulary_hash, "inputs": ",".join(fit.inputs), "code": fit.code}
     _log_batch(
         client,
         run_id,
         metrics=[(name, value, epoch) for name, curve in fit.curves.items() for epoch, value in enumerate(curve, 1)]
         + [(name, value, 0) for name, value in fit.facts.items()],
-        params={**parameters, **facts},
+        params={**_flat(fit.config), **fit.settings, **facts},
     )
     client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
     if fit.curves:
         client.log_figure(run_id, curves_figure(fit), "curves.png")
-    _register(client, night, fit, run_id)
+    register_version(client, registered_name(tags.shop), run_id, about)
     client.set_terminated(run_id)
     return run_id
-
-
-def _register(client: MlflowClient, night: Night, fit: Fit, run_id: str) -> None:
-    tags = {"model": fit.model, "as_of": fit.as_of, "version": fit.version}
-    register_version(client, registered_name(night.shop.name), run_id, tags)
 
 
 def register_version(client: MlflowClient, name: str, run_id: str, tags: Mapping[str, str]) -> str:
@@ -143,47 +165,26 @@ def versions_of(client: MlflowClient, name: str, version: str) -> list[str]:
     return [str(number) for number in sorted((int(v.version) for v in found), reverse=True)]
 
 
-def _log_backtest(
-    client: MlflowClient,
-    night: Night,
-    tables: Mapping[str, Sequence[Mapping[str, Any]]],
-    figures: Mapping[str, Figure],
-) -> str:
-    run_id = start_run(client, night, f"backtest-{night.ds}", {"as_of": ",".join(night.backtest_days)})
+def _backtest_metrics(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, int]]:
+    """Name, value and step of every figure in rows of `backtests`."""
     about = {"ds", "model", "task", "k", "num_items"}
-    metrics = [
+    return [
         (f"{row['model']}.{row['task']}.{measure}_at_{row['k']}", float(row[measure]), 0)
-        for row in tables[BACKTESTS.name]
+        for row in rows
         for measure in row.keys() - about
     ]
-    _log_batch(client, run_id, metrics, {name: getattr(night.shop, name) for name in ("horizon_days", "num_windows")})
-    for name, rows in tables.items():
-        client.log_text(run_id, json.dumps([dict(row) for row in rows], indent=1, default=str), f"{name}.json")
-    for name, figure in figures.items():
-        client.log_figure(run_id, figure, f"{name}.png")
-    client.set_terminated(run_id)
-    return run_id
 
 
-def _promote(client: MlflowClient, night: Night, model: str) -> bool:
-    version = night.lake.read(FITTED_MODELS, night.ds, model)["version"][0].as_py()
-    name = registered_name(night.shop.name)
-    found = versions_of(client, name, version)
-    if not found:
-        logger.warning("alias champion stays: version %s is not registered in MLflow", version)
-        return False
-    client.set_registered_model_alias(name, CHAMPION, found[0])
-    logger.info("champion: model=%s version=%s", model, version)
-    return True
-
-
-def start_run(client: MlflowClient, night: Night, run_name: str, tags: Mapping[str, str]) -> str:
+def start_run(
+    client: MlflowClient, tracking: TrackingConfig, tags: RunTags, run_name: str, more_tags: Mapping[str, str]
+) -> str:
     """Starts a run in the shop's experiment. Returns its id."""
-    all_tags = {**tags, "shop": night.shop.name, "ds": night.ds, "run_id": night.run_id}
-    name = registered_name(night.shop.name)
+    name = registered_name(tags.shop)
     experiment = client.get_experiment_by_name(name)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name, _artifacts(night))
-    run = client.create_run(experiment_id, run_name=run_name, tags=all_tags)
+    # None leaves it to the server where the runs' files go.
+    artifacts = None if tracking.server else (tracking.local_folder / "artifacts").as_uri()
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name, artifacts)
+    run = client.create_run(experiment_id, run_name=run_name, tags={**more_tags, **asdict(tags)})
     return str(run.info.run_id)
 
 
@@ -212,11 +213,11 @@ def curves_figure(fit: Fit) -> Figure:
     return figure
 
 
-def unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) -> T | None:
+def unless_away(action: str, tracking: TrackingConfig, call: Callable[[MlflowClient], T]) -> T | None:
     """Calls with a client; a server that fails in whatever way is one warning."""
     try:
-        with _alone(night):
-            return call(mlflow_client(night.lake))
+        with _alone(tracking):
+            return call(mlflow_client(tracking))
     except NightError:
         raise
     except Exception as err:
@@ -226,45 +227,23 @@ def unless_away(action: str, night: Night, call: Callable[[MlflowClient], T]) ->
         return None
 
 
-def mlflow_client(lake: Lake) -> MlflowClient:
-    """A client that does not wait long for its server."""
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
+def mlflow_client(tracking: TrackingConfig) -> MlflowClient:
+    """A client of the tracking server."""
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=tracking_uri(lake))
-
-
-def tracking_uri(lake: Lake) -> str:
-    """The server that MLflow's own variable names, else a file under the root."""
-    given = os.environ.get("MLFLOW_TRACKING_URI")
-    if given:
-        return given
-    return f"sqlite:///{_local_folder(lake)}/mlflow.db"
+    return MlflowClient(tracking_uri=tracking.uri)
 
 
 @contextmanager
-def _alone(night: Night) -> Iterator[None]:
+def _alone(tracking: TrackingConfig) -> Iterator[None]:
     """Lets one program at a time write to the file under the root: SQLite has one writer, and one must create it."""
-    if os.environ.get("MLFLOW_TRACKING_URI"):
+    if tracking.server:
         yield
         return
-    folder = _local_folder(night.lake)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    tracking.local_folder.mkdir(parents=True, exist_ok=True)
+    with (tracking.local_folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _artifacts(night: Night) -> str | None:
-    """Where the runs' files go; None leaves it to the server."""
-    return None if os.environ.get("MLFLOW_TRACKING_URI") else (_local_folder(night.lake) / "artifacts").as_uri()
-
-
-def _local_folder(lake: Lake) -> Path:
-    if "://" in lake.root:
-        raise ValueError("MLFLOW_TRACKING_URI must be set where NIGHTJAR_ROOT is an object store")
-    return Path(lake.root) / "mlflow"
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

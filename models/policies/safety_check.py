@@ -131,7 +131,8 @@ def check_by_backtest(candidates: CandidateSets, held_out: HeldOut, policy: Slat
 
 def backtest_users(night: Night, as_of: str) -> HeldOut | None:
     """Some of the users whom the decisive task judges, and what they wanted, in the indices of ds; None without any."""
-    found = [task for task in held_out_tasks(night, as_of) if task.task == decisive_task(night.shop)]
+    tasks = held_out_tasks(night.lake, night.ds, as_of, night.shop)
+    found = [task for task in tasks if task.task == decisive_task(night.shop)]
     if not found:
         return None
     (task,) = found

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from expectations.runtime.code_version import REPOSITORY
-from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night
+from expectations.runtime.tracking_config import RunTags, TrackingConfig
 from expectations.tables import NightError
 from models.interface.tracking import (
     MODEL_FOLDER,
@@ -24,7 +23,6 @@ from models.interface.tracking import (
     register_version,
     registered_name,
     start_run,
-    tracking_uri,
     unless_away,
     versions_of,
 )
@@ -52,16 +50,16 @@ def session_model_name(shop_name: str) -> str:
     return f"{registered_name(shop_name)}-sessions"
 
 
-def find_session_model(night: Night, version: str) -> str | None:
+def find_session_model(tracking: TrackingConfig, shop_name: str, version: str) -> str | None:
     """The number under which `version` is registered, empty if it is not; None when the server was away."""
 
     def find(client: MlflowClient) -> str:
-        return next(iter(versions_of(client, session_model_name(night.shop.name), version)), "")
+        return next(iter(versions_of(client, session_model_name(shop_name), version)), "")
 
-    return unless_away("look for the session model", night, find)
+    return unless_away("look for the session model", tracking, find)
 
 
-def log_session_model(night: Night, version: str, bundle: Path, folder: Path) -> str | None:
+def log_session_model(tracking: TrackingConfig, tags: RunTags, version: str, bundle: Path, folder: Path) -> str | None:
     """Saves a bundle as an MLflow model in the empty `folder`, logs and registers it.
 
     Returns:
@@ -77,31 +75,31 @@ def log_session_model(night: Night, version: str, bundle: Path, folder: Path) ->
         code_paths=[str(REPOSITORY / package) for package in ("models", "expectations")],
         pip_requirements=[f"{package}=={installed_version(package)}" for package in _PACKAGES],
     )
-    tags = {"version": version, "as_of": night.ds}
+    about = {"version": version, "as_of": tags.ds}
 
     def log(client: MlflowClient) -> str:
-        run_id = start_run(client, night, version, tags)
+        run_id = start_run(client, tracking, tags, version, about)
         client.log_artifacts(run_id, str(folder / MODEL_FOLDER), MODEL_FOLDER)
-        number = register_version(client, session_model_name(night.shop.name), run_id, tags)
+        number = register_version(client, session_model_name(tags.shop), run_id, about)
         client.set_terminated(run_id)
         return number
 
-    return unless_away("log the session model", night, log)
+    return unless_away("log the session model", tracking, log)
 
 
-def serve_from_now(night: Night, number: str) -> None:
+def serve_from_now(tracking: TrackingConfig, shop_name: str, number: str) -> None:
     """Moves the alias `serving` to a registered version."""
-    name = session_model_name(night.shop.name)
+    name = session_model_name(shop_name)
 
     def move(client: MlflowClient) -> bool:
         client.set_registered_model_alias(name, SERVING, number)
         return True
 
-    if unless_away(f"move the alias {SERVING}", night, move):
-        logger.info("serving: model=%s version=%s ds=%s", name, number, night.ds)
+    if unless_away(f"move the alias {SERVING}", tracking, move):
+        logger.info("serving: model=%s version=%s", name, number)
 
 
-def serving_uri(lake: Lake, shop_name: str) -> str | None:
+def serving_uri(tracking: TrackingConfig, shop_name: str) -> str | None:
     """What `mlflow models serve` is told to serve; None where nothing is registered for the shop.
 
     Raises:
@@ -109,12 +107,12 @@ def serving_uri(lake: Lake, shop_name: str) -> str | None:
     """
     from mlflow.exceptions import MlflowException
 
-    server, name = tracking_uri(lake), session_model_name(shop_name)
+    server, name = tracking.uri, session_model_name(shop_name)
     file = server.removeprefix("sqlite:///")
     if file != server and not os.path.exists(file):
         return None  # to look into a file that is not there would make it
     try:
-        mlflow_client(lake).get_model_version_by_alias(name, SERVING)
+        mlflow_client(tracking).get_model_version_by_alias(name, SERVING)
     except MlflowException as err:
         if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None

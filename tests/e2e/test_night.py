@@ -18,6 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from expectations.runtime.lake import Lake
+from expectations.runtime.tracking_config import TrackingConfig
 from expectations.shop.shop import SHIPPED_SHOPS, load_shop
 from expectations.tables import HISTORIES, ITEMS, OUTPUT_TABLES
 from jobs.demo_shop.config import WorldConfig
@@ -174,7 +175,7 @@ def test_every_row_says_how_likely_it_was_and_the_manifest_whether_lists_were_re
 
 
 def test_the_night_registers_its_sequence_model_for_sessions(night: Ran) -> None:
-    assert serving_uri(Lake(str(night.root)), "tiny") == "models:/nightjar-tiny-sessions@serving"
+    assert serving_uri(TrackingConfig(str(night.root)), "tiny") == "models:/nightjar-tiny-sessions@serving"
 
 
 def test_the_night_is_shown_to_whoever_ran_it(night: Ran) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
 
 import pytest
 
 from expectations.runtime.lake import Lake
+from expectations.runtime.tracking_config import tracking_server_from
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from models.data.dataset import Dataset, load_dataset
 from tests.worlds.communities import DAY, community_events, write_world
+
+NO_SERVER = "http://127.0.0.1:9"
+"""Nothing listens on that port."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _short_waits() -> None:
+    """Nights that a test puts together wait for MLflow no longer than those of programs."""
+    tracking_server_from(os.environ)
 
 
 def communities_shop() -> Shop:

@@ -63,7 +63,7 @@ def pairs_of(task: HeldOut) -> list[tuple[int, int]]:
 
 
 def held_out(night: Night) -> dict[str, list[tuple[int, int]]]:
-    return {task.task: pairs_of(task) for task in held_out_tasks(night, AS_OF)}
+    return {task.task: pairs_of(task) for task in held_out_tasks(night.lake, night.ds, AS_OF, night.shop)}
 
 
 def test_known_users_are_judged_on_new_items_and_with_repeats(judged: Night) -> None:
@@ -96,7 +96,7 @@ def test_the_first_and_the_last_moment_of_the_window_count(judged: Night, time: 
 def test_a_window_without_known_buyers_is_an_error_that_says_so(judged: Night) -> None:
     write_events(judged.lake, "2024-03-05", [("11:00:00", "cem", "drum", "purchase", 1.0)])
     with pytest.raises(NightError, match="no user known on 2024-03-03 has a purchase"):
-        held_out_tasks(judged, AS_OF)
+        held_out_tasks(judged.lake, judged.ds, AS_OF, judged.shop)
 
 
 def test_lists_are_ordered_by_score_and_ties_by_item_index(judged: Night) -> None:
@@ -302,7 +302,11 @@ def test_a_second_window_is_judged_with_the_first(two_windows: Night) -> None:
 
 def test_what_came_after_a_window_is_no_truth_of_it(two_windows: Night) -> None:
     write_events(two_windows.lake, "2024-03-04", [("00:00:00", "ann", "fan", "purchase", 1.0)])
-    (new_items,) = [task for task in held_out_tasks(two_windows, EARLIER) if task.task == NEW_ITEMS]
+    (new_items,) = [
+        task
+        for task in held_out_tasks(two_windows.lake, two_windows.ds, EARLIER, two_windows.shop)
+        if task.task == NEW_ITEMS
+    ]
     assert pairs_of(new_items) == [(2, 4)]
 
 

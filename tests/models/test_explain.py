@@ -19,21 +19,16 @@ from models.interface.model import recommend
 from models.interface.registry import model_class
 from models.interface.shards import Shard
 from models.interface.weights_store import fetched_folder
+from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 from tests.worlds.judged_night import write_lists
-
-
-@pytest.fixture(autouse=True)
-def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These nights have no MLflow server: nothing listens on that port."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
 
 
 @pytest.fixture
 def night_of_lists(night: Night, world_shop: Shop, dataset: Dataset) -> Night:
     """item_item and recent_demand are fitted, and their lists written."""
     write_world(night.lake, community_events())
-    world_night = replace(night, shop=world_shop, ds=DAY)
+    world_night = replace(night, shop=world_shop, ds=DAY, tracking_server=NO_SERVER)
     train.train_models(world_night, DAY, ["item_item", "recent_demand"])
     for name in ("item_item", "recent_demand"):
         row = night.lake.read(FITTED_MODELS, DAY, name).to_pylist()[0]

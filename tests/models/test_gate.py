@@ -59,7 +59,7 @@ def register_two_tower(flags: list[str], tmp_path: Path) -> Night:
     night = night_from(night_parser(None).parse_args(flags))
     (tmp_path / "weights").mkdir()
     fit = tracking.Fit("two_tower", DS, f"two_tower-{DS}", {}, {}, {"seconds": 1.0}, ["a"], "words", "code")
-    assert tracking.log_fit(night, fit, tmp_path / "weights")
+    assert tracking.log_fit(night.tracking, night.run_tags, fit, tmp_path / "weights")
     return night
 
 
@@ -73,7 +73,7 @@ def test_the_winner_is_published_logged_and_becomes_champion(
 
     assert "with_repeats (2 users judged)" in capsys.readouterr().out
     assert lake.read(GATE_DECISIONS, DS)["published_model"].to_pylist() == ["two_tower"]
-    client = MlflowClient(tracking.tracking_uri(night.lake))
+    client = MlflowClient(night.tracking.uri)
     experiment = client.get_experiment_by_name("nightjar-corner")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], f"attributes.run_name = 'backtest-{DS}'")
@@ -98,7 +98,7 @@ def test_a_backfilled_night_leaves_the_champion_of_a_later_night(
     with caplog.at_level("INFO"):
         gate.main(flags)
     assert "alias champion stays: a later night than ds=2024-03-10 is published" in caplog.text
-    model = MlflowClient(tracking.tracking_uri(night.lake)).get_registered_model("nightjar-corner")
+    model = MlflowClient(night.tracking.uri).get_registered_model("nightjar-corner")
     assert "champion" not in model.aliases
 
 

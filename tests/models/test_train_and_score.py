@@ -28,21 +28,16 @@ from models import plan, score, train
 from models.data.arrow_rows import arrow_rows
 from models.interface.registry import config_values, shop_values
 from models.interface.weights_store import fetched_folder
+from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY, community_events, write_world
 
 BASELINES = ["all_time_popularity", "recent_demand", "item_item"]
 
 
-@pytest.fixture(autouse=True)
-def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These nights have no MLflow server: nothing listens on that port."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-
-
 @pytest.fixture
 def world_night(night: Night, world_shop: Shop) -> Night:
     write_world(night.lake, community_events())
-    return replace(night, shop=world_shop, ds=DAY)
+    return replace(night, shop=world_shop, ds=DAY, tracking_server=NO_SERVER)
 
 
 def test_the_plan_keeps_the_shops_order() -> None:
@@ -150,9 +145,7 @@ class TestScores:
         root = str(tmp_path_factory.mktemp("ranked"))
         lake = Lake(root)
         write_world(lake, community_events())
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-            train.train_models(_night_of(root, world_shop), DAY, ["deep_cf"])
+        train.train_models(_night_of(root, world_shop), DAY, ["deep_cf"])
         pairs = [(user, item) for user in (2, 3, 26) for item in (4, 5, 22)]
         lake.write(CANDIDATES, DAY, candidate_rows(pairs), "proposed", model="recent_demand")
         return root
@@ -224,4 +217,4 @@ def _night_of(root: str, shop: Shop) -> Night:
     from datetime import datetime, timezone
 
     now = datetime(2024, 3, 11, 2, tzinfo=timezone.utc)
-    return Night(Lake(root), "unused", shop, DAY, run_id="test", now=now)
+    return Night(Lake(root), "unused", shop, DAY, run_id="test", now=now, tracking_server=NO_SERVER)

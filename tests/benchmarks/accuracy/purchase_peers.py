@@ -46,7 +46,10 @@ MAX_WINDOWS = 5
 def peer_rows(night: Night, python: str) -> list[dict[str, Any]]:
     """One row a peer: fits it in the environment of `python`, and judges it."""
     as_of = night.backtest_as_of
-    dataset, tasks = load_dataset(night.lake, night.shop, as_of), held_out_tasks(night, as_of)
+    dataset, tasks = (
+        load_dataset(night.lake, night.shop, as_of),
+        held_out_tasks(night.lake, night.ds, as_of, night.shop),
+    )
     judged = np.unique(np.concatenate([task.user_indices for task in tasks]))
     rows = []
     with TemporaryDirectory(prefix="nightjar-") as folder:

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="nightjar-") as temporary:
         night = fitted_night(arguments.root or temporary, arguments.data)
-        tasks = {task.task: task for task in held_out_tasks(night, night.backtest_as_of)}
+        tasks = {task.task: task for task in held_out_tasks(night.lake, night.ds, night.backtest_as_of, night.shop)}
         rows = curve(night.lake, night.backtest_as_of, tasks, night.shop.num_candidates, night.shop.seed)
         num_items, num_users = catalogue_size(night.lake, night.backtest_as_of), len(tasks[WITH_REPEATS].user_indices)
     benchmark = Benchmark(

@@ -13,12 +13,12 @@ from expectations.runtime.program import Night
 from expectations.tables import FITTED_MODELS
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
+from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY
 
 
 @pytest.fixture
-def local_night(night: Night, monkeypatch: pytest.MonkeyPatch) -> Night:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def local_night(night: Night) -> Night:
     return replace(night, ds=DAY)
 
 
@@ -38,7 +38,7 @@ def fit_of(model: str, version: str) -> tracking.Fit:
 
 def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path) -> None:
     version = f"two_tower-{DAY}-0a0a0a0a"
-    run_id = tracking.log_fit(local_night, fit_of("two_tower", version), saved)
+    run_id = tracking.log_fit(local_night.tracking, local_night.run_tags, fit_of("two_tower", version), saved)
     assert run_id
     row: dict[str, Any] = {
         "model": "two_tower",
@@ -49,9 +49,9 @@ def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path
     }
     row |= {"tracking_run_id": run_id, "metrics": "{}", "vocabulary_hash": "hash"}
     local_night.lake.write(FITTED_MODELS, DAY, arrow_rows(FITTED_MODELS, DAY, [row]), "f", model="two_tower")
-    assert tracking.promote(local_night, "two_tower")
+    assert tracking.promote(local_night.tracking, local_night.shop.name, "two_tower", version)
 
-    client = MlflowClient(tracking.tracking_uri(local_night.lake))
+    client = MlflowClient(local_night.tracking.uri)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["sampling.num_positives"] == "3"
@@ -64,8 +64,10 @@ def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path
     figure = Figure()
     row = {"model": "two_tower", "task": "new_items", "k": 10, "num_users": 5}
     row |= dict.fromkeys(("recall", "ndcg", "map", "mrr", "hit_rate", "coverage"), 0.5)
-    told = {"backtests": [row], "backtest_slices": [{"slice": "users=new"}]}
-    backtest_id = tracking.log_backtest(local_night, told, {"backtest": figure})
+    details = {"backtests": [row], "backtest_slices": [{"slice": "users=new"}]}
+    backtest_id = tracking.log_backtest(
+        local_night.tracking, local_night.run_tags, [DAY], details, {"backtest": figure}, {"horizon_days": 7}
+    )
     assert backtest_id
     backtest = client.get_run(backtest_id)
     assert backtest.data.metrics["two_tower.new_items.ndcg_at_10"] == 0.5
@@ -74,11 +76,11 @@ def test_a_fit_is_logged_registered_and_promoted(local_night: Night, saved: Path
 
 
 def test_a_server_that_is_away_is_one_warning(
-    local_night: Night, saved: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    local_night: Night, saved: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    away = replace(local_night, tracking_server=NO_SERVER)
     with caplog.at_level(logging.WARNING, logger="models.interface.tracking"):
-        assert tracking.log_fit(local_night, fit_of("two_tower", "v"), saved) is None
+        assert tracking.log_fit(away.tracking, away.run_tags, fit_of("two_tower", "v"), saved) is None
     warnings = [record for record in caplog.records if record.name == "models.interface.tracking"]
     assert len(warnings) == 1
     assert "the night goes on without" in warnings[0].getMessage()

@@ -21,6 +21,7 @@ from models.interface.registry import model_class
 from models.nn.network_fitting import compile_with
 from models.nn.training_setup import TrainingFailed, guarded_fit, is_out_of_memory, prepare_training
 from models.nn.warm_start import grown, take_over
+from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY, community_events, vocabulary_rows, write_world
 
 EPOCHS = 4
@@ -135,7 +136,7 @@ def test_a_network_of_other_layers_is_refused() -> None:
 
 def night_of(root: str, shop: Shop, ds: str) -> Night:
     now = datetime(2024, 3, 13, 2, tzinfo=timezone.utc)
-    return Night(Lake(root), "unused", shop, ds, run_id="test", now=now)
+    return Night(Lake(root), "unused", shop, ds, run_id="test", now=now, tracking_server=NO_SERVER)
 
 
 class TestWarmStart:

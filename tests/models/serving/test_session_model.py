@@ -29,6 +29,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
+from expectations.runtime.tracking_config import TrackingConfig
 from expectations.semantics.repeat_purchases import excluded_pairs
 from expectations.shop.reasons import readable
 from expectations.tables import FITTED_MODELS, HISTORIES, NEW_USER_RECOMMENDATIONS, Table
@@ -39,7 +40,6 @@ from models.data.dataset import Dataset, load_dataset
 from models.families.sequence import SequenceModel
 from models.interface.model import recommend
 from models.interface.published_lists import PublishedNights
-from models.interface.tracking import tracking_uri
 from models.interface.weights_store import fetched_folder
 from models.serving import model_registry as session_registry
 from models.serving.bundle import BundleError, SessionBundle
@@ -47,6 +47,7 @@ from models.serving.capped_top_k import top_items, top_items_within
 from models.serving.new_user_lists import NewcomerLists
 from models.serving.repurchase_days import ReturnDays
 from models.serving.session_model import SessionModel, gap_bucket
+from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY, USERS
 from tests.worlds.session_night import SETTINGS, SOLD_OUT, session_night
 from tests.worlds.session_server import SessionServer, session_server
@@ -432,7 +433,7 @@ def test_a_bundle_beside_tables_of_another_vocabulary_is_refused(
 def test_a_night_registers_once_and_an_earlier_one_leaves_the_alias(
     night: Night, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = MlflowClient(tracking_uri(night.lake))
+    client = MlflowClient(night.tracking.uri)
     before = client.get_model_version_by_alias(MODEL_NAME, "serving").version
     register_session_model.register_session_model(night)
     assert len(client.search_model_versions(f"name = '{MODEL_NAME}'")) == 1
@@ -444,19 +445,16 @@ def test_a_night_registers_once_and_an_earlier_one_leaves_the_alias(
 
 
 def test_nothing_in_the_registered_model_is_pickled(night: Night, server: Server) -> None:
-    version = MlflowClient(tracking_uri(night.lake)).get_model_version_by_alias(MODEL_NAME, "serving")
+    version = MlflowClient(night.tracking.uri).get_model_version_by_alias(MODEL_NAME, "serving")
     assert version.source
     files = [file.name for file in Path(version.source.removeprefix("file://")).rglob("*") if file.is_file()]
     assert {"session_code.py", "encoder.keras", "users.sqlite", "MLmodel"} <= set(files)
     assert not [name for name in files if name.endswith((".pkl", ".pickle"))]
 
 
-def test_a_server_that_is_away_costs_a_warning(
-    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+def test_a_server_that_is_away_costs_a_warning(night: Night, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        register_session_model.register_session_model(night)
+        register_session_model.register_session_model(replace(night, tracking_server=NO_SERVER))
     assert "MLflow did not look for the session model, the night goes on without" in caplog.text
 
 
@@ -470,7 +468,7 @@ def test_a_shop_without_a_sequence_model_has_nothing_to_serve(
         register_session_model.main([*flags, "recent_demand,sequence"])
     assert "nothing to serve: the shop does not run sequence" in caplog.text
     assert f"nothing to serve: sequence was not fitted as of ds={DAY}" in caplog.text
-    assert session_registry.serving_uri(replace(night.lake, root=str(tmp_path / "root")), "communities") is None
+    assert session_registry.serving_uri(TrackingConfig(str(tmp_path / "root")), "communities") is None
 
 
 def test_to_serve_before_any_night_says_what_to_run(tmp_path: Path) -> None:
