@@ -107,7 +107,7 @@ class Shop:
         policy: how these lists are re-ranked for the long term, and how much of them is left to chance.
         reward: what a policy is to earn.
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
-        memory_days: users without an event for so many days are forgotten, and begin anew should they come back:
+        retention_days: users without an event for so many days are forgotten, and begin anew should they come back:
             neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
         max_history: events per user that `histories` keeps.
         max_values: how many values of a category, brand, country or interest get an index of their own.
@@ -155,7 +155,7 @@ class Shop:
     repeats: str = "allowed"
     max_repeat_share: float = 1.0
     active_days: int = 0
-    memory_days: int = 0
+    retention_days: int = field(default=0, metadata={"old_names": ("memory_days",)})
     max_history: int = 200
     max_values: int = 20_000
     min_value_count: int = 1
@@ -188,13 +188,13 @@ class Shop:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        for name in ("active_days", "memory_days"):
+        for name in ("active_days", "retention_days"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must be 0 (no bound) or more. Received: {getattr(self, name)}")
-        if self.memory_days and not 1 <= self.active_days <= self.memory_days:
+        if self.retention_days and not 1 <= self.active_days <= self.retention_days:
             raise ValueError(
-                f"with `memory_days`, `active_days` must be 1 to {self.memory_days}: whoever is forgotten gets no "
-                f"list. Received: active_days={self.active_days}, memory_days={self.memory_days}"
+                f"with `retention_days`, `active_days` must be 1 to {self.retention_days}: whoever is forgotten gets "
+                f"no list. Received: active_days={self.active_days}, retention_days={self.retention_days}"
             )
         if self.num_candidates < 2 * self.top_k:
             raise ValueError(

@@ -128,7 +128,7 @@ def _settings(shop: Shop) -> list[Any]:
         shop.items_file,
         shop.event_weights,
         shop.max_history,
-        shop.memory_days,
+        shop.retention_days,
         shop.max_values,
         shop.min_value_count,
     ]

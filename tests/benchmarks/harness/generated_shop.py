@@ -30,13 +30,13 @@ class GeneratedShop:
         num_events: over all days together.
         num_days: of which LAST_DS is the last.
         stay_days: how long a user stays before another takes their place; 0: everybody is there all the time.
-        memory_days: see `expectations.shop.shop.Shop`.
+        retention_days: see `expectations.shop.shop.Shop`.
     """
 
     num_events: int
     num_days: int = 301
     stay_days: int = 0
-    memory_days: int = 0
+    retention_days: int = 0
 
     @property
     def days(self) -> list[str]:
@@ -56,8 +56,8 @@ name = "generated"
 top_k = 10
 horizon_days = 30
 items_file = "changes"
-active_days = {memory_days}
-memory_days = {memory_days}
+active_days = {retention_days}
+retention_days = {retention_days}
 min_value_count = 2
 
 [drops]
@@ -94,7 +94,7 @@ def write_shop(spark: SparkSession, root: Path, generated: GeneratedShop) -> Pat
     _write_events(spark, root, generated)
     _write_items(root, generated.days)
     shop = root / "generated.toml"
-    shop.write_text(_SHOP.replace("{memory_days}", str(generated.memory_days)), encoding="utf-8")
+    shop.write_text(_SHOP.replace("{retention_days}", str(generated.retention_days)), encoding="utf-8")
     return shop
 
 

@@ -1,7 +1,7 @@
 """Does a day cost more when the log grows longer? With a shop that forgets who stays away, it should not.
 
 Makes shops of equal trade a day and of more and more days, whose customers stay for 60 days and are then followed by
-others. For each, with and without `memory_days`: prepares the last but one day from the whole log, then takes in the
+others. For each, with and without `retention_days`: prepares the last but one day from the whole log, then takes in the
 last day and builds its features by increment, which is what is told: seconds, bytes, rows.
 
     python -m tests.benchmarks.performance.longer_logs --days 100 400
@@ -30,7 +30,7 @@ from tests.benchmarks.harness.variants import OURS
 
 NAME = "longer_logs"
 STAY_DAYS = 60
-MEMORY_DAYS = 60
+RETENTION_DAYS = 60
 
 logger = logging.getLogger(__name__)
 
@@ -45,9 +45,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     os.environ["SPARK_DRIVER_MEMORY"] = arguments.driver_memory
     rows = []
-    for memory_days in (MEMORY_DAYS, 0):
+    for retention_days in (RETENTION_DAYS, 0):
         for num_days in arguments.days:
-            shop = GeneratedShop(arguments.events * num_days, num_days, STAY_DAYS, memory_days)
+            shop = GeneratedShop(arguments.events * num_days, num_days, STAY_DAYS, retention_days)
             with tempfile.TemporaryDirectory(prefix="nightjar-") as folder:
                 rows.append(measured_shop(Path(folder), shop))
     benchmark = Benchmark(
@@ -80,7 +80,7 @@ def measured_shop(folder: Path, generated: GeneratedShop) -> dict[str, Any]:
     run = _run("jobs.preprocess", root, shop, LAST_DS)
     lake = Lake(str(root))
     rows = {table.name: lake.require(table, LAST_DS).rows for table in (USERS, INTERACTIONS, HISTORIES)}
-    forgets = f"forgets after {generated.memory_days} days" if generated.memory_days else "forgets nobody"
+    forgets = f"forgets after {generated.retention_days} days" if generated.retention_days else "forgets nobody"
     return {
         "model": f"{generated.num_days} days, {generated.num_events / 1e6:g} M events: {forgets}",
         "ours": True,

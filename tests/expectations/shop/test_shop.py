@@ -69,8 +69,8 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
         (NAME, 'name = "corner"\nhorizon_days = 0', "`horizon_days` must be at least 1. Received: 0"),
         (NAME, 'name = "corner"\ntop_k = 60', "num_candidates=100, top_k=60"),
         (NAME, 'name = "corner"\nactive_days = -1', "`active_days` must be 0 (no bound) or more. Received: -1"),
-        (NAME, 'name = "corner"\nmemory_days = 60', "whoever is forgotten gets no list. Received: active_days=0"),
-        (NAME, 'name = "corner"\nmemory_days = 60\nactive_days = 90', "`active_days` must be 1 to 60"),
+        (NAME, 'name = "corner"\nretention_days = 60', "whoever is forgotten gets no list. Received: active_days=0"),
+        (NAME, 'name = "corner"\nretention_days = 60\nactive_days = 90', "`active_days` must be 1 to 60"),
         (
             NAME,
             'name = "corner"\nnew_users = {min_people = 0}',

@@ -1,4 +1,4 @@
-"""People who stay away for `memory_days` are forgotten, the same way whichever nights ran before."""
+"""People who stay away for `retention_days` are forgotten, the same way whichever nights ran before."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from jobs.preprocess import preprocess
 from tests.jobs.features.test_increments import LAST, NIGHTS, new_shop_night, rows_of
 from tests.worlds.small_night import new_night, write_rows
 
-MEMORY_DAYS = 5
+RETENTION_DAYS = 5
 
 
-def with_memory(night: Night, days: int) -> Night:
-    return replace(night, shop=replace(night.shop, memory_days=days, active_days=days))
+def with_retention(night: Night, days: int) -> Night:
+    return replace(night, shop=replace(night.shop, retention_days=days, active_days=days))
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,14 @@ def test_a_sunday_forgets_whoever_was_away_for_so_long(
 ) -> None:
     events = spark.createDataFrame([("ann", day) for day in days], "user_id string, ds string")
     found = {
-        row["user_id"]: row["first_day_after_return"] for row in first_day_after_return(events, MEMORY_DAYS).collect()
+        row["user_id"]: row["first_day_after_return"]
+        for row in first_day_after_return(events, RETENTION_DAYS).collect()
     }
     assert found == ({"ann": expected} if expected else {})
 
 
 def test_nights_one_after_another_forget_whom_one_night_alone_forgets(spark: SparkSession, tmp_path: Path) -> None:
-    nightly, alone = (with_memory(new_shop_night(str(tmp_path / name)), 1) for name in ("nightly", "alone"))
+    nightly, alone = (with_retention(new_shop_night(str(tmp_path / name)), 1) for name in ("nightly", "alone"))
     for day in (*NIGHTS[:1], LAST):
         preprocess(spark, nightly, day)
     preprocess(spark, alone, LAST)
@@ -58,7 +59,7 @@ def test_nights_one_after_another_forget_whom_one_night_alone_forgets(spark: Spa
 
 
 def test_whoever_comes_back_begins_anew_under_the_old_index(spark: SparkSession, tmp_path: Path) -> None:
-    night = with_memory(new_night(tmp_path), MEMORY_DAYS)
+    night = with_retention(new_night(tmp_path), RETENTION_DAYS)
     visits = {
         "2024-03-04": [("ann", "lamp"), ("bob", "lamp"), ("cyd", "lamp")],
         "2024-03-07": [("bob", "rug")],
@@ -75,9 +76,9 @@ def test_whoever_comes_back_begins_anew_under_the_old_index(spark: SparkSession,
         if row["field"] in ("user_id", "item_id")
     }
     assert {value for (field, _), value in words.items() if field == "user_id"} == {"ann", "bob", "cyd"}
-    remembered = {("ann", "rug"), ("bob", "lamp"), ("bob", "rug"), ("bob", "tea")}
+    retained = {("ann", "rug"), ("bob", "lamp"), ("bob", "rug"), ("bob", "tea")}
     pairs = night.lake.read(INTERACTIONS, "2024-03-12").to_pylist()
-    assert {(words["user_id", r["user_index"]], words["item_id", r["item_index"]]) for r in pairs} == remembered
+    assert {(words["user_id", r["user_index"]], words["item_id", r["item_index"]]) for r in pairs} == retained
     histories = night.lake.read(HISTORIES, "2024-03-12").to_pylist()
     assert {words["user_id", r["user_index"]]: len(r["item_indices"]) for r in histories} == {"ann": 1, "bob": 3}
     edges = [r for r in night.lake.read(GRAPH_EDGES, "2024-03-12").to_pylist() if r["kind"] == "user_item"]
