@@ -1,4 +1,4 @@
-"""Re-ranks the published model's lists for the long term, judges what came out, and says whether it may be published.
+"""Re-ranks the published model's lists for the long term, checks the result, and decides whether it may be published.
 
 A shop whose `[policy]` names no agent is left alone. Otherwise reads the gate's decision, the published model's lists
 as of the backtest's days and as of ds, the events since, and the lists that were published on the days before with
@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,11 @@ import numpy as np
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import day_number, days_before
-from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
+from expectations.runtime.lake import Lake, Version, fingerprint_of, vocabulary_hash
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.semantics.policy_decision import policy_settings
 from expectations.shop.policy_settings import POLICY
+from expectations.shop.shop import Shop
 from expectations.tables import (
     EVENTS,
     GATE_DECISIONS,
@@ -58,13 +58,59 @@ from models.slates.slates import SlatePolicy
 from models.slates.training_slates import Examples, UserLog, sight_days, visits
 
 MIN_LISTS = 100
-"""Fewer say nothing that would hold on the day after."""
+"""With fewer lists a policy learns nothing that would hold on the day after."""
 
 logger = logging.getLogger(__name__)
 
 
+class PolicyNotFitted(Exception):
+    """No policy comes of this night's lists; the message is the decision's reason, and the night goes on."""
+
+
+@dataclass(frozen=True)
+class RerankInputs:
+    """What a night re-ranks, and all that the decision rests on.
+
+    Attributes:
+        model: the published one.
+        lists: its lists as of ds.
+        earlier: its lists as of the backtest's days that have any.
+        shown: the published days that are looked back on.
+        since: the day after which the users' events are read.
+        agent_values: the agent's settings.
+        settings: a hash of what the shop file says of its policy.
+        fingerprint: a hash of all of these and of the tables, settings and code that re-ranked lists depend on.
+    """
+
+    model: str
+    lists: Version
+    earlier: dict[str, Version]
+    shown: list[ShownDay]
+    since: str
+    agent_values: dict[str, Any] = field(repr=False)
+    settings: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PolicyLogs:
+    """What a policy learns from and is checked on.
+
+    Attributes:
+        exposures: which items the published lists of the days before showed to whom.
+        events: what a sample of users did since `RerankInputs.since`.
+        source: describes candidates of any of the model's lists.
+        shown: the lists that were shown, and what they earned; None where no published day is looked back on.
+    """
+
+    exposures: Exposures
+    events: UserLog
+    source: SlateCandidates
+    shown: Examples | None
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Learns, judges, re-ranks, writes and prints."""
+    """Parses the flags, decides, and prints the decision."""
     night = night_from(night_parser(__doc__).parse_args(argv))
     if not night.shop.policy.agent:
         logger.info("nothing to re-rank: the shop file names no agent under [policy]")
@@ -78,178 +124,187 @@ def rerank(night: Night) -> str:
     Raises:
         NightError: the published model has no lists.
     """
-    task = Reranking.of(night)
+    inputs = load_inputs(night.lake, night.ds, night.backtest_days, night.shop)
     current = night.lake.current(POLICY_DECISIONS, night.ds)
-    if current is not None and current.fingerprint == task.fingerprint:
+    if current is not None and current.fingerprint == inputs.fingerprint:
         logger.info("already decided: table=%s ds=%s", POLICY_DECISIONS.name, night.ds)
     else:
-        task.decide()
+        decide(night, inputs)
     row = night.lake.read(POLICY_DECISIONS, night.ds).to_pylist()[0]
     return f"{'Re-ranked' if row['is_allowed'] else 'Not re-ranked'}: {row['reason']}"
 
 
-@dataclass(frozen=True)
-class Reranking:
-    """What a night re-ranks, and all that it rests on.
+def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -> RerankInputs:
+    """Looks up the published model's lists and the shown days, and hashes all that the decision depends on.
 
-    Attributes:
-        model: the published one.
-        lists: its lists as of ds.
-        earlier: its lists as of the backtest's days that have any.
-        shown: the published days that are looked back on.
+    Raises:
+        NightError: the published model has no lists.
     """
-
-    night: Night
-    model: str
-    lists: Version
-    earlier: dict[str, Version]
-    shown: list[ShownDay]
-    values: dict[str, Any] = field(repr=False)
-
-    @classmethod
-    def of(cls, night: Night) -> Reranking:
-        """Looks up what there is."""
-        lake = night.lake
-        model = str(lake.read(GATE_DECISIONS, night.ds)["published_model"][0].as_py())
-        lists = lists_in_force(lake, night.ds, model)
-        if lists is None:
-            raise NightError(
-                f"{POLICY_DECISIONS.name} ds={night.ds}: the published model {model} has no lists to re-rank. Were "
-                f"jobs.build_candidates and models.score run for it?"
-            )
-        found = {day: lists_in_force(lake, day, judged_name(model)) for day in night.backtest_days}
-        earlier = {day: version for day, version in found.items() if version is not None}
-        return cls(night, model, lists, earlier, shown_days(night), agent_values(night.shop))
-
-    @property
-    def since(self) -> str:
-        """The day after which what users did is read."""
-        return min([*self.earlier, days_before(self.night.ds, self.night.shop.policy.log_days)])
-
-    @cached_property
-    def exposures(self) -> Exposures:
-        """What users did with what they were shown."""
-        return Exposures.of(self.night, [day.ds for day in self.shown])
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A hash of all that re-ranked lists and the decision depend on."""
-        night, lake, shop = self.night, self.night.lake, self.night.shop
-        tables = (VOCABULARIES, HISTORIES, ITEM_FEATURES)
-        versions = [self.lists, *(lake.require(table, night.ds) for table in tables)]
-        versions += [lake.require(table, day) for table in (VOCABULARIES, INTERACTIONS) for day in self.earlier]
-        versions += [*self.earlier.values(), *lake.versions(EVENTS, until=night.ds, since=self.since).values()]
-        told = [version.fingerprint for version in versions]
-        shown = [
-            [day.ds, day.contents, day.lists.fingerprint, lake.require(VOCABULARIES, day.ds).fingerprint]
-            for day in self.shown
-        ]
-        settings = [policy_settings(shop), self.values, shop.top_k, shop.num_candidates, shop.horizon_days]
-        settings += [shop.target_events, shop.repeats, shop.primary_metric, shop.seed]
-        return fingerprint_of(
-            POLICY_DECISIONS.name, night.ds, self.model, code_version("models.rerank"), told, shown, settings
+    model = str(lake.read(GATE_DECISIONS, ds)["published_model"][0].as_py())
+    lists = lists_in_force(lake, ds, model)
+    if lists is None:
+        raise NightError(
+            f"{POLICY_DECISIONS.name} ds={ds}: the published model {model} has no lists to re-rank. Were "
+            f"jobs.build_candidates and models.score run for it?"
         )
+    found = {day: lists_in_force(lake, day, judged_name(model)) for day in backtest_days}
+    earlier = {day: version for day, version in found.items() if version is not None}
+    shown, values = shown_days(lake, ds, shop.policy.log_days), agent_values(shop)
+    since = min([*earlier, days_before(ds, shop.policy.log_days)])
+    versions = [lists, *(lake.require(table, ds) for table in (VOCABULARIES, HISTORIES, ITEM_FEATURES))]
+    versions += [lake.require(table, day) for table in (VOCABULARIES, INTERACTIONS) for day in earlier]
+    versions += [*earlier.values(), *lake.versions(EVENTS, until=ds, since=since).values()]
+    shown_versions = [
+        [day.ds, day.contents, day.lists.fingerprint, lake.require(VOCABULARIES, day.ds).fingerprint] for day in shown
+    ]
+    settings = [policy_settings(shop), values, shop.top_k, shop.num_candidates, shop.horizon_days]
+    settings += [shop.target_events, shop.repeats, shop.primary_metric, shop.seed]
+    fingerprint = fingerprint_of(
+        POLICY_DECISIONS.name,
+        ds,
+        model,
+        code_version("models.rerank"),
+        [version.fingerprint for version in versions],
+        shown_versions,
+        settings,
+    )
+    return RerankInputs(model, lists, earlier, shown, since, values, policy_settings(shop), fingerprint)
 
-    def decide(self) -> None:
-        """Learns, judges, re-ranks, and writes what came of it."""
-        started, log = time.monotonic(), UserLog.of(self.night, self.since, self.exposures)
-        source = SlateCandidates(self.night, log.history_events)
-        shown = shown_lists(self.night, source, self.shown, log) if self.shown else None
-        examples = self._examples(source, log, shown)
-        if examples is None or len(examples) < MIN_LISTS:
-            num = 0 if examples is None else len(examples)
-            return self._write_refusal(f"{num} lists are too few to learn a policy from; it takes {MIN_LISTS}.")
-        try:
-            found = fit_agent(examples, self.night.shop, self.values, day_number(self.night.ds) + 1.0)
-        except TrainingFailed as err:
-            return self._write_refusal(f"No policy could be learnt: {err}")
-        by_log, by_backtest = self.judge(found.policy, source, shown)
-        movement = self._write_lists(found.policy, source)
-        result = decisive_result(by_log, by_backtest)
-        told = {"movement": movement.as_dict(), "by_log": by_log.as_dict(), "by_backtest": by_backtest.as_dict()}
-        figures = {"num_lists_learnt": len(examples), "seconds": round(time.monotonic() - started, 2)}
-        version = self._log_fit(found, result, movement, figures)
-        self._write(result.is_allowed is True, result.reason, version, told | {"num_lists_learnt": len(examples)})
 
-    def judge(
-        self, policy: SlatePolicy, source: SlateCandidates, shown: Examples | None
-    ) -> tuple[SafetyResult, SafetyResult]:
-        """What shown lists and the backtest say of a policy."""
-        shop = self.night.shop
-        as_seen = ServedPolicy(policy, DEPTH * shop.top_k, shop.policy.temperature)
-        by_log = check_by_log(shown, as_seen, shop)
-        as_of = self.night.backtest_as_of
-        if as_of not in self.earlier:
-            return by_log, SafetyResult(None, f"{self.model} has no lists as of {as_of}, so that no backtest can tell.")
-        held_out = backtest_users(self.night, as_of)
-        if held_out is None:
-            return by_log, SafetyResult(None, "Nobody can be judged on the backtest's days.")
-        users = held_out.user_indices
-        day = np.full(len(users), day_number(as_of) + 1.0)
-        event_log = history_events(self.night, np.unique(users), self.exposures)
-        candidates = source.of(self.earlier[as_of], as_of, users, day, event_log)
-        return by_log, check_by_backtest(candidates, held_out, policy, shop)
+def decide(night: Night, inputs: RerankInputs) -> None:
+    """Fits a policy, checks it, writes the re-ranked lists, and last the decision; a refusal is a decision, too."""
+    started, logs = time.monotonic(), load_logs(night.lake, night.ds, inputs, night.shop)
+    try:
+        agent, num_lists = fit_policy(night.ds, inputs, logs, night.shop)
+    except PolicyNotFitted as err:
+        return _write_decision(night.lake, night.ds, inputs, False, str(err), None, {"movement": None})
+    by_log, by_backtest = check_safety(night.lake, night.ds, night.backtest_as_of, inputs, agent.policy, logs, night.shop)
+    movement = write_reranked(night.lake, night.ds, inputs, agent.policy, logs, night.shop)
+    result = decisive_result(by_log, by_backtest)
+    figures = {"num_training_lists": num_lists, "seconds": round(time.monotonic() - started, 2)}
+    version = _log_fit(night, inputs, agent, result, movement, figures)
+    details: dict[str, Any] = {"num_training_lists": num_lists, "movement": movement.as_dict()}
+    details |= {"by_log": by_log.as_dict(), "by_backtest": by_backtest.as_dict()}
+    _write_decision(night.lake, night.ds, inputs, result.is_allowed is True, result.reason, version, details)
 
-    def _examples(self, source: SlateCandidates, log: UserLog, shown: Examples | None) -> Examples | None:
-        """All that can be learnt from: what came later must be known."""
-        parts = [visits(self.night, source, lists, day, log) for day, lists in self.earlier.items()]
-        if shown is not None:
-            ends = day_number(self.night.ds) + 1
-            is_over = shown.candidates.day + sight_days(self.night) <= ends
-            parts.append(shown.rows(np.flatnonzero(is_over)))
-        parts = [part for part in parts if len(part)]
-        return Examples.joined(parts) if parts else None
 
-    def _write_lists(self, policy: SlatePolicy, source: SlateCandidates) -> Movement:
-        """Writes the re-ranked lists of all users, block by block."""
-        night, movement = self.night, Movement(self.night.shop.top_k)
-        path = night.lake.new_version_path(SCORES, night.ds, self.fingerprint, POLICY)
-        write_shard(reranked_blocks(night, source, self.lists, policy, self.exposures, movement), path, Shard())
-        commit_if_complete(night.lake, night.ds, POLICY, path, self.fingerprint, Shard(), lists=self.lists.fingerprint)
-        return movement
+def load_logs(lake: Lake, ds: str, inputs: RerankInputs, shop: Shop) -> PolicyLogs:
+    """Reads what users were shown and did."""
+    exposures = Exposures.of(lake, ds, [day.ds for day in inputs.shown])
+    events = UserLog.of(lake, ds, inputs.since, exposures)
+    source = SlateCandidates(lake, ds, events.history_events, shop)
+    shown = shown_lists(lake, ds, source, inputs.shown, events, shop) if inputs.shown else None
+    return PolicyLogs(exposures, events, source, shown)
 
-    def _log_fit(self, found: FittedAgent, result: SafetyResult, movement: Movement, figures: dict[str, float]) -> str:
-        """Remembers the fit. Returns its version."""
-        night, fingerprint = self.night, self.fingerprint
-        moved = movement.as_dict()
-        judged = {"gain": result.gain, "gain_low": result.gain_low, "is_allowed": float(result.is_allowed is True)}
-        facts = {**figures, **moved, **{name: value for name, value in judged.items() if np.isfinite(value)}}
-        fit = tracking.Fit(
-            model=POLICY,
-            as_of=night.ds,
-            version=f"{POLICY}-{night.ds}-{fingerprint[:8]}",
-            config={"agent": night.shop.policy.agent, **self.values},
-            curves=found.curves,
-            facts=facts,
-            inputs=[version.fingerprint for version in (self.lists, *self.earlier.values())],
-            vocabulary_hash=vocabulary_hash(night.lake, night.ds),
-            code=code_version("models.rerank"),
-            settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
-        )
-        path = weights_path(night.lake, POLICY, night.ds, fingerprint)
-        with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
-            found.save(Path(folder))
-            put_folder(Path(folder), path)
-            run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
-        write_fitted_model(night.lake, fit, fingerprint, path, run_id, entry=RERANKER)
-        return fit.version
 
-    def _write_refusal(self, reason: str) -> None:
-        self._write(False, reason, None, {"movement": None})
+def fit_policy(ds: str, inputs: RerankInputs, logs: PolicyLogs, shop: Shop) -> tuple[FittedAgent, int]:
+    """Fits the shop's agent to all lists whose rewards are known. Returns it with the number of lists.
 
-    def _write(self, is_allowed: bool, reason: str, version: str | None, told: dict[str, Any]) -> None:
-        night = self.night
-        row = {
-            "published_model": self.model,
-            "lists": self.lists.fingerprint,
-            "settings": policy_settings(night.shop),
-            "model_version": version,
-            "is_allowed": is_allowed,
-            "reason": reason,
-            "decision": json.dumps(told, sort_keys=True),
-        }
-        night.lake.write(POLICY_DECISIONS, night.ds, arrow_rows(POLICY_DECISIONS, night.ds, [row]), self.fingerprint)
-        logger.info("decided: table=%s ds=%s is_allowed=%s", POLICY_DECISIONS.name, night.ds, is_allowed)
+    Raises:
+        PolicyNotFitted: there are fewer than MIN_LISTS lists, or the training failed.
+    """
+    parts = [visits(ds, day, logs.source, lists, logs.events, shop) for day, lists in inputs.earlier.items()]
+    if logs.shown is not None:
+        is_over = logs.shown.candidates.day + sight_days(shop) <= day_number(ds) + 1  # what came later is known
+        parts.append(logs.shown.rows(np.flatnonzero(is_over)))
+    parts = [part for part in parts if len(part)]
+    num_lists = sum(len(part) for part in parts)
+    if num_lists < MIN_LISTS:
+        raise PolicyNotFitted(f"{num_lists} lists are too few to learn a policy from; it takes {MIN_LISTS}.")
+    try:
+        return fit_agent(Examples.joined(parts), shop, inputs.agent_values, day_number(ds) + 1.0), num_lists
+    except TrainingFailed as err:
+        raise PolicyNotFitted(f"No policy could be learnt: {err}") from err
+
+
+def check_safety(
+    lake: Lake, ds: str, as_of: str, inputs: RerankInputs, policy: SlatePolicy, logs: PolicyLogs, shop: Shop
+) -> tuple[SafetyResult, SafetyResult]:
+    """Returns what the shown lists and what the backtest say of a policy.
+
+    Args:
+        as_of: the latest of the backtest's days.
+    """
+    as_served = ServedPolicy(policy, DEPTH * shop.top_k, shop.policy.temperature)
+    by_log = check_by_log(logs.shown, as_served, shop)
+    if as_of not in inputs.earlier:
+        return by_log, SafetyResult(None, f"{inputs.model} has no lists as of {as_of}, so that no backtest can tell.")
+    held_out = backtest_users(lake, ds, as_of, shop)
+    if held_out is None:
+        return by_log, SafetyResult(None, "Nobody can be judged on the backtest's days.")
+    users = held_out.user_indices
+    day = np.full(len(users), day_number(as_of) + 1.0)
+    event_log = history_events(lake, ds, np.unique(users), logs.exposures)
+    candidates = logs.source.of(inputs.earlier[as_of], as_of, users, day, event_log)
+    return by_log, check_by_backtest(candidates, held_out, policy, shop)
+
+
+def write_reranked(
+    lake: Lake, ds: str, inputs: RerankInputs, policy: SlatePolicy, logs: PolicyLogs, shop: Shop
+) -> Movement:
+    """Writes the re-ranked lists of all users, block by block. Returns how far they moved."""
+    movement = Movement(shop.top_k)
+    path = lake.new_version_path(SCORES, ds, inputs.fingerprint, POLICY)
+    blocks = reranked_blocks(lake, ds, logs.source, inputs.lists, policy, logs.exposures, movement, shop)
+    write_shard(blocks, path, Shard())
+    commit_if_complete(lake, ds, POLICY, path, inputs.fingerprint, Shard(), lists=inputs.lists.fingerprint)
+    return movement
+
+
+def _log_fit(
+    night: Night,
+    inputs: RerankInputs,
+    agent: FittedAgent,
+    result: SafetyResult,
+    movement: Movement,
+    figures: dict[str, float],
+) -> str:
+    """Writes weights, a run in MLflow and the row of `fitted_models`. Returns the fit's version."""
+    lake, ds, fingerprint = night.lake, night.ds, inputs.fingerprint
+    gains = {"gain": result.gain, "gain_low": result.gain_low, "is_allowed": float(result.is_allowed is True)}
+    facts = {**figures, **movement.as_dict(), **{name: value for name, value in gains.items() if np.isfinite(value)}}
+    fit = tracking.Fit(
+        model=POLICY,
+        as_of=ds,
+        version=f"{POLICY}-{ds}-{fingerprint[:8]}",
+        config={"agent": night.shop.policy.agent, **inputs.agent_values},
+        curves=agent.curves,
+        facts=facts,
+        inputs=[version.fingerprint for version in (inputs.lists, *inputs.earlier.values())],
+        vocabulary_hash=vocabulary_hash(lake, ds),
+        code=code_version("models.rerank"),
+        settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
+    )
+    path = weights_path(lake, POLICY, ds, fingerprint)
+    with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
+        agent.save(Path(folder))
+        put_folder(Path(folder), path)
+        run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
+    write_fitted_model(lake, fit, fingerprint, path, run_id, entry=RERANKER)
+    return fit.version
+
+
+def _write_decision(
+    lake: Lake,
+    ds: str,
+    inputs: RerankInputs,
+    is_allowed: bool,
+    reason: str,
+    version: str | None,
+    details: dict[str, Any],
+) -> None:
+    row = {
+        "published_model": inputs.model,
+        "lists": inputs.lists.fingerprint,
+        "settings": inputs.settings,
+        "model_version": version,
+        "is_allowed": is_allowed,
+        "reason": reason,
+        "decision": json.dumps(details, sort_keys=True),
+    }
+    rows = arrow_rows(POLICY_DECISIONS, ds, [row])
+    lake.write(POLICY_DECISIONS, ds, rows, inputs.fingerprint)
+    logger.info("decided: table=%s ds=%s is_allowed=%s", POLICY_DECISIONS.name, ds, is_allowed)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.days import day_number
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
 from expectations.shop.policy_settings import POLICY
+from expectations.shop.shop import Shop
 from expectations.tables import FIRST_VALUE_INDEX, SCORES
 from models.data.vocabulary import read_vocabulary
 from models.interface.model import NO_ITEM
@@ -63,7 +63,14 @@ class Movement:
 
 
 def reranked_blocks(
-    night: Night, source: SlateCandidates, lists: Version, policy: SlatePolicy, exposures: Exposures, movement: Movement
+    lake: Lake,
+    ds: str,
+    source: SlateCandidates,
+    lists: Version,
+    policy: SlatePolicy,
+    exposures: Exposures,
+    movement: Movement,
+    shop: Shop,
 ) -> Iterator[pa.Table]:
     """Rows of `scores` for all users, block by block; `movement` learns how far each block moved.
 
@@ -71,27 +78,29 @@ def reranked_blocks(
         lists: of the published model, as of ds.
         exposures: what the published lists of the days before led to.
     """
-    last = int(pc.max(read_vocabulary(night.lake, night.ds, "user_id")["index"]).as_py())
+    last = int(pc.max(read_vocabulary(lake, ds, "user_id")["index"]).as_py())
     for first in range(FIRST_VALUE_INDEX, last + 1, USERS_AT_ONCE):
         users = np.arange(first, min(last + 1, first + USERS_AT_ONCE))
-        yield _reranked(night, source, lists, policy, users, history_events(night, users, exposures), movement)
+        event_log = history_events(lake, ds, users, exposures)
+        yield _reranked(ds, source, lists, policy, users, event_log, movement, shop)
 
 
 def _reranked(
-    night: Night,
+    ds: str,
     source: SlateCandidates,
     lists: Version,
     policy: SlatePolicy,
     users: np.ndarray,
     event_log: EventLog,
     movement: Movement,
+    shop: Shop,
 ) -> pa.Table:
     """The best `num_candidates` of each user in the policy's order, the others as they were."""
-    shop, rows = night.shop, read_list_rows(lists, users)
+    rows = read_list_rows(lists, users)
     item_of, score_of = np.append(rows.item_indices, NO_ITEM).astype(np.int64), np.append(rows.scores, np.float32(0))
     places = top_places(rows, users, shop.num_candidates, source.exclude_seen)  # -1 is the last of `item_of`
-    day = np.full(len(users), day_number(night.ds) + 1.0)
-    candidates = source.described(night.ds, users, day, item_of[places], score_of[places], event_log)
+    day = np.full(len(users), day_number(ds) + 1.0)
+    candidates = source.described(ds, users, day, item_of[places], score_of[places], event_log)
     order = ServedPolicy(policy, DEPTH * shop.top_k, 0.0).order(candidates)
     after = np.where(order >= 0, np.take_along_axis(places, np.maximum(order, 0), axis=1), -1)
     movement.add(item_of[places], item_of[after])
@@ -99,7 +108,7 @@ def _reranked(
     scores[after[after >= 0]] = falling(score_of[places])[after >= 0]
     return pa.table(
         {
-            "ds": pa.repeat(pa.scalar(night.ds), len(scores)),
+            "ds": pa.repeat(pa.scalar(ds), len(scores)),
             "model": pa.repeat(pa.scalar(POLICY), len(scores)),
             "user_index": rows.user_indices,
             "item_index": rows.item_indices,

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from models.data.vocabulary import indices_on
 from models.evaluation.held_out import HeldOut, decisive_task, held_out_tasks
@@ -129,14 +129,14 @@ def check_by_backtest(candidates: CandidateSets, held_out: HeldOut, policy: Slat
     return _result(what, bool(is_allowed), shop, **figures, num_lists=len(values), effective_lists=float(len(values)))
 
 
-def backtest_users(night: Night, as_of: str) -> HeldOut | None:
+def backtest_users(lake: Lake, ds: str, as_of: str, shop: Shop) -> HeldOut | None:
     """Some of the users whom the decisive task judges, and what they wanted, in the indices of ds; None without any."""
-    tasks = held_out_tasks(night.lake, night.ds, as_of, night.shop)
-    found = [task for task in tasks if task.task == decisive_task(night.shop)]
+    tasks = held_out_tasks(lake, ds, as_of, shop)
+    found = [task for task in tasks if task.task == decisive_task(shop)]
     if not found:
         return None
     (task,) = found
-    users, items = (indices_on(night.lake, as_of, night.ds, name) for name in ("user_id", "item_id"))
+    users, items = (indices_on(lake, as_of, ds, name) for name in ("user_id", "item_id"))
     asked = spaced(np.flatnonzero(users[task.user_indices] >= 0), MAX_JUDGED)
     relevant = task.relevant
     is_asked = np.isin(relevant.user_rows, asked) & (items[relevant.item_indices] >= 0)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.days import day_number, days_before
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake
 from expectations.tables import EVENTS
 from models.data.pair_keys import pair_keys
 from models.data.vocabulary import indices_of, read_vocabulary
@@ -27,20 +27,23 @@ class Exposures:
     shown: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, night: Night, days: Iterable[str]) -> Exposures:
-        """Of the published lists of these days, each of which stood on the day after.
+    def of(cls, lake: Lake, ds: str, days: Iterable[str]) -> Exposures:
+        """Reads the published lists of these days, each of which stood on the day after.
 
-        Of users who did anything on that day, as far as its own drop tells: of others there is nothing to say. Lists
-        that a backfill published count as if they had stood.
+        Only lists of users who did anything on that day, as far as its own drop tells, are kept: of others there is
+        nothing to say. Lists that a backfill published count as if they had stood.
+
+        Args:
+            ds: the partition whose vocabulary gives users and items their indices.
         """
-        words, items = (read_vocabulary(night.lake, night.ds, name) for name in ("user_id", "item_id"))
+        words, items = (read_vocabulary(lake, ds, name) for name in ("user_id", "item_id"))
         shown = {}
-        for ds in days:
-            stood_on = days_before(ds, -1)
-            if night.lake.current(EVENTS, stood_on) is None:
+        for day in days:
+            stood_on = days_before(day, -1)
+            if lake.current(EVENTS, stood_on) is None:
                 continue
-            came = pc.unique(night.lake.read(EVENTS, stood_on, columns=["user_id"])["user_id"])
-            rows = published_lists(night.lake, ds, came, ["user_id", "item_id"])
+            came = pc.unique(lake.read(EVENTS, stood_on, columns=["user_id"])["user_id"])
+            rows = published_lists(lake, day, came, ["user_id", "item_id"])
             places = [indices_of(rows["user_id"], words), indices_of(rows["item_id"], items)]
             known = pa.table(places, names=["user", "item"]).drop_null()
             keys = pair_keys(known["user"].to_numpy(), known["item"].to_numpy())

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake
 from expectations.tables import FIRST_VALUE_INDEX, ITEM_FEATURES
 from models.data.vocabulary import read_vocabulary
 
@@ -32,15 +32,15 @@ class ItemTraits:
     brand: np.ndarray
 
     @classmethod
-    def of(cls, night: Night) -> ItemTraits:
-        """As of ds, from `item_features`."""
-        rows = night.lake.read(ITEM_FEATURES, night.ds, columns=_COLUMNS)
-        indices = read_vocabulary(night.lake, night.ds, "item_id")["index"]
+    def of(cls, lake: Lake, ds: str) -> ItemTraits:
+        """Reads `item_features` as of `ds`."""
+        rows = lake.read(ITEM_FEATURES, ds, columns=_COLUMNS)
+        indices = read_vocabulary(lake, ds, "item_id")["index"]
         num_items = int(pc.max(indices).as_py() or 0) + 1
         item = rows["item_index"].to_numpy()
         kind, wider_kind = _kinds(item, rows["category_indices"].combine_chunks(), num_items)
-        brand, told = np.full(num_items, NONE), rows["brand_index"].to_numpy()
-        brand[item] = np.where(told >= FIRST_VALUE_INDEX, told, NONE)
+        brand, brand_index = np.full(num_items, NONE), rows["brand_index"].to_numpy()
+        brand[item] = np.where(brand_index >= FIRST_VALUE_INDEX, brand_index, NONE)
         return cls(kind, wider_kind, brand)
 
 

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from expectations.runtime.days import day_number, days_before
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
+from expectations.shop.shop import Shop
 from expectations.tables import USER_RECOMMENDATIONS
 from models.data.vocabulary import indices_of, read_vocabulary
 from models.interface.published_lists import published_lists, published_nights
@@ -55,18 +55,18 @@ class ShownDay:
     contents: tuple[str, ...]
 
 
-def shown_days(night: Night) -> list[ShownDay]:
+def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
     """The published days whose lists stood within the last `log_days`; the model's lists of that day must be there."""
-    path = night.lake.table_path(USER_RECOMMENDATIONS)
+    path = lake.table_path(USER_RECOMMENDATIONS)
     if not DeltaTable.is_deltatable(path):
         return []
     actions = pa.table(DeltaTable(path).get_add_actions(flatten=True))
-    models = published_nights(night.lake).models
+    models = published_nights(lake).models
     found = []
-    for n in range(night.shop.policy.log_days, 0, -1):
-        day = days_before(night.ds, n)
+    for n in range(log_days, 0, -1):
+        day = days_before(ds, n)
         files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
-        lists = lists_in_force(night.lake, day, models[day]) if files and day in models else None
+        lists = lists_in_force(lake, day, models[day]) if files and day in models else None
         if lists is not None:
             # Folders are named by a fingerprint and an attempt (`expectations.runtime.lake`): that the night was tried
             # twice says nothing of what it published.
@@ -77,7 +77,9 @@ def shown_days(night: Night) -> list[ShownDay]:
     return found
 
 
-def shown_lists(night: Night, source: SlateCandidates, days: list[ShownDay], log: UserLog) -> Examples | None:
+def shown_lists(
+    lake: Lake, ds: str, source: SlateCandidates, days: list[ShownDay], log: UserLog, shop: Shop
+) -> Examples | None:
     """What was shown to the users of the log, and what it earned; None where they saw nothing.
 
     Args:
@@ -92,28 +94,28 @@ def shown_lists(night: Night, source: SlateCandidates, days: list[ShownDay], log
         if len(users):
             stood = np.full(len(users), float(stood_on))
             candidates = source.of(day.lists, day.ds, users, stood, log.history_events)
-            parts.append((candidates, _as_shown(night, day.ds, candidates)))
+            parts.append((candidates, _as_shown(lake, ds, day.ds, candidates, shop.top_k)))
     if not parts:
         return None
     slates = Slates(
         *(np.concatenate(columns) for columns in zip(*((s.slots, s.propensity) for _, s in parts), strict=True))
     )
-    return rewarded_examples(night, joined_candidates([candidates for candidates, _ in parts]), slates, events)
+    return rewarded_examples(joined_candidates([candidates for candidates, _ in parts]), slates, events, shop)
 
 
-def _as_shown(night: Night, day: str, candidates: CandidateSets) -> Slates:
+def _as_shown(lake: Lake, ds: str, day: str, candidates: CandidateSets, top_k: int) -> Slates:
     """What the published partition shows the users of `candidates`, who ascend."""
-    words = read_vocabulary(night.lake, night.ds, "user_id")
+    words = read_vocabulary(lake, ds, "user_id")
     ids = words.filter(pc.is_in(words["index"], pa.array(candidates.user, words["index"].type)))
     columns = ["user_id", "rank", "item_id", "propensity"]
-    rows = published_lists(night.lake, day, ids["value"].combine_chunks(), columns)
-    item = indices_of(rows["item_id"], read_vocabulary(night.lake, night.ds, "item_id")).fill_null(-1).to_numpy()
+    rows = published_lists(lake, day, ids["value"].combine_chunks(), columns)
+    item = indices_of(rows["item_id"], read_vocabulary(lake, ds, "item_id")).fill_null(-1).to_numpy()
     row = np.searchsorted(candidates.user, indices_of(rows["user_id"], words).to_numpy())
     rank = rows["rank"].to_numpy() - 1
-    is_told = rank < night.shop.top_k
-    slots = np.full((len(candidates), night.shop.top_k), -1)
+    is_in_top_k = rank < top_k
+    slots = np.full((len(candidates), top_k), -1)
     propensity = np.full(slots.shape, np.nan)
-    slots[row[is_told], rank[is_told]] = candidate_positions(candidates, row, item)[is_told]
-    propensity[row[is_told], rank[is_told]] = pc.fill_null(rows["propensity"], np.nan).to_numpy()[is_told]
+    slots[row[is_in_top_k], rank[is_in_top_k]] = candidate_positions(candidates, row, item)[is_in_top_k]
+    propensity[row[is_in_top_k], rank[is_in_top_k]] = pc.fill_null(rows["propensity"], np.nan).to_numpy()[is_in_top_k]
     has_ended = np.cumsum(slots < 0, axis=1) > 0
     return Slates(np.where(has_ended, -1, slots), np.where(has_ended, 1.0, propensity))

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.days import SECONDS_PER_DAY, day_number, end_of
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
+from expectations.shop.shop import Shop
 from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
 from models.data.vocabulary import NOT_KNOWN, indices_of, indices_on, read_vocabulary
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
@@ -32,14 +32,14 @@ USERS_AT_ONCE = 4_096
 class SlateCandidates:
     """What the users of a night could have been shown; see the module's docstring."""
 
-    def __init__(self, night: Night, of_crowd: EventLog) -> None:
+    def __init__(self, lake: Lake, ds: str, of_crowd: EventLog, shop: Shop) -> None:
         """Args:
         of_crowd: what is remembered of many users, which tells what the same people find; of lists as of a day it
             tells what happened up to that day.
         """
-        self.night = night
-        self.exclude_seen = decisive_task(night.shop) == NEW_ITEMS
-        self._traits, self._of_crowd = ItemTraits.of(night), of_crowd
+        self.lake, self.ds, self.num_candidates = lake, ds, shop.num_candidates
+        self.exclude_seen = decisive_task(shop) == NEW_ITEMS
+        self._traits, self._of_crowd = ItemTraits.of(lake, ds), of_crowd
         self._crowd: tuple[str, OrganicSimilarity] | None = None
 
     def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, event_log: EventLog) -> CandidateSets:
@@ -71,7 +71,7 @@ class SlateCandidates:
 
     def _candidates(self, lists: Version, as_of: str, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Items and scores of users, who ascend; NO_ITEM where there are no more. Shape (num_users, num_candidates)."""
-        lake, ds, depth = self.night.lake, self.night.ds, self.night.shop.num_candidates
+        lake, ds, depth = self.lake, self.ds, self.num_candidates
         items, scores = np.full((len(users), depth), NO_ITEM), np.zeros((len(users), depth), np.float32)
         known_as, item_now = indices_on(lake, ds, as_of, "user_id")[users], indices_on(lake, as_of, ds, "item_id")
         places = np.flatnonzero(known_as != NOT_KNOWN)
@@ -84,12 +84,12 @@ class SlateCandidates:
         return items, scores
 
 
-def history_events(night: Night, users: np.ndarray, exposures: Exposures) -> EventLog:
+def history_events(lake: Lake, ds: str, users: np.ndarray, exposures: Exposures) -> EventLog:
     """What `histories` as of ds remember of users, who ascend: without prices, at most `max_history` events each."""
     names = ["item_indices", "event_type_indices", "event_times"]
     asked = (pc.field("user_index") >= int(users[0])) & (pc.field("user_index") <= int(users[-1]))
     kept = [np.empty((4, 0))]
-    for batch in list_batches(night.lake.require(HISTORIES, night.ds), ["user_index", *names], asked).to_batches():
+    for batch in list_batches(lake.require(HISTORIES, ds), ["user_index", *names], asked).to_batches():
         rows = batch.filter(pa.array(np.isin(batch["user_index"].to_numpy(), users)))
         item, place, seconds = (rows[name].flatten().to_numpy() for name in names)
         user = np.repeat(rows["user_index"].to_numpy(), pc.list_value_length(rows["item_indices"]).to_numpy())
@@ -101,39 +101,39 @@ def history_events(night: Night, users: np.ndarray, exposures: Exposures) -> Eve
     return EventLog.of(user, item, day[is_known], place, is_exposed=exposures.marks(user, item, day[is_known]))
 
 
-def active_users(night: Night, since: str) -> np.ndarray:
+def active_users(lake: Lake, ds: str, since: str) -> np.ndarray:
     """Who did anything after the day `since`, up to ds; ascending."""
-    words = read_vocabulary(night.lake, night.ds, "user_id")
+    words = read_vocabulary(lake, ds, "user_id")
     found = [np.empty(0, np.int64)]
-    for day in night.lake.days(EVENTS, until=night.ds, since=since):
-        users = pc.unique(night.lake.read(EVENTS, day, columns=["user_id"], filter=_after(since, night))["user_id"])
+    for day in lake.days(EVENTS, until=ds, since=since):
+        users = pc.unique(lake.read(EVENTS, day, columns=["user_id"], filter=_after(since, ds))["user_id"])
         found.append(indices_of(pa.chunked_array([users]), words).drop_null().to_numpy())
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
-def logged_events(night: Night, since: str, users: np.ndarray, exposures: Exposures) -> EventLog:
+def logged_events(lake: Lake, ds: str, since: str, users: np.ndarray, exposures: Exposures) -> EventLog:
     """The events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay."""
-    words = [read_vocabulary(night.lake, night.ds, field) for field in ("user_id", "item_id")]
+    words = [read_vocabulary(lake, ds, field) for field in ("user_id", "item_id")]
     kept = [np.empty((6, 0))]
-    for day in night.lake.days(EVENTS, until=night.ds, since=since):
-        rows = night.lake.read(EVENTS, day, columns=_EVENT_COLUMNS, filter=_after(since, night))
+    for day in lake.days(EVENTS, until=ds, since=since):
+        rows = lake.read(EVENTS, day, columns=_EVENT_COLUMNS, filter=_after(since, ds))
         user, item = (
             indices_of(rows[name], column) for name, column in zip(("user_id", "item_id"), words, strict=True)
         )
         place = pc.index_in(rows["event_type"], value_set=pa.array(EVENT_TYPES))
         days = pc.divide(rows["event_time"].cast(pa.int64()).cast(pa.float64()), SECONDS_PER_DAY * 1e6)
         price = pc.fill_null(rows["price"], 0.0)
-        told = pa.table([user, item, days, place, price, rows["quantity"]], names=_EVENT_COLUMNS).drop_null()
-        told = told.filter(pa.array(np.isin(told["user_id"].to_numpy(), users)))
-        kept.append(np.stack([column.to_numpy() for column in told.columns]))
+        known = pa.table([user, item, days, place, price, rows["quantity"]], names=_EVENT_COLUMNS).drop_null()
+        known = known.filter(pa.array(np.isin(known["user_id"].to_numpy(), users)))
+        kept.append(np.stack([column.to_numpy() for column in known.columns]))
     user, item, days, place, price, quantity = np.concatenate(kept, axis=1)
     indices = (column.astype(np.int64) for column in (user, item, place))
     user, item, place = indices
     return EventLog.of(user, item, days, place, price, quantity, exposures.marks(user, item, days))
 
 
-def _after(since: str, night: Night) -> pc.Expression:
+def _after(since: str, ds: str) -> pc.Expression:
     """Events of the days after `since`, that took something: lines that give back count for none."""
     time = pc.field("event_time")
-    is_within = (time >= pa.scalar(end_of(since))) & (time < pa.scalar(end_of(night.ds)))
+    is_within = (time >= pa.scalar(end_of(since))) & (time < pa.scalar(end_of(ds)))
     return is_within & (pc.field("quantity") > 0)

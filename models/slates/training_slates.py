@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from expectations.runtime.days import day_number
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
+from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from models.data.pair_keys import pair_keys
 from models.slates.event_log import EventLog
@@ -46,14 +46,14 @@ class UserLog:
     history_events: EventLog
 
     @classmethod
-    def of(cls, night: Night, since: str, exposures: Exposures) -> UserLog:
+    def of(cls, lake: Lake, ds: str, since: str, exposures: Exposures) -> UserLog:
         """Of at most MAX_USERS."""
-        users = spaced(active_users(night, since), MAX_USERS)
+        users = spaced(active_users(lake, ds, since), MAX_USERS)
         if not len(users):
             raise NightError(
-                f"ds={night.ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
+                f"ds={ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
             )
-        return cls(logged_events(night, since, users, exposures), history_events(night, users, exposures))
+        return cls(logged_events(lake, ds, since, users, exposures), history_events(lake, ds, users, exposures))
 
 
 @dataclass(frozen=True)
@@ -110,26 +110,26 @@ def joined_candidates(parts: Sequence[CandidateSets]) -> CandidateSets:
     return replace(parts[0], **joined)
 
 
-def sight_days(night: Night) -> int:
+def sight_days(shop: Shop) -> int:
     """How far a policy looks ahead."""
-    return max(1, night.shop.horizon_days // 2)
+    return max(1, shop.horizon_days // 2)
 
 
-def visits(night: Night, source: SlateCandidates, lists: Version, as_of: str, log: UserLog) -> Examples:
+def visits(ds: str, as_of: str, source: SlateCandidates, lists: Version, log: UserLog, shop: Shop) -> Examples:
     """The visits of the `horizon_days` after `as_of`, by the model's lists of that day.
 
     Args:
         lists: as of `as_of`; of a model that learns from what the backtest asks, its answers out of fold.
     """
     user, day = log.events.visits()
-    begins, ends = day_number(as_of) + 1, day_number(night.ds) + 1
-    is_within = (day >= begins) & (day < begins + night.shop.horizon_days)
-    is_seen = is_within & (day + sight_days(night) <= ends)
+    begins, ends = day_number(as_of) + 1, day_number(ds) + 1
+    is_within = (day >= begins) & (day < begins + shop.horizon_days)
+    is_seen = is_within & (day + sight_days(shop) <= ends)
     rows = spaced(np.flatnonzero(is_seen), MAX_LISTS)
     user, day = user[rows], day[rows]
     candidates = source.of(lists, as_of, user, day, log.history_events)
-    slots = taken(candidates, log.events, night.shop.top_k)
-    return rewarded_examples(night, candidates, Slates(slots, np.full(slots.shape, np.nan)), log.events)
+    slots = taken(candidates, log.events, shop.top_k)
+    return rewarded_examples(candidates, Slates(slots, np.full(slots.shape, np.nan)), log.events, shop)
 
 
 def taken(candidates: CandidateSets, events: EventLog, top_k: int) -> np.ndarray:
@@ -170,13 +170,13 @@ def candidate_positions(candidates: CandidateSets, row: np.ndarray, item: np.nda
     return np.where(keys[order[nth]] == asked, positions[order[nth]], -1)
 
 
-def rewarded_examples(night: Night, candidates: CandidateSets, slates: Slates, events: EventLog) -> Examples:
+def rewarded_examples(candidates: CandidateSets, slates: Slates, events: EventLog, shop: Shop) -> Examples:
     """What lists earned, of those that hold any of their candidates."""
     kept = np.flatnonzero((slates.slots >= 0).any(axis=1))
     candidates, slates = candidates.rows(kept), slates.rows(kept)
-    reward, items = night.shop.reward, items_at(candidates, slates.slots)
+    reward, items = shop.reward, items_at(candidates, slates.slots)
     immediate_reward = slot_rewards(candidates.user, candidates.day, items, events, reward)
-    future_reward = future_rewards(candidates.user, candidates.day, events, reward, sight_days(night))
+    future_reward = future_rewards(candidates.user, candidates.day, events, reward, sight_days(shop))
     return Examples(candidates, slates, immediate_reward, future_reward, organic_candidates(candidates, events))
 
 

@@ -59,12 +59,12 @@ def test_predictions_bring_the_estimators_that_need_them(tmp_path: Path, capsys:
     assert {"dr", "switch_dr"} < set(by_name)
 
 
-@pytest.mark.parametrize(("wrong_by", "said"), [(0.5, "above 1: the propensities are too low"), (1.4, "below 1")])
+@pytest.mark.parametrize(("wrong_by", "message"), [(0.5, "above 1: the propensities are too low"), (1.4, "below 1")])
 def test_wrong_propensities_are_named(
-    wrong_by: float, outputs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wrong_by: float, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pq.write_table(pa.table(columns(wrong_by=wrong_by)), tmp_path / "log.parquet")
-    assert outputs in told(tmp_path / "log.parquet", capsys)[-1]
+    assert message in told(tmp_path / "log.parquet", capsys)[-1]
 
 
 def test_what_cannot_be_judged_is_refused_with_the_file(tmp_path: Path) -> None:

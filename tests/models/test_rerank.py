@@ -54,7 +54,7 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def decisive_result(world: Path, world_night: Night) -> dict[str, object]:
+def decision_row(world: Path, world_night: Night) -> dict[str, object]:
     """The night's decision, with a policy that was really learnt."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
@@ -63,20 +63,20 @@ def decisive_result(world: Path, world_night: Night) -> dict[str, object]:
     return dict(row)
 
 
-def test_a_night_learns_judges_and_writes_one_decision(decisive_result: dict[str, object], world_night: Night) -> None:
-    told = json.loads(str(decisive_result["decision"]))
-    assert decisive_result["published_model"] == "two_tower"
-    assert told["num_lists_learnt"] > 300
-    assert told["by_log"]["is_allowed"] is None, "nothing was published before"
-    assert told["by_backtest"]["num_lists"] > 100
-    assert decisive_result["is_allowed"] is told["by_backtest"]["is_allowed"]
-    assert 0 <= told["movement"]["overlap"] <= 1 and told["movement"]["num_users"] == USERS
+def test_a_night_learns_judges_and_writes_one_decision(decision_row: dict[str, object], world_night: Night) -> None:
+    details = json.loads(str(decision_row["decision"]))
+    assert decision_row["published_model"] == "two_tower"
+    assert details["num_training_lists"] > 300
+    assert details["by_log"]["is_allowed"] is None, "nothing was published before"
+    assert details["by_backtest"]["num_lists"] > 100
+    assert decision_row["is_allowed"] is details["by_backtest"]["is_allowed"]
+    assert 0 <= details["movement"]["overlap"] <= 1 and details["movement"]["num_users"] == USERS
     fitted = world_night.lake.read(FITTED_MODELS, DS, POLICY).to_pylist()[0]
-    assert (fitted["role"], fitted["version"]) == ("policy", decisive_result["model_version"])
+    assert (fitted["role"], fitted["version"]) == ("policy", decision_row["model_version"])
 
 
 def test_every_candidate_keeps_a_place_and_the_scores_are_those_of_the_list(
-    decisive_result: dict[str, object], world_night: Night
+    decision_row: dict[str, object], world_night: Night
 ) -> None:
     before = world_night.lake.read(CANDIDATES, DS, "two_tower").to_pandas()
     after = world_night.lake.read(SCORES, DS, POLICY).to_pandas()
@@ -89,18 +89,19 @@ def test_every_candidate_keeps_a_place_and_the_scores_are_those_of_the_list(
 
 
 def test_a_rerun_finds_its_work_done(
-    decisive_result: dict[str, object], world: Path, monkeypatch: pytest.MonkeyPatch
+    decision_row: dict[str, object], world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rerank, "learnt", lambda *_: pytest.fail("nothing had to be learnt"))
+    monkeypatch.setattr(rerank, "fit_agent", lambda *_: pytest.fail("nothing had to be learnt"))
     rerank.main(flags_of(world))
 
 
 def test_another_setting_is_another_decision(
-    decisive_result: dict[str, object], world_night: Night, monkeypatch: pytest.MonkeyPatch
+    decision_row: dict[str, object], world_night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = replace(world_night.shop, policy=replace(world_night.shop.policy, max_loss=0.2))
-    other = rerank.Reranking.of(replace(world_night, shop=shop))
-    assert other.fingerprint != rerank.Reranking.of(world_night).fingerprint
+    lake, days = world_night.lake, world_night.backtest_days
+    other, own = (rerank.load_inputs(lake, DS, days, one) for one in (shop, world_night.shop))
+    assert other.fingerprint != own.fingerprint
     lists = lists_in_force(world_night.lake, DS, "two_tower")
     assert lists is not None
     assert policy_decision(world_night.lake, world_night.shop, DS, lists) is not None
@@ -108,12 +109,12 @@ def test_another_setting_is_another_decision(
 
 
 def test_what_the_policy_brought_up_is_explained_in_its_order(
-    decisive_result: dict[str, object], world_night: Night
+    decision_row: dict[str, object], world_night: Night
 ) -> None:
     lists = explain.lists_to_explain(world_night, "two_tower")
     published = lists_in_force(world_night.lake, DS, "two_tower")
     reranked = world_night.lake.current(SCORES, DS, POLICY)
-    assert lists == (reranked if decisive_result["is_allowed"] else published)
+    assert lists == (reranked if decision_row["is_allowed"] else published)
 
 
 def copied(world: Path, tmp_path: Path) -> list[str]:
@@ -128,9 +129,9 @@ def test_a_shop_may_name_the_other_agent(world: Path, tmp_path: Path) -> None:
     rerank.main(flags)
     lake = night_of(tmp_path / "copy").lake
     (row,) = lake.read(POLICY_DECISIONS, DS).to_pylist()
-    told = json.loads(row["decision"])
-    assert told["by_backtest"]["num_lists"] > 100
-    assert row["is_allowed"] is told["by_backtest"]["is_allowed"]
+    details = json.loads(row["decision"])
+    assert details["by_backtest"]["num_lists"] > 100
+    assert row["is_allowed"] is details["by_backtest"]["is_allowed"]
     (fitted,) = lake.read(FITTED_MODELS, DS, POLICY).to_pylist()
     assert fitted["version"] == row["model_version"]
     assert set(json.loads(fitted["metrics"])["curves"]) == {"loss, fold 1", "loss, fold 2"}
@@ -142,7 +143,7 @@ def test_a_poisoned_policy_is_not_published(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     flags = copied(world, tmp_path)
-    monkeypatch.setattr(rerank, "learnt", lambda *_: Stub(POISONED[name]))
+    monkeypatch.setattr(rerank, "fit_agent", lambda *_: Stub(POISONED[name]))
     rerank.main(flags)
     night = night_of(tmp_path / "copy")
     (row,) = night.lake.read(POLICY_DECISIONS, DS).to_pylist()
@@ -158,7 +159,7 @@ def test_a_policy_that_moves_nothing_is_allowed_and_moves_nothing(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flags = copied(world, tmp_path)
-    monkeypatch.setattr(rerank, "learnt", lambda *_: Stub(RANKER))
+    monkeypatch.setattr(rerank, "fit_agent", lambda *_: Stub(RANKER))
     rerank.main(flags)
     night = night_of(tmp_path / "copy")
     (row,) = night.lake.read(POLICY_DECISIONS, DS).to_pylist()

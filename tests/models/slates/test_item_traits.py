@@ -32,7 +32,7 @@ def test_kinds_are_the_two_finest_known_levels(tmp_path: Path) -> None:
         for item, (levels, brand) in told.items()
     ]
     lake.write(ITEM_FEATURES, DS, arrow_rows(ITEM_FEATURES, DS, rows), "items")
-    traits = ItemTraits.of(night_of(tmp_path))
+    traits = ItemTraits.of(night_of(tmp_path).lake, DS)
     assert traits.kind.tolist() == [NONE, NONE, 4, 3, 2, NONE, NONE, NONE]
     assert traits.wider_kind.tolist() == [NONE, NONE, 3, 2, 2, NONE, NONE, NONE]
     assert traits.brand.tolist() == [NONE, NONE, 7, 8, 7, NONE, NONE, NONE]

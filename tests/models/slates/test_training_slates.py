@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -38,15 +37,22 @@ def small_log(tmp_path: Path) -> Night:
 
 @pytest.fixture
 def log(world_night: Night) -> UserLog:
-    return UserLog.of(world_night, AS_OF, Exposures())
+    return UserLog.of(world_night.lake, DS, AS_OF, Exposures())
 
 
 def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
-    found = visits(world_night, SlateCandidates(world_night, log.history_events), lists, AS_OF, log)
+    found = visits(
+        DS,
+        AS_OF,
+        SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop),
+        lists,
+        log,
+        world_night.shop,
+    )
     ends = day_number(DS) + 1
-    assert found.candidates.day.max() + sight_days(world_night) <= ends
+    assert found.candidates.day.max() + sight_days(world_night.shop) <= ends
     assert (found.slates.slots >= 0).sum(axis=1).tolist() == [1] * len(found)
     assert np.isnan(found.slates.propensity).all()
     bought = 5.0 * ((found.items[:, 0] - 2) % 2 == (found.candidates.user - 2) % 2)
@@ -54,12 +60,16 @@ def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: Us
     # What stands first in the lists of the earlier day is what scores best there.
     latest = lists_in_force(world_night.lake, DS, "two_tower")
     assert latest is not None
-    source, user, day = SlateCandidates(world_night, log.history_events), found.candidates.user, found.candidates.day
+    source, user, day = (
+        SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop),
+        found.candidates.user,
+        found.candidates.day,
+    )
     assert (source.of(latest, DS, user, day, log.history_events).item == found.candidates.item).all()
 
 
 def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, log: UserLog) -> None:
-    source = SlateCandidates(world_night, log.history_events)
+    source = SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop)
     user, day, column = np.arange(2, 60), np.full(58, day_number(DS) + 1.0), FEATURES.index(BY_OTHERS)
     told = {}
     for as_of in (DS, days_before(DS, 4), AS_OF):
@@ -67,7 +77,7 @@ def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, 
         found = source.described(as_of, user, day, items, np.zeros(items.shape), log.history_events)
         told[as_of] = found.features[..., column]
         past = log.history_events.where(log.history_events.day < day_number(as_of) + 1)
-        cut = SlateCandidates(world_night, past).described(
+        cut = SlateCandidates(world_night.lake, DS, past, world_night.shop).described(
             DS, user, day, items, np.zeros(items.shape), log.history_events
         )
         np.testing.assert_array_equal(cut.features, found.features)
@@ -78,16 +88,24 @@ def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, 
 def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
-    found = visits(world_night, SlateCandidates(world_night, log.history_events), lists, AS_OF, log)
+    found = visits(
+        DS,
+        AS_OF,
+        SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop),
+        lists,
+        log,
+        world_night.shop,
+    )
     user, day = found.candidates.user[0], found.candidates.day[0]
     events = log.events.where(log.events.user == user)
-    is_later = (events.day >= day + 1) & (events.day < day + sight_days(world_night)) & (events.event_type == 3)
+    is_later = (events.day >= day + 1) & (events.day < day + sight_days(world_night.shop)) & (events.event_type == 3)
     assert found.future_reward[0] == pytest.approx((5.0 * 0.97 ** (events.day[is_later] - day)).sum())
 
 
 def shown_to(night: Night) -> Examples:
-    log = UserLog.of(night, days_before(DS, 9), Exposures())
-    found = shown_lists(night, SlateCandidates(night, log.history_events), shown_days(night), log)
+    log = UserLog.of(night.lake, DS, days_before(DS, 9), Exposures())
+    source = SlateCandidates(night.lake, DS, log.history_events, night.shop)
+    found = shown_lists(night.lake, DS, source, shown_days(night.lake, DS, night.shop.policy.log_days), log, night.shop)
     assert found is not None
     return found
 
@@ -108,13 +126,13 @@ def test_shown_lists_are_those_of_who_came_on_the_day_after(small_log: Night) ->
 def test_events_with_what_was_shown_that_day_are_led(small_log: Night) -> None:
     publish(small_log, days_before(DS, 2), {"u0": [("b", 0.5)], "u1": [("a", 0.5)]})
     publish(small_log, days_before(DS, 1), {"u1": [("a", 0.5), ("no such item", 1.0)], "u0": [("d", 0.5)]})
-    exposures = Exposures.of(small_log, [days_before(DS, 2), days_before(DS, 1), DS])
+    exposures = Exposures.of(small_log.lake, DS, [days_before(DS, 2), days_before(DS, 1), DS])
     of_yesterday, of_today = day_number(DS) - 0.5, day_number(DS) + 0.5
     user, item = np.array([2, 3, 3, 3, 2]), np.array([3, 2, 2, 5, 5])
     day = np.array([of_yesterday, of_yesterday, of_today, of_today, of_today])
     # u1 did nothing yesterday, and u0 nothing today: of lists that nobody saw there is nothing to say.
     assert exposures.marks(user, item, day).tolist() == [True, False, True, False, False]
-    without, log = shown_to(small_log), UserLog.of(small_log, days_before(DS, 9), exposures)
+    without, log = shown_to(small_log), UserLog.of(small_log.lake, DS, days_before(DS, 9), exposures)
     assert without.is_organic[:, :3].tolist() == [[False, True, False], [True, False, False]]
     assert log.events.is_exposed.tolist() == [True, True, False]
     assert not organic_candidates(without.candidates, log.events).any(), "what is left was no candidate"
@@ -129,21 +147,21 @@ def test_lists_from_before_there_were_propensities_say_so(small_log: Night) -> N
 def test_only_the_days_that_the_shop_looks_back_on_count(small_log: Night) -> None:
     for n in (1, 2):
         publish(small_log, days_before(DS, n), {"u0": [("a", 0.5)]})
-    assert [day.ds for day in shown_days(small_log)] == [days_before(DS, 2), days_before(DS, 1)]
-    shop = replace(small_log.shop, policy=replace(small_log.shop.policy, log_days=1))
-    assert [day.ds for day in shown_days(replace(small_log, shop=shop))] == [days_before(DS, 1)]
+    lake = small_log.lake
+    assert [day.ds for day in shown_days(lake, DS, 28)] == [days_before(DS, 2), days_before(DS, 1)]
+    assert [day.ds for day in shown_days(lake, DS, 1)] == [days_before(DS, 1)]
     small_log.lake.write(
         CANDIDATES, days_before(DS, 1), small_log.lake.read(CANDIDATES, DS, "two_tower"), "x", model="two_tower"
     )
     write_vocabulary(small_log.lake, days_before(DS, 1), ["u0"], ["a"], hash="other words")
-    assert [day.ds for day in shown_days(small_log)] == [days_before(DS, 2)], "its lists mean nothing any more"
+    assert [day.ds for day in shown_days(lake, DS, 28)] == [days_before(DS, 2)], "its lists mean nothing any more"
 
 
 def test_events_after_the_night_change_nothing(world_night: Night) -> None:
-    before = UserLog.of(world_night, AS_OF, Exposures())
+    before = UserLog.of(world_night.lake, DS, AS_OF, Exposures())
     write_events(world_night.lake, "2024-03-12", [("09:00:00", "u1", "i1", "purchase", 1.0)])
     assert world_night.lake.days(EVENTS)[-1] == "2024-03-12"
-    after = UserLog.of(world_night, AS_OF, Exposures())
+    after = UserLog.of(world_night.lake, DS, AS_OF, Exposures())
     assert len(after.events) == len(before.events) and after.events.day.max() < day_number(DS) + 1
 
 
