@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.lake import Version, parquet_dataset
+from models.data.list_scaling import rank_gains, standard_scores_of_runs
 from models.data.pair_keys import items_of, pair_keys, users_of
 
 FEATURES_OF_A_LIST = ("standard score", "gain of rank")
-MOST_DEVIATIONS = 8.0
 _COLUMNS = ["user_index", "item_index", "score", "is_seen"]
 
 
@@ -92,14 +92,11 @@ def _features_of_list(rows: pa.Table, keys: np.ndarray) -> tuple[np.ndarray, np.
     own_keys, scores = own_keys[order], scores[order]
     starts = np.flatnonzero(np.diff(users_of(own_keys), prepend=-1))
     lengths = np.diff(starts, append=len(scores))
-    means = np.add.reduceat(scores, starts) / lengths
-    apart = scores - np.repeat(means, lengths)
-    deviations = np.sqrt(np.add.reduceat(apart**2, starts) / lengths)
-    standing = np.clip(apart / np.repeat(deviations + 1e-9, lengths), -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    standing = standard_scores_of_runs(scores, starts, lengths)
     owners, users = users_of(own_keys[starts]), users_of(keys)
     nth = np.minimum(np.searchsorted(owners, users), len(owners) - 1)
     standard[:] = np.where(owners[nth] == users, standing[starts + lengths - 1][nth], 0.0)
     places = np.searchsorted(keys, own_keys)
     standard[places] = standing
-    gain[places] = 1 / np.log2(np.arange(len(scores)) - np.repeat(starts, lengths) + 2)
+    gain[places] = rank_gains(np.arange(len(scores)) - np.repeat(starts, lengths))
     return standard, gain

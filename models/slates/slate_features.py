@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.data.list_scaling import rank_gains, standard_scores
 from models.slates.event_log import CLICK, PURCHASE, VIEW, EventLog, Groups, keys_of
 from models.slates.item_traits import NONE, ItemTraits
 from models.slates.organic_similarity import OrganicSimilarity
@@ -25,7 +26,6 @@ ORGANIC_HALF_LIVES = (4.0, 16.0, 64.0)
 """Of what somebody looked at without having been led to it."""
 MAX_EVENTS = 300
 HISTORY_LENGTH = 30
-MOST_DEVIATIONS = 8.0
 NUM_PRIOR = 2.0
 """A share of so few clicks or purchases is held back as if there had been this many more of other kinds."""
 PRIOR_SHARES = {"kind": (0.3, 10.0), "wider_kind": (1.0, 10.0), "brand": (0.3, 10.0)}
@@ -38,39 +38,36 @@ SIMILARITY_PRIOR = 0.1
 ROWS_AT_ONCE = 2048
 
 FEATURES_OF_USER = (
-    "time since the last visit",
-    "visits in a row without a click",
-    *(f"visits, half-life {days:g} days" for days in HALF_LIVES[1:]),
-    "clicks of a view",
+    "days_since_last_visit",  # log(1 + days); of somebody new, NEVER_DAYS
+    "visits_without_click",  # log(1 + visits since the last one with a click)
+    *(f"visits_{days:g}_days" for days in HALF_LIVES[1:]),
+    "click_rate",  # clicks of a view
 )
 FEATURES = (
-    "standard score",
-    "gain of rank",
-    *(f"views of kind, half-life {days:g} days" for days in HALF_LIVES),
-    "clicks of kind, half-life 16 days",
-    "share of clicks of kind",
-    "share of purchases of kind",
-    "clicks of a view of kind, less the user's",
-    "recency of the last purchase of kind, over 7 days",
-    "recency of the last purchase of kind, over 30 days",
-    "views of item, half-life 4 days",
-    "clicks of item, half-life 16 days",
-    "recency of the last purchase of item, over 30 days",
-    *(
-        f"{trait.replace('_', ' ')}'s share of what was found alone, half-life {days:g} days"
-        for trait in PRIOR_SHARES
-        for days in ORGANIC_HALF_LIVES
-    ),
-    *(f"times that the item was found alone, half-life {days:g} days" for days in HALF_LIVES_OF_ITEM),
-    "found alone by who found the same",
+    "standard_score",  # of the ranker; see `models.data.list_scaling`
+    "rank_gain",
+    *(f"kind_views_{days:g}_days" for days in HALF_LIVES),
+    "kind_clicks_16_days",
+    "kind_click_share",  # of the user's clicks
+    "kind_purchase_share",  # of the user's purchases
+    "kind_click_rate_gain",  # clicks of a view of the kind, less the user's
+    "kind_purchase_recency_7_days",
+    "kind_purchase_recency_30_days",
+    "item_views_4_days",
+    "item_clicks_16_days",
+    "item_purchase_recency_30_days",
+    *(f"{trait}_organic_share_{days:g}_days" for trait in PRIOR_SHARES for days in ORGANIC_HALF_LIVES),
+    *(f"item_organic_views_{days:g}_days" for days in HALF_LIVES_OF_ITEM),
+    "organic_similarity",  # views of the item by users who found the same organically
     *FEATURES_OF_USER,
 )
-"""In the order of `CandidateSets.features`. Counts c are told as log(1 + c); a recency over n days is exp(-days / n), 0
-for never; the time since the last visit is log(1 + days), that of somebody new a year's; the gain of a rank is its gain
-in an NDCG. What was found alone is what was looked at while it did not stand in the user's list
-(`EventLog.is_exposed`): in that people go by their wants, and not by ours; a share is told as the logarithm of what it
-is to PRIOR_SHARES, and what
-others found who found the same, f, as log(f / SIMILARITY_PRIOR + 1)."""
+"""Names in the order of `CandidateSets.features`.
+
+Counts c that fade with a half-life of so many days are log(1 + c). A recency over n days is exp(-days / n) of the last
+purchase, 0 for never. Organic events are views of an item that did not stand in the user's list
+(`EventLog.is_exposed`): they tell what the user wants, and not what the shop showed. An organic share is the logarithm
+of what it is to PRIOR_SHARES, and the organic similarity f is log(f / SIMILARITY_PRIOR + 1).
+"""
 NUM_FEATURES = len(FEATURES)
 NEVER_DAYS = 365.0
 MINUTES_PER_DAY = 1440
@@ -116,34 +113,42 @@ def candidate_sets(
     is_candidate = item >= 0
     kind = np.where(is_candidate, traits.kind[np.maximum(item, 0)], NONE)
     features = np.zeros((*item.shape, NUM_FEATURES), dtype=np.float32)
-    features[..., 0] = standard_scores(score, is_candidate)
-    features[..., 1] = _gains(score, item, is_candidate)
+    of_ranker = {
+        "standard_score": standard_scores(score, is_candidate),
+        "rank_gain": _rank_gains(score, item, is_candidate),
+    }
     history = np.zeros((len(user), HISTORY_LENGTH, 3), dtype=np.int32)
     for start in range(0, len(user), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         past = _past(user[part], day[part], event_log, traits.kind)
-        told = [*_of_candidates(past, item[part], kind[part]), *_organic_features(past, item[part], traits, crowd)]
-        features[part, :, 2 : 2 + len(told)] = np.stack(told, axis=-1)
-        features[part, :, 2 + len(told) :] = np.stack(_of_users(past), axis=-1)[:, None, :]
+        named = {name: values[part] for name, values in of_ranker.items()}
+        named |= _of_candidates(past, item[part], kind[part]) | _organic_features(past, item[part], traits, crowd)
+        named |= {name: values[:, None] for name, values in _of_users(past).items()}
+        features[part] = _stacked(named, item[part].shape)
         history[part] = _history(past)
     features[~is_candidate] = 0
     return CandidateSets(user, np.asarray(day, dtype=np.float64), item, kind, is_candidate, features, history)
 
 
-def standard_scores(score: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
-    """Scores less the mean of the row's candidates, over their standard deviation; 0 where all are equal."""
-    num = np.maximum(is_candidate.sum(axis=1, keepdims=True), 1)
-    known = np.where(is_candidate, score, 0.0).astype(np.float64)
-    apart = np.where(is_candidate, known - known.sum(axis=1, keepdims=True) / num, 0.0)
-    deviation = np.sqrt((apart**2).sum(axis=1, keepdims=True) / num)
-    return np.clip(apart / (deviation + 1e-9), -MOST_DEVIATIONS, MOST_DEVIATIONS)
-
-
-def _gains(score: np.ndarray, item: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+def _rank_gains(score: np.ndarray, item: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:
+    """Returns each candidate's gain by score, equal scores by item. Shape (num_lists, num_candidates)."""
     order = np.lexsort((item, np.where(is_candidate, -score, np.inf)), axis=1)
     gain = np.empty(item.shape)
-    np.put_along_axis(gain, order, 1 / np.log2(np.arange(item.shape[1]) + 2)[None, :], axis=1)
+    np.put_along_axis(gain, order, rank_gains(np.arange(item.shape[1]))[None, :], axis=1)
     return gain
+
+
+def _stacked(named: dict[str, np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Returns features in the order of FEATURES. Shape (num_lists, num_candidates, num_features), float32.
+
+    Args:
+        named: name -> shape (num_lists, num_candidates), or (num_lists, 1) for what is the same for all candidates.
+
+    Raises:
+        AssertionError: a feature is missing, or has no place in FEATURES.
+    """
+    assert named.keys() == set(FEATURES), named.keys() ^ set(FEATURES)
+    return np.stack([np.broadcast_to(named[name], shape) for name in FEATURES], axis=-1).astype(np.float32)
 
 
 def _past(user: np.ndarray, day: np.ndarray, event_log: EventLog, kind_of_item: np.ndarray) -> _Past:
@@ -154,8 +159,8 @@ def _past(user: np.ndarray, day: np.ndarray, event_log: EventLog, kind_of_item: 
     return _Past(user, row, item, kinds, event_type, is_exposed, day[row] - on_day, on_day)
 
 
-def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.ndarray]:
-    """FEATURES from the third on, up to what was found alone. Each of shape (num_lists, num_candidates)."""
+def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns what the user did with each candidate and its kind. Each of shape (num_lists, num_candidates)."""
     rows = np.arange(past.num_lists)[:, None]
     of_kind = Groups(keys_of(past.row, past.kind), _asked(rows, kind))
     of_item = Groups(keys_of(past.row, past.item), keys_of(rows, item))
@@ -166,36 +171,43 @@ def _of_candidates(past: _Past, item: np.ndarray, kind: np.ndarray) -> list[np.n
     clicks, purchases = of_kind.sums(is_click), of_kind.sums(is_purchase)
     usual = _click_rate(num_views, num_clicks)
     rate = (clicks + NUM_PRIOR * usual) / (of_kind.sums(is_view) + NUM_PRIOR)
-    return [
-        *(np.log1p(of_kind.sums(is_view * _faded(past.age, half_life))) for half_life in HALF_LIVES),
-        np.log1p(of_kind.sums(is_click * _faded(past.age, 16))),
-        clicks / (num_clicks + NUM_PRIOR),
-        purchases / (num_purchases + NUM_PRIOR),
-        rate - usual,
-        *(of_kind.highest(is_purchase * np.exp(-past.age / days)) for days in (7, 30)),
-        np.log1p(of_item.sums(is_view * _faded(past.age, 4))),
-        np.log1p(of_item.sums(is_click * _faded(past.age, 16))),
-        of_item.highest(is_purchase * np.exp(-past.age / 30)),
-    ]
+    views = {
+        f"kind_views_{days:g}_days": np.log1p(of_kind.sums(is_view * _faded(past.age, days))) for days in HALF_LIVES
+    }
+    return views | {
+        "kind_clicks_16_days": np.log1p(of_kind.sums(is_click * _faded(past.age, 16))),
+        "kind_click_share": clicks / (num_clicks + NUM_PRIOR),
+        "kind_purchase_share": purchases / (num_purchases + NUM_PRIOR),
+        "kind_click_rate_gain": rate - usual,
+        "kind_purchase_recency_7_days": of_kind.highest(is_purchase * np.exp(-past.age / 7)),
+        "kind_purchase_recency_30_days": of_kind.highest(is_purchase * np.exp(-past.age / 30)),
+        "item_views_4_days": np.log1p(of_item.sums(is_view * _faded(past.age, 4))),
+        "item_clicks_16_days": np.log1p(of_item.sums(is_click * _faded(past.age, 16))),
+        "item_purchase_recency_30_days": of_item.highest(is_purchase * np.exp(-past.age / 30)),
+    }
 
 
-def _organic_features(past: _Past, item: np.ndarray, traits: ItemTraits, crowd: OrganicSimilarity) -> list[np.ndarray]:
-    """The FEATURES that tell of it. Each of shape (num_lists, num_candidates)."""
+def _organic_features(
+    past: _Past, item: np.ndarray, traits: ItemTraits, crowd: OrganicSimilarity
+) -> dict[str, np.ndarray]:
+    """Returns what organic views say of each candidate. Each of shape (num_lists, num_candidates)."""
     is_organic = (past.event_type == VIEW) & ~past.is_exposed
     row, age, found = past.row[is_organic], past.age[is_organic], past.item[is_organic]
     rows, place = np.arange(past.num_lists)[:, None], np.maximum(item, 0)
     fading = [_faded(age, half_life) for half_life in ORGANIC_HALF_LIVES]
     wholes = [np.bincount(row, faded, past.num_lists)[:, None] for faded in fading]
-    told = []
+    named = {}
     for trait, (of_one, of_all) in PRIOR_SHARES.items():
         value = getattr(traits, trait)
         of_trait = Groups(keys_of(row, value[found]), _asked(rows, value[place]))
-        for faded, whole in zip(fading, wholes, strict=True):
-            told.append(np.log((of_trait.sums(faded) / of_one + 1) / (whole / of_all + 1)))
+        for days, faded, whole in zip(ORGANIC_HALF_LIVES, fading, wholes, strict=True):
+            share = np.log((of_trait.sums(faded) / of_one + 1) / (whole / of_all + 1))
+            named[f"{trait}_organic_share_{days:g}_days"] = share
     of_item = Groups(keys_of(row, found), keys_of(rows, item))
-    times = (np.log1p(of_item.sums(_faded(age, half_life))) for half_life in HALF_LIVES_OF_ITEM)
-    leave_user_out_scores = crowd.leave_user_out_scores(past.user, row, found, _faded(age, SIMILARITY_HALF_LIFE), place)
-    return [*told, *times, np.log1p(leave_user_out_scores / SIMILARITY_PRIOR)]
+    for days in HALF_LIVES_OF_ITEM:
+        named[f"item_organic_views_{days:g}_days"] = np.log1p(of_item.sums(_faded(age, days)))
+    similarity = crowd.leave_user_out_scores(past.user, row, found, _faded(age, SIMILARITY_HALF_LIFE), place)
+    return named | {"organic_similarity": np.log1p(similarity / SIMILARITY_PRIOR)}
 
 
 def _asked(rows: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -203,8 +215,8 @@ def _asked(rows: np.ndarray, value: np.ndarray) -> np.ndarray:
     return keys_of(rows, np.where(value == NONE, NONE - 1, value))
 
 
-def _of_users(past: _Past) -> list[np.ndarray]:
-    """FEATURES_OF_USER. Each of shape (num_lists,)."""
+def _of_users(past: _Past) -> dict[str, np.ndarray]:
+    """Returns FEATURES_OF_USER. Each of shape (num_lists,)."""
     day = np.floor(past.day)
     new_visit = np.ones(len(day), dtype=bool)
     new_visit[1:] = (past.row[1:] != past.row[:-1]) | (day[1:] != day[:-1])
@@ -218,12 +230,15 @@ def _of_users(past: _Past) -> list[np.ndarray]:
     np.maximum.at(last_with_click, row[has_click], np.flatnonzero(has_click))
     is_dull_since = np.arange(len(row)) > last_with_click[row]
     num_views, num_clicks = (np.bincount(past.row, past.event_type == which, past.num_lists) for which in (VIEW, CLICK))
-    return [
-        np.log1p(since_last),
-        np.log1p(np.bincount(row, is_dull_since, past.num_lists)),
-        *(np.log1p(np.bincount(row, _faded(age, life), past.num_lists)) for life in HALF_LIVES[1:]),
-        _click_rate(num_views, num_clicks),
-    ]
+    visits = {
+        f"visits_{days:g}_days": np.log1p(np.bincount(row, _faded(age, days), past.num_lists))
+        for days in HALF_LIVES[1:]
+    }
+    return visits | {
+        "days_since_last_visit": np.log1p(since_last),
+        "visits_without_click": np.log1p(np.bincount(row, is_dull_since, past.num_lists)),
+        "click_rate": _click_rate(num_views, num_clicks),
+    }
 
 
 def _history(past: _Past) -> np.ndarray:

@@ -39,29 +39,25 @@ LOG = log_of((0, 2.5, VIEW), (1, 6.5, VIEW), (1, 6.5, CLICK), (2, 8.0, PURCHASE)
 
 def test_the_rankers_score_is_told_in_standard_deviations_and_ranks() -> None:
     candidates = choices_at(10.0, LOG)
-    assert told(candidates, "standard score") == pytest.approx([0, 2**0.5, -(2**0.5), 0])
-    assert told(candidates, "gain of rank") == pytest.approx([1 / np.log2(3), 1, 1 / np.log2(5), 1 / 2])
+    assert told(candidates, "standard_score") == pytest.approx([0, 2**0.5, -(2**0.5), 0])
+    assert told(candidates, "rank_gain") == pytest.approx([1 / np.log2(3), 1, 1 / np.log2(5), 1 / 2])
 
 
 def test_the_users_log_is_told_by_hand() -> None:
     candidates = choices_at(10.0, LOG)
     kind_7 = 0.5 ** (7.5 / 4) + 0.5 ** (3.5 / 4)
-    assert told(candidates, "views of kind, half-life 4 days") == pytest.approx(
+    assert told(candidates, "kind_views_4_days") == pytest.approx(
         [np.log1p(kind_7), np.log1p(kind_7), np.log1p(0.5 ** (1 / 4)), 0]
     )
-    assert told(candidates, "clicks of kind, half-life 16 days")[2:] == [0, 0]
-    assert told(candidates, "share of clicks of kind") == pytest.approx([1 / 3, 1 / 3, 0, 0])
-    assert told(candidates, "recency of the last purchase of kind, over 7 days") == pytest.approx(
-        [0, 0, np.exp(-2 / 7), 0]
-    )
-    assert told(candidates, "recency of the last purchase of item, over 30 days") == pytest.approx(
-        [0, 0, np.exp(-2 / 30), 0]
-    )
-    assert told(candidates, "views of item, half-life 4 days") == pytest.approx(
+    assert told(candidates, "kind_clicks_16_days")[2:] == [0, 0]
+    assert told(candidates, "kind_click_share") == pytest.approx([1 / 3, 1 / 3, 0, 0])
+    assert told(candidates, "kind_purchase_recency_7_days") == pytest.approx([0, 0, np.exp(-2 / 7), 0])
+    assert told(candidates, "item_purchase_recency_30_days") == pytest.approx([0, 0, np.exp(-2 / 30), 0])
+    assert told(candidates, "item_views_4_days") == pytest.approx(
         np.log1p([0.5 ** (7.5 / 4), 0.5 ** (3.5 / 4), 0.5 ** (1 / 4), 0.5 ** (1 / 4)])
     )
-    assert told(candidates, "time since the last visit") == pytest.approx([np.log(2)] * 4)
-    assert told(candidates, "clicks of a view") == pytest.approx([1.2 / 5] * 4)
+    assert told(candidates, "days_since_last_visit") == pytest.approx([np.log(2)] * 4)
+    assert told(candidates, "click_rate") == pytest.approx([1.2 / 5] * 4)
 
 
 def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
@@ -72,26 +68,24 @@ def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
     found, whole = week + weeks_before, 2 * week + weeks_before
     for trait, found_of, prior in (
         ("kind", [found, found, week, 0], 0.3),
-        ("wider kind", [whole, whole, whole, 0], 1.0),
+        ("wider_kind", [whole, whole, whole, 0], 1.0),
         ("brand", [week + weeks_before, 0, week + weeks_before, 0], 0.3),
     ):
         share = np.log(np.array(found_of) / prior + 1) - np.log(whole / 10 + 1)
-        assert told(candidates, f"{trait}'s share of what was found alone, half-life 4 days") == pytest.approx(share)
-    assert told(candidates, "times that the item was found alone, half-life 4 days") == pytest.approx(
-        np.log1p([weeks_before, week, week, 0])
-    )
-    assert told(candidates, "views of item, half-life 4 days")[0] == pytest.approx(np.log1p(weeks_before + week))
+        assert told(candidates, f"{trait}_organic_share_4_days") == pytest.approx(share)
+    assert told(candidates, "item_organic_views_4_days") == pytest.approx(np.log1p([weeks_before, week, week, 0]))
+    assert told(candidates, "item_views_4_days")[0] == pytest.approx(np.log1p(weeks_before + week))
 
 
 def test_what_others_found_who_found_the_same_fades_with_what_the_user_found() -> None:
-    found = told(choices_at(70.5, log_of((1, 6.5, VIEW), (1, 6.5, CLICK))), "found alone by who found the same")
+    found = told(choices_at(70.5, log_of((1, 6.5, VIEW), (1, 6.5, CLICK))), "organic_similarity")
     of_one, of_both = 1 / (1 + 5), 1 / np.sqrt((1 + 5) * (2 + 5))  # of squared lengths and the shrinkage, by hand
     assert found == pytest.approx(np.log1p(np.array([0, of_one, of_both, 0]) / 2 / SIMILARITY_PRIOR))
 
 
 def test_dull_visits_are_counted_since_the_last_one_with_a_click() -> None:
     log = log_of((0, 1.0, VIEW), (0, 2.2, CLICK), (0, 3.0, VIEW), (0, 3.5, VIEW), (0, 5.0, VIEW))
-    dull = [told(choices_at(day, log), "visits in a row without a click")[0] for day in (1.0, 2.0, 3.0, 4.0, 6.0)]
+    dull = [told(choices_at(day, log), "visits_without_click")[0] for day in (1.0, 2.0, 3.0, 4.0, 6.0)]
     assert dull == pytest.approx(np.log1p([0, 1, 0, 1, 2]))
 
 
@@ -108,7 +102,7 @@ def test_histories_are_told_in_order() -> None:
 
 def test_somebody_new_is_told_nothing_but_scores() -> None:
     candidates = choices_at(10.0, LOG, user=5)
-    known = ("standard score", "gain of rank", "time since the last visit", "clicks of a view")
+    known = ("standard_score", "rank_gain", "days_since_last_visit", "click_rate")
     others = [n for n, name in enumerate(FEATURES) if name not in known]
     assert not candidates.features[0][:, others].any()
     assert candidates.history is not None

@@ -20,7 +20,7 @@ from models.slates.training_slates import Examples, UserLog, organic_candidates,
 from tests.worlds.judged_night import write_events, write_vocabulary
 from tests.worlds.policy_night import AS_OF, DS, night_of, publish, write_small_log, write_world
 
-BY_OTHERS = "found alone by who found the same"
+SIMILARITY = "organic_similarity"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: Us
 
 def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, log: UserLog) -> None:
     source = SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop)
-    user, day, column = np.arange(2, 60), np.full(58, day_number(DS) + 1.0), FEATURES.index(BY_OTHERS)
+    user, day, column = np.arange(2, 60), np.full(58, day_number(DS) + 1.0), FEATURES.index(SIMILARITY)
     told = {}
     for as_of in (DS, days_before(DS, 4), AS_OF):
         items = np.tile(np.arange(2, 18), (len(user), 1))
