@@ -4,7 +4,8 @@ For a user with rows x_i of which some are wanted (y_i = 1), the loss is -sum y_
 who wanted much counts more, but not in proportion. The mean over users plus a penalty is convex in w.
 
 Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007 (the top-one softmax).
-What differs: several wanted items share one softmax.
+What differs: several wanted items share one softmax. It is written here, and not taken from statsmodels, whose
+`ConditionalLogit` loops over the lists in Python.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ All rows of one user come along together or not at all, since they are alike. Es
 so that of a unit its sums are all that is kept: what resampling needs grows with units and columns, not with resamples.
 
 Source: Efron and Tibshirani 1993, chapter 13 (percentile intervals).
+What differs from scipy.stats.bootstrap: units are drawn, not rows, and all estimators share the draws.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ both out, so that what is left of a return is owed to the choice, or to chance.
 from __future__ import annotations
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
 from models.slates.slates import CandidateSets
 
@@ -43,18 +44,19 @@ def list_inputs(candidates: CandidateSets) -> np.ndarray:
 
 
 def ridge(inputs: np.ndarray, is_training: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """What the inputs say of targets, for all rows.
+    """Returns what a ridge regression on the inputs predicts of the targets, for all rows.
 
     Args:
-        inputs: shape (num_rows, num_inputs).
-        targets: of those rows that are learnt from. Shape (num_learnt, num_targets).
+        inputs: shape (num_rows, num_inputs), float64.
+        is_training: which rows the regression is fitted to. Shape (num_rows,), bool.
+        targets: of the rows that it is fitted to. Shape (num_training_rows, num_targets), float64.
 
     Returns:
-        Shape (num_rows, num_targets); zeros where there is nothing to learn from.
+        Shape (num_rows, num_targets), float64; zeros where there is no row to fit to.
     """
     if not is_training.any():
         return np.zeros((len(inputs), targets.shape[1]))
-    known, mean = inputs[is_training], targets.mean(axis=0)
+    known = inputs[is_training]
     rows = (inputs - known.mean(axis=0)) / (known.std(axis=0) + 1e-6)
-    squares = rows[is_training].T @ rows[is_training] + REGULARIZATION * np.eye(inputs.shape[1])
-    return np.asarray(mean + rows @ np.linalg.solve(squares, rows[is_training].T @ (targets - mean)))
+    fitted = Ridge(alpha=REGULARIZATION, solver="cholesky").fit(rows[is_training], targets)
+    return np.asarray(fitted.predict(rows)).reshape(len(inputs), -1)
