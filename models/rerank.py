@@ -178,7 +178,9 @@ def decide(night: Night, inputs: RerankInputs) -> None:
         agent, num_lists = fit_policy(night.ds, inputs, logs, night.shop)
     except PolicyNotFitted as err:
         return _write_decision(night.lake, night.ds, inputs, False, str(err), None, {"movement": None})
-    by_log, by_backtest = check_safety(night.lake, night.ds, night.backtest_as_of, inputs, agent.policy, logs, night.shop)
+    by_log, by_backtest = check_safety(
+        night.lake, night.ds, night.backtest_as_of, inputs, agent.policy, logs, night.shop
+    )
     movement = write_reranked(night.lake, night.ds, inputs, agent.policy, logs, night.shop)
     result = decisive_result(by_log, by_backtest)
     figures = {"num_training_lists": num_lists, "seconds": round(time.monotonic() - started, 2)}
