@@ -120,7 +120,7 @@ def build_bundle(night: Night, folder: Path) -> int:
     require_same_vocabulary(f"{MODEL} as of {night.ds}", str(row["vocabulary_hash"]), facts)
     published = published_nights(night.lake).vocabulary_hashes.get(night.ds, facts.vocabulary_hash)
     require_same_vocabulary(f"{USER_RECOMMENDATIONS.name} as published for {night.ds}", published, facts)
-    save_networks(folder, MODEL, model.config, {"encoder": model.encoder})
+    save_networks(folder, MODEL, model.config, {"encoder": model.network("encoder")})
     purchase_index = facts.event_types.get("purchase", -1)
     return_days = ReturnDays.of(night.lake, dataset, night.shop.repeats, purchase_index)
     items = _items(night, dataset, return_days, facts.demand_source)

@@ -17,34 +17,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from expectations.tables import NightError
 from models.batches.masked_domain_batches import CONTENT, DomainBatches, HistoryReading, history_matrices
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_content, item_content_inputs
+from models.families.shared_softmax import SharedSoftmaxModel
 from models.interface.config_checks import require_at_least, require_parts, require_shares
-from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
-    fit_network,
-    load_network,
     predict_arrays,
-    require_fitted,
-    save_networks,
     select_inputs,
     shared_logits,
 )
-from models.nn.training_setup import Precision, prepare_training, warm_config
-from models.nn.warm_start import take_over
+from models.nn.training_setup import Precision
 
-NETWORKS = ("history_tower", "time_tower", "item_tower")
 AT_ONCE = 4096
 """Users, or items, of which vectors are computed together."""
 SMOOTHING = 0.3
@@ -90,26 +83,20 @@ class CrossDomainConfig:
         return HistoryReading(self.bucket_days, self.num_time_buckets, self.bucket_smoothing_days)
 
 
-class CrossDomain:
+class CrossDomain(SharedSoftmaxModel[CrossDomainConfig]):
     """See the module's docstring."""
 
     name = "cross_domain"
-    kind = "deep"
-    role = "retrieval"
+    config_class = CrossDomainConfig
+    network_names = ("history_tower", "time_tower", "item_tower")
 
-    def __init__(self, config: CrossDomainConfig) -> None:
-        self.config = config
-        self.networks: dict[str, keras.Model] = {}
+    @property
+    def final_rate(self) -> float:
+        return self.config.final_rate
 
-    def fit(self, dataset: Dataset) -> TrainingHistory:
-        return self._fit(dataset, self.config, {})
-
-    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm_config(self.config), before.networks)
-
-    def _fit(self, dataset: Dataset, config: CrossDomainConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        prepare_training(dataset.seed, config.precision, config.data_parallel)
-        batches = DomainBatches(
+    def build_batches(self, dataset: Dataset) -> DomainBatches:
+        config = self.config
+        return DomainBatches(
             dataset,
             config.reading,
             config.hidden_share,
@@ -120,16 +107,15 @@ class CrossDomain:
             config.max_length,
             config.user_weight_exponent,
         )
-        if not batches.num_examples:
-            raise NightError(
-                f"{self.name} as of {dataset.as_of}: nobody met several items and wanted one of them, so that there "
-                f"is nothing to hide and to learn from. Leave it out of `models`."
-            )
-        self.networks = build_networks(dataset.sizes, config)
-        if before:
-            take_over(self.name, self.networks, before)
-        network = HiddenDomain(self.networks, dataset, config)
-        return fit_network(self.name, network, batches, config, final_rate=config.final_rate)
+
+    def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        return build_networks(dataset.sizes, self.config)
+
+    def build_training_network(self, dataset: Dataset) -> HiddenDomain:
+        return HiddenDomain(self.networks, dataset, self.config)
+
+    def no_examples(self, dataset: Dataset) -> str:
+        return "nobody met several items and wanted one of them"
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         history = self._history_vectors(dataset)
@@ -143,7 +129,7 @@ class CrossDomain:
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, history: np.ndarray) -> np.ndarray:
         """A last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
         one_bucket_each = np.eye(self.config.num_time_buckets, dtype=np.float32)
-        by_bucket = predict_arrays(self._network("time_tower"), {"times": one_bucket_each})
+        by_bucket = predict_arrays(self.network("time_tower"), {"times": one_bucket_each})
         vectors = disk_array((len(user_indices), history.shape[1]), np.float32)
         for start in range(0, len(user_indices), AT_ONCE):
             block = slice(start, start + AT_ONCE)
@@ -155,32 +141,20 @@ class CrossDomain:
 
     def _history_vectors(self, dataset: Dataset) -> np.ndarray:
         """What a met item adds to a user's vector, by its strength; nothing to the last place."""
-        tower, vectors = self._network("history_tower"), []
+        tower, vectors = self.network("history_tower"), []
         for block in _blocks(dataset.num_items):
             inputs = {"history": block, **_prefixed(item_content(dataset, block, CONTENT))}
             vectors.append(predict_arrays(tower, {name: values[None] for name, values in inputs.items()})[0])
         return np.pad(np.concatenate(vectors), ((0, 0), (0, 1)))
 
     def _item_vectors(self, dataset: Dataset) -> np.ndarray:
-        tower, log_demand = self._network("item_tower"), log_demand_of(dataset)
+        tower, log_demand = self.network("item_tower"), log_demand_of(dataset)
         blocks = _blocks(dataset.num_items)
         return np.concatenate([predict_arrays(tower, _item_arrays(dataset, block, log_demand)) for block in blocks])
 
-    def _network(self, name: str) -> keras.Model:
-        return require_fitted(self.name, self.networks.get(name))
-
-    def save(self, path: Path) -> None:
-        save_networks(path, self.name, self.config, {name: self.networks.get(name) for name in NETWORKS})
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        model = cls(load_saved_config(CrossDomainConfig, path))
-        model.networks = {name: load_network(path, name) for name in NETWORKS}
-        return model
-
 
 def build_networks(sizes: dict[str, int], config: CrossDomainConfig) -> dict[str, keras.Model]:
-    """Those of NETWORKS.
+    """The networks that hold the weights of `CrossDomain`.
 
     Args:
         sizes: vocabulary field -> number of indices.
@@ -238,7 +212,8 @@ class HiddenDomain(keras.Model):
     def __init__(self, networks: dict[str, keras.Model], dataset: Dataset, config: CrossDomainConfig) -> None:
         # What the logits are corrected by is no quantity for 16 bits.
         super().__init__(autocast=False)
-        self.history_tower, self.time_tower, self.item_tower = (networks[name] for name in NETWORKS)
+        self.history_tower, self.time_tower = networks["history_tower"], networks["time_tower"]
+        self.item_tower = networks["item_tower"]
         self.forgets_items = keras.layers.Dropout(config.item_dropout, noise_shape=(None, None, 1))
         self.forgets = keras.layers.Dropout(config.dropout)
         log_demand = log_demand_of(dataset)

@@ -21,7 +21,6 @@ import keras
 import numpy as np
 from scipy.special import expit
 
-from expectations.tables import NightError
 from models.batches.ranking_batches import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
 from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig
@@ -31,7 +30,14 @@ from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
 from models.interface.config_checks import require_at_least, require_shares
 from models.interface.model import TrainingHistory, load_saved_config
 from models.nn.layers import MeanEmbedding
-from models.nn.network_fitting import compile_with, load_network, predict_arrays, require_fitted, save_networks
+from models.nn.network_fitting import (
+    compile_with,
+    load_network,
+    predict_arrays,
+    require_examples,
+    require_fitted,
+    save_networks,
+)
 from models.nn.training_setup import Precision, guarded_fit, prepare_training
 from models.nn.warm_start import take_over
 
@@ -102,11 +108,9 @@ class DeepCf:
             WindowRows(dataset, window, config.sampling, config.neighbours)
             for window in training_windows(dataset, config.max_windows)
         ]
-        if not any(len(window.users) for window in windows):
-            raise NightError(
-                f"{self.name} as of {dataset.as_of}: no user wanted a known item in the last windows of "
-                f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
-            )
+        num_examples = sum(len(window.users) for window in windows)
+        reason = f"no user wanted a known item in the last windows of {dataset.horizon_days} days"
+        require_examples(self.name, dataset.as_of, num_examples, reason)
         return windows
 
     def _search_epochs(self, dataset: Dataset, windows: list[WindowRows]) -> tuple[dict[str, list[float]], int]:

@@ -12,37 +12,32 @@ What differs: edges between items and node features join the graph; all that a u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
 from scipy import sparse
 
-from expectations.tables import UNKNOWN_INDEX, NightError
+from expectations.tables import UNKNOWN_INDEX
 from models.batches.retrieval_batches import UserBatches
 from models.data.dataset import Dataset
 from models.data.tower_inputs import ITEM_CONTENT, item_content, user_content
 from models.families.graph_adjacency import node_matrix
+from models.families.shared_softmax import SharedSoftmaxModel
 from models.interface.config_checks import require_at_least, require_divisor, require_shares
-from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.interface.model import Vectors
 from models.nn.graph_layers import GraphAttention, MeanOfLayers
 from models.nn.item_tower import build_item_tower
 from models.nn.network_fitting import (
     as_numpy,
-    fit_network,
-    load_network,
-    require_fitted,
-    save_networks,
     select_inputs,
     shared_logits,
 )
-from models.nn.training_setup import Precision, prepare_training, warm_config
+from models.nn.training_setup import Precision
 from models.nn.user_tower import build_user_tower
-from models.nn.warm_start import take_over
 
 
 @dataclass(frozen=True)
@@ -77,53 +72,40 @@ class GraphConfig:
         require_divisor(self)
 
 
-class Graph:
+class Graph(SharedSoftmaxModel[GraphConfig]):
     """See the module's docstring."""
 
     name = "graph"
-    kind = "deep"
-    role = "retrieval"
+    config_class = GraphConfig
 
     def __init__(self, config: GraphConfig) -> None:
-        self.config = config
-        self.networks: dict[str, keras.Model] = {}
+        super().__init__(config)
         self._asked: tuple[Dataset, GraphNetwork, np.ndarray] | None = None
 
-    def fit(self, dataset: Dataset) -> TrainingHistory:
-        return self._fit(dataset, self.config, {})
+    @property
+    def network_names(self) -> tuple[str, ...]:
+        """The towers of the nodes; `light` has no other weights."""
+        towers = ("user_tower", "item_tower")
+        return towers if self.config.propagation == "light" else (*towers, "attention")
 
-    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm_config(self.config), before.networks)
-
-    def _fit(self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        network, batches = self.training(dataset, config, before)
-        return fit_network(self.name, network, batches, config)
-
-    def training(
-        self, dataset: Dataset, config: GraphConfig, before: Mapping[str, keras.Model]
-    ) -> tuple[GraphNetwork, UserBatches]:
-        """New towers on the dataset's graph as one network that can be trained, and what it is trained on.
-
-        Args:
-            before: networks by name whose weights to go on from; empty: from nothing.
-        """
-        prepare_training(dataset.seed, config.precision, config.data_parallel)
-        batches = UserBatches(
+    def build_batches(self, dataset: Dataset) -> UserBatches:
+        config = self.config
+        return UserBatches(
             dataset, config.batch_size, config.min_steps, config.num_candidates, config.user_weight_exponent
         )
-        if not batches.num_examples:
-            raise NightError(
-                f"{self.name} as of {dataset.as_of}: nobody did what the shop wants, so that there is nothing to "
-                f"learn from. Leave it out of `models`."
-            )
-        self.networks = build_networks(dataset.sizes, config)
-        if before:
-            take_over(self.name, self.networks, before)
-        return GraphNetwork(self.networks, dataset, config), batches
+
+    def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        return build_networks(dataset.sizes, self.config)
+
+    def build_training_network(self, dataset: Dataset) -> GraphNetwork:
+        """The networks on the dataset's graph."""
+        return GraphNetwork({name: self.network(name) for name in self.network_names}, dataset, self.config)
+
+    def no_examples(self, dataset: Dataset) -> str:
+        return "nobody did what the shop wants"
 
     def retrieval(self, dataset: Dataset) -> Vectors:
-        require_fitted(self.name, self.networks.get("user_tower"))
-        nodes = as_numpy(GraphNetwork(self.networks, dataset, self.config).nodes(training=False))
+        nodes = as_numpy(self.build_training_network(dataset).nodes(training=False))
         return Vectors(nodes[: dataset.num_users], nodes[dataset.num_users :])
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
@@ -135,31 +117,19 @@ class Graph:
     ) -> np.ndarray:
         """Dot products; see `models.families.attribution.Explainable` and `GraphNetwork.users_without`."""
         if self._asked is None or self._asked[0] is not dataset:
-            require_fitted(self.name, self.networks.get("user_tower"))
-            network = GraphNetwork(self.networks, dataset, self.config)
+            network = self.build_training_network(dataset)
             self._asked = dataset, network, as_numpy(network.nodes(training=False))
         _, network, nodes = self._asked
         users = nodes[user_indices] if without is None else as_numpy(network.users_without(user_indices, without))
         return np.einsum("ud,ukd->uk", users, nodes[dataset.num_users + item_indices])
 
-    def save(self, path: Path) -> None:
-        save_networks(path, self.name, self.config, {"user_tower": None, "item_tower": None, **self.networks})
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        model = cls(load_saved_config(GraphConfig, path))
-        model.networks = {name: load_network(path, name) for name in network_names(model.config)}
-        return model
-
-
-def network_names(config: GraphConfig) -> tuple[str, ...]:
-    """The networks that hold a model's weights: `light` has none but those of the nodes."""
-    towers = ("user_tower", "item_tower")
-    return towers if config.propagation == "light" else (*towers, "attention")
-
 
 def build_networks(sizes: dict[str, int], config: GraphConfig) -> dict[str, keras.Model]:
-    """Those of `network_names`."""
+    """The networks that hold the weights of `Graph`.
+
+    Args:
+        sizes: vocabulary field -> number of indices.
+    """
     dim, feature_dim = config.embedding_dim, config.feature_dim
     networks = {
         "user_tower": build_user_tower(sizes, dim, feature_dim),

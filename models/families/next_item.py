@@ -26,38 +26,32 @@ asked for on equal terms.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from abc import abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Any, Literal, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from expectations.tables import FIRST_VALUE_INDEX, NightError
+from expectations.tables import FIRST_VALUE_INDEX
 from models.batches.sequence_batches import NextItemBatches, latest_sequences
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import ITEM_CONTENT, item_arrays, item_inputs
+from models.families.shared_softmax import SharedSoftmaxModel
 from models.interface.config_checks import require_at_least, require_divisor, require_parts, require_shares
-from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.interface.model import Vectors
 from models.nn.layers import TitleVector
 from models.nn.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
 from models.nn.network_fitting import (
-    fit_network,
-    load_network,
     predict_arrays,
-    require_fitted,
-    save_networks,
     select_inputs,
     shared_logits,
 )
 from models.nn.sequence_encoder import Encoder, build_encoder
-from models.nn.training_setup import Precision, prepare_training, warm_config
-from models.nn.warm_start import take_over
+from models.nn.training_setup import Precision
 
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
 
@@ -106,7 +100,7 @@ class NextItemConfig:
 C = TypeVar("C", bound=NextItemConfig)
 
 
-class NextItemModel(ABC, Generic[C]):
+class NextItemModel(SharedSoftmaxModel[C]):
     """See the module's docstring.
 
     Attributes:
@@ -114,15 +108,10 @@ class NextItemModel(ABC, Generic[C]):
         item_dropout: share of items that a step knows by their features alone, as if they were new.
     """
 
-    name: str
-    kind: Literal["baseline", "deep"] = "deep"
-    role: Literal["retrieval", "ranking"] = "retrieval"
-    config_class: ClassVar[type[NextItemConfig]]
+    network_names = ("item_tower", "encoder")
 
     def __init__(self, config: C) -> None:
-        self.config = config
-        self.item_tower: keras.Model | None = None
-        self.encoder: keras.Model | None = None
+        super().__init__(config)
         self._asked: tuple[Dataset, np.ndarray] | None = None
 
     @property
@@ -141,33 +130,9 @@ class NextItemModel(ABC, Generic[C]):
             sizes: vocabulary field -> number of indices.
         """
 
-    def fit(self, dataset: Dataset) -> TrainingHistory:
-        return self._fit(dataset, self.config, {})
-
-    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm_config(self.config), before._networks())
-
-    def _networks(self) -> dict[str, keras.Model]:
-        return {
-            "item_tower": require_fitted(self.name, self.item_tower),
-            "encoder": require_fitted(self.name, self.encoder),
-        }
-
-    def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        network, batches = self.training(dataset, config, before)
-        loss = loss_of(config, len(batches.known_items))
-        return fit_network(self.name, network, batches, config, loss=loss)
-
-    def training(
-        self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]
-    ) -> tuple[NextItem, NextItemBatches]:
-        """A new tower and encoder as one network that can be trained, and what it is trained on.
-
-        Args:
-            before: networks by name whose weights to go on from; empty: from nothing.
-        """
-        prepare_training(dataset.seed, config.precision, config.data_parallel)
-        batches = NextItemBatches(
+    def build_batches(self, dataset: Dataset) -> NextItemBatches:
+        config = self.config
+        return NextItemBatches(
             dataset,
             self.reads,
             max_length=config.max_length,
@@ -177,16 +142,19 @@ class NextItemModel(ABC, Generic[C]):
             popularity_discount=config.popularity_discount,
             item_dropout=self.item_dropout,
         )
-        if not batches.num_examples:
-            raise NightError(
-                f"{self.name} as of {dataset.as_of}: no history holds an event that the shop wants, so that there is "
-                f"nothing to learn from. Leave it out of `models`."
-            )
-        self.item_tower, title_dim = self._tower_with_titles(dataset)
-        self.encoder = build_encoder(dataset.sizes, config, title_dim)
-        if before:
-            take_over(self.name, self._networks(), before)
-        return NextItem(self.item_tower, self.encoder), batches
+
+    def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        item_tower, title_dim = self._tower_with_titles(dataset)
+        return {"item_tower": item_tower, "encoder": build_encoder(dataset.sizes, self.config, title_dim)}
+
+    def build_training_network(self, dataset: Dataset) -> NextItem:
+        return NextItem(self.network("item_tower"), self.network("encoder"))
+
+    def loss(self, batches: NextItemBatches) -> keras.losses.Loss:
+        return loss_of(self.config, len(batches.known_items))
+
+    def no_examples(self, dataset: Dataset) -> str:
+        return "no history holds an event that the shop wants"
 
     def _tower_with_titles(self, dataset: Dataset) -> tuple[keras.Model, int]:
         """The item tower, and how long the title's part of its vectors is: 0 where nothing has a title."""
@@ -219,7 +187,7 @@ class NextItemModel(ABC, Generic[C]):
 
     def item_vectors(self, dataset: Dataset) -> np.ndarray:
         """What is read and what is predicted, of every index. Shape (num_items, dim)."""
-        tower, snapshot = require_fitted(self.name, self.item_tower), Snapshot(dataset, dataset.end)
+        tower, snapshot = self.network("item_tower"), Snapshot(dataset, dataset.end)
         items = np.arange(dataset.num_items)
         blocks = [items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE)]
         return np.concatenate([predict_arrays(tower, item_arrays(snapshot, block, self.reads)) for block in blocks])
@@ -228,7 +196,7 @@ class NextItemModel(ABC, Generic[C]):
         self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
         """What the encoder says at the end of each user's sequence. Shape (len(user_indices), as long as an item's)."""
-        encoder, snapshot = require_fitted(self.name, self.encoder), Snapshot(dataset, dataset.end)
+        encoder, snapshot = self.network("encoder"), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), items.shape[1]), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
             part = slice(start, start + USERS_AT_ONCE)
@@ -237,15 +205,6 @@ class NextItemModel(ABC, Generic[C]):
             hidden = predict_arrays(encoder, {"history": items[inputs["items"]], **inputs})
             vectors[part] = hidden[np.arange(len(lengths)), lengths]
         return vectors
-
-    def save(self, path: Path) -> None:
-        save_networks(path, self.name, self.config, {"item_tower": self.item_tower, "encoder": self.encoder})
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        model = cls(load_saved_config(cls.config_class, path))  # type: ignore[arg-type]
-        model.item_tower, model.encoder = load_network(path, "item_tower"), load_network(path, "encoder")
-        return model
 
 
 class NextItem(keras.Model):

@@ -17,34 +17,27 @@ of a user or an item also reaches the vector past the hidden layer, which tells 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
-from expectations.tables import NightError
 from models.batches.retrieval_batches import HiddenBatches, WindowBatches
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, all_but, item_arrays, item_inputs, user_arrays, user_inputs
+from models.families.shared_softmax import SharedSoftmaxModel
 from models.interface.config_checks import require_at_least, require_shares
-from models.interface.model import TrainingHistory, Vectors, load_saved_config
+from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
-    fit_network,
-    load_network,
     predict_arrays,
-    require_fitted,
-    save_networks,
     select_inputs,
     shared_logits,
 )
-from models.nn.training_setup import Precision, prepare_training, warm_config
-from models.nn.warm_start import take_over
+from models.nn.training_setup import Precision
 
 USERS_AT_ONCE = 4096
 
@@ -81,53 +74,28 @@ class TwoTowerConfig:
         require_shares(self, "dropout", "hidden_share")
 
 
-class TwoTower:
+class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
     """See the module's docstring."""
 
     name = "two_tower"
-    kind = "deep"
-    role = "retrieval"
+    config_class = TwoTowerConfig
+    network_names = ("user_tower", "item_tower")
 
-    def __init__(self, config: TwoTowerConfig) -> None:
-        self.config = config
-        self.user_tower: keras.Model | None = None
-        self.item_tower: keras.Model | None = None
+    def build_batches(self, dataset: Dataset) -> WindowBatches | HiddenBatches:
+        config = self.config
+        size, candidates, length = config.batch_size, config.num_candidates, config.max_length
+        if config.objective == "next_window":
+            return WindowBatches(dataset, config.max_windows, size, candidates, length)
+        return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.user_weight_exponent)
 
-    def fit(self, dataset: Dataset) -> TrainingHistory:
-        return self._fit(dataset, self.config, {})
+    def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        return build_networks(dataset.sizes, self.config)
 
-    def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
-        return self._fit(dataset, warm_config(self.config), before._networks())
+    def build_training_network(self, dataset: Dataset) -> SharedSoftmax:
+        return SharedSoftmax(self.network("user_tower"), self.network("item_tower"))
 
-    def _networks(self) -> dict[str, keras.Model]:
-        return {
-            "user_tower": require_fitted(self.name, self.user_tower),
-            "item_tower": require_fitted(self.name, self.item_tower),
-        }
-
-    def _fit(self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]) -> TrainingHistory:
-        network, batches = self.training(dataset, config, before)
-        return fit_network(self.name, network, batches, config)
-
-    def training(
-        self, dataset: Dataset, config: TwoTowerConfig, before: Mapping[str, keras.Model]
-    ) -> tuple[SharedSoftmax, WindowBatches | HiddenBatches]:
-        """New towers as one network that can be trained, and what it is trained on.
-
-        Args:
-            before: networks by name whose weights to go on from; empty: from nothing.
-        """
-        prepare_training(dataset.seed, config.precision, config.data_parallel)
-        batches = _batches(dataset, config)
-        if not batches.num_examples:
-            raise NightError(
-                f"{self.name} as of {dataset.as_of}: no user wanted a known item in the last windows of "
-                f"{dataset.horizon_days} days, so that there is nothing to learn from. Leave it out of `models`."
-            )
-        self.user_tower, self.item_tower = build_towers(dataset.sizes, config)
-        if before:
-            take_over(self.name, self._networks(), before)
-        return SharedSoftmax(self.user_tower, self.item_tower), batches
+    def no_examples(self, dataset: Dataset) -> str:
+        return f"no user wanted a known item in the last windows of {dataset.horizon_days} days"
 
     def retrieval(self, dataset: Dataset) -> Vectors:
         items = np.arange(dataset.num_items)
@@ -147,7 +115,7 @@ class TwoTower:
     def _user_vectors(
         self, dataset: Dataset, user_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        tower, snapshot = require_fitted(self.name, self.user_tower), Snapshot(dataset, dataset.end)
+        tower, snapshot = self.network("user_tower"), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), self.config.embedding_dim), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
             part = slice(start, start + USERS_AT_ONCE)
@@ -157,35 +125,21 @@ class TwoTower:
         return vectors
 
     def _item_vectors(self, dataset: Dataset, item_indices: np.ndarray) -> np.ndarray:
-        tower = require_fitted(self.name, self.item_tower)
+        tower = self.network("item_tower")
         return predict_arrays(tower, item_arrays(Snapshot(dataset, dataset.end), item_indices))
 
-    def save(self, path: Path) -> None:
-        save_networks(path, self.name, self.config, {"user_tower": self.user_tower, "item_tower": self.item_tower})
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        model = cls(load_saved_config(TwoTowerConfig, path))
-        model.user_tower, model.item_tower = load_network(path, "user_tower"), load_network(path, "item_tower")
-        return model
-
-
-def _batches(dataset: Dataset, config: TwoTowerConfig) -> WindowBatches | HiddenBatches:
-    size, candidates, length = config.batch_size, config.num_candidates, config.max_length
-    if config.objective == "next_window":
-        return WindowBatches(dataset, config.max_windows, size, candidates, length)
-    return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.user_weight_exponent)
-
-
-def build_towers(sizes: dict[str, int], config: TwoTowerConfig) -> tuple[keras.Model, keras.Model]:
+def build_networks(sizes: dict[str, int], config: TwoTowerConfig) -> dict[str, keras.Model]:
     """The user tower and the item tower, which share the embedding of items.
 
     Args:
         sizes: vocabulary field -> number of indices.
     """
-    dim = config.embedding_dim
-    item_embedding = keras.layers.Embedding(sizes["item_id"], dim, name="item_embedding")
-    return _user_tower(sizes, config, item_embedding), _item_tower(sizes, config, item_embedding)
+    item_embedding = keras.layers.Embedding(sizes["item_id"], config.embedding_dim, name="item_embedding")
+    return {
+        "user_tower": _user_tower(sizes, config, item_embedding),
+        "item_tower": _item_tower(sizes, config, item_embedding),
+    }
 
 
 def _user_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: keras.layers.Embedding) -> keras.Model:

@@ -49,6 +49,21 @@ def require_fitted(model: str, network: keras.Model | None) -> keras.Model:
     return network
 
 
+def require_examples(model: str, as_of: str, num_examples: int, reason: str) -> None:
+    """Refuses a fit that has nothing to learn from.
+
+    Args:
+        reason: why there are no examples, as the beginning of a sentence.
+
+    Raises:
+        NightError: `num_examples` is 0.
+    """
+    if not num_examples:
+        raise NightError(
+            f"{model} as of {as_of}: {reason}, so that there is nothing to learn from. Leave it out of `models`."
+        )
+
+
 def compile_network(
     network: keras.Model, loss: keras.losses.Loss | None, config: Any, num_batches: int, final_rate: float = 0.0
 ) -> None:

@@ -33,7 +33,6 @@ from keras import ops
 
 from expectations.runtime.lake import Lake
 from models.data.dataset import Dataset
-from models.families.next_item import NextItemModel, loss_of
 from models.interface.model import Model
 from models.interface.registry import build_model
 from tests.benchmarks.accuracy import beauty, beauty_content, beauty_sequence, gowalla, gowalla_graph
@@ -226,13 +225,10 @@ class TrainingStep:
 
 def training_step(model: Any, dataset: Dataset) -> TrainingStep:
     """The first step of a fit."""
-    network, batches = model.training(dataset, model.config, {})
+    network, batches = model.training(dataset, {})
     batch = batches[0]
-    loss: keras.losses.Loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-    if isinstance(model, NextItemModel):
-        loss = loss_of(model.config, len(batches.known_items))
     network(batch[0])  # builds it
-    return TrainingStep(network, loss, batch, len(batches))
+    return TrainingStep(network, model.loss(batches), batch, len(batches))
 
 
 def product_rate(repeats: int = 20) -> float:
