@@ -32,7 +32,7 @@ from expectations.tables import (
 )
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
-from models.families.attribution import Explainable, attributions, speakers_for
+from models.families.attribution import Explainable, attributions, candidate_causes
 from models.interface.fitted_models import fitted_model
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import lists_in_force, read_list_rows, top_items
@@ -42,7 +42,7 @@ from models.interface.weights_store import fetched_folder
 
 DEPTH = 3
 """So many times K rows of a list are explained."""
-NUM_SPEAKERS = 12
+NUM_CAUSES = 12
 """Items of a history that are taken out, one at a time."""
 USERS_AT_ONCE = 256
 
@@ -118,17 +118,17 @@ def explained_blocks(
     for n, block in enumerate(blocks, start=1):
         listed = top_items(read_list_rows(lists, block), block, DEPTH * night.shop.top_k, exclude_seen)
         listed = np.where(listed == NO_ITEM, PADDING_INDEX, listed)
-        speakers = speakers_for(dataset, block, listed, weights, NUM_SPEAKERS)
-        found = attributions(model, dataset, block, listed, speakers)
-        rows, places = np.nonzero(found.because)
+        causes = candidate_causes(dataset, block, listed, weights, NUM_CAUSES)
+        found = attributions(model, dataset, block, listed, causes)
+        rows, places = np.nonzero(found.cited_item)
         yield pa.table(
             {
                 "ds": pa.repeat(pa.scalar(dataset.as_of), len(rows)),
                 "model": pa.repeat(pa.scalar(name), len(rows)),
                 "user_index": block[rows].astype(np.int32),
                 "item_index": listed[rows, places].astype(np.int32),
-                "because_index": found.because[rows, places],
-                "fall": found.fall[rows, places],
+                "because_index": found.cited_item[rows, places],
+                "fall": found.score_drop[rows, places],
             },
             schema=arrow_schema(ATTRIBUTIONS),
         )

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 
 from models.batches.negative_sampling import NegativeSampler
+from models.batches.reshuffled_batches import ReshuffledBatches
 from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig
 from models.data.pair_features import PairFeatures
@@ -117,7 +117,7 @@ class WindowRows:
         rows.log_rate[row] = np.log(as_positive) - np.log(np.maximum(as_negative, 1e-9))
 
 
-class RankingBatches(keras.utils.PyDataset):
+class RankingBatches(ReshuffledBatches[tuple[WindowRows, np.ndarray]]):
     """Batches of rows with all that the network reads. Fresh draws in each epoch, unless `is_fixed`."""
 
     def __init__(
@@ -131,20 +131,19 @@ class RankingBatches(keras.utils.PyDataset):
         is_fixed: bool,
     ) -> None:
         """Args: `num_members` networks answer, and each gets the labels."""
-        super().__init__()
+        super().__init__(seed)
         self.windows = [window for window in windows if len(window.users)]
         self.num_examples = sum(len(window.users) for window in self.windows)
         self.batch_size = min(batch_size, max((len(window.users) for window in self.windows), default=0))
-        self.max_length, self.num_members, self.seed, self.is_fixed = max_length, num_members, seed, is_fixed
-        self.epoch = 0
-        self.order = self._shuffled()
+        self.max_length, self.num_members, self.is_fixed = max_length, num_members, is_fixed
+        self.order = self.shuffled()
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         window, users = self.order[index]
-        rows = window.draw(users, np.random.default_rng([self.seed, self.epoch, index]))
+        rows = window.draw(users, self.rng(index))
         inputs = {
             **ranking_arrays(window.pair_features, users, rows.items, self.max_length),
             "log_rate": rows.log_rate,
@@ -153,12 +152,11 @@ class RankingBatches(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         if not self.is_fixed:
-            self.epoch += 1
-            self.order = self._shuffled()
+            super().on_epoch_end()
 
-    def _shuffled(self) -> list[tuple[WindowRows, np.ndarray]]:
+    def shuffled(self) -> list[tuple[WindowRows, np.ndarray]]:
         """Batches keep to one window; the last one of a window is filled from its start, so that all have one shape."""
-        rng = np.random.default_rng([self.seed, self.epoch])
+        rng = self.rng()
         batches = []
         for window in self.windows:
             num_batches = -(-len(window.users) // self.batch_size)

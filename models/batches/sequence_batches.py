@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX, UNKNOWN_INDEX
 from models.batches.negative_sampling import NEVER, shared_candidates
+from models.batches.reshuffled_batches import ReshuffledBatches
 from models.data.dataset import Dataset
 from models.data.event_store import Events
 from models.data.mmap_arrays import spans
@@ -66,7 +66,7 @@ def sequences(log: Events, starts: np.ndarray, lengths: np.ndarray, width: int) 
     return read
 
 
-class NextItemBatches(keras.utils.PyDataset):
+class NextItemBatches(ReshuffledBatches[np.ndarray]):
     """All histories as training batches, in another order and with other draws in each epoch.
 
     Attributes:
@@ -91,7 +91,7 @@ class NextItemBatches(keras.utils.PyDataset):
         popularity_discount: power of an item's share of all events by which the softmax expects it beforehand, so
             that the vectors need not tell it: 0 leaves it to them, 1 takes all of it out.
         """
-        super().__init__()
+        super().__init__(dataset.seed)
         self.dataset, self.reads, self.max_length, self.batch_size = dataset, reads, max_length, batch_size
         self.loss, self.num_candidates, self.item_dropout = loss, num_candidates, item_dropout
         self.snapshot = Snapshot(dataset, dataset.end)
@@ -102,25 +102,20 @@ class NextItemBatches(keras.utils.PyDataset):
         self.frequency = counts / max(1, counts.sum())
         # As if everything had been met once more.
         self.discount = (popularity_discount * np.log(counts + 1)).astype(np.float32)
-        self.epoch = 0
-        self.groups = self._shuffled()
+        self.order = self.shuffled()
 
     def __len__(self) -> int:
         return -(-len(self.starts) // self.batch_size)
 
     def __getitem__(self, index: int) -> Batch:
-        return self._batch(self.groups[index], np.random.default_rng([self.dataset.seed, self.epoch, index]))
+        return self._batch(self.order[index], self.rng(index))
 
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self.groups = self._shuffled()
-
-    def _shuffled(self) -> list[np.ndarray]:
+    def shuffled(self) -> list[np.ndarray]:
         """Stretches of about one length share a batch; batches come in any order.
 
         But for one thing: Keras learns from the first two which sizes vary, so those are of two widths where any are.
         """
-        rng = np.random.default_rng([self.dataset.seed, self.epoch])
+        rng = self.rng()
         by_length = np.lexsort((rng.random(len(self.starts)), self.lengths))
         groups = np.array_split(by_length, max(1, len(self)))
         groups = [groups[n] for n in rng.permutation(len(groups))]

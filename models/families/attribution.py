@@ -1,12 +1,12 @@
-"""Which item of a user's history a score depends on most, told by taking each one out and asking the model again.
+"""Occlusion attribution: which item of a user's history a score depends on most.
 
-A reason that names an item should be true: without that item the score would be lower. So of the items that a user met,
-those that may speak for the listed ones are taken out one at a time, all events with them, and the item is cited whose
-absence costs the score most. Nothing is cited where no absence costs anything.
+A reason that names an item should be true: without that item the score would be lower. So the candidate causes, items
+that the user met, are taken out of the history one at a time, with all their events, and the model is asked again. The
+item whose absence lowers the score most is cited; none is where no absence lowers it.
 
-Source: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014 (occlusion); for a linear
-item-item model the fall is the very summand. What differs: whole items are taken out of a history; what is known of the
-items themselves, such as demand, stays as it is.
+Source: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014 (occlusion). For a linear
+item-item model the drop is the cited item's own summand. What differs: whole items are taken out of a history; what is
+known of the items themselves, such as their demand, stays as it is.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from models.data.dataset import Dataset
 from models.data.snapshot import Snapshot
 
 LATEST_EVENTS = 200
-"""Whose items may be cited."""
+"""Only items of a user's so many latest events can be cited."""
 
 
 @runtime_checkable
 class Explainable(Protocol):
-    """A model that can be asked as if a user had never met an item."""
+    """A model that can score a user as if the user had never met an item."""
 
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
@@ -35,77 +35,86 @@ class Explainable(Protocol):
         """Scores on a scale on which differences mean the same everywhere: log-odds, dot products, sums.
 
         Args:
+            user_indices: shape (num_rows,).
             item_indices: shape (num_rows, any length).
-            without: an item for each row, which its user is taken never to have met; 0 takes nothing out.
+            without: for each row the item that its user is taken never to have met; 0 takes nothing out. Shape
+                (num_rows,).
 
         Returns:
-            Shape of `item_indices`.
+            Shape of `item_indices`, floating point.
         """
 
 
 @dataclass(frozen=True)
 class Attributions:
-    """The item that each listed item owes most to.
+    """The item that each listed item's score depends on most.
 
     Attributes:
-        because: item indices; PADDING_INDEX where no absence lowers the score. Shape (num_users, num_listed).
-        fall: by how much the logit falls without it. Same shape; 0 where nothing is cited.
+        cited_item: item indices; PADDING_INDEX where no absence lowers the score. Shape (num_users, num_listed), int32.
+        score_drop: by how much the logit drops without the cited item; 0 where none is cited. Shape
+            (num_users, num_listed), float32.
     """
 
-    because: np.ndarray
-    fall: np.ndarray
+    cited_item: np.ndarray
+    score_drop: np.ndarray
 
 
 def attributions(
-    model: Explainable, dataset: Dataset, user_indices: np.ndarray, listed: np.ndarray, speakers: np.ndarray
+    model: Explainable, dataset: Dataset, user_indices: np.ndarray, listed: np.ndarray, causes: np.ndarray
 ) -> Attributions:
-    """Asks the model for each user once as it is, and once without each of the speakers.
+    """Scores the listed items of each user once with the whole history, and once without each of the causes.
+
+    Of causes with equal drops the first one is cited.
 
     Args:
+        user_indices: shape (num_users,).
         listed: item indices, padded with PADDING_INDEX. Shape (num_users, num_listed).
-        speakers: items of the users' histories, padded likewise; see `speakers_for`. Shape (num_users, num_speakers).
+        causes: items of the users' histories, padded likewise; see `candidate_causes`. Shape (num_users, num_causes).
     """
-    falls = np.zeros((*speakers.shape, listed.shape[1]), dtype=np.float32)
-    rows, places = np.nonzero(speakers != PADDING_INDEX)
+    drops = np.zeros((*causes.shape, listed.shape[1]), dtype=np.float32)
+    rows, columns = np.nonzero(causes != PADDING_INDEX)
     if len(rows):
         whole = model.logits(dataset, user_indices, listed)
-        falls[rows, places] = whole[rows] - model.logits(
-            dataset, user_indices[rows], listed[rows], speakers[rows, places]
+        drops[rows, columns] = whole[rows] - model.logits(
+            dataset, user_indices[rows], listed[rows], causes[rows, columns]
         )
-    best = falls.argmax(axis=1)  # of equal falls the first speaker's
-    fall = np.take_along_axis(falls, best[:, None, :], axis=1)[:, 0]
-    is_cited = (fall > 0) & (listed != PADDING_INDEX)
-    because = np.where(is_cited, np.take_along_axis(speakers, best, axis=1), PADDING_INDEX)
-    return Attributions(because.astype(np.int32), np.where(is_cited, fall, 0).astype(np.float32))
+    best = drops.argmax(axis=1)
+    score_drop = np.take_along_axis(drops, best[:, None, :], axis=1)[:, 0]
+    is_cited = (score_drop > 0) & (listed != PADDING_INDEX)
+    cited_item = np.where(is_cited, np.take_along_axis(causes, best, axis=1), PADDING_INDEX)
+    return Attributions(cited_item.astype(np.int32), np.where(is_cited, score_drop, 0).astype(np.float32))
 
 
-def speakers_for(
+def candidate_causes(
     dataset: Dataset,
     user_indices: np.ndarray,
     listed: np.ndarray,
     weights: sparse.csr_matrix | None,
-    num_speakers: int,
+    num_causes: int,
 ) -> np.ndarray:
-    """The items of each user's latest events that may speak for the listed ones, the likeliest first.
+    """The items of each user's latest events that most likely explain the listed ones, the likeliest first.
 
-    Likely is what has the largest neighbour weights to the listed items together, or is listed itself; between equals,
-    or without weights, what was met later.
+    An item that is listed itself comes first, then the items with the largest sum of neighbour weights to the listed
+    ones. Of equal items, or without weights, the one that was met later comes first.
 
     Args:
-        weights: [item met, item listed]; see `models.interface.model.Neighbours`.
+        user_indices: shape (num_users,).
+        listed: item indices. Shape (num_users, num_listed).
+        weights: [item met, item listed], shape (num_items, num_items); see `models.interface.model.Neighbours`.
+        num_causes: items at most for each user.
 
     Returns:
-        Item indices, each once a user, padded with PADDING_INDEX. Shape (num_users, num_speakers).
+        Item indices, each once a user, padded with PADDING_INDEX. Shape (num_users, num_causes), int64.
     """
     history, *_ = Snapshot(dataset, dataset.end).histories(user_indices, LATEST_EVENTS)
-    speakers = np.full((len(user_indices), num_speakers), PADDING_INDEX, dtype=np.int64)
+    causes = np.full((len(user_indices), num_causes), PADDING_INDEX, dtype=np.int64)
     for row, (items, own_list) in enumerate(zip(history[:, ::-1], listed, strict=True)):
         # Latest first; each item where it was met last.
         _, firsts = np.unique(items, return_index=True)
         met = items[np.sort(firsts)]
         met = met[met >= FIRST_VALUE_INDEX]
         is_listed = np.isin(met, own_list)
-        told = np.zeros(len(met)) if weights is None else weights[met][:, own_list].sum(axis=1).A1
-        order = np.lexsort((np.arange(len(met)), -told, ~is_listed))[:num_speakers]
-        speakers[row, : len(order)] = met[order]
-    return speakers
+        relatedness = np.zeros(len(met)) if weights is None else weights[met][:, own_list].sum(axis=1).A1
+        order = np.lexsort((np.arange(len(met)), -relatedness, ~is_listed))[:num_causes]
+        causes[row, : len(order)] = met[order]
+    return causes

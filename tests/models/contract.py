@@ -15,7 +15,7 @@ from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from expectations.shop.toml_settings import SettingsError, settings_from_mapping
 from models.data.dataset import Dataset, load_dataset
-from models.families.attribution import Explainable, attributions, speakers_for
+from models.families.attribution import Explainable, attributions, candidate_causes
 from models.interface.model import NO_ITEM, Model, TrainingHistory, recommend
 from models.interface.registry import MODELS, build_model, config_values, model_class
 from tests.worlds.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
@@ -91,17 +91,17 @@ class ModelContract:
         users = np.array([*USERS, SILENT_USER])
         listed = recommend(fitted, dataset, users, 5, exclude_seen=False)[0]
         listed = np.where(listed == NO_ITEM, 0, listed)
-        speakers = speakers_for(dataset, users, listed, None, num_speakers=8)
-        found = attributions(fitted, dataset, users, listed, speakers)
-        assert (found.because[:-1] > 0).mean() > 0.5
-        assert not found.because[-1].any(), "who met nothing owes nothing to an item"
+        causes = candidate_causes(dataset, users, listed, None, num_causes=8)
+        found = attributions(fitted, dataset, users, listed, causes)
+        assert (found.cited_item[:-1] > 0).mean() > 0.5
+        assert not found.cited_item[-1].any(), "who met nothing owes nothing to an item"
         seen = dataset.seen_by(users).toarray()
-        for row, place in zip(*np.nonzero(found.because), strict=True):
-            because, user, item = found.because[row, [place]], users[[row]], listed[row, [[place]]]
-            assert seen[row, because[0]]
-            fall = fitted.logits(dataset, user, item) - fitted.logits(dataset, user, item, because)
-            assert found.fall[row, place] == pytest.approx(float(fall[0, 0]), abs=1e-4)
-            assert found.fall[row, place] > 0
+        for row, place in zip(*np.nonzero(found.cited_item), strict=True):
+            cited, user, item = found.cited_item[row, [place]], users[[row]], listed[row, [[place]]]
+            assert seen[row, cited[0]]
+            drop = fitted.logits(dataset, user, item) - fitted.logits(dataset, user, item, cited)
+            assert found.score_drop[row, place] == pytest.approx(float(drop[0, 0]), abs=1e-4)
+            assert found.score_drop[row, place] > 0
 
     def test_a_loaded_model_gives_equal_scores(self, fitted: Model, dataset: Dataset, tmp_path: Path) -> None:
         fitted.save(tmp_path / "saved")

@@ -14,7 +14,7 @@ from expectations.tables import ATTRIBUTIONS, FITTED_MODELS, GATE_DECISIONS
 from models import explain, train
 from models.data.arrow_rows import arrow_rows
 from models.data.dataset import Dataset
-from models.families.attribution import speakers_for
+from models.families.attribution import candidate_causes
 from models.interface.model import recommend
 from models.interface.registry import model_class
 from models.interface.shards import Shard
@@ -105,9 +105,13 @@ def test_who_may_speak_is_who_weighs_most_and_then_who_came_last(dataset: Datase
     events = dataset.events
     history = events.item_index[events.offsets[2] : events.offsets[3]].tolist()
     latest = list(dict.fromkeys(reversed(history)))
-    found = speakers_for(dataset, user, np.array([[3, 5]]), None, num_speakers=20)[0]
+    found = candidate_causes(dataset, user, np.array([[3, 5]]), None, num_causes=20)[0]
     assert found[found > 0].tolist() == latest
     weights = np.zeros((dataset.num_items, dataset.num_items), dtype=np.float32)
     weights[latest[-1], 3] = 0.5
-    assert speakers_for(dataset, user, np.array([[3, 5]]), explain.sparse.csr_matrix(weights), 1)[0, 0] == latest[-1]
-    assert speakers_for(dataset, user, np.array([[latest[1], 5]]), None, 1)[0, 0] == latest[1], "a repeat speaks first"
+    assert (
+        candidate_causes(dataset, user, np.array([[3, 5]]), explain.sparse.csr_matrix(weights), 1)[0, 0] == latest[-1]
+    )
+    assert candidate_causes(dataset, user, np.array([[latest[1], 5]]), None, 1)[0, 0] == latest[1], (
+        "a repeat speaks first"
+    )

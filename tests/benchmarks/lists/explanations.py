@@ -24,8 +24,8 @@ from scipy import sparse
 from expectations.runtime.program import Night, night_from, night_parser
 from expectations.tables import FITTED_MODELS, ITEM_NEIGHBOURS, PADDING_INDEX
 from models.data.dataset import Dataset, load_dataset
-from models.explain import NUM_SPEAKERS, USERS_AT_ONCE, neighbour_matrix
-from models.families.attribution import Explainable, attributions, speakers_for
+from models.explain import NUM_CAUSES, USERS_AT_ONCE, neighbour_matrix
+from models.families.attribution import Explainable, attributions, candidate_causes
 from models.interface.model import NO_ITEM, recommend
 from models.interface.registry import model_class
 from models.interface.weights_store import fetched_folder
@@ -88,13 +88,15 @@ def judged(night: Night, dataset: Dataset, name: str) -> dict[str, Any]:
     for block in np.array_split(users, -(-len(users) // USERS_AT_ONCE)):
         listed = recommend(model, dataset, block, K, exclude_seen=False)[0]
         listed = np.where(listed == NO_ITEM, PADDING_INDEX, listed)
-        speakers = speakers_for(dataset, block, listed, weights, NUM_SPEAKERS)
-        found = attributions(model, dataset, block, listed, speakers)
-        falls.append(found.fall)
-        is_cited.append(found.because != PADDING_INDEX)
-        others.append(fall_without(model, dataset, block, listed, random_others(dataset, block, found.because, rng)))
-        heaviest = heaviest_speakers(speakers, listed, weights)
-        by_weight.append(fall_without(model, dataset, block, listed, heaviest))
+        causes = candidate_causes(dataset, block, listed, weights, NUM_CAUSES)
+        found = attributions(model, dataset, block, listed, causes)
+        falls.append(found.score_drop)
+        is_cited.append(found.cited_item != PADDING_INDEX)
+        others.append(
+            score_drop_without(model, dataset, block, listed, random_others(dataset, block, found.cited_item, rng))
+        )
+        heaviest = heaviest_causes(causes, listed, weights)
+        by_weight.append(score_drop_without(model, dataset, block, listed, heaviest))
     cited, fall, other, weight = (np.concatenate(parts) for parts in (is_cited, falls, others, by_weight))
     return {
         "model": name,
@@ -116,25 +118,25 @@ def users_of_several_items(dataset: Dataset) -> np.ndarray:
     return users[:: max(1, len(users) // NUM_USERS)][:NUM_USERS]
 
 
-def random_others(dataset: Dataset, users: np.ndarray, because: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each row an item that its user met, but not the cited one. Shape of `because`."""
+def random_others(dataset: Dataset, users: np.ndarray, cited_item: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """For each row an item that its user met, but not the cited one. Shape of `cited_item`."""
     met = dataset.seen_by(users)
-    drawn = np.zeros(because.shape, dtype=np.int64)
+    drawn = np.zeros(cited_item.shape, dtype=np.int64)
     for row in range(len(users)):
         own = met.indices[met.indptr[row] : met.indptr[row + 1]]
-        for place in range(because.shape[1]):
-            drawn[row, place] = rng.choice(own[own != because[row, place]])
+        for place in range(cited_item.shape[1]):
+            drawn[row, place] = rng.choice(own[own != cited_item[row, place]])
     return drawn
 
 
-def heaviest_speakers(speakers: np.ndarray, listed: np.ndarray, weights: sparse.csr_matrix) -> np.ndarray:
-    """For each row the speaker with the largest item-item weight. Shape of `listed`."""
-    met, neighbours = np.broadcast_arrays(speakers[:, :, None], listed[:, None, :])
-    told = np.asarray(weights[met.ravel(), neighbours.ravel()]).reshape(met.shape)
-    return np.take_along_axis(speakers, told.argmax(axis=1), axis=1)
+def heaviest_causes(causes: np.ndarray, listed: np.ndarray, weights: sparse.csr_matrix) -> np.ndarray:
+    """For each row the candidate cause with the largest item-item weight. Shape of `listed`."""
+    met, neighbours = np.broadcast_arrays(causes[:, :, None], listed[:, None, :])
+    heaviness = np.asarray(weights[met.ravel(), neighbours.ravel()]).reshape(met.shape)
+    return np.take_along_axis(causes, heaviness.argmax(axis=1), axis=1)
 
 
-def fall_without(
+def score_drop_without(
     model: Explainable, dataset: Dataset, users: np.ndarray, listed: np.ndarray, without: np.ndarray
 ) -> np.ndarray:
     """How much each row's score falls without an item of its own. All of shape (num_users, num_listed)."""

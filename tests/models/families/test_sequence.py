@@ -155,7 +155,7 @@ def test_the_first_two_batches_show_that_widths_vary_and_each_epoch_has_its_own_
         first, second = (batches[n][0]["items"].shape[1] for n in (0, 1))
         assert first != second
         np.testing.assert_array_equal(batches[1][0]["items"], batches[1][0]["items"])
-        orders.append(tuple(tuple(group) for group in batches.groups))
+        orders.append(tuple(tuple(group) for group in batches.order))
         batches.on_epoch_end()
     assert len(set(orders)) == 8
 

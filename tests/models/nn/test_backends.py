@@ -21,50 +21,52 @@ from models.nn.training_setup import prepare_training
 DEEP = {name for name in trained_models(MODELS) if MODELS[name].kind == "deep"}
 
 
-def one_epoch(folder: Path, backend: str, *names: str, **changes: Any) -> dict[str, Any]:
-    """What tests.models.subprocesses.one_epoch tells, with two devices where the backend can part a CPU."""
+def short_fit(folder: Path, backend: str, *names: str, **changes: Any) -> dict[str, Any]:
+    """What tests.models.subprocesses.short_fit prints, with two devices where the backend can split a CPU."""
     if find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     found = subprocess.run(
-        [sys.executable, "-m", "tests.models.subprocesses.one_epoch", str(folder), json.dumps(changes), *names],
+        [sys.executable, "-m", "tests.models.subprocesses.short_fit", str(folder), json.dumps(changes), *names],
         cwd=REPOSITORY,
         env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
         capture_output=True,
         text=True,
     )
     assert found.returncode == 0, found.stderr[-3000:]
-    told: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
-    assert told.pop("backend") == backend
-    return told
+    details: dict[str, Any] = json.loads(found.stdout.splitlines()[-1])
+    assert details.pop("backend") == backend
+    return details
 
 
 @pytest.fixture(scope="module")
 def under_jax(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return one_epoch(tmp_path_factory.mktemp("jax"), "jax")
+    return short_fit(tmp_path_factory.mktemp("jax"), "jax")
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_every_deep_model_trains_under_tensorflow(precision: str, tmp_path: Path) -> None:
-    require_finite(one_epoch(tmp_path, "tensorflow", precision=precision))
+    require_falling_losses(short_fit(tmp_path, "tensorflow", precision=precision))
 
 
 def test_every_deep_model_trains_under_jax(under_jax: dict[str, Any]) -> None:
-    require_finite(under_jax)
+    require_falling_losses(under_jax)
 
 
-def require_finite(told: dict[str, Any]) -> None:
-    assert told["num_devices"] == 1
+def require_falling_losses(details: dict[str, Any]) -> None:
+    assert details["num_devices"] == 1
     for name in DEEP:
-        assert told[name]["finite"], name
-        assert np.isfinite(told[name]["loss"]), name
+        losses = details[name]["losses"]
+        assert details[name]["finite"], name
+        assert np.isfinite(losses).all(), name
+        assert losses[-1] < losses[0], name
 
 
 def test_two_devices_that_share_the_batches_learn_what_one_does(under_jax: dict[str, Any], tmp_path: Path) -> None:
     names = ("sequence", "graph")
-    shared = one_epoch(tmp_path, "jax", *names, data_parallel=True)
+    shared = short_fit(tmp_path, "jax", *names, data_parallel=True)
     assert shared["num_devices"] == 2
     for name in names:
-        assert shared[name]["loss"] == pytest.approx(under_jax[name]["loss"], rel=1e-4), name
+        assert shared[name]["losses"][0] == pytest.approx(under_jax[name]["losses"][0], rel=1e-4), name
 
 
 def test_tensorflow_is_refused_where_devices_are_to_share_batches() -> None:
