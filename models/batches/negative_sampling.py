@@ -1,6 +1,6 @@
-"""Which items stand beside the bought ones in training, and how likely each was to be drawn.
+"""Which negative items stand beside the wanted ones in training, and with which probability each was drawn.
 
-Deterministic given the generator that is passed in.
+Everything is deterministic given the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class NegativeSampler:
     """Draws items in proportion to popularity^exponent, mixed with a share of uniform draws.
 
     Attributes:
-        items: what may be drawn.
-        cumulative: running sum of the draw probabilities of `items`; ends in 1.
+        items: the items that can be drawn. Shape (num_drawable,).
+        cumulative: running sum of the draw probabilities of `items`; ends in 1. Shape (num_drawable,), float64.
     """
 
     items: np.ndarray
@@ -27,7 +27,14 @@ class NegativeSampler:
     def from_demand(
         cls, items: np.ndarray, demand: np.ndarray, exponent: float, uniform_share: float
     ) -> NegativeSampler:
-        """Args: `demand` is indexed by item; items of no demand are drawn by the uniform share alone."""
+        """Builds the sampler from how much each item is in demand.
+
+        Args:
+            items: the items that can be drawn. Shape (num_drawable,).
+            demand: by item index; items without demand are drawn by the uniform share alone. Shape (num_items,).
+            exponent: power of the demand.
+            uniform_share: share of the draws that are uniform over `items`, in [0, 1].
+        """
         popularity = np.maximum(demand[items], 0).astype(np.float64) ** exponent * (demand[items] > 0)
         if popularity.sum() == 0:
             popularity = np.ones(len(items))
@@ -36,7 +43,7 @@ class NegativeSampler:
         return cls(items, cumulative / cumulative[-1])
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Items, with replacement."""
+        """Draws items with replacement. Returns item indices of the shape `shape`."""
         return self.items[np.searchsorted(self.cumulative, rng.random(shape), side="right")]
 
 
@@ -45,8 +52,10 @@ class SharedCandidates:
     """The items that all users of a batch are scored against.
 
     Attributes:
-        items: ascending, each once; padded with 0 at the end where the catalogue is smaller than asked for.
-        log_inclusion: log of the probability that an item is among them: 0 where all are, NEVER at padding.
+        items: ascending, each once; padded with 0 at the end where the catalogue is smaller than the wanted size. Shape
+            (size,).
+        log_inclusion: log of the probability that an item is among them: 0 where all items are, NEVER at padding. Shape
+            (size,), float32.
     """
 
     items: np.ndarray
@@ -60,15 +69,20 @@ NEVER = np.float32(1e9)
 def shared_candidates(
     positives: np.ndarray, frequency: np.ndarray, known_items: np.ndarray, size: int, rng: np.random.Generator
 ) -> SharedCandidates:
-    """The positives of a batch and enough uniform draws beside them to make `size` items.
+    """Returns the positives of a batch, and so many uniform draws beside them that there are `size` items.
 
-    The probabilities are what a sampled softmax subtracts as logQ: without them it would punish popular items
-    for standing in most batches.
+    A sampled softmax subtracts the logarithm of the inclusion probabilities (logQ): without this it would punish
+    popular items for standing in most batches.
 
     Args:
-        positives: items wanted by the batch's users, with repetitions.
-        frequency: share of each item among all positives of the window, by item index.
-        known_items: the catalogue; all of it is taken when it is not larger than `size`.
+        positives: items wanted by the batch's users, with repetitions. Shape (num_positives,).
+        frequency: share of each item among all positives of the window. Shape (num_items,).
+        known_items: the catalogue; all of it is taken when it is not larger than `size`. Shape (num_known,).
+        size: number of candidates.
+        rng: draws the negatives.
+
+    Source: Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, eq.
+        5.
     """
     if len(known_items) <= size:
         padding = size - len(known_items)
@@ -86,9 +100,15 @@ def shared_candidates(
 
 
 def target_shares(wanted: Sequence[np.ndarray], candidates: np.ndarray, num_items: int) -> np.ndarray:
-    """What a softmax over the candidates should say of each user: an equal share of 1 for every wanted item.
+    """The distribution over the candidates that a softmax is fitted to: an equal share of 1 for every wanted item.
 
-    Shape (len(wanted), len(candidates)).
+    Args:
+        wanted: for each user the indices of the wanted items.
+        candidates: item indices. Shape (num_candidates,).
+        num_items: number of item indices.
+
+    Returns:
+        Shape (len(wanted), num_candidates), float32. A row sums to 1, or to 0 where no wanted item is a candidate.
     """
     place = np.full(num_items, -1)
     place[candidates] = np.arange(len(candidates))

@@ -1,8 +1,8 @@
-"""The training rows of a ranking model: users at past cuts, with items wanted next and items drawn beside them.
+"""The training rows of a ranking model: users at past cuts, with items that they wanted next, and drawn negatives.
 
-Drawn from the catalogue by popularity, and from the user's own past: a ranker has to tell which of the old items
-come again. Every row carries the log-rate at which its pair was drawn, so that the loss can be corrected and the
-network's answer is the log-odds of the real event, not of the sample.
+Negatives are drawn from the catalogue by popularity, and from the user's own past: a ranker has to tell which of the
+old items come again. Every row carries the log-rate at which its pair was drawn, so that the loss can be corrected and
+the network's output is the log-odds of the real event, not of the sample.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from models.data.tower_inputs import all_but, item_arrays, user_arrays
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How many items stand in a user's row, and whence they are drawn.
+    """How many items a user's row holds, and where they are drawn from.
 
     Attributes:
-        popularity_exponent, uniform_share: see `NegativeSampler`.
+        num_positives: wanted items at most; a random choice where a user wanted more.
+        num_from_catalogue: negatives that are drawn from the catalogue.
         num_from_history: negatives that are drawn from the user's own past.
+        popularity_exponent: see `NegativeSampler`.
+        uniform_share: see `NegativeSampler`.
     """
 
     num_positives: int
@@ -43,17 +46,20 @@ class SamplingConfig:
 
     @property
     def row_length(self) -> int:
+        """Number of items in a row."""
         return self.num_positives + self.num_from_catalogue + self.num_from_history
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Items drawn for some users. All of shape (num_users, row_length).
+    """The items drawn for some users. All arrays have the shape (num_users, row_length).
 
     Attributes:
-        labels: 1 where the item was wanted in the window.
-        weights: 0 where a place was not filled, or where a drawn item was wanted after all.
-        log_rate: log of how often this pair is drawn as what its label says: as 1 minus log of as 0.
+        items: item indices, int64.
+        labels: 1 where the item was wanted in the window, otherwise 0; float32.
+        weights: 0 where a slot of the row was not filled, or where a drawn negative was wanted after all; otherwise 1.
+            float32.
+        log_rate: log of the rate at which a pair is drawn if it is a positive, minus that if it is a negative; float32.
     """
 
     items: np.ndarray
@@ -63,7 +69,12 @@ class Rows:
 
 
 class WindowRows:
-    """Who wanted what in one window, and what can stand beside it."""
+    """The users of one window with what they wanted, and the negatives that can be drawn for them.
+
+    Attributes:
+        users: user indices with at least one wanted item, ascending. Shape (num_users,).
+        wanted: user index -> indices of the wanted items.
+    """
 
     def __init__(
         self, dataset: Dataset, window: Window, sampling: SamplingConfig, neighbours: SimilarityConfig
@@ -84,7 +95,11 @@ class WindowRows:
         self.draw_rate[known] = np.diff(self.sampler.cumulative, prepend=0.0)
 
     def draw(self, user_indices: np.ndarray, rng: np.random.Generator) -> Rows:
-        """New rows for these users."""
+        """Draws new rows, of shape (len(user_indices), row_length).
+
+        Args:
+            user_indices: some of `users`. Shape (any number,).
+        """
         shape = (len(user_indices), self.sampling.row_length)
         rows = Rows(*(np.zeros(shape, dtype=kind) for kind in (np.int64, np.float32, np.float32, np.float32)))
         num_positives, from_catalogue = self.sampling.num_positives, self.sampling.num_from_catalogue
@@ -118,7 +133,7 @@ class WindowRows:
 
 
 class RankingBatches(ReshuffledBatches[tuple[WindowRows, np.ndarray]]):
-    """Batches of rows with all that the network reads. Fresh draws in each epoch, unless `is_fixed`."""
+    """Batches of rows with all that the network reads. Each epoch draws anew, unless `is_fixed`."""
 
     def __init__(
         self,
@@ -130,7 +145,16 @@ class RankingBatches(ReshuffledBatches[tuple[WindowRows, np.ndarray]]):
         seed: int,
         is_fixed: bool,
     ) -> None:
-        """Args: `num_members` networks answer, and each gets the labels."""
+        """Shuffles the first epoch.
+
+        Args:
+            windows: those without users are left out.
+            batch_size: users at most.
+            max_length: events at most that are read of a history.
+            num_members: networks that answer together; each gets the labels.
+            seed: of shuffling and drawing.
+            is_fixed: whether every epoch sees the same rows.
+        """
         super().__init__(seed)
         self.windows = [window for window in windows if len(window.users)]
         self.num_examples = sum(len(window.users) for window in self.windows)
@@ -151,11 +175,16 @@ class RankingBatches(ReshuffledBatches[tuple[WindowRows, np.ndarray]]):
         return inputs, np.repeat(rows.labels[..., None], self.num_members, axis=-1), rows.weights
 
     def on_epoch_end(self) -> None:
+        """Shuffles, and draws new rows for the next epoch, unless the batches are fixed."""
         if not self.is_fixed:
             super().on_epoch_end()
 
     def shuffled(self) -> list[tuple[WindowRows, np.ndarray]]:
-        """Batches keep to one window; the last one of a window is filled from its start, so that all have one shape."""
+        """A batch holds users of one window; a window's last batch is filled from its first users: one shape.
+
+        Returns:
+            For each batch the window and the user indices, of shape (batch_size,).
+        """
         rng = self.rng()
         batches = []
         for window in self.windows:
@@ -172,10 +201,18 @@ def ranking_arrays(
     max_length: int,
     without: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """What a ranking network reads of users and of the items in their rows. Items: (num_users, row_length).
+    """The inputs of a ranking network: features of users, of the items in their rows, and of the pairs.
 
     Args:
-        without: an item for each row that its user is taken never to have met; 0 takes nothing out.
+        pair_features: as of the cut.
+        user_indices: shape (num_users,).
+        item_indices: shape (num_users, row_length).
+        max_length: events at most that are read of a history.
+        without: an item for each row that its user is taken never to have met; 0 takes nothing out. Shape (num_users,).
+
+    Returns:
+        The arrays of `models.data.tower_inputs.user_arrays`, those of `item_arrays`, and `pair`, of shape
+        (num_users, row_length, PAIR_DIM), float32.
     """
     shows = None if without is None else all_but(without)
     return {

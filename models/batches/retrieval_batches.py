@@ -1,7 +1,7 @@
 """The training batches of a retrieval model: users, scored against items that the whole batch shares.
 
-Either users at past cuts, asked what they wanted in the window after it, or users of today, asked for all that they
-ever wanted, where a share of it may be hidden from the history that they are known by.
+Two kinds of examples: users at past cuts, with what they wanted in the window after it; or users as of today, with all
+that they ever wanted, where a share of it can be hidden from the history that is read.
 """
 
 from __future__ import annotations
@@ -20,11 +20,24 @@ SMALLEST_BATCH = 16
 
 
 class WindowBatches(keras.utils.PyDataset):
-    """Users at past cuts, and for each the distribution of what they wanted in the window after it."""
+    """Users at past cuts, and for each the distribution of what they wanted in the window after it.
+
+    Attributes:
+        num_examples: pairs of user and window.
+    """
 
     def __init__(
         self, dataset: Dataset, max_windows: int, batch_size: int, num_candidates: int, max_length: int
     ) -> None:
+        """Finds the examples of all windows, and shuffles the first epoch.
+
+        Args:
+            dataset: the events.
+            max_windows: windows at most, the latest.
+            batch_size: users at most.
+            num_candidates: items at most that a batch shares.
+            max_length: events at most that are read of a history.
+        """
         super().__init__()
         self.max_length = max_length
         self.rng = np.random.default_rng(dataset.seed)
@@ -52,7 +65,7 @@ class WindowBatches(keras.utils.PyDataset):
         }, target_shares(wanted, candidates.items, len(window.frequency))
 
     def on_epoch_end(self) -> None:
-        """Shuffles. Batches keep to one window, and the last one of a window is filled from its start: one shape."""
+        """Shuffles. A batch holds users of one window, and its last batch is filled from its first users: one shape."""
         self.order = []
         for window in self.windows:
             chosen = self.rng.permutation(len(window.users))
@@ -63,7 +76,13 @@ class WindowBatches(keras.utils.PyDataset):
 
 
 class WindowExamples:
-    """Who wanted what in one window, among the items that the catalogue held at its start."""
+    """What users wanted in one window, among the items that the catalogue held at its start.
+
+    Attributes:
+        users: user indices, ascending. Shape (num_users,).
+        wanted: for each of them the indices of the wanted items.
+        frequency: share of each item among all that was wanted. Shape (num_items,).
+    """
 
     def __init__(self, dataset: Dataset, window: Window) -> None:
         self.snapshot = Snapshot(dataset, window.cut)
@@ -77,7 +96,7 @@ class WindowExamples:
 
 
 class UserBatches(keras.utils.PyDataset):
-    """Users, the candidates that they share, for each user the distribution of what was wanted, and the user's weight.
+    """Users, the candidates that they share, and for each user the distribution of what was wanted, and a weight.
 
     Attributes:
         num_examples: users who wanted something.
@@ -86,9 +105,14 @@ class UserBatches(keras.utils.PyDataset):
     def __init__(
         self, dataset: Dataset, batch_size: int, min_steps: int, num_candidates: int, user_weight_exponent: float
     ) -> None:
-        """Args:
-        batch_size: users at most; fewer where an epoch would else have less than `min_steps` steps.
-        user_weight_exponent: the power of how many items a user wanted, by which the user counts.
+        """Finds what each user wanted, and shuffles the first epoch.
+
+        Args:
+            dataset: the interactions.
+            batch_size: users at most; fewer where an epoch would otherwise have less than `min_steps` steps.
+            min_steps: see `batch_size`.
+            num_candidates: items at most that a batch shares.
+            user_weight_exponent: a user who wanted n items weighs n to this power, divided by the mean over the users.
         """
         super().__init__()
         pairs = dataset.interactions
@@ -126,15 +150,15 @@ class UserBatches(keras.utils.PyDataset):
         return inputs, target_shares(wanted, candidates.items, len(self.frequency)), self.weights[chosen]
 
     def on_epoch_end(self) -> None:
-        """Shuffles. The last batch is filled from the first: one shape."""
+        """Shuffles. The last batch is filled from the first users: one shape."""
         order = self.rng.permutation(self.num_examples)
         self.order = np.resize(order, (len(self), self.batch_size))
 
 
 class HiddenBatches(UserBatches):
-    """Users without a share of their histories, the distribution of all that they wanted, and the user's weight.
+    """Users without a share of their histories, and for each the distribution of all that was wanted, and a weight.
 
-    It takes no time to be told apart, as windows do. What is learnt is who likes what, not what comes next.
+    Time plays no part here, as it does in windows: what is learnt is who likes what, not what comes next.
     """
 
     def __init__(
@@ -146,6 +170,16 @@ class HiddenBatches(UserBatches):
         max_length: int,
         user_weight_exponent: float,
     ) -> None:
+        """Takes the arguments of `UserBatches` and those of hiding.
+
+        Args:
+            dataset: the interactions.
+            hidden_share: share of a user's items that is hidden, in [0, 1).
+            batch_size: users at most.
+            num_candidates: items at most that a batch shares.
+            max_length: events at most that are read of a history.
+            user_weight_exponent: see `UserBatches`.
+        """
         super().__init__(dataset, batch_size, 1, num_candidates, user_weight_exponent)
         self.snapshot = Snapshot(dataset, dataset.end)
         self.hidden_share, self.max_length = hidden_share, max_length
@@ -160,6 +194,6 @@ class HiddenBatches(UserBatches):
         return inputs, shares, weights
 
     def _shows(self, histories: np.ndarray) -> np.ndarray:
-        """By chance for each user and item: all events of a user with an item are shown, or none."""
+        """Draws for each user and item whether it is visible: all events of a user with an item are, or none."""
         of_items, of_users = self.rng.random(len(self.frequency)), self.rng.random((len(histories), 1))
         return (of_items[histories] + of_users) % 1 >= self.hidden_share

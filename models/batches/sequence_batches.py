@@ -1,7 +1,7 @@
-"""What a sequence model reads: stretches of histories as arrays, and batches that ask for the event after each place.
+"""What a sequence model reads: stretches of histories as arrays, and batches that predict the event after each place.
 
-A sequence has a start, which is the unknown item, then events in their order, then padding. All of a batch's items,
-those that are read and those that are candidates, stand once in one list; sequences and targets are places in it, so
+A sequence has a start token, which is the unknown item, then events in their order, then padding. All items of a batch,
+those that are read and those that are candidates, stand once in one list; sequences and targets are positions in it, so
 that a step computes each item's vector once.
 """
 
@@ -32,10 +32,17 @@ Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 def latest_sequences(
     snapshot: Snapshot, user_indices: np.ndarray, max_length: int, without: np.ndarray | None = None
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The latest events of users as the encoder's inputs, `items` as item indices, and the place of the last one.
+    """The latest events of users as the inputs of the encoder.
 
     Args:
-        without: an item for each user whose events are passed over; 0 passes over none.
+        snapshot: the events as of a cut.
+        user_indices: shape (num_users,).
+        max_length: positions at most, the start among them.
+        without: an item for each user whose events are left out; 0 leaves out none. Shape (num_users,).
+
+    Returns:
+        The arrays of `sequences`, of shape (num_users, width), with item indices in `items`; and the position of each
+        user's last event, 0 for a user without events. Shape (num_users,).
     """
     ends = snapshot.ends[user_indices]
     lengths = np.minimum(ends - snapshot.starts[user_indices], max_length - 1)
@@ -50,7 +57,18 @@ def latest_sequences(
 
 
 def sequences(log: Events, starts: np.ndarray, lengths: np.ndarray, width: int) -> dict[str, np.ndarray]:
-    """The start, then the events from `starts` on, `lengths` of them. Each array of shape (num_sequences, width)."""
+    """The start token, then `lengths` events from `starts` on, then padding with 0.
+
+    Args:
+        log: all events, user by user in the order of time.
+        starts: where each sequence begins in the log. Shape (num_sequences,).
+        lengths: number of events of each. Shape (num_sequences,).
+        width: number of positions; `lengths` must be less.
+
+    Returns:
+        `items` (item indices), `event_types` and `gaps` (buckets of the time since the event before), each of shape
+        (num_sequences, width), int32.
+    """
     steps = np.arange(width - 1)
     is_event = steps < lengths[:, None]
     places = np.where(is_event, starts[:, None] + steps, 0)
@@ -70,8 +88,8 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
     """All histories as training batches, in another order and with other draws in each epoch.
 
     Attributes:
-        num_examples: events that are asked for in an epoch.
-        known_items: the catalogue, as item indices.
+        num_examples: events that an epoch predicts.
+        known_items: the catalogue, as item indices. Shape (num_known,).
     """
 
     def __init__(
@@ -86,10 +104,18 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
         popularity_discount: float,
         item_dropout: float,
     ) -> None:
-        """Args:
-        reads: what of an item's content is told; see `models.data.tower_inputs.item_content`.
-        popularity_discount: power of an item's share of all events by which the softmax expects it beforehand, so
-            that the vectors need not tell it: 0 leaves it to them, 1 takes all of it out.
+        """Cuts the histories into stretches, and shuffles the first epoch.
+
+        Args:
+            dataset: the events.
+            reads: which features of an item are read; see `models.data.tower_inputs.item_content`.
+            max_length: positions at most of a sequence, its start among them.
+            batch_size: sequences in a batch.
+            loss: a `Loss` of `models.families.next_item`, by which candidates are drawn.
+            num_candidates: items at most that a batch of a sampled loss shares.
+            popularity_discount: power of an item's share of all events that the softmax expects beforehand, so that the
+                vectors need not hold it: 0 leaves popularity to the vectors, 1 takes all of it out.
+            item_dropout: share of items that a step knows by their features alone, as if they were new.
         """
         super().__init__(dataset.seed)
         self.dataset, self.reads, self.max_length, self.batch_size = dataset, reads, max_length, batch_size
@@ -111,9 +137,13 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
         return self._batch(self.order[index], self.rng(index))
 
     def shuffled(self) -> list[np.ndarray]:
-        """Stretches of about one length share a batch; batches come in any order.
+        """Stretches of about the same length share a batch; batches come in random order.
 
-        But for one thing: Keras learns from the first two which sizes vary, so those are of two widths where any are.
+        With one exception: Keras infers from the first two batches which sizes vary, so those have two widths where any
+            have.
+
+        Returns:
+            For each batch the positions of its stretches. Each of shape (about batch_size,).
         """
         rng = self.rng()
         by_length = np.lexsort((rng.random(len(self.starts)), self.lengths))
@@ -125,16 +155,16 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
         return groups
 
     def _width(self, chosen: np.ndarray) -> int:
-        """How many places the sequences of these stretches have."""
+        """The number of positions of a batch of these stretches."""
         return min(self.max_length, _rounded_up(int(self.lengths[chosen].max(initial=0)), _WIDTH_STEP))
 
     def _is_wanted(self, places: np.ndarray | slice) -> np.ndarray:
-        """Whether events, by their places, are asked for."""
+        """Whether events, by their positions in the log, are predicted."""
         events = self.dataset.events
         return events.is_target[places] & (events.item_index[places] >= FIRST_VALUE_INDEX)
 
     def _wanted_counts(self) -> np.ndarray:
-        """How often each item is asked for. Shape (num_items,)."""
+        """How often each item is predicted. Shape (num_items,)."""
         item_index, counts = self.dataset.events.item_index, np.zeros(self.dataset.num_items, dtype=np.int64)
         for part in spans(len(item_index)):
             counts += np.bincount(item_index[part][self._is_wanted(part)], minlength=len(counts))
@@ -181,9 +211,9 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
     def _asked(
         self, starts: np.ndarray, lengths: np.ndarray, is_first: np.ndarray, width: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The events of stretches, the place that says what follows before each of them, and which are asked for.
+        """The events of stretches, the position that predicts each of them, and which are predicted.
 
-        All of shape (len(starts), width). Places count through all rows.
+        All of shape (len(starts), width). Positions count through all rows.
         """
         steps = np.arange(width)
         is_event = steps < lengths[:, None]
@@ -194,7 +224,7 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
         return events, first_of_moment + width * np.arange(len(starts))[:, None], is_asked
 
     def _candidates(self, targets: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Items that the asked places are scored against, and what their logits are corrected by."""
+        """The items that the predicting positions are scored against, and what is subtracted from their logits."""
         if self.loss == "softmax":
             items = np.arange(self.dataset.num_items)
             return items, np.where(np.isin(items, self.known_items), np.float32(0), NEVER)
@@ -212,8 +242,8 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
 def _stretches(offsets: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where the stretches of all histories begin, how many events each has, and whether it is a history's first.
 
-    They are cut from the end of a history, `max_length` events each; one begins with the event that ended the one
-    before it.
+    They are cut from the end of a history, `max_length` events each; a stretch begins with the event that ended the
+    one before it.
     """
     num_events = np.diff(offsets)
     num_stretches = 1 + -(-np.maximum(0, num_events - max_length) // (max_length - 1))
@@ -226,7 +256,7 @@ def _stretches(offsets: np.ndarray, max_length: int) -> tuple[np.ndarray, np.nda
 
 
 def _ends_of_moments(log: Events, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Where, from each of `starts` to its end, the first event stands that happened later; the end where none did."""
+    """The position of the first event after `starts` that happened later; the end where none did."""
     places, last = starts.copy(), np.maximum(starts, ends - 1)
     while True:
         is_same = (places < ends) & (log.time[np.minimum(places, last)] == log.time[starts])

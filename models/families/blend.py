@@ -1,8 +1,8 @@
-"""The lists of all other models, joined into one by weights that are learnt from what users did afterwards.
+"""Joins the lists of all other models into one, by weights that are learnt from what users did afterwards.
 
-Learnt is how much each model's score and rank (`models.families.blend_features`) tell of what a user wanted, once from
-all users and once without the users of each fold: the former weights answer for later days, the latter for the days
-that they were learnt from. The program `models.blend_lists` runs it.
+The weights say how much each model's score and rank (`models.families.blend_features`) tell of what a user wanted. They
+are learnt once from all users, and once without the users of each fold: the former score later days, the latter the
+days that they were learnt from. The program `models.blend_lists` runs it.
 
 Source: Wolpert, "Stacked Generalization", Neural Networks 1992 (weights from answers to what was held out).
 """
@@ -25,7 +25,13 @@ WEIGHTS_FILE = "weights.json"
 
 @dataclass(frozen=True)
 class BlendConfig:
-    """See models/configs/blend.toml."""
+    """See models/configs/blend.toml.
+
+    Attributes:
+        regularization: of the squared weights.
+        num_folds: parts of the users, of which each is scored by weights that were learnt from the others.
+        max_users: users at most that the weights are learnt from.
+    """
 
     regularization: float
     num_folds: int
@@ -39,12 +45,12 @@ class BlendConfig:
 
 @dataclass(frozen=True)
 class Blend:
-    """What was learnt in one window.
+    """The weights that were learnt in one window.
 
     Attributes:
         models: whose lists are joined, in the order of the features.
-        weights: of `models.families.blend_features`, from all users.
-        by_fold: the weights that users of each fold had no part in.
+        weights: one for each feature of `models.families.blend_features`, from all users.
+        by_fold: for each fold the weights that its users had no part in.
     """
 
     models: list[str]
@@ -57,11 +63,13 @@ class Blend:
 
     @classmethod
     def learnt(cls, models: Sequence[str], pairs: ListedPairs, is_wanted: np.ndarray, config: BlendConfig) -> Blend:
-        """The weights under which the wanted pairs stand first.
+        """Learns the weights under which the wanted pairs stand first in their lists.
 
         Args:
             models: whose lists the features of `pairs` are of.
-            is_wanted: shape (num_pairs,).
+            pairs: of the users that are learnt from.
+            is_wanted: whether the user wanted the item. Shape (num_pairs,), bool.
+            config: regularization and number of folds.
         """
         fold = pairs.user_indices % config.num_folds
 
@@ -75,18 +83,19 @@ class Blend:
 
     @classmethod
     def load(cls, folder: Path) -> Blend:
+        """Reads what `save` wrote."""
         return cls(**json.loads((folder / WEIGHTS_FILE).read_text(encoding="utf-8")))
 
     def scores(self, pairs: ListedPairs) -> np.ndarray:
-        """Of lists as of the day that is published. Shape (num_pairs,)."""
+        """Scores of lists as of the day that is published. Shape (num_pairs,), float64."""
         return pairs.features @ np.array(self.weights)
 
     def scores_out_of_fold(self, pairs: ListedPairs) -> np.ndarray:
-        """Of the lists that were learnt from."""
+        """Scores of the lists that were learnt from, by weights from other users. Shape (num_pairs,), float64."""
         by_fold = np.array(self.by_fold)
         return (pairs.features * by_fold[pairs.user_indices % len(by_fold)]).sum(axis=1)
 
     def as_facts(self) -> dict[str, float]:
-        """The weights by name."""
+        """The weights by the name of their feature."""
         told = [f"{model}: {feature}" for model in self.models for feature in FEATURES_OF_A_LIST]
         return dict(zip([*told, "met before"], self.weights, strict=True))

@@ -1,8 +1,7 @@
-"""What several models' lists say of the pairs of user and item that stand in any of them, on one scale.
+"""What the lists of several models say of the pairs of user and item that stand in any of them, on one scale.
 
-The scores of two models, and of one model on two days, are no quantities of one kind. So a score is told as how far it
-stands out of the user's own list (in standard deviations of that list), and a rank as the gain that it would have in
-an NDCG.
+The scores of two models, and of one model on two days, are not comparable. So a score becomes a standard score within
+the user's own list, and a rank becomes the gain that it has in an NDCG.
 """
 
 from __future__ import annotations
@@ -24,12 +23,13 @@ _COLUMNS = ["user_index", "item_index", "score", "is_seen"]
 
 @dataclass(frozen=True)
 class ListedPairs:
-    """Pairs by user, then by item, each once.
+    """Pairs in the order of users, then of items, each once.
 
     Attributes:
-        keys: one integer a pair, ascending.
-        features: of every list in turn the FEATURES_OF_A_LIST; then whether the user had met the item. Shape
-            (num_pairs, 2 * num_lists + 1).
+        keys: one integer for each pair, ascending; see `models.data.pair_keys`. Shape (num_pairs,).
+        is_seen: whether the user had met the item. Shape (num_pairs,), bool.
+        features: the FEATURES_OF_A_LIST of each list in turn, then whether the user had met the item. Shape
+            (num_pairs, 2 * num_lists + 1), float64.
     """
 
     keys: np.ndarray
@@ -38,31 +38,37 @@ class ListedPairs:
 
     @property
     def user_indices(self) -> np.ndarray:
+        """The user of each pair. Shape (num_pairs,)."""
         return users_of(self.keys)
 
     @property
     def item_indices(self) -> np.ndarray:
+        """The item of each pair. Shape (num_pairs,)."""
         return items_of(self.keys)
 
     def where(self, is_kept: np.ndarray) -> ListedPairs:
-        """Some of the pairs."""
+        """Keeps the pairs where `is_kept`, of shape (num_pairs,), is true."""
         return ListedPairs(self.keys[is_kept], self.is_seen[is_kept], self.features[is_kept])
 
     def of_users(self, user_indices: np.ndarray) -> ListedPairs:
-        """The pairs of some users."""
+        """Keeps the pairs of some users. `user_indices` has the shape (any number,)."""
         return self.where(np.isin(self.user_indices, user_indices))
 
     @classmethod
     def joined(cls, parts: Sequence[ListedPairs]) -> ListedPairs:
-        """The pairs of parts whose users ascend."""
+        """Concatenates parts whose users ascend."""
         names = ("keys", "is_seen", "features")
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def listed_pairs(lists: Sequence[Version], first_user: int, last_user: int) -> ListedPairs:
-    """The pairs of the users with these indices, both included.
+    """Reads the pairs of the users from `first_user` to `last_user`, both included.
 
-    A pair that a list lacks is as good, to that list, as the last one it holds of the user; its gain of rank is 0.
+    To a list that lacks a pair, the pair is as good as the last one that the list holds of the user; its gain of rank
+    is 0.
+
+    Args:
+        lists: versions of rows (user_index, item_index, score, is_seen), one for each model.
     """
     tables = [_rows_of(version, first_user, last_user) for version in lists]
     together = pa.concat_tables(tables)
@@ -83,7 +89,7 @@ def _keys(rows: pa.Table) -> np.ndarray:
 
 
 def _features_of_list(rows: pa.Table, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard score and gain of rank of each of `keys`, which hold all pairs of `rows`."""
+    """Standard score and gain of rank of each of `keys`, which hold all pairs of `rows`. Both of shape (len(keys),)."""
     standard, gain = np.zeros(len(keys)), np.zeros(len(keys))
     if not rows.num_rows:
         return standard, gain

@@ -1,12 +1,12 @@
-"""The next item of a sequence, told by what the catalogue says of items alone: words, pictures, category, brand, price.
+"""Predicts the next item of a sequence from what the catalogue says of items: words, pictures, category, brand, price.
 
-A behaviour encoder reads what a user did, in order; every item that it reads or proposes is known by its content, never
-by an embedding of its own. An item that nobody met yet gets a vector as good as any other's: that is its point. How the
-encoder is trained and asked stands in `models.families.next_item`.
+A behaviour encoder reads what a user did, in order; every item that it reads or predicts is known by its content, never
+by an embedding of its own. So an item that nobody met yet gets a vector as good as any other's, which is the point. How
+the encoder is trained and scored stands in `models.families.next_item`.
 
-Sources: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014 (`cnn`: the strongest answer of
-each filter over a text); Yang et al., "Hierarchical Attention Networks for Document Classification", NAACL 2016, eq. 5
-to 7 (`attention`: a learnt mean of the words); Hou et al., "Towards Universal Sequence Representation Learning for
+Sources: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014 (`cnn`: the maximum of each filter
+over a text); Yang et al., "Hierarchical Attention Networks for Document Classification", NAACL 2016, eq. 5 to 7
+(`attention`: a learnt mean of the words); Hou et al., "Towards Universal Sequence Representation Learning for
 Recommender Systems", KDD 2022 (sequences of items known by their text).
 """
 
@@ -33,7 +33,7 @@ class ContentConfig(NextItemConfig):
     """See models/configs/content.toml.
 
     Attributes:
-        reads: what of an item's content is read, names of READABLE.
+        reads: which parts of an item's content are read; names of READABLE.
         part_dropout: share of items for which a step goes without one of these, as where a shop has no picture.
     """
 
@@ -61,9 +61,11 @@ class Content(NextItemModel[ContentConfig]):
 
     @property
     def reads(self) -> tuple[str, ...]:
+        """The parts of an item's content that the config names."""
         return self.config.reads
 
     def build_item_tower(self, sizes: dict[str, int]) -> keras.Model:
+        """Builds the tower from content alone; see `NextItemModel.build_item_tower`."""
         config, inputs = self.config, item_content_inputs(self.config.reads)
         readers = content_readers(inputs, sizes, config)
         vectors = [readers[name]() for name in config.reads]
@@ -81,7 +83,13 @@ class Content(NextItemModel[ContentConfig]):
 def content_readers(
     inputs: dict[str, Any], sizes: dict[str, int], config: ContentConfig
 ) -> dict[str, Callable[[], Any]]:
-    """Name of READABLE -> what makes its vector from the inputs. Title and description share how they are read."""
+    """Name of READABLE -> a function that makes the vector of this part. Title and description share a `TextEncoder`.
+
+    Args:
+        inputs: the Keras inputs of the item tower, by name.
+        sizes: vocabulary field -> number of indices.
+        config: lengths of the vectors.
+    """
     texts = TextEncoder(sizes.get("token", 2), config.text_dim, config.text_encoder)
 
     def one_of(name: str, size: int) -> Any:
@@ -105,10 +113,11 @@ def _picture_vector(pictures: Any, rows: Any) -> Any:
 
 
 def build_picture_reader(dim: int) -> keras.Model:
-    """From pictures of any one size, as bytes, to vectors of `dim`: three steps that each halve the side.
+    """Builds a convolutional network of three steps that each halve the side of a picture.
 
-    What they find is kept in a grid of four by four, not pooled over the whole picture: where a shape lies tells a coat
-    from a ring.
+    It takes pictures of any one size, shape (batch, height, width, 3), uint8, and returns vectors of shape (batch,
+    dim). The features are kept in a grid of four by four, not pooled over the whole picture: where a shape lies tells a
+    coat from a ring.
     """
     picture = keras.Input((None, None, 3), dtype="uint8", name=PICTURE)
     hidden = keras.layers.Rescaling(1 / 127.5, offset=-1)(keras.layers.Resizing(PICTURE_SIZE, PICTURE_SIZE)(picture))

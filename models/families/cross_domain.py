@@ -1,16 +1,16 @@
 """Across departments: what a buyer of one would like in another, learnt by hiding a whole department of a history.
 
 A user's vector is the sum of what each met item adds to it, one step along the graph of users and items, and of what is
-learnt of the time at which it was met. An item's vector holds its bias beside it, which starts from its demand. Both
+learnt of the time at which it was met. An item's vector ends in its bias, which starts from the item's demand. Both
 read category, brand and price bucket beside the item's own embedding. The sum is linear, so that each item of a history
-has its exact part in a score; see `Vectors.history`. Trained by asking users for the department that was hidden from
-their history, and for items that were hidden by chance.
+has its exact part in a score; see `Vectors.history`. The training task is to predict the department that was hidden
+from a history, and items that were hidden at random.
 
 Sources: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, eq. 2 (all items of a user at
 once, some hidden from the input); Wang et al., "Neural Graph Collaborative Filtering", SIGIR 2019, eq. 3 (1/sqrt of the
 degree along an edge); Yi et al., RecSys 2019, eq. 5 (logQ).
-What differs: what is hidden is a department; no hidden layer, which gained nothing here; item features; the times of a
-history, each spread over those around it, since what sells changes slowly.
+What differs: a whole department is hidden; there is no hidden layer, which gained nothing here; items have features;
+the times of a history are spread over the time buckets around them, since what sells changes slowly.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class CrossDomainConfig:
 
     @property
     def reading(self) -> HistoryReading:
-        """How a user's pairs become weights."""
+        """How a user's interactions become weights."""
         return HistoryReading(self.bucket_days, self.num_time_buckets, self.bucket_smoothing_days)
 
 
@@ -92,9 +92,11 @@ class CrossDomain(SharedSoftmaxModel[CrossDomainConfig]):
 
     @property
     def final_rate(self) -> float:
+        """See `SharedSoftmaxModel.final_rate`."""
         return self.config.final_rate
 
     def build_batches(self, dataset: Dataset) -> DomainBatches:
+        """Returns the batches that the config asks for."""
         config = self.config
         return DomainBatches(
             dataset,
@@ -109,25 +111,34 @@ class CrossDomain(SharedSoftmaxModel[CrossDomainConfig]):
         )
 
     def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        """Builds the networks of `network_names`."""
         return build_networks(dataset.sizes, self.config)
 
     def build_training_network(self, dataset: Dataset) -> HiddenDomain:
+        """Returns the network that computes the logits of a batch."""
         return HiddenDomain(self.networks, dataset, self.config)
 
     def no_examples(self, dataset: Dataset) -> str:
+        """Says that there is nothing to hide."""
         return "nobody met several items and wanted one of them"
 
     def retrieval(self, dataset: Dataset) -> Vectors:
+        """Vectors of all users and items, and what each item adds to a user's. Float32, of embedding_dim + 1 places.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         history = self._history_vectors(dataset)
         users = self._user_vectors(dataset, np.arange(dataset.num_users), history)
         return Vectors(users, self._item_vectors(dataset), history)
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        """Dot products of these users with the whole catalogue. Shape (len(user_indices), num_items), float32."""
         users = self._user_vectors(dataset, user_indices, self._history_vectors(dataset))
         return users @ self._item_vectors(dataset).T
 
     def _user_vectors(self, dataset: Dataset, user_indices: np.ndarray, history: np.ndarray) -> np.ndarray:
-        """A last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
+        """The users' vectors; a last 1 meets the items' biases. Shape (len(user_indices), embedding_dim + 1)."""
         one_bucket_each = np.eye(self.config.num_time_buckets, dtype=np.float32)
         by_bucket = predict_arrays(self.network("time_tower"), {"times": one_bucket_each})
         vectors = disk_array((len(user_indices), history.shape[1]), np.float32)
@@ -140,7 +151,7 @@ class CrossDomain(SharedSoftmaxModel[CrossDomainConfig]):
         return vectors
 
     def _history_vectors(self, dataset: Dataset) -> np.ndarray:
-        """What a met item adds to a user's vector, by its strength; nothing to the last place."""
+        """What a met item adds to a user's vector, by its strength. Shape (num_items, embedding_dim + 1); ends in 0."""
         tower, vectors = self.network("history_tower"), []
         for block in _blocks(dataset.num_items):
             inputs = {"history": block, **_prefixed(item_content(dataset, block, CONTENT))}
@@ -154,10 +165,11 @@ class CrossDomain(SharedSoftmaxModel[CrossDomainConfig]):
 
 
 def build_networks(sizes: dict[str, int], config: CrossDomainConfig) -> dict[str, keras.Model]:
-    """The networks that hold the weights of `CrossDomain`.
+    """Builds the networks that hold the weights of `CrossDomain`.
 
     Args:
         sizes: vocabulary field -> number of indices.
+        config: lengths of the vectors.
     """
     times = keras.Input((config.num_time_buckets,), name="times")
     of_times = keras.layers.Dense(config.embedding_dim, use_bias=False, kernel_initializer=_normal(0.05))(times)
@@ -221,6 +233,7 @@ class HiddenDomain(keras.Model):
         self.content = {name: ops.convert_to_tensor(values) for name, values in content.items()}
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Logits of the batch's users over its candidates, float32. Shape (batch, candidates)."""
         items = self.history_tower(select_inputs(self.history_tower, inputs), training=training)  # (batch, length, dim)
         strengths = inputs["strengths"][:, None]  # (batch, 1, length)
         of_items = ops.matmul(strengths, self.forgets_items(items, training=training))[:, 0]  # (batch, dim)
@@ -234,7 +247,7 @@ class HiddenDomain(keras.Model):
 
 
 def log_demand_of(dataset: Dataset) -> np.ndarray:
-    """The logarithm of how many users wanted each item. Shape (num_items,)."""
+    """The logarithm of the number of users who wanted each item. Shape (num_items,), float32."""
     pairs = dataset.interactions
     counts = np.bincount(pairs.item_index[pairs.demand > 0], minlength=dataset.num_items)
     return np.log(counts + SMOOTHING).astype(np.float32)

@@ -1,8 +1,9 @@
-"""Deep collaborative filtering: a network reads a user and an item together and says how likely the user wants it next.
+"""Deep collaborative filtering: a network reads a user and an item together, and predicts how likely the user wants it.
 
 Embeddings of user and item features are concatenated and pass through Dense 256 and Dense 128 with dropout to one
-logit; binary cross-entropy against drawn negatives. It ranks: the retrieval models' candidates are scored, not the
-whole catalogue. The number of epochs is found on the latest window, held out by time; then it is fitted on all.
+logit; the loss is the binary cross-entropy against drawn negatives. The model ranks: it scores the candidates of the
+retrieval models, not the whole catalogue. The number of epochs is found on the latest window, held out by time; then
+the network is fitted on all windows.
 
 Sources: He et al., "Neural Collaborative Filtering", WWW 2017, eq. 7 and 10 (MLP and element-wise product); Covington
 et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016, section 4 (ranking on histories and time).
@@ -46,9 +47,11 @@ LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error
 
 @dataclass(frozen=True)
 class DeepCfConfig:
-    """Attributes:
-    num_members: networks that start from different weights, see the same batches, and answer together.
-    epochs: at most, fewer when `patience` epochs brought nothing on the held-out window.
+    """See models/configs/deep_cf.toml.
+
+    Attributes:
+        num_members: networks that start from different weights, see the same batches, and answer together.
+        epochs: epochs at most; fewer when `patience` epochs brought no gain on the held-out window.
     """
 
     num_members: int
@@ -92,12 +95,24 @@ class DeepCf:
         self._asked: tuple[Dataset, PairFeatures] | None = None
 
     def fit(self, dataset: Dataset) -> TrainingHistory:
+        """Finds the number of epochs on the latest window, then trains on all windows.
+
+        Raises:
+            NightError: there is nothing to learn from.
+            TrainingFailed: a loss is not finite, or memory does not suffice.
+        """
         windows = self._windows(dataset)
         curves, epochs = self._search_epochs(dataset, windows)
         curves["loss"] = self._train(dataset, windows, epochs)["loss"]
         return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
 
     def refit(self, dataset: Dataset, before: Self) -> TrainingHistory:
+        """Trains for `warm_epochs` from the weights of `before`; see `models.interface.model.WarmModel`.
+
+        Raises:
+            NightError: there is nothing to learn from, or `before` was never fitted or is of another config.
+            TrainingFailed: a loss is not finite, or memory does not suffice.
+        """
         windows, network = self._windows(dataset), require_fitted(self.name, before.network)
         curves = self._train(dataset, windows, self.config.warm_epochs, before=network)
         return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
@@ -114,7 +129,10 @@ class DeepCf:
         return windows
 
     def _search_epochs(self, dataset: Dataset, windows: list[WindowRows]) -> tuple[dict[str, list[float]], int]:
-        """How many epochs serve a window that was not trained on; half of `epochs` when there is no such window."""
+        """The loss curves and the best number of epochs on a window that was not trained on.
+
+        Half of `epochs` where there is no such window.
+        """
         held_out, earlier = windows[0], windows[1:]
         if not len(held_out.users) or not any(len(window.users) for window in earlier):
             return {}, max(1, self.config.epochs // 2)
@@ -131,7 +149,7 @@ class DeepCf:
         held_out: WindowRows | None = None,
         before: keras.Model | None = None,
     ) -> dict[str, list[float]]:
-        """Trains a new network, which may go on from the weights of another. Returns the curves."""
+        """Trains a new network, which can go on from the weights of another. Returns the curves."""
         config = self.config
         prepare_training(dataset.seed, config.precision, config.data_parallel)
         self.network = build_network(dataset.sizes, config)
@@ -151,9 +169,10 @@ class DeepCf:
         return {name: [float(value) for value in values] for name, values in history.items()}
 
     def retrieval(self, dataset: Dataset) -> None:
-        """It ranks what others retrieve."""
+        """Returns None: the model ranks what others retrieve."""
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        """The probabilities of `pair_scores` for the whole catalogue. Shape (len(user_indices), num_items)."""
         items = np.tile(np.arange(dataset.num_items), (len(user_indices), 1))
         return self.pair_scores(dataset, user_indices, items)
 
@@ -161,17 +180,33 @@ class DeepCf:
         """How likely each user wants each item of their row in the next `horizon_days`, if the user comes at all.
 
         Args:
-            item_indices: shape (len(user_indices), any length).
+            user_indices: shape (num_rows,).
+            item_indices: shape (num_rows, any length).
 
         Returns:
-            Probabilities, of the members' mean log-odds.
+            Probabilities, of the members' mean log-odds. Shape of `item_indices`, float32.
+
+        Raises:
+            NightError: the model was never fitted.
         """
         return np.asarray(expit(self.logits(dataset, user_indices, item_indices)))
 
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """The members' mean log-odds; see `models.families.attribution.Explainable`."""
+        """The members' mean log-odds; see `models.families.attribution.Explainable`.
+
+        Args:
+            user_indices: shape (num_rows,).
+            item_indices: shape (num_rows, any length).
+            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
+
+        Returns:
+            Shape of `item_indices`, float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         network = require_fitted(self.name, self.network)
         if self._asked is None or self._asked[0] is not dataset:
             self._asked = dataset, PairFeatures(Snapshot(dataset, dataset.end), self.config.neighbours)
@@ -190,20 +225,29 @@ class DeepCf:
         return np.concatenate(logits)
 
     def save(self, path: Path) -> None:
+        """Writes the config and the network into the folder `path`.
+
+        Raises:
+            NightError: the model was never fitted; nothing is written.
+        """
         save_networks(path, self.name, self.config, {"network": self.network})
 
     @classmethod
     def load(cls, path: Path) -> Self:
+        """Reads what `save` wrote."""
         model = cls(load_saved_config(DeepCfConfig, path))
         model.network = load_network(path, "network")
         return model
 
 
 def build_network(sizes: dict[str, int], config: DeepCfConfig) -> keras.Model:
-    """From users (batch) and rows of items (batch, row) to logits, one a member: (batch, row, num_members).
+    """Builds a network from users (batch) and rows of items (batch, row) to logits, one a member.
+
+    Its output has the shape (batch, row, num_members), float32.
 
     Args:
         sizes: vocabulary field -> number of indices.
+        config: sizes of the layers.
     """
     inputs = {
         **user_inputs(config.max_length),

@@ -1,13 +1,13 @@
 """Users and items as one graph: vectors travel along who met what and which items go together.
 
-Each node starts from its own embedding and its features; the graph of the asked day then mixes it with those beside it,
-so that a new purchase moves a vector without a new fit. A node without edges keeps what its features say: in training
-some nodes go without their own embedding. All departments of a shop lie in one graph. Trained by asking which items
-each user met, in a softmax over the batch's shared candidates.
+Each node starts from its own embedding and its features; the graph of the day that is scored then mixes it with its
+neighbours, so that a new purchase moves a vector without a new fit. A node without edges keeps what its features say:
+in training some nodes go without their own embedding. All departments of a shop lie in one graph. The training task is
+to predict which items each user met, in a softmax over the batch's shared candidates.
 
 Sources: He et al., "LightGCN", SIGIR 2020 (`light`); Veličković et al., "Graph Attention Networks", ICLR 2018
 (`attention`); Wu et al., "On the Effectiveness of Sampled Softmax Loss for Item Recommendation", TOIS 2023 (the loss).
-What differs: edges between items and node features join the graph; all that a user wanted is asked at once.
+What differs: edges between items and node features join the graph; all that a user wanted is predicted at once.
 """
 
 from __future__ import annotations
@@ -89,33 +89,58 @@ class Graph(SharedSoftmaxModel[GraphConfig]):
         return towers if self.config.propagation == "light" else (*towers, "attention")
 
     def build_batches(self, dataset: Dataset) -> UserBatches:
+        """Returns the batches that the config asks for."""
         config = self.config
         return UserBatches(
             dataset, config.batch_size, config.min_steps, config.num_candidates, config.user_weight_exponent
         )
 
     def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        """Builds the networks of `network_names`."""
         return build_networks(dataset.sizes, self.config)
 
     def build_training_network(self, dataset: Dataset) -> GraphNetwork:
-        """The networks on the dataset's graph."""
+        """Returns the networks on the dataset's graph, as one network.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         return GraphNetwork({name: self.network(name) for name in self.network_names}, dataset, self.config)
 
     def no_examples(self, dataset: Dataset) -> str:
+        """Says that there is no target event."""
         return "nobody did what the shop wants"
 
     def retrieval(self, dataset: Dataset) -> Vectors:
+        """Vectors of all users and items, of `embedding_dim` places, float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         nodes = as_numpy(self.build_training_network(dataset).nodes(training=False))
         return Vectors(nodes[: dataset.num_users], nodes[dataset.num_users :])
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        """Dot products of these users with the whole catalogue. Shape (len(user_indices), num_items), float32."""
         vectors = self.retrieval(dataset)
         return vectors.user[user_indices] @ vectors.item.T
 
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """Dot products; see `models.families.attribution.Explainable` and `GraphNetwork.users_without`."""
+        """Dot products; see `models.families.attribution.Explainable`.
+
+        Args:
+            user_indices: shape (num_rows,).
+            item_indices: shape (num_rows, any length).
+            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
+
+        Returns:
+            Shape of `item_indices`, float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         if self._asked is None or self._asked[0] is not dataset:
             network = self.build_training_network(dataset)
             self._asked = dataset, network, as_numpy(network.nodes(training=False))
@@ -125,10 +150,11 @@ class Graph(SharedSoftmaxModel[GraphConfig]):
 
 
 def build_networks(sizes: dict[str, int], config: GraphConfig) -> dict[str, keras.Model]:
-    """The networks that hold the weights of `Graph`.
+    """Builds the networks that hold the weights of `Graph`.
 
     Args:
         sizes: vocabulary field -> number of indices.
+        config: propagation and lengths of the vectors.
     """
     dim, feature_dim = config.embedding_dim, config.feature_dim
     networks = {
@@ -139,7 +165,11 @@ def build_networks(sizes: dict[str, int], config: GraphConfig) -> dict[str, kera
 
 
 def build_attention(config: GraphConfig) -> keras.Model:
-    """From nodes and edges to nodes: the mean over the layers, the nodes' own vectors among them."""
+    """Builds a network from nodes and edges to nodes: the mean over the layers, the nodes' own vectors among them.
+
+    Its inputs are `nodes`, of shape (num_nodes, embedding_dim), and `sources`, `targets` and `log_weights`, each of
+    shape (num_edges,); its output has the shape of `nodes`.
+    """
     nodes = keras.Input((config.embedding_dim,), name="nodes")
     sources, targets = keras.Input((), dtype="int32", name="sources"), keras.Input((), dtype="int32", name="targets")
     log_weights = keras.Input((), name="log_weights")
@@ -178,6 +208,7 @@ class GraphNetwork(keras.Model):
         self.along_edges = self.travel(self.matrix)
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Logits of the batch's users over its candidates, float32. Shape (batch, candidates)."""
         nodes = self.nodes(training)
         users = ops.take(nodes, inputs["users"], axis=0)
         candidates = ops.take(nodes, self.num_users + inputs["candidates"], axis=0)
@@ -188,13 +219,17 @@ class GraphNetwork(keras.Model):
         return self.along_edges(self._own_vectors(training), training)
 
     def users_without(self, user_indices: np.ndarray, without: np.ndarray) -> Any:
-        """The vectors of users who had never met one item each, were everybody and everything else as it is.
+        """The vectors of users who had never met one item each, while everybody and everything else stays as it is.
 
-        For each row a node joins the graph that looks where its user looks, but not at that item, and that nobody looks
-        at. Shape (len(user_indices), embedding_dim).
+        For each row a node joins the graph that has the edges of its user, but not the one to that item, and that no
+        other node sees.
 
         Args:
-            without: item indices; 0 for none.
+            user_indices: shape (num_rows,).
+            without: item indices; 0 for none. Shape (num_rows,).
+
+        Returns:
+            Shape (num_rows, embedding_dim), float32.
         """
         num_rows, num_nodes = len(user_indices), self.matrix.shape[0]
         looks = self.matrix[user_indices]
@@ -208,7 +243,12 @@ class GraphNetwork(keras.Model):
         return self.travel(whole)(nodes, False)[num_nodes:]
 
     def travel(self, matrix: sparse.csr_matrix) -> Callable[[Any, bool], Any]:
-        """What makes of all nodes' own vectors those that have travelled along the matrix; told whether it trains."""
+        """Returns the propagation along a graph: a function of all nodes' own vectors, and of whether it trains.
+
+        Args:
+            matrix: weights of the edges. Shape (num_nodes, num_nodes). Vectors before and after have the shape (num_nodes,
+                embedding_dim).
+        """
         if self.attention is None:
             mean_of_layers = MeanOfLayers(matrix, self.num_layers)
             return lambda nodes, training: mean_of_layers(ops.cast(nodes, "float32"))
@@ -228,7 +268,7 @@ class GraphNetwork(keras.Model):
 
 
 def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """On the device once, not with every batch."""
+    """Tensors, so that the arrays are moved to the device once and not with every batch."""
     return {
         name: ops.convert_to_tensor(values, dtype="int32" if values.dtype.kind == "i" else "float32")
         for name, values in arrays.items()
@@ -236,6 +276,13 @@ def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def edge_arrays(matrix: sparse.csr_matrix) -> dict[str, np.ndarray]:
-    """The matrix as the attention reads it, with an edge of each node to itself."""
+    """The edges of the graph as the attention reads them, with an edge of each node to itself.
+
+    Args:
+        matrix: weights of the edges. Shape (num_nodes, num_nodes).
+
+    Returns:
+        `sources`, `targets` and `log_weights` (float32), each of shape (num_edges + num_nodes,).
+    """
     edges = (matrix + sparse.eye(matrix.shape[0], format="csr", dtype=np.float32)).tocoo()
     return {"sources": edges.col, "targets": edges.row, "log_weights": np.log(edges.data).astype(np.float32)}

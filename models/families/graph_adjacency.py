@@ -1,4 +1,4 @@
-"""The graph that a graph model works on, as a matrix."""
+"""The adjacency matrix of the graph that a graph model works on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ def node_matrix(dataset: Dataset, edge_exponent: float, item_item_weight: float)
     """Users and items as the nodes of one undirected graph, whatever their departments.
 
     Node `u` is a user, node `num_users + i` an item. Weights are divided by the square roots of both ends' sums, so
-    that no step along the edges makes vectors longer. Shape (num_users + num_items,) twice.
+    that no step along the edges makes vectors longer.
 
     Args:
+        dataset: the edges.
         edge_exponent: power of the weight of an edge between a user and an item; 0: all count alike.
         item_item_weight: factor of the edges between items; 0: none.
+
+    Returns:
+        A symmetric matrix of shape (num_users + num_items, num_users + num_items), float32, with sorted indices.
+
+    Source: He et al., "LightGCN", SIGIR 2020, eq. 8 (symmetric normalisation).
     """
     edges, num_nodes = dataset.edges, dataset.num_users + dataset.num_items
     is_user = edges.kind == "user_item"

@@ -1,7 +1,7 @@
 """Weights under which what users wanted stands first in their lists: a linear listwise softmax, solved to its optimum.
 
-For a user with rows x_i of which some are wanted (y_i = 1), the loss is -sum y_i log softmax(x w)_i / sqrt(sum y_i):
-who wanted much counts more, but not in proportion. The mean over users plus a penalty is convex in w.
+For a user with rows x_i of which some are wanted (y_i = 1), the loss is -sum y_i log softmax(x w)_i / sqrt(sum y_i): a
+user who wanted much counts more, but not in proportion. The mean over users plus a penalty is convex in w.
 
 Source: Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007 (the top-one softmax).
 What differs: several wanted items share one softmax. It is written here, and not taken from statsmodels, whose
@@ -17,16 +17,16 @@ from scipy.optimize import minimize
 def listwise_weights(
     features: np.ndarray, is_wanted: np.ndarray, list_of_row: np.ndarray, regularization: float
 ) -> np.ndarray:
-    """The weights of the features.
+    """Solves for the weights of the features.
 
     Args:
         features: shape (num_rows, num_features).
-        is_wanted: shape (num_rows,); lists that hold nothing wanted say nothing.
-        list_of_row: ascending; rows of one list have one number. Shape (num_rows,).
+        is_wanted: lists in which nothing is wanted are left out. Shape (num_rows,), bool.
+        list_of_row: the number of each row's list, ascending. Shape (num_rows,).
         regularization: of the squared weights of features in standard deviations.
 
     Returns:
-        Shape (num_features,); zeros where no list holds anything wanted.
+        Shape (num_features,), float64; zeros where no list holds anything wanted.
     """
     _, list_of_row = np.unique(list_of_row, return_inverse=True)
     is_kept = np.bincount(list_of_row, is_wanted)[list_of_row] > 0
@@ -48,7 +48,15 @@ def listwise_weights(
 def _loss_and_gradient(
     weights: np.ndarray, rows: np.ndarray, wanted: np.ndarray, starts: np.ndarray, regularization: float
 ) -> tuple[float, np.ndarray]:
-    """Args: `starts` says where each list begins; every list holds something wanted."""
+    """The loss of all lists, and its gradient by the weights.
+
+    Args:
+        weights: shape (num_features,).
+        rows: features in standard deviations. Shape (num_rows, num_features).
+        wanted: 1 or 0; every list holds a 1. Shape (num_rows,).
+        starts: the first row of each list. Shape (num_lists,).
+        regularization: of the squared weights.
+    """
     lengths = np.diff(starts, append=len(rows))
     shares = wanted / np.repeat(np.sqrt(np.add.reduceat(wanted, starts)), lengths)
     totals = np.add.reduceat(shares, starts)

@@ -1,27 +1,26 @@
-"""What the models that tell the next event have in common: how they are trained, asked and kept.
+"""What the models that predict the next event share: how they are trained and scored.
 
 An item tower makes each item's vector, the same for what is read and for what is predicted; an encoder reads the
-vectors of what a user met, in order, and at every place says what follows. A family brings the item tower: see
+vectors of what a user met, in order, and at every position predicts what follows. A family brings the item tower: see
 `models.families.sequence` (an item's own embedding and its features) and `models.families.content` (what the catalogue
 says alone).
 
-Beside all that goes a plain memory: the titles of what was met last, as they are, say how much a candidate's title is
-alike. A network learns slowly that things which are called nearly the same are wanted by the same people.
+A plain memory of titles stands beside all that: the unchanged title vectors of what was met last say how similar a
+candidate's title is. A network learns slowly that things with nearly the same name are wanted by the same people.
 
-Every place of a sequence predicts the event after it, from the events up to it alone; events of one moment, such as a
-basket's, are all predicted from what came before that moment, since in which order they stand says nothing. A sequence
-begins with a start of its own, from which somebody without a history gets an answer. Padding stands at the end, where
-no place before it looks.
+Every position of a sequence predicts the event after it, from the events up to it alone. Events of one moment, such as
+those of a basket, are all predicted from what came before that moment, since their order says nothing. A sequence
+begins with a start token, which predicts for a user without a history. Padding stands at the end, where no position
+before it looks.
 
-Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (places predict what follows); Klenitskiy,
-Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the softmax over all
-items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
+Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (positions predict what follows);
+Klenitskiy, Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023 (the softmax
+over all items); Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
 Sampling", RecSys 2023 (gbce).
-What differs: places count from the start of a sequence, not from its end, which would tell training how much is still
-to come; only events that the shop wants are predicted, while all are read; baskets are predicted whole; time gaps and
-event types are read too;
-the popularity of an item may be left out of what is learnt (`popularity_discount`), so that an item nobody met yet is
-asked for on equal terms.
+What differs: positions count from the start of a sequence, not from its end, which would show in training how much is
+still to come; only events that the shop wants are predicted, while all are read; baskets are predicted whole; time gaps
+and event types are read too; the popularity of an item can be kept out of the vectors (`popularity_discount`), so that
+an item that nobody met yet is not scored lower for it.
 """
 
 from __future__ import annotations
@@ -63,7 +62,8 @@ ITEMS_AT_ONCE = 4096
 class NextItemConfig:
     """See models/configs/sequence.toml.
 
-    Attributes: `max_length` places of a sequence are read, its start among them.
+    Attributes:
+        max_length: positions of a sequence that are read, its start among them.
     """
 
     encoder: Encoder
@@ -101,12 +101,7 @@ C = TypeVar("C", bound=NextItemConfig)
 
 
 class NextItemModel(SharedSoftmaxModel[C]):
-    """See the module's docstring.
-
-    Attributes:
-        reads: what the item tower reads beside the item's own index; names of `models.data.tower_inputs.item_content`.
-        item_dropout: share of items that a step knows by their features alone, as if they were new.
-    """
+    """See the module's docstring."""
 
     network_names = ("item_tower", "encoder")
 
@@ -116,21 +111,24 @@ class NextItemModel(SharedSoftmaxModel[C]):
 
     @property
     def reads(self) -> tuple[str, ...]:
+        """What the item tower reads beside the item's own index: names of `models.data.tower_inputs.item_content`."""
         return ITEM_CONTENT
 
     @property
     def item_dropout(self) -> float:
+        """The share of items that a step knows by their features alone, as if they were new."""
         return 0.0
 
     @abstractmethod
     def build_item_tower(self, sizes: dict[str, int]) -> keras.Model:
-        """From what is known of an item, whatever the day, to its vector.
+        """Builds the network from what is known of an item, whatever the day, to its vector.
 
         Args:
             sizes: vocabulary field -> number of indices.
         """
 
     def build_batches(self, dataset: Dataset) -> NextItemBatches:
+        """Returns the batches that the config asks for."""
         config = self.config
         return NextItemBatches(
             dataset,
@@ -144,20 +142,24 @@ class NextItemModel(SharedSoftmaxModel[C]):
         )
 
     def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        """Builds the item tower and the encoder."""
         item_tower, title_dim = self._tower_with_titles(dataset)
         return {"item_tower": item_tower, "encoder": build_encoder(dataset.sizes, self.config, title_dim)}
 
     def build_training_network(self, dataset: Dataset) -> NextItem:
+        """Returns the network that computes the logits of a batch."""
         return NextItem(self.network("item_tower"), self.network("encoder"))
 
     def loss(self, batches: NextItemBatches) -> keras.losses.Loss:
+        """The loss that the config names."""
         return loss_of(self.config, len(batches.known_items))
 
     def no_examples(self, dataset: Dataset) -> str:
+        """Says that there is no target event."""
         return "no history holds an event that the shop wants"
 
     def _tower_with_titles(self, dataset: Dataset) -> tuple[keras.Model, int]:
-        """The item tower, and how long the title's part of its vectors is: 0 where nothing has a title."""
+        """The item tower, and the length of the title's part of its vectors: 0 where no item has a title."""
         tower, num_pieces = self.build_item_tower(dataset.sizes), dataset.sizes.get("token", 0)
         dim = self.config.title_dim if "tokens" in self.reads and num_pieces > FIRST_VALUE_INDEX else 0
         if not dim:
@@ -168,17 +170,35 @@ class NextItemModel(SharedSoftmaxModel[C]):
         return keras.Model(inputs, keras.layers.Concatenate()([tower.output, title]), name="item_tower"), dim
 
     def retrieval(self, dataset: Dataset) -> Vectors:
+        """Vectors of all users and items, float32; as long as `item_vectors` are.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         items = self.item_vectors(dataset)
         return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users), items), items)
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        """Dot products of these users with the whole catalogue. Shape (len(user_indices), num_items), float32."""
         items = self.item_vectors(dataset)
         return self._user_vectors(dataset, user_indices, items) @ items.T
 
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """Dot products; see `models.families.attribution.Explainable`."""
+        """Dot products; see `models.families.attribution.Explainable`.
+
+        Args:
+            user_indices: shape (num_rows,).
+            item_indices: shape (num_rows, any length).
+            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
+
+        Returns:
+            Shape of `item_indices`, float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         if self._asked is None or self._asked[0] is not dataset:
             self._asked = dataset, self.item_vectors(dataset)
         items = self._asked[1]
@@ -186,7 +206,11 @@ class NextItemModel(SharedSoftmaxModel[C]):
         return np.einsum("ud,ukd->uk", users, items[item_indices])
 
     def item_vectors(self, dataset: Dataset) -> np.ndarray:
-        """What is read and what is predicted, of every index. Shape (num_items, dim)."""
+        """The vectors that are read and predicted, of every item index. Shape (num_items, dim), float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         tower, snapshot = self.network("item_tower"), Snapshot(dataset, dataset.end)
         items = np.arange(dataset.num_items)
         blocks = [items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE)]
@@ -195,7 +219,7 @@ class NextItemModel(SharedSoftmaxModel[C]):
     def _user_vectors(
         self, dataset: Dataset, user_indices: np.ndarray, items: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """What the encoder says at the end of each user's sequence. Shape (len(user_indices), as long as an item's)."""
+        """The encoder's output at the end of each user's sequence. Shape (len(user_indices), dim of the items)."""
         encoder, snapshot = self.network("encoder"), Snapshot(dataset, dataset.end)
         vectors = disk_array((len(user_indices), items.shape[1]), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
@@ -208,7 +232,7 @@ class NextItemModel(SharedSoftmaxModel[C]):
 
 
 class NextItem(keras.Model):
-    """Logits of the asked places over the candidates of a batch, corrected by logQ. Used in training only."""
+    """Logits of the predicted positions over the candidates of a batch, corrected by logQ. Used in training only."""
 
     def __init__(self, item_tower: keras.Model, encoder: keras.Model) -> None:
         # What the logits are corrected by is no quantity for 16 bits.
@@ -216,6 +240,7 @@ class NextItem(keras.Model):
         self.item_tower, self.encoder = item_tower, encoder
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Logits of the batch's positions over its candidates, float32. Shape (positions, candidates)."""
         vectors = self.item_tower(select_inputs(self.item_tower, inputs), training=training)
         history = ops.take(vectors, inputs["items"], axis=0)  # (batch, length, dim)
         hidden = self.encoder(select_inputs(self.encoder, {"history": history, **inputs}), training=training)
@@ -225,7 +250,7 @@ class NextItem(keras.Model):
 
 
 def title_rarity(dataset: Dataset, num_pieces: int) -> np.ndarray:
-    """The inverse document frequency of each piece in the titles of the catalogue. Shape (num_pieces,)."""
+    """The inverse document frequency of each piece in the titles of the catalogue. Shape (num_pieces,), float32."""
     tokens = np.sort(dataset.item_features["token_indices"], axis=1)
     is_first = np.diff(tokens, axis=1, prepend=-1) > 0
     num_titles = np.bincount(tokens[is_first], minlength=num_pieces)
@@ -233,7 +258,7 @@ def title_rarity(dataset: Dataset, num_pieces: int) -> np.ndarray:
 
 
 def loss_of(config: NextItemConfig, num_items: int) -> keras.losses.Loss:
-    """What a config trains by, over so many items."""
+    """The loss that a config names, over `num_items` items."""
     if config.loss in ("softmax", "sampled_softmax"):
         return SoftmaxCrossentropy()
     num_negatives = min(config.num_candidates, num_items)

@@ -1,10 +1,10 @@
 """Two towers: one network reads a user, another an item, and their vectors' dot product is the score.
 
-Deep collaborative filtering in the form that retrieves: item vectors are computed once for the whole catalogue. The
-user tower reads the pooled embeddings of the history (all of it, and mostly the latest), so that a new purchase
-moves the vector without a new fit; a user without history still gets a vector from the features. Trained by asking,
-at past moments, what each user wanted in the days that followed, or, where order says nothing, what a user wants of
-whom half is hidden: softmax over the batch's shared candidates, of dot products or of cosines.
+Deep collaborative filtering for retrieval: item vectors are computed once for the whole catalogue. The user tower reads
+the pooled embeddings of the history (all of it, and mostly the latest), so that a new purchase moves the vector without
+a new fit; a user without history still gets a vector from the features. The training task (`objective`) is to predict
+at past moments what each user wanted in the days that followed, or, where order says nothing, what a user wants of whom
+half is hidden. The loss is a softmax over the batch's shared candidates, of dot products or of cosines.
 
 Sources: Covington et al., "Deep Neural Networks for YouTube Recommendations", RecSys 2016 (pooled history, softmax);
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, eq. 5 (logQ);
@@ -82,6 +82,7 @@ class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
     network_names = ("user_tower", "item_tower")
 
     def build_batches(self, dataset: Dataset) -> WindowBatches | HiddenBatches:
+        """Returns the batches of the config's `objective`."""
         config = self.config
         size, candidates, length = config.batch_size, config.num_candidates, config.max_length
         if config.objective == "next_window":
@@ -89,25 +90,46 @@ class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
         return HiddenBatches(dataset, config.hidden_share, size, candidates, length, config.user_weight_exponent)
 
     def build_networks(self, dataset: Dataset) -> dict[str, keras.Model]:
+        """Builds the user tower and the item tower."""
         return build_networks(dataset.sizes, self.config)
 
     def build_training_network(self, dataset: Dataset) -> SharedSoftmax:
+        """Returns the network that computes the logits of a batch."""
         return SharedSoftmax(self.network("user_tower"), self.network("item_tower"))
 
     def no_examples(self, dataset: Dataset) -> str:
+        """Says that no window holds a target."""
         return f"no user wanted a known item in the last windows of {dataset.horizon_days} days"
 
     def retrieval(self, dataset: Dataset) -> Vectors:
+        """Vectors of all users and items, of `embedding_dim` places, float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         items = np.arange(dataset.num_items)
         return Vectors(self._user_vectors(dataset, np.arange(dataset.num_users)), self._item_vectors(dataset, items))
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
+        """Dot products of these users with the whole catalogue. Shape (len(user_indices), num_items), float32."""
         return self._user_vectors(dataset, user_indices) @ self._item_vectors(dataset, np.arange(dataset.num_items)).T
 
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """Dot products; see `models.families.attribution.Explainable`."""
+        """Dot products; see `models.families.attribution.Explainable`.
+
+        Args:
+            user_indices: shape (num_rows,).
+            item_indices: shape (num_rows, any length).
+            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
+
+        Returns:
+            Shape of `item_indices`, float32.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
         items, rows = np.unique(item_indices, return_inverse=True)
         item_vectors = self._item_vectors(dataset, items)[rows.reshape(item_indices.shape)]
         return np.einsum("ud,ukd->uk", self._user_vectors(dataset, user_indices, without), item_vectors)
@@ -130,10 +152,11 @@ class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
 
 
 def build_networks(sizes: dict[str, int], config: TwoTowerConfig) -> dict[str, keras.Model]:
-    """The user tower and the item tower, which share the embedding of items.
+    """Builds the user tower and the item tower, which share the embedding of items.
 
     Args:
         sizes: vocabulary field -> number of indices.
+        config: lengths of the vectors, and their similarity.
     """
     item_embedding = keras.layers.Embedding(sizes["item_id"], config.embedding_dim, name="item_embedding")
     return {
@@ -186,14 +209,14 @@ def _item_tower(sizes: dict[str, int], config: TwoTowerConfig, item_embedding: k
 
 
 def _compared(vector: Any, config: TwoTowerConfig) -> Any:
-    """A vector whose dot product with another one is what the softmax reads."""
+    """The vector of which the softmax reads dot products: as it is, or scaled to a unit vector over the temperature."""
     if config.similarity == "dot":
         return vector
     return keras.layers.Rescaling(config.temperature**-0.5)(keras.layers.UnitNormalization()(vector))
 
 
 def _embedder(sizes: dict[str, int], dim: int) -> Any:
-    """Embeds a one-hot feature of a vocabulary field."""
+    """A function that embeds an index of a vocabulary field."""
     return lambda field, indices: keras.layers.Embedding(sizes.get(field, 2), dim)(indices)
 
 
@@ -206,6 +229,7 @@ class SharedSoftmax(keras.Model):
         self.user_tower, self.item_tower = user_tower, item_tower
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
+        """Logits of the batch's users over its candidates, float32. Shape (batch, candidates)."""
         users = self.user_tower(select_inputs(self.user_tower, inputs), training=training)
         items = self.item_tower(select_inputs(self.item_tower, inputs), training=training)
         return shared_logits(users, items, inputs["log_inclusion"])
