@@ -97,5 +97,5 @@ class Blend:
 
     def as_facts(self) -> dict[str, float]:
         """The weights by the name of their feature."""
-        told = [f"{model}: {feature}" for model in self.models for feature in FEATURES_OF_A_LIST]
-        return dict(zip([*told, "met before"], self.weights, strict=True))
+        names = [f"{model}: {feature}" for model in self.models for feature in FEATURES_OF_A_LIST]
+        return dict(zip([*names, "met before"], self.weights, strict=True))

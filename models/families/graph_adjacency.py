@@ -22,7 +22,7 @@ def node_matrix(dataset: Dataset, edge_exponent: float, item_item_weight: float)
     Returns:
         A symmetric matrix of shape (num_users + num_items, num_users + num_items), float32, with sorted indices.
 
-    Source: He et al., "LightGCN", SIGIR 2020, eq. 8 (symmetric normalisation).
+    Source: He et al., "LightGCN", SIGIR 2020, eq. 7 (symmetric normalisation).
     """
     edges, num_nodes = dataset.edges, dataset.num_users + dataset.num_items
     is_user = edges.kind == "user_item"

@@ -1,1 +1,1 @@
-"""Keras layers, losses and towers; how networks are fitted, kept and warm-started."""
+"""Keras layers, losses and towers; how networks are trained, saved, loaded and warm-started."""

@@ -18,10 +18,12 @@ from scipy import sparse
 class MeanOfLayers:
     """LightGCN: the mean of the nodes' own vectors and of what one to `num_layers` steps along the edges bring.
 
-    A step is the product with the graph's matrix, which is symmetric. So the mean of steps is one symmetric map, and
-    its gradient is the map itself: no transpose, and nothing to keep from the way forward. Another matrix may be asked,
-    but not trained through. Under TensorFlow by its kernel for compressed rows, which is several times faster than
-    gathering along edges.
+    A step is the product with the graph's matrix, which must be symmetric. So the mean of steps is one symmetric map,
+    and
+    its gradient is the map itself: it needs no transpose, and keeps nothing from the forward pass. With a matrix that
+        is not
+    symmetric it computes vectors, but must not be trained through. Under TensorFlow it uses the kernel for compressed
+    rows, which is several times faster than gathering along edges.
     """
 
     def __init__(self, matrix: sparse.csr_matrix, num_layers: int) -> None:
@@ -32,7 +34,7 @@ class MeanOfLayers:
         self.has_kernel = keras.backend.backend() == "tensorflow"
 
     def __call__(self, nodes: Any) -> Any:
-        """From (num_nodes, dim) to (num_nodes, dim)."""
+        """From vectors of shape (num_nodes, dim) to vectors of that shape, float32."""
 
         @ops.custom_gradient
         def mean(nodes: Any) -> Any:
@@ -73,10 +75,12 @@ class MeanOfLayers:
 
 @keras.saving.register_keras_serializable("nightjar")
 class GraphAttention(keras.layers.Layer):
-    """Each node's vector becomes a mean of those beside it, weighted by what the layer learns to look at.
+    """Each node's vector becomes a mean of its neighbours' vectors, weighted by a learnt attention.
 
     Takes nodes (num_nodes, dim), and for every edge its source, its target and the logarithm of its weight, which the
-    attention starts from. Every node that has no edge to itself must have another edge, or becomes zero.
+    attention starts from. A node without any incoming edge, even from itself, becomes zero.
+
+    Source: Veličković et al., "Graph Attention Networks", ICLR 2018, eq. 3 to 6.
     """
 
     def __init__(self, num_heads: int, dropout: float, **kwargs: Any) -> None:
@@ -93,6 +97,7 @@ class GraphAttention(keras.layers.Layer):
         self.looks_at = self.add_weight(shape=(self.num_heads, self.head_dim), name="looks_at")
 
     def call(self, nodes: Any, sources: Any, targets: Any, log_weights: Any, training: bool = False) -> Any:
+        """Shapes (num_nodes, dim), then three of (num_edges,); returns the shape of `nodes`."""
         num_nodes = ops.shape(nodes)[0]
         heads = ops.einsum("nd,dhk->nhk", nodes, self.project)
         asks = ops.sum(heads * self.looks_from, axis=-1)  # (num_nodes, num_heads)
@@ -111,7 +116,16 @@ class GraphAttention(keras.layers.Layer):
 
 
 def segment_softmax(logits: Any, segments: Any, num_segments: Any) -> Any:
-    """The softmax within each segment. Shapes (n, heads) and (n,)."""
+    """The softmax within each segment.
+
+    Args:
+        logits: shape (n, heads).
+        segments: the segment of each row, int32. Shape (n,).
+        num_segments: number of segments.
+
+    Returns:
+        Shape (n, heads).
+    """
     largest = ops.take(ops.segment_max(logits, segments, num_segments=num_segments), segments, axis=0)
     odds = ops.exp(logits - ops.stop_gradient(largest))
     total = ops.take(ops.segment_sum(odds, segments, num_segments=num_segments), segments, axis=0)

@@ -1,4 +1,4 @@
-"""An item's vector from its own embedding and its features, whatever the day."""
+"""The network from an item's own embedding and its features to its vector, whatever the day."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from models.nn.layers import MeanEmbedding
 
 
 def build_item_tower(sizes: dict[str, int], dim: int, feature_dim: int) -> keras.Model:
-    """From the inputs of `models.data.tower_inputs.item_arrays` to a vector of `dim`.
+    """Builds the network from the inputs of `models.data.tower_inputs.item_arrays` to vectors of shape (batch, dim).
 
     Args:
         sizes: vocabulary field -> number of indices.
+        dim: length of the vectors.
         feature_dim: length of the embedding of a category, brand, domain or price bucket; 0: the vector is the item's
             own embedding alone.
     """

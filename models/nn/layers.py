@@ -1,4 +1,4 @@
-"""Keras layers that several models share. Registered, so that a saved `.keras` file finds them by name."""
+"""Keras layers that several models share. They are registered, so that a saved `.keras` file finds them by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from expectations.tables import FIRST_VALUE_INDEX
 class MeanEmbedding(keras.layers.Layer):
     """The mean embedding of the indices in a list: words of a title, levels of a category, interests.
 
-    Padding (0) counts nothing; a list of nothing but padding gives zeros.
+    Padding (0) counts nothing; a list of nothing but padding gives zeros. Shapes (..., length) and (..., output_dim).
     """
 
     def __init__(self, input_dim: int, output_dim: int, **kwargs: Any) -> None:
@@ -27,6 +27,7 @@ class MeanEmbedding(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, indices: Any) -> Any:
+        """From indices (..., length), int32, to vectors (..., output_dim)."""
         is_value = ops.cast(ops.not_equal(indices, 0), self.compute_dtype)[..., None]  # (..., length, 1)
         total = ops.sum(self.embedding(indices) * is_value, axis=-2)  # (..., dim)
         return total / ops.maximum(ops.sum(is_value, axis=-2), 1.0)
@@ -41,9 +42,18 @@ class MeanEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class TextEncoder(keras.layers.Layer):
-    """From the indices of a text's pieces to one vector, by filters over three of them or by attention.
+    """From the indices of a text's pieces to one vector, by convolution filters over three pieces or by attention.
 
-    Padding (0) counts nothing; a text of nothing but padding gives zeros. Shapes (batch, length) and (batch, dim).
+    Padding (0) counts nothing; a text of nothing but padding gives zeros. Shapes (batch, length) and (batch,
+    output_dim).
+
+    Args:
+        input_dim: number of indices.
+        output_dim: length of the vectors.
+        reads_by: "cnn": the maximum of each filter over the text; "attention": a learnt mean of the pieces.
+
+    Sources: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014; Yang et al., "Hierarchical
+    Attention Networks for Document Classification", NAACL 2016, eq. 5 to 7.
     """
 
     def __init__(self, input_dim: int, output_dim: int, reads_by: str, **kwargs: Any) -> None:
@@ -67,6 +77,7 @@ class TextEncoder(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, indices: Any) -> Any:
+        """From indices (batch, length), int32, to vectors (batch, output_dim)."""
         is_word = ops.cast(ops.not_equal(indices, 0), self.compute_dtype)[..., None]  # (batch, length, 1)
         words = self.embedding(indices) * is_word
         if self.reads_by == "cnn":
@@ -86,7 +97,13 @@ class TextEncoder(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds to each place of a sequence what is learnt of it, counted from the first. Shape (batch, length, dim)."""
+    """Adds a learnt vector to each position of a sequence, counted from the first. Shape (batch, length, dim).
+
+    Args:
+        max_length: positions at most.
+
+    Source: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018, eq. 1.
+    """
 
     def __init__(self, max_length: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -98,6 +115,7 @@ class PositionEmbedding(keras.layers.Layer):
         )
 
     def call(self, sequence: Any) -> Any:
+        """Takes and returns the shape (batch, length, dim), with `length` at most `max_length`."""
         return sequence + self.places[: ops.shape(sequence)[1]]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -109,13 +127,15 @@ class PositionEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class TitleVector(keras.layers.Layer):
-    """The direction of the sum of a title's pieces, each as long as it is rare: titles are as near as they are alike.
+    """The direction of the sum of a title's pieces, each as long as it is rare: similar titles have near vectors.
 
     It starts as a random projection of TF-IDF, which keeps cosines, and is learnt from there. Padding (0) and the
-    unknown piece (1) count nothing; a text of nothing else gives zeros. Shapes (batch, length), (batch, output_dim).
+    unknown piece (1) count nothing; a text of nothing else gives zeros. Shapes (batch, length) and (batch, output_dim).
 
     Args:
-        rarity: what each piece counts at first, such as its inverse document frequency. Shape (input_dim,). None where
+        input_dim: number of indices.
+        output_dim: length of the vectors.
+        rarity: the initial weight of each piece, such as its inverse document frequency. Shape (input_dim,). None where
             the weights are about to be loaded.
     """
 
@@ -133,6 +153,7 @@ class TitleVector(keras.layers.Layer):
         return ops.convert_to_tensor(values, dtype=dtype)
 
     def call(self, indices: Any) -> Any:
+        """From indices (batch, length), int32, to vectors (batch, output_dim), of length 1 or 0."""
         is_piece = ops.cast(indices >= FIRST_VALUE_INDEX, self.compute_dtype)[..., None]  # (batch, length, 1)
         worth = ops.take(self.worth, indices, axis=0) * is_piece
         total = ops.sum(ops.take(self.pieces, indices, axis=0) * worth, axis=1)
@@ -147,7 +168,7 @@ class TitleVector(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class RecentSum(keras.layers.Layer):
-    """At each place, the sum of what stood there and before it; each step back counts less by a factor that is learnt.
+    """At each position, the sum of the vectors there and before it; each step back weighs less, by a learnt factor.
 
     Shape (batch, length, dim).
     """
@@ -158,6 +179,7 @@ class RecentSum(keras.layers.Layer):
         self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(3.0), name="scale")
 
     def call(self, sequence: Any) -> Any:
+        """Takes and returns the shape (batch, length, dim)."""
         places = ops.cast(ops.arange(ops.shape(sequence)[1]), "float32")
         steps_back = places[:, None] - places[None, :]  # (length, length)
         log_factor = ops.log_sigmoid(ops.cast(self.keeps, "float32"))

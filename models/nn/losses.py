@@ -1,7 +1,7 @@
-"""Losses of what came among the items that several places of a batch share.
+"""Losses of the items that came next, among the candidates that several positions of a batch share.
 
-Some places are asked for more than one item, such as all of the next basket: a row of logits is one place, and the
-targets say in which row and column each item stands that came. Both losses are the mean over those items, weighted.
+Some positions have several targets, such as all items of the next basket: a row of logits is one position, and each
+target is the row and the column of an item that came. Both losses are the weighted mean over those items.
 """
 
 from __future__ import annotations
@@ -13,23 +13,36 @@ from keras import ops
 
 
 class SoftmaxCrossentropy(keras.losses.Loss):
-    """The softmax of a row should give all to the item that came: log sum exp(s) - s+."""
+    """The softmax of a row should give all probability to the item that came: log sum exp(s) - s+."""
 
     def __init__(self) -> None:
         super().__init__(reduction="mean_with_sample_weight")
 
     def call(self, targets: Any, logits: Any) -> Any:
-        """Shapes (num_came, 2), row and column, and (rows, columns). Returns shape (num_came,)."""
+        """The loss of each target.
+
+        Args:
+            targets: row and column of each item that came. Shape (num_targets, 2).
+            logits: shape (rows, columns).
+
+        Returns:
+            Shape (num_targets,).
+        """
         rows, columns = _rows_columns(targets)
         return ops.take(ops.logsumexp(logits, axis=1), rows) - _logits_at(logits, rows, columns)
 
 
 class GeneralizedBinaryCrossentropy(keras.losses.Loss):
-    """Yes for the item that came, no for the sampled ones beside it.
+    """Binary: yes for the item that came, no for the sampled negatives beside it.
 
     An item's loss is -power x log sigmoid(s+) - sum of log(1 - sigmoid(s-)). Power 1 is binary cross-entropy.
 
-    Source: Petrov, Macdonald, "gSASRec", RecSys 2023.
+    Args:
+        num_negatives: the first so many columns of the logits are the negatives.
+        power: see `calibrated_power`.
+
+    Source: Petrov, Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
+    Sampling", RecSys 2023.
     """
 
     def __init__(self, num_negatives: int, power: float) -> None:
@@ -38,7 +51,15 @@ class GeneralizedBinaryCrossentropy(keras.losses.Loss):
         self.power = power
 
     def call(self, targets: Any, logits: Any) -> Any:
-        """Shapes (num_came, 2), row and column, and (rows, columns), of which the first columns are the negatives."""
+        """The loss of each target.
+
+        Args:
+            targets: row and column of each item that came. Shape (num_targets, 2).
+            logits: the first `num_negatives` columns are the negatives. Shape (rows, columns).
+
+        Returns:
+            Shape (num_targets,).
+        """
         rows, columns = _rows_columns(targets)
         positive = _logits_at(logits, rows, columns)
         negatives = ops.take(ops.sum(ops.softplus(logits[:, : self.num_negatives]), axis=1), rows)
@@ -57,9 +78,10 @@ def _logits_at(logits: Any, rows: Any, columns: Any) -> Any:
 
 
 def calibrated_power(sampled_share: float, calibration: float) -> float:
-    """The power under which scores mean probabilities again, though only `sampled_share` of the items is sampled.
+    """The power under which scores are probabilities again, though only a share of the items is sampled.
 
     Args:
+        sampled_share: of the items, in (0, 1].
         calibration: 0 leaves binary cross-entropy, 1 calibrates in full.
 
     Source: Petrov, Macdonald, "gSASRec", RecSys 2023.

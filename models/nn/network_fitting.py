@@ -1,4 +1,4 @@
-"""The Keras networks of a model: fed by the names of their inputs, trained, saved beside the config, read back."""
+"""The Keras networks of a model: called with arrays by name, trained, saved beside the config, and loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from models.nn.training_setup import EpochGuard, guarded_fit, steps_are_compiled
 
 
 class Batches(Protocol):
-    """Attributes: `num_examples` are seen in an epoch."""
+    """What `fit_network` needs of a `keras.utils.PyDataset`.
+
+    Attributes:
+        num_examples: examples in an epoch.
+    """
 
     num_examples: int
 
@@ -24,22 +28,30 @@ class Batches(Protocol):
 
 
 def select_inputs(network: keras.Model, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the arrays that the network has inputs for."""
+    """Returns those of the arrays that the network has inputs for, by name."""
     return {x.name: arrays[x.name] for x in network.inputs}
 
 
 def predict_arrays(network: keras.Model, arrays: Mapping[str, Any]) -> np.ndarray:
-    """What the network makes of the arrays, outside of training."""
+    """Calls the network on arrays, outside of training.
+
+    Args:
+        network: has one output.
+        arrays: an array for each of its inputs, by name; more are left out.
+
+    Returns:
+        The shape of the network's output, float32.
+    """
     return as_numpy(network(select_inputs(network, arrays), training=False))
 
 
 def as_numpy(tensor: Any) -> np.ndarray:
-    """A tensor of any backend as float32."""
+    """Copies a tensor of any backend. Keeps its shape; returns float32."""
     return np.asarray(ops.convert_to_numpy(tensor), dtype=np.float32)
 
 
 def require_fitted(model: str, network: keras.Model | None) -> keras.Model:
-    """The network.
+    """Returns the network.
 
     Raises:
         NightError: there is none yet.
@@ -67,10 +79,14 @@ def require_examples(model: str, as_of: str, num_examples: int, reason: str) -> 
 def compile_network(
     network: keras.Model, loss: keras.losses.Loss | None, config: Any, num_batches: int, final_rate: float = 0.0
 ) -> None:
-    """AdamW, whose rate falls from `learning_rate` to its share `final_rate` along a cosine.
+    """Compiles with AdamW, whose rate falls from `learning_rate` to its share `final_rate` along a cosine.
 
     Args:
+        network: is trained.
         loss: None for a network that computes its own.
+        config: with `learning_rate`, `weight_decay` and `epochs`.
+        num_batches: steps of an epoch.
+        final_rate: share of the learning rate that is left at the end.
     """
     steps = config.epochs * num_batches
     schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps, alpha=final_rate)
@@ -99,8 +115,11 @@ def fit_network(
     """Trains for `config.epochs`.
 
     Args:
+        model: its name, for logs and errors.
+        network: is trained in place.
         batches: a `keras.utils.PyDataset` that is `Batches`, too.
-        loss: default: of logits against shares of 1.
+        config: see `compile_network`; with `batch_size`, for errors.
+        loss: by default the cross-entropy of logits against a distribution.
         final_rate: see `compile_network`.
 
     Raises:
@@ -114,17 +133,26 @@ def fit_network(
 
 
 def training_history(losses: list[float], guard: EpochGuard, batches: Batches) -> TrainingHistory:
-    """The curve, and how many examples and how many steps a second there were. The first epochs compile."""
+    """The loss of each epoch, the number of examples, and the last epoch's steps a second: the first ones compile."""
     speed = len(batches) / max(guard.seconds, 1e-9)
     return TrainingHistory({"loss": losses}, {"examples": float(batches.num_examples), "steps_per_second": speed})
 
 
-def shared_logits(asking: Any, candidates: Any, log_inclusion: Any) -> Any:
-    """Dot products of all that ask with all candidates, corrected by logQ, in float32 whatever the vectors' precision.
+def shared_logits(queries: Any, candidates: Any, log_inclusion: Any) -> Any:
+    """Dot products of all queries with all candidates, corrected by logQ, in float32 whatever the vectors' precision.
 
-    Shapes (n, dim), (m, dim), (m,) and (n, m).
+    Args:
+        queries: vectors of users or positions. Shape (n, dim).
+        candidates: vectors of items. Shape (m, dim).
+        log_inclusion: log of the probability that each candidate is among the batch's. Shape (m,).
+
+    Returns:
+        Shape (n, m), float32.
+
+    Source: Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019, eq.
+        5.
     """
-    products = ops.cast(ops.matmul(asking, ops.transpose(candidates)), "float32")
+    products = ops.cast(ops.matmul(queries, ops.transpose(candidates)), "float32")
     return products - log_inclusion[None, :]
 
 
@@ -141,5 +169,8 @@ def save_networks(path: Path, model: str, config: Any, networks: Mapping[str, ke
 
 
 def load_network(path: Path, name: str) -> keras.Model:
-    """Reads what `save_networks` wrote. Keras refuses code in the file: only weights and registered layers load."""
+    """Reads what `save_networks` wrote.
+
+    Keras refuses code in the file: only weights and registered layers are loaded.
+    """
     return keras.saving.load_model(path / f"{name}.keras", compile=False)

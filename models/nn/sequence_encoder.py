@@ -1,4 +1,4 @@
-"""What reads a sequence: a transformer, GRU or LSTM that says at every place what follows, from what came up to it.
+"""Sequence encoders: a transformer, GRU or LSTM whose output at each position predicts what follows it.
 
 Sources: Kang, McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018 (causal attention); Hidasi et al.,
 "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016 (the recurrent forms).
@@ -41,9 +41,16 @@ class EncoderConfig(Protocol):
 
 
 def build_encoder(sizes: dict[str, int], config: EncoderConfig, title_dim: int) -> keras.Model:
-    """From the vectors of the items that a user met, with event types and time gaps, to what follows each of them.
+    """Builds the network from the items that a user met, event types and time gaps to a prediction at each position.
 
-    The title's part of the vectors, the last `title_dim`, goes past the encoder.
+    Its inputs are `history`, of shape (batch, length, embedding_dim + title_dim), and `event_types` and `gaps`, of
+    shape (batch, length), int32; its output has the shape of `history`. The title's part of the vectors, the last
+    `title_dim`, goes past the encoder.
+
+    Args:
+        sizes: vocabulary field -> number of indices.
+        config: form and size of the encoder.
+        title_dim: length of the title's part; 0: there is none.
     """
     dim = config.embedding_dim
     inputs = {
@@ -59,10 +66,10 @@ def build_encoder(sizes: dict[str, int], config: EncoderConfig, title_dim: int) 
     hidden = keras.layers.Dropout(config.dropout)(keras.layers.LayerNormalization(epsilon=1e-6)(hidden))
     for _ in range(config.num_blocks):
         hidden = _transformer_block(hidden, config) if config.encoder == "transformer" else _cell(hidden, config)
-    says = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
+    predictions = keras.layers.LayerNormalization(epsilon=1e-6)(hidden)
     if title_dim:
-        says = keras.layers.Concatenate()([says, RecentSum()(inputs["history"][:, :, dim:])])
-    return keras.Model(inputs, says, name="encoder")
+        predictions = keras.layers.Concatenate()([predictions, RecentSum()(inputs["history"][:, :, dim:])])
+    return keras.Model(inputs, predictions, name="encoder")
 
 
 def _transformer_block(hidden: Any, config: EncoderConfig) -> Any:

@@ -1,7 +1,7 @@
-"""How a network is trained, whatever its family: from one seed, in one precision, watched from epoch to epoch.
+"""How a network is trained, whatever its family: from one seed, in one precision, guarded from epoch to epoch.
 
-A loss that runs away, or a device whose memory is full, ends a fit with an error; the network then holds the weights
-of its last good epoch.
+A loss that diverges, or a device whose memory is full, ends a fit with an error; the network then holds the weights of
+its last good epoch.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TrainingFailed(NightError):
     """A fit ended early.
 
     Attributes:
-        good_epochs: how many epochs the weights that were kept have seen; 0: there are none worth keeping.
+        good_epochs: number of epochs that the weights that were kept have seen; 0: there are none worth keeping.
     """
 
     def __init__(self, message: str, good_epochs: int) -> None:
@@ -47,12 +47,13 @@ class TrainingFailed(NightError):
 
 
 def prepare_training(seed: int, precision: Precision = "float32", data_parallel: bool = False) -> None:
-    """Seeds Python, NumPy and the backend, and asks TensorFlow for ops that do not depend on the order of threads.
+    """Seeds Python, NumPy and the backend, and has TensorFlow use ops that do not depend on the order of threads.
 
-    One seed, one result: on one CPU a fit gives the same weights every time; see `steps_are_compiled`. `content`, which
-    alone has convolutions, is the exception: on a busy machine the last digits of its scores were seen to differ.
+    One seed gives one result: on one CPU a fit gives the same weights every time; see `steps_are_compiled`. `content`,
+    which alone has convolutions, is the exception: on a busy machine the last digits of its scores were seen to differ.
 
     Args:
+        seed: any integer.
         precision: of the layers that are built from now on.
         data_parallel: whether all devices share each batch.
 
@@ -71,27 +72,31 @@ def prepare_training(seed: int, precision: Precision = "float32", data_parallel:
 def steps_are_compiled() -> bool:
     """Whether XLA compiles the steps of a training: under JAX, where a step is otherwise a thousand calls.
 
-    Not under TensorFlow, which promises the same weights from the same seed for steps that are not compiled alone.
-    Nothing is lost: on two cores a compiled epoch of deep_cf took five times as long, and one of two_tower half as
-    long again.
+    TensorFlow promises the same weights from the same seed only for steps that are not compiled. Nothing is lost by it:
+    on two cores a compiled epoch of deep_cf took five times as long, and one of two_tower half as long again.
     """
     return bool(keras.backend.backend() == "jax")
 
 
 class SharedBatches(keras.distribution.DataParallel):
-    """Cuts an array of a batch between the devices where it can be cut evenly; the others, each device gets whole.
+    """Splits an array of a batch between the devices where it splits evenly; each device gets other arrays whole.
 
-    Either way a step computes what one device would: the backend sees to what has to travel between them.
+    Either way a step computes what one device would: the backend exchanges what has to travel between the devices.
     """
 
     def get_data_layout(self, data_shape: tuple[int, ...]) -> keras.distribution.TensorLayout:
+        """The layout of an array of this shape; see the class's docstring."""
         if data_shape[0] % self.device_mesh.devices.size:
             return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
         return super().get_data_layout(data_shape)
 
 
 def shared_batches() -> SharedBatches | None:
-    """A distribution over the devices of this machine; None for a single one."""
+    """Returns a distribution over the devices of this machine; None for a single device.
+
+    Raises:
+        NightError: the backend cannot share a batch between devices.
+    """
     if keras.backend.backend() != "jax":
         raise NightError(
             "`data_parallel = true` needs a backend that shares a batch between devices. Received: "
@@ -108,10 +113,11 @@ def shared_batches() -> SharedBatches | None:
 class EpochGuard(keras.callbacks.Callback):
     """Logs each epoch of a fit, since a fit may take hours, and keeps the weights of the last good one.
 
-    A loop of one's own calls `on_epoch_begin` and `on_epoch_end` itself. Epochs are counted from 0.
+    A training loop without `fit` calls `on_epoch_begin` and `on_epoch_end` itself. Epochs are counted from 0.
 
     Attributes:
-        seconds: that the last epoch took.
+        seconds: duration of the last epoch.
+        good_epochs: number of epochs that `good_weights` have seen.
     """
 
     def __init__(self, name: str, network: keras.Model, epochs: int) -> None:
@@ -122,14 +128,19 @@ class EpochGuard(keras.callbacks.Callback):
         self.good_weights: list[np.ndarray] = []
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Starts the clock."""
         self.started = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Raises TrainingFailed when a loss is NaN or infinite."""
-        told = " ".join(f"{name}={value:.4f}" for name, value in (logs or {}).items())
+        """Logs the losses, and keeps the weights if all of them are finite.
+
+        Raises:
+            TrainingFailed: a loss is NaN or infinite.
+        """
+        losses = " ".join(f"{name}={value:.4f}" for name, value in (logs or {}).items())
         self.seconds = time.monotonic() - self.started
         logger.info(
-            "epoch: model=%s epoch=%d/%d %s seconds=%.1f", self.name, epoch + 1, self.epochs, told, self.seconds
+            "epoch: model=%s epoch=%d/%d %s seconds=%.1f", self.name, epoch + 1, self.epochs, losses, self.seconds
         )
         for loss in (logs or {}).values():
             if not math.isfinite(loss):
@@ -143,20 +154,26 @@ class EpochGuard(keras.callbacks.Callback):
             self.good_epochs, self.good_weights = epoch + 1, weights
 
     def failed(self, message: str) -> TrainingFailed:
-        """What to raise; the network has the weights of the last good epoch again."""
+        """Restores the weights of the last good epoch, and returns what the caller raises."""
         if self.good_epochs:
             self.network.set_weights(self.good_weights)
         return TrainingFailed(message, self.good_epochs)
 
 
 def warm_config(config: C) -> C:
-    """The config of a fit that goes on from an earlier one: `warm_epochs` in place of `epochs`."""
+    """Returns the config of a fit that goes on from an earlier one: `warm_epochs` in place of `epochs`."""
     return replace(config, epochs=config.warm_epochs)  # type: ignore[type-var]
 
 
 @contextmanager
 def guarded_fit(name: str, network: keras.Model, epochs: int, batch_size: int) -> Iterator[EpochGuard]:
-    """Watches what the block trains, for so many epochs.
+    """Guards the block, which trains the network for so many epochs.
+
+    Args:
+        name: of the model, for logs and errors.
+        network: the one whose weights are kept.
+        epochs: for the log.
+        batch_size: for the errors.
 
     Raises:
         TrainingFailed: a loss is not finite, or the memory of the device or of the machine does not suffice.
@@ -175,6 +192,6 @@ def guarded_fit(name: str, network: keras.Model, epochs: int, batch_size: int) -
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether any backend says that memory is full. Each has an error of its own; the status in its text is shared."""
+    """Whether a backend says that memory is full. Each has its own error; the status in its text is the same."""
     signs = ("ResourceExhausted", "RESOURCE_EXHAUSTED", "OOM when allocating")
     return isinstance(error, MemoryError) or any(sign in f"{type(error).__name__}: {error}" for sign in signs)

@@ -1,4 +1,4 @@
-"""A user's vector from its own embedding and what the shop knows of the person, whatever the day."""
+"""The network from a user's own embedding and what the shop knows of the person to a vector, whatever the day."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from models.nn.layers import MeanEmbedding
 
 
 def build_user_tower(sizes: dict[str, int], dim: int, feature_dim: int) -> keras.Model:
-    """From the inputs that `models.data.tower_inputs.user_content` names, and the user's index, to a vector of `dim`.
+    """Builds the network from a user's index and `models.data.tower_inputs.user_content` to vectors (batch, dim).
 
     Args:
         sizes: vocabulary field -> number of indices.
+        dim: length of the vectors.
         feature_dim: length of the embedding of a feature; 0: the vector is the user's own embedding alone.
     """
     inputs, initial = user_content_inputs(), keras.initializers.RandomNormal(stddev=0.02)

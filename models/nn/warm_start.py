@@ -1,7 +1,7 @@
-"""A network that goes on from the weights of an earlier one, whose vocabularies have grown since.
+"""Starts a network from the weights of an earlier one, whose vocabularies have grown since.
 
-Indices are never given to another value while a vocabulary grows from its anchor, so that a row of an embedding still
-means what it meant. Rows that are new begin as the unknown value's: that is what was known of them until now.
+While a vocabulary grows from its anchor, no index is given to another value, so that a row of an embedding keeps its
+meaning. A new row starts as a copy of the unknown value's row, which stood for the new value until now.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from expectations.tables import UNKNOWN_INDEX, NightError
 
 
 def take_over(model: str, networks: Mapping[str, keras.Model], before: Mapping[str, keras.Model]) -> None:
-    """Sets the weights of each network from the one of the same name in `before`.
+    """Sets the weights of each network from those of the network of the same name in `before`.
 
     Raises:
         NightError: a network is built in another way, or a vocabulary has shrunk.
@@ -29,7 +29,13 @@ def take_over(model: str, networks: Mapping[str, keras.Model], before: Mapping[s
 
 
 def grown(model: str, name: str, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """`rows`, with copies of the unknown value's below them up to `shape`.
+    """Returns `rows`, with copies of the unknown value's row below them up to `shape`.
+
+    Args:
+        model: its name, for errors.
+        name: of the weight, for errors.
+        rows: an earlier weight, whose first axis is a vocabulary. Shape (num_rows, ...).
+        shape: of the new weight; only its first axis may be larger.
 
     Raises:
         NightError: more than the number of rows differs, or there are to be fewer.
