@@ -47,14 +47,14 @@ class Question:
 
 @contextmanager
 def asked_features(
-    told: str, argv: Sequence[str] | None, variants: Iterable[str]
+    description: str, argv: Sequence[str] | None, variants: Iterable[str]
 ) -> Iterator[tuple[argparse.Namespace, Lake | None, str]]:
     """Reads a benchmark's flags; builds the features as of the two days before the test by the public programs.
 
     Yields:
         The flags; a lake with the features, None without the data; the day that is to be judged.
     """
-    parser = benchmark_parser(told, variants)
+    parser = benchmark_parser(description, variants)
     parser.add_argument("--root", help="a place to keep, built again when code changed; else a temporary one")
     arguments = parsed(parser, argv)
     judged_day = VALIDATION_DAY if arguments.validation else TEST_DAY
@@ -85,7 +85,7 @@ def dataset_as_of(lake: Lake, day: str) -> Dataset:
 
 
 def question_of(lake: Lake, day: str) -> Question:
-    """What each user did on `day`. An item that nobody knew before it cannot be told, and stays in as a miss."""
+    """What each user did on `day`. An item that nobody knew before it cannot be predicted, and stays in as a miss."""
     before = days_before(day, 1)
     vocabulary = lake.read(VOCABULARIES, before).to_pylist()
     index = {(row["field"], row["value"]): row["index"] for row in vocabulary}

@@ -4,8 +4,8 @@ Which items are withheld follows from a hash of their index. The model is fitted
 holds them, and none is drawn as a negative. Then users who turn to one of them next are asked, with all items to choose
 from and with their whole histories, since the model can read an item that it never met. Beside it: ten random picks
 from the category that the user's history holds most often, the deepest level that the shop tells, counted exactly. What
-each kind of content brings is told by leaving it out, and by reading it alone. These files tell no prices, no
-descriptions and no pictures, so that nothing is told of what those would bring.
+each kind of content brings is measured by leaving it out, and by reading it alone. These files tell no prices, no
+descriptions and no pictures, so that nothing is known of what those would bring.
 
     NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.accuracy.beauty_content --seeds 1
     python -m tests.benchmarks.accuracy.beauty_content --validation --variants all --set epochs=5

@@ -267,10 +267,10 @@ def transfer_rows(log: Log, domain: str, seeds: Sequence[int], changes: Row, is_
     bar = float(popular[:, 0].mean())
     means = [float(figures[:, 0].mean()) for figures in ours]
     more = {"spread of ndcg": round(float(np.ptp(means)), 4)} if len(seeds) > 1 else {}
-    told = f"ridge regression and log-popularity (penalty {penalty:g}, weight {prior:g})"
+    label = f"ridge regression and log-popularity (penalty {penalty:g}, weight {prior:g})"
     rows = [
         _row(domain, NAME, True, OURS, np.mean(ours, axis=0), bar) | more | {"seconds a fit": seconds},
-        _row(domain, told, False, COUNTED, ridge, bar),
+        _row(domain, label, False, COUNTED, ridge, bar),
         _row(domain, "popularity of the department", False, COUNTED, popular, bar),
     ]
     return rows
@@ -323,8 +323,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         asks: Callable[..., list[Row]] = later_rows if question.startswith("later ") else transfer_rows
         domain = question.rpartition(" ")[2]
         rows[question] = asks(log, domain, arguments.seeds, changes, arguments.validation)
-    told = [row for name in QUESTIONS for row in rows.get(name, [])]
-    tell(NAME, arguments, DATA, protocol_of(told), told)
+    all_rows = [row for name in QUESTIONS for row in rows.get(name, [])]
+    tell(NAME, arguments, DATA, protocol_of(all_rows), all_rows)
 
 
 def protocol_of(rows: Sequence[Row]) -> str:

@@ -184,10 +184,10 @@ def _by_user(pairs: Pairs, num_users: int) -> Callable[[int], np.ndarray]:
 
 
 def run(
-    name: str, told: str, argv: Sequence[str] | None, model: str, variants: Mapping[str, Mapping[str, Any]]
+    name: str, description: str, argv: Sequence[str] | None, model: str, variants: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """A benchmark's program: fits every variant with every seed, judges, prints and records."""
-    arguments = parsed(benchmark_parser(told, variants), argv)
+    arguments = parsed(benchmark_parser(description, variants), argv)
     folder = data_folder(arguments, FOLDER)
     if folder is None:
         return

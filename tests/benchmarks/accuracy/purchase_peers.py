@@ -55,13 +55,13 @@ def peer_rows(night: Night, python: str) -> list[dict[str, Any]]:
     with TemporaryDirectory(prefix="nightjar-") as folder:
         shop, answer = (str(Path(folder) / name) for name in ("shop.npz", "scores.npz"))
         np.savez(shop, allow_pickle=False, **shop_arrays(dataset, judged))
-        for name, told in PEERS.items():
+        for name, label in PEERS.items():
             started = time.monotonic()
             subprocess.run([python, str(PROGRAM), name, shop, answer], check=True, cwd=REPOSITORY)
             seconds = round(time.monotonic() - started, 1)
             with np.load(answer) as found:
                 scores, library = found["scores"], str(found["library"])
-            row = {"model": told, "ours": False, "source": f"{library}, same machine, same run"}
+            row = {"model": label, "ours": False, "source": f"{library}, same machine, same run"}
             rows.append({**row, **judged_scores(dataset, tasks, judged, scores), "seconds": seconds})
             print(json.dumps(rows[-1]), flush=True)
     return rows

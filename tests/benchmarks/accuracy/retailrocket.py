@@ -103,7 +103,7 @@ def build_features(root: str, data: str, events: pa.Table) -> None:
 
 
 def question_of(lake: Lake, wanted: set[Pair]) -> Question:
-    """Who wanted what. An item that no event speaks of cannot be told, and stays in as a miss."""
+    """Who wanted what. An item that no event speaks of cannot be predicted, and stays in as a miss."""
     vocabulary = lake.read(VOCABULARIES, LAST_DAY).to_pylist()
     index = {(row["field"], row["value"]): row["index"] for row in vocabulary}
     pairs = sorted(

@@ -8,11 +8,11 @@ from tests.benchmarks.accuracy.retailrocket import without_last_purchases
 
 
 def test_the_last_purchase_is_asked_and_all_else_of_that_pair_is_gone() -> None:
-    told = [
+    rows = [
         (1, 10, "view", 1), (1, 10, "buy", 2), (1, 11, "view", 3), (1, 11, "buy", 5), (1, 12, "buy", 5),
         (2, 20, "view", 4), (3, 30, "view", 1), (3, 30, "buy", 2),
     ]  # fmt: skip
-    columns = dict(zip(("user_id", "item_id", "event", "timestamp"), zip(*told, strict=True), strict=True))
+    columns = dict(zip(("user_id", "item_id", "event", "timestamp"), zip(*rows, strict=True), strict=True))
     kept, wanted = without_last_purchases(pa.table({name: list(values) for name, values in columns.items()}))
     # Of equal times the larger item is the later one; user 2 bought nothing, and of user 3 nothing is left.
     assert wanted == {("1", "12")}

@@ -7,9 +7,10 @@ The features of Beauty are made by Spark, beforehand where the GPU worker has no
     KERAS_BACKEND=jax NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.performance.gpu --beauty FOLDER
 
 Every model is fitted with one seed and judged on the test, as its own benchmark does. For one step of training, from
-the same weights on the same batch, the gradients of the GPU are held against those of the CPU: told is the length of
-the difference over the length of the CPU's. The share of the chip is the operations of all steps of the last epoch
-over its time, held against the rate of a product of two 8192 × 8192 matrices at the same precision in the same run.
+the same weights on the same batch, the gradients of the GPU are compared with those of the CPU: the figure is the
+length of the difference over the length of the CPU's. The share of the chip is the operations of all steps of the last
+epoch over its time, held against the rate of a product of two 8192 × 8192 matrices at the same precision in the same
+run.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Case:
     asked: Callable[[argparse.Namespace], tuple[Dataset, Judge]]
 
     @property
-    def told(self) -> str:
+    def label(self) -> str:
         return f"{self.model} ({self.variant})"
 
 
@@ -137,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _listed() -> str:
-    return ", ".join(f"{number} {case.told}" for number, case in enumerate(CASES))
+    return ", ".join(f"{number} {case.label}" for number, case in enumerate(CASES))
 
 
 def measured(case: Case, arguments: argparse.Namespace, peak: float) -> dict[str, Any]:
@@ -152,7 +153,7 @@ def measured(case: Case, arguments: argparse.Namespace, peak: float) -> dict[str
     found, ndcg = judge(model)
     steps = facts["steps_per_second"]
     return {
-        "model": case.told,
+        "model": case.label,
         "ours": True,
         "source": OURS,
         "hr or recall": round(found, 4),
@@ -171,7 +172,7 @@ def cpu_ndcg(case: Case) -> float | None:
     """What the committed result of the model's own benchmark says; None before there is one."""
     path = RESULTS / f"{case.benchmark}.json"
     rows = json.loads(path.read_text("utf-8"))["rows"] if path.is_file() else []
-    found = [row for row in rows if row["ours"] and row["model"] == case.told]
+    found = [row for row in rows if row["ours"] and row["model"] == case.label]
     return next((value for row in found for name, value in row.items() if name.startswith("ndcg@")), None)
 
 

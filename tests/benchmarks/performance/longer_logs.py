@@ -2,7 +2,7 @@
 
 Makes shops of equal trade a day and of more and more days, whose customers stay for 60 days and are then followed by
 others. For each, with and without `retention_days`: prepares the last but one day from the whole log, then takes in the
-last day and builds its features by increment, which is what is told: seconds, bytes, rows.
+last day and builds its features by increment, which is what is measured: seconds, bytes, rows.
 
     python -m tests.benchmarks.performance.longer_logs --days 100 400
 """

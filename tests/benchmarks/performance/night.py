@@ -74,10 +74,10 @@ def kind_of(row: dict[str, Any]) -> str:
 
 
 def kept_rows(kinds: Sequence[str]) -> list[dict[str, Any]]:
-    """What an earlier run told of the other kinds: each night takes a while."""
+    """What an earlier run measured of the other kinds: each night takes a while."""
     path = RESULTS / f"{NAME}.json"
-    told = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
-    return [row for row in told if kind_of(row) not in kinds]
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.is_file() else []
+    return [row for row in rows if kind_of(row) not in kinds]
 
 
 def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
@@ -86,10 +86,10 @@ def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
     if kind != "cold":
         shop = shop_file(folder, warm_start=True, weekly_backtest=kind == "weekly")
         run_night(folder / kind, data, shop, days_before(DS, 1))
-    told = run_night(folder / kind, data, shop, DS)
-    total = TOTAL.search(told)
+    output = run_night(folder / kind, data, shop, DS)
+    total = TOTAL.search(output)
     if total is None:
-        raise ValueError(f"the night tells how many seconds it took. Received: {told[-2000:]}")
+        raise ValueError(f"the night tells how many seconds it took. Received: {output[-2000:]}")
     about = {"ours": True, "source": OURS, "date": date.today().isoformat()}
     tasks = [
         {
@@ -99,7 +99,7 @@ def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
             "state": state,
             "detail": True,
         }
-        for task, state, seconds, model in TASK.findall(told)
+        for task, state, seconds, model in TASK.findall(output)
     ]
     return [{"model": f"{kind} night", **about, "seconds": float(total[1]), "state": "done"}, *tasks]
 

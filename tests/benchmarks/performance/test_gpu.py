@@ -18,7 +18,7 @@ def test_without_a_gpu_it_says_so_and_records_nothing(capsys: pytest.CaptureFixt
 
 def test_the_recorded_rows_are_those_of_the_cases_and_name_what_a_cpu_reached() -> None:
     rows = {row["model"]: row for row in json.loads((gpu.RESULTS / "gpu.json").read_text("utf-8"))["rows"]}
-    assert list(rows) == [case.told for case in gpu.CASES]
-    assert {told: row["ndcg on a CPU"] for told, row in rows.items()} == {
-        case.told: gpu.cpu_ndcg(case) for case in gpu.CASES
+    assert list(rows) == [case.label for case in gpu.CASES]
+    assert {label: row["ndcg on a CPU"] for label, row in rows.items()} == {
+        case.label: gpu.cpu_ndcg(case) for case in gpu.CASES
     }

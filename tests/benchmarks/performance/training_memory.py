@@ -3,7 +3,7 @@
 Writes feature tables of shops of 1, 5 and 20 million events with equal catalogues, and fits each model for an epoch, in
 a process of its own: narrow networks and large batches, because the question is what the log costs and not the network.
 `memory` is what the process itself holds at its highest; pages of the log that the operating system keeps for it, and
-takes back where memory is short, are told beside it.
+takes back where memory is short, are shown beside it.
 
     python -m tests.benchmarks.performance.training_memory --millions 1 5 20
 """
@@ -91,18 +91,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measured_fit(root: str, model: str, millions: float) -> dict[str, Any]:
     """Fits in a process of its own."""
     context = multiprocessing.get_context("spawn")
-    told: multiprocessing.Queue[dict[str, float]] = context.Queue()
-    process = context.Process(target=fit_and_tell, args=(root, model, told))
+    results: multiprocessing.Queue[dict[str, float]] = context.Queue()
+    process = context.Process(target=fit_and_tell, args=(root, model, results))
     process.start()
     process.join()
     if process.exitcode:
         raise SystemExit(f"{model} with {millions:g} M events ended with status {process.exitcode}")
-    found = told.get()
+    found = results.get()
     logger.info("fitted: model=%s millions=%g %s", model, millions, found)
     return {"model": f"{model} {millions:g} M events", "ours": True, "source": OURS, **found}
 
 
-def fit_and_tell(root: str, model: str, told: multiprocessing.Queue[dict[str, float]]) -> None:
+def fit_and_tell(root: str, model: str, results: multiprocessing.Queue[dict[str, float]]) -> None:
     """Fits, and puts its memory on the queue."""
     from models.data.dataset import load_dataset
     from models.interface.registry import MODELS, build_model
@@ -114,7 +114,7 @@ def fit_and_tell(root: str, model: str, told: multiprocessing.Queue[dict[str, fl
     with watch:
         fitted = build_model(model, changes)
         fitted.fit(load_dataset(Lake(root), a_shop(), DAY))
-    told.put(
+    results.put(
         {
             "memory MiB": round(watch.most),
             "before MiB": round(before),

@@ -1,7 +1,7 @@
 """How many training steps a second? One transformer and one graph configuration beside libraries that train the same.
 
 Ours and theirs run in turns, each in a process of its own with all cores, on the same pairs, at equal batch, width,
-length and depth; told is the median over the rounds. The peers need an environment of their own:
+length and depth; the figure is the median over the rounds. The peers need an environment of their own:
 
     python -m venv peers && peers/bin/pip install torch==2.13.0 recbole==1.2.1 "rectools[torch]==0.19.0"
     peers/bin/pip install scipy==1.12.0    # RecBole's LightGCN calls what later ones lack
@@ -38,7 +38,7 @@ PEERS_PROGRAM = Path(__file__).with_name("training_speed_peers.py")
 class Comparison:
     """Attributes: `data` is a file under NIGHTJAR_DATA with users and items; `settings` holds for both sides."""
 
-    told: str
+    label: str
     ours: str
     theirs: str
     data: str
@@ -48,7 +48,7 @@ class Comparison:
 
 COMPARISONS = (
     Comparison(
-        told="transformer (SASRec): softmax over all items at every place",
+        label="transformer (SASRec): softmax over all items at every place",
         ours="sequence",
         theirs="rectools_sasrec",
         data="amazon_beauty/interactions.parquet",
@@ -57,7 +57,7 @@ COMPARISONS = (
         "places that hold an event are asked",
     ),
     Comparison(
-        told="graph (LightGCN): three layers over all nodes",
+        label="graph (LightGCN): three layers over all nodes",
         ours="graph",
         theirs="recbole_lightgcn",
         data="gowalla/train.parquet",
@@ -110,10 +110,10 @@ def compared(comparison: Comparison, arguments: argparse.Namespace) -> list[dict
             if arguments.peers:
                 program = [arguments.peers, str(PEERS_PROGRAM), comparison.theirs]
                 theirs.append(timed(*program, pairs, json.dumps(settings)))
-    found = median_row(comparison.told, ours, is_ours=True)
+    found = median_row(comparison.label, ours, is_ours=True)
     if not theirs:
         return [found]
-    peer = median_row(comparison.told, theirs, is_ours=False)
+    peer = median_row(comparison.label, theirs, is_ours=False)
     found["times the peer's"] = round(found["steps/s"] / peer["steps/s"], 2)
     return [found, peer]
 
@@ -135,11 +135,11 @@ def timed(*command: str) -> dict[str, Any]:
     return found
 
 
-def median_row(told: str, found: Sequence[Mapping[str, Any]], *, is_ours: bool) -> dict[str, Any]:
+def median_row(label: str, found: Sequence[Mapping[str, Any]], *, is_ours: bool) -> dict[str, Any]:
     """The median over the rounds, with the slowest and the fastest of them."""
     speeds = [row["steps_per_second"] for row in found]
     return {
-        "model": told,
+        "model": label,
         "ours": is_ours,
         "source": OURS if is_ours else f"{found[0]['library']}, same machine, same run",
         "steps/s": round(statistics.median(speeds), 3),

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.performance.training_speed_ours sequence PAIRS.npz SETTINGS
 
-Prints one line of JSON. The first epochs compile the shapes that the batches have; the last one is told.
+Prints one line of JSON. The first epochs compile the shapes that the batches have; the last one is measured.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def rectools_sasrec(users: np.ndarray, items: np.ndarray, settings: dict[str, An
         get_trainer_func=trainer,
     )
     model.fit(Dataset.construct(frame))
-    return told(f"RecTools {rectools.__version__}", ends)
+    return summary(f"RecTools {rectools.__version__}", ends)
 
 
 def recbole_lightgcn(users: np.ndarray, items: np.ndarray, settings: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def recbole_lightgcn(users: np.ndarray, items: np.ndarray, settings: dict[str, A
         model.calculate_loss(batch).backward()
         optimizer.step()
 
-    return told(f"RecBole {recbole.__version__}", step_ends(step, batches, settings["seconds"]))
+    return summary(f"RecBole {recbole.__version__}", step_ends(step, batches, settings["seconds"]))
 
 
 def step_ends(step: Callable[[Any], None], batches: Iterable[Any], seconds: float) -> list[float]:
@@ -122,7 +122,7 @@ def is_over(ends: list[float], seconds: float) -> bool:
     return len(ends) > NUM_WARM_UP + 1 and ends[-1] - ends[NUM_WARM_UP] > seconds
 
 
-def told(library: str, ends: list[float]) -> dict[str, Any]:
+def summary(library: str, ends: list[float]) -> dict[str, Any]:
     """Steps a second after the warm-up."""
     return {"library": library, "steps_per_second": (len(ends) - 1 - NUM_WARM_UP) / (ends[-1] - ends[NUM_WARM_UP])}
 

@@ -75,15 +75,15 @@ class TestContent(ModelContract):
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "told"),
+    ("setting", "value", "message"),
     [
         ("reads", ["tokens", "smell"], "`reads` must name some of categories, .*picture. Received: 'tokens, smell'"),
         ("reads", [], "`reads` must name some of"),
         ("text_dim", 0, "`text_dim` must be at least 1. Received: 0"),
     ],
 )
-def test_a_config_that_cannot_work_is_refused(setting: str, value: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_a_config_that_cannot_work_is_refused(setting: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         _config(**{setting: value})
 
 

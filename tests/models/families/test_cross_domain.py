@@ -77,11 +77,11 @@ class TestCrossDomain(ModelContract):
         times = sum(
             s**2 * spread_by_hand(age, 180, 32, 250) for s, age in zip(strengths, pairs.age_days[part], strict=True)
         )
-        told = strengths @ vectors.history[pairs.item_index[part]][:, :-1]
-        told += fitted.networks["time_tower"]({"times": times[None]}).numpy()[0]  # type: ignore[attr-defined]
-        np.testing.assert_allclose(vectors.user[4], [*told, 1.0], rtol=1e-4, atol=1e-5)
+        expected = strengths @ vectors.history[pairs.item_index[part]][:, :-1]
+        expected += fitted.networks["time_tower"]({"times": times[None]}).numpy()[0]  # type: ignore[attr-defined]
+        np.testing.assert_allclose(vectors.user[4], [*expected, 1.0], rtol=1e-4, atol=1e-5)
 
-    def test_a_department_that_was_never_entered_is_told_from_the_other(self, dataset: Dataset) -> None:
+    def test_a_department_that_was_never_entered_is_distinguished_from_the_other(self, dataset: Dataset) -> None:
         both = two_departments(dataset)
         pairs = both.interactions
         newcomers = (4, 5)

@@ -70,8 +70,8 @@ class TestTwoTower(ModelContract):
         assert 0.25 * in_all < num_shown < 0.75 * in_all
 
     def test_cosines_of_hidden_items_tell_the_communities_apart(self, dataset: Dataset) -> None:
-        told = {"objective": "hidden_items", "similarity": "cosine", "temperature": 0.2}
-        model: Model = TwoTower(replace(self.new_model().config, **told))  # type: ignore
+        changes = {"objective": "hidden_items", "similarity": "cosine", "temperature": 0.2}
+        model: Model = TwoTower(replace(self.new_model().config, **changes))  # type: ignore
         model.fit(dataset)
         vectors = model.retrieval(dataset)
         assert isinstance(vectors, Vectors)
@@ -94,12 +94,12 @@ class TestTwoTower(ModelContract):
         with pytest.raises(NightError, match="must be fitted"):
             self.new_model().save(tmp_path / DAY)
 
-    def test_every_epoch_is_told(self, dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
+    def test_every_epoch_is_logged(self, dataset: Dataset, caplog: pytest.LogCaptureFixture) -> None:
         config: TwoTowerConfig = self.new_model().config  # type: ignore[attr-defined]
         with caplog.at_level("INFO"):
             TwoTower(replace(config, epochs=2)).fit(dataset)
-        told = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch: ")]
-        assert [line.partition(" loss=")[0] for line in told] == [
+        lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("epoch: ")]
+        assert [line.partition(" loss=")[0] for line in lines] == [
             "epoch: model=two_tower epoch=1/2",
             "epoch: model=two_tower epoch=2/2",
         ]
