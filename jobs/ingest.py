@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.lake import fingerprint_of
+from expectations.runtime.lake import Lake, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.shop import Shop
@@ -28,9 +28,9 @@ from jobs.features.items import build_items
 from jobs.features.users import build_users
 from jobs.raw.drop_limits import DropCounts, require_usable_drops
 from jobs.raw.drop_readiness import require_drop
-from jobs.raw.events import judged_events
+from jobs.raw.events import validated_events
 from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files
-from jobs.raw.item_user_updates import item_updates, judged_items, judged_users, user_updates, users_from_events
+from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events, validated_items, validated_users
 from jobs.raw.raw_rows import read_raw_rows
 from jobs.storage.daily_partitions import WrittenDay, write_days
 from jobs.storage.log_as_of import LogAsOf
@@ -39,10 +39,10 @@ from jobs.storage.picture_files import stored_pictures
 logger = logging.getLogger(__name__)
 
 BYTES_A_PASS = 128 * 2**20
-"""Of raw files. A pass keeps its judged rows while it writes them to several tables; a log of years would not fit."""
+"""Of raw files. A pass keeps its validated rows while it writes them to several tables; years of them would not fit."""
 
-Judged = Mapping[str, DataFrame]
-"""Kind of raw file -> its rows with a verdict each."""
+ValidatedRows = Mapping[str, DataFrame]
+"""Kind of raw file -> its rows each with the reason why it is rejected, or none."""
 
 
 def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) -> None:
@@ -53,11 +53,11 @@ def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) 
     """
     drops = DropFolder(night.shop, night.lake.root, night.data)
     require_drop(drops, night.ds, night.now)
-    plans = days_to_ingest(spark, night, drops)
+    plans = days_to_ingest(spark, night.lake, night.ds, drops)
     if not plans:
         logger.info("all drops are in the lake: ds=%s", night.ds)
     for days in passes(plans, bytes_a_pass):
-        ingest_days(spark, night, days)
+        ingest_days(spark, night.lake, days, night.shop)
     log = LogAsOf.of(night.lake, night.ds)
     # The catalogue of a day goes on from that of its anchor.
     for day in (log.as_of(log.anchor), log):
@@ -79,76 +79,78 @@ def passes(plans: Sequence[DayToIngest], bytes_a_pass: int) -> list[list[DayToIn
     return cut
 
 
-def ingest_days(spark: SparkSession, night: Night, plans: Sequence[DayToIngest]) -> None:
+def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop) -> None:
     """Reads, checks, writes and commits the drops of several days together."""
     num_files = sum(len(plan.files) for plan in plans)
     logger.info("reading drops: days=%d files=%d from=%s to=%s", len(plans), num_files, plans[0].ds, plans[-1].ds)
-    judged = _judged(spark, night, plans)
-    for rows in judged.values():
+    validated = _validated(spark, lake, plans, shop)
+    for rows in validated.values():
         rows.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        counts = {kind: _counts(rows) for kind, rows in judged.items()}
-        _check(night, plans, counts)
-        _write_and_commit(spark, night, plans, judged, counts)
+        counts = {kind: _counts(rows) for kind, rows in validated.items()}
+        _check(lake, plans, counts, shop)
+        _write_and_commit(spark, lake, plans, validated, counts, shop)
     finally:
-        for rows in judged.values():
+        for rows in validated.values():
             rows.unpersist()
 
 
-def _judged(spark: SparkSession, night: Night, plans: Sequence[DayToIngest]) -> Judged:
-    shop = night.shop
+def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop) -> ValidatedRows:
     tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
-    judged = {}
+    validated = {}
     for kind, raw in raw_files(shop).items():
         files = [file for plan in plans for file in plan.files if file.kind == kind]
         if not files:
             continue
-        rows = read_raw_rows(spark, raw, files, stored_pictures(night.lake))
+        rows = read_raw_rows(spark, raw, files, stored_pictures(lake))
         if kind == "events":
-            judged[kind] = judged_events(rows, shop, tasks_per_day)
+            validated[kind] = validated_events(rows, shop, tasks_per_day)
         else:
-            judged[kind] = judged_items(rows, shop, raw) if kind == "items" else judged_users(rows, raw)
-    return judged
+            validated[kind] = validated_items(rows, shop, raw) if kind == "items" else validated_users(rows, raw)
+    return validated
 
 
-def _counts(judged: DataFrame) -> dict[str, DropCounts]:
+def _counts(validated: DataFrame) -> dict[str, DropCounts]:
     """Day -> rows read, and rejected by reason."""
     rows: dict[str, int] = {}
     rejected: dict[str, dict[str, int]] = {}
-    for row in judged.groupBy("ds", "reason").count().collect():
+    for row in validated.groupBy("ds", "reason").count().collect():
         rows[row["ds"]] = rows.get(row["ds"], 0) + row["count"]
         if row["reason"] is not None:
             rejected.setdefault(row["ds"], {})[row["reason"]] = row["count"]
     return {ds: DropCounts(rows[ds], dict(sorted(rejected.get(ds, {}).items()))) for ds in sorted(rows)}
 
 
-def _check(night: Night, plans: Sequence[DayToIngest], counts: Mapping[str, Mapping[str, DropCounts]]) -> None:
+def _check(
+    lake: Lake, plans: Sequence[DayToIngest], counts: Mapping[str, Mapping[str, DropCounts]], shop: Shop
+) -> None:
     for kind, by_day in counts.items():
         reasons: dict[str, int] = {}
         for count in by_day.values():
             for reason, number in count.rejected.items():
                 reasons[reason] = reasons.get(reason, 0) + number
         rows, accepted = sum(c.rows for c in by_day.values()), sum(c.accepted for c in by_day.values())
-        logger.info("judged rows: source=%s rows=%d accepted=%d rejected=%s", kind, rows, accepted, reasons)
+        logger.info("validated rows: source=%s rows=%d accepted=%d rejected=%s", kind, rows, accepted, reasons)
     # A file whose lines are all blank reaches Spark without a row.
     events = {plan.ds: counts["events"].get(plan.ds, DropCounts()) for plan in plans}
-    in_force = night.lake.versions(EVENTS, plans[-1].ds)
-    earlier = {ds: int(version.facts["rows_read"]) for ds, version in in_force.items() if ds not in events}
-    require_usable_drops(night.shop, events, earlier)
+    current = lake.versions(EVENTS, plans[-1].ds)
+    earlier = {ds: int(version.facts["rows_read"]) for ds, version in current.items() if ds not in events}
+    require_usable_drops(shop, events, earlier)
 
 
 def _write_and_commit(
     spark: SparkSession,
-    night: Night,
+    lake: Lake,
     plans: Sequence[DayToIngest],
-    judged: Judged,
+    validated: ValidatedRows,
     counts: Mapping[str, Mapping[str, DropCounts]],
+    shop: Shop,
 ) -> None:
     days = [plan.ds for plan in plans]
     batch = f"{fingerprint_of([plan.fingerprint for plan in plans])}-{uuid.uuid4().hex[:8]}"
     written: dict[Table, dict[str, WrittenDay]] = {}
-    for table, rows in _tables(night.shop, judged).items():
-        written[table] = write_days(spark, night.lake, table, rows, days, batch)
+    for table, rows in _tables(shop, validated).items():
+        written[table] = write_days(spark, lake, table, rows, days, batch)
         logger.info(
             "wrote: table=%s days=%d rows=%d", table.name, len(days), sum(d.rows for d in written[table].values())
         )
@@ -156,16 +158,16 @@ def _write_and_commit(
         for table, by_day in written.items():
             day = by_day[plan.ds]
             facts = _facts(plan, counts) if table is EVENTS else {}
-            night.lake.commit(table, plan.ds, day.path, plan.fingerprint, day.rows, **facts)
+            lake.commit(table, plan.ds, day.path, plan.fingerprint, day.rows, **facts)
     logger.info("committed: days=%d from=%s to=%s", len(days), days[0], days[-1])
 
 
-def _tables(shop: Shop, judged: Judged) -> dict[Table, DataFrame]:
+def _tables(shop: Shop, validated: ValidatedRows) -> dict[Table, DataFrame]:
     """The tables of a drop, in the order of their commits: `events` vouches for the others."""
-    accepted = {kind: rows.where(F.col("reason").isNull()) for kind, rows in judged.items()}
+    accepted = {kind: rows.where(F.col("reason").isNull()) for kind, rows in validated.items()}
     rejected = [
         rows.where(F.col("reason").isNotNull()).select("ds", F.lit(kind).alias("source"), "reason", "raw")
-        for kind, rows in judged.items()
+        for kind, rows in validated.items()
     ]
     quarantine = rejected[0]
     for rows in rejected[1:]:

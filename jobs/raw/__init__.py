@@ -1,1 +1,1 @@
-"""Raw drops: planned, read, judged, and rejected with a reason."""
+"""Raw drops: planned, read, validated, and rejected with a reason."""

@@ -12,8 +12,8 @@ from jobs.raw.ingest_plan import required_columns
 from jobs.raw.reject_rules import (
     DUPLICATE,
     TOO_MANY_EVENTS,
-    Rule,
-    first_reason,
+    RejectCondition,
+    first_reject_reason,
     id_rules,
     mapped_id,
     mapped_text,
@@ -27,8 +27,8 @@ from jobs.raw.reject_rules import (
 )
 
 
-def judged_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFrame:
-    """Every raw row of the events files with its verdict.
+def validated_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFrame:
+    """Every raw row of the events files with the reason why it is rejected.
 
     Args:
         raw_rows: as `jobs.raw.raw_rows` reads them.
@@ -49,10 +49,10 @@ def judged_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFr
 
 
 def _values(shop: Shop) -> list[Column]:
-    """Every value that a rule or a column needs, read from its text but not yet judged."""
+    """Every value that a rule or a column needs, read from its text but not yet validated."""
     raw = shop.events
     return [
-        first_reason(shop_rules(raw.reject)).alias("shop_reason"),
+        first_reject_reason(shop_rules(raw.reject)).alias("shop_reason"),
         mapped_time(raw, "event_time").alias("event_time"),
         mapped_id(raw, "user_id").alias("user_id"),
         mapped_id(raw, "item_id").alias("item_id"),
@@ -64,11 +64,11 @@ def _values(shop: Shop) -> list[Column]:
 
 
 def _reason() -> Column:
-    malformed: Rule = ("malformed", F.col("is_malformed"))
-    return F.coalesce(first_reason([malformed]), F.col("shop_reason"), first_reason(_contract_rules()))
+    malformed: RejectCondition = ("malformed", F.col("is_malformed"))
+    return F.coalesce(first_reject_reason([malformed]), F.col("shop_reason"), first_reject_reason(_contract_rules()))
 
 
-def _contract_rules() -> list[Rule]:
+def _contract_rules() -> list[RejectCondition]:
     day_after = F.date_add(F.to_date("ds"), 1).cast("timestamp")
     return [
         *id_rules(F.col("user_id"), "user_id"),

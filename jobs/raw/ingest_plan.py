@@ -8,8 +8,7 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, NightError
@@ -31,24 +30,27 @@ def raw_files(shop: Shop) -> dict[str, RawFile]:
     return {kind: raw for kind, raw in kinds.items() if raw is not None}
 
 
-def days_to_ingest(spark: SparkSession, night: Night, drops: DropFolder) -> list[DayToIngest]:
-    """Opens only files that are new, or whose size or time differs from what the lake noted.
+def days_to_ingest(spark: SparkSession, lake: Lake, ds: str, drops: DropFolder) -> list[DayToIngest]:
+    """Lists the days up to `ds` that `jobs.ingest` must read.
+
+    Opens only files that are new, or whose size or time differs from what the lake noted.
 
     Raises:
         NightError: the shop has no drop at all, or a file of a day cannot be read.
     """
-    days = drops.days(night.shop.events, night.ds)
+    shop = drops.shop
+    days = drops.days(shop.events, ds)
     if not days:
-        where = drops.path(night.shop.events, night.ds)
-        raise NightError(f"{night.shop.name} has no drop up to {night.ds}; none lies at {where}. Set NIGHTJAR_DATA.")
-    found = {ds: found_files(night.shop, drops, ds) for ds in days}
-    changed = [ds for ds in days if not _is_in_force(night, ds, found[ds])]
-    inspected = inspect_files(spark, [file for ds in changed for file in found[ds]], required_columns(night.shop))
+        where = drops.path(shop.events, ds)
+        raise NightError(f"{shop.name} has no drop up to {ds}; none lies at {where}. Set NIGHTJAR_DATA.")
+    found = {day: found_files(shop, drops, day) for day in days}
+    changed = [day for day in days if not _is_current(lake, day, found[day], shop)]
+    inspected = inspect_files(spark, [file for day in changed for file in found[day]], required_columns(shop))
     by_day: dict[str, list[DroppedFile]] = {}
     for file in inspected:
         by_day.setdefault(file.ds, []).append(file)
-    plans = [DayToIngest(ds, tuple(files), day_fingerprint(night, ds, files)) for ds, files in by_day.items()]
-    return [plan for plan in plans if not _has_fingerprint(night.lake.current(EVENTS, plan.ds), plan.fingerprint)]
+    plans = [DayToIngest(day, tuple(files), day_fingerprint(day, files, shop)) for day, files in by_day.items()]
+    return [plan for plan in plans if not _has_fingerprint(lake.current(EVENTS, plan.ds), plan.fingerprint)]
 
 
 def required_columns(shop: Shop) -> dict[str, list[str]]:
@@ -63,9 +65,8 @@ def raw_columns(raw: RawFile) -> list[str]:
     return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject)})
 
 
-def day_fingerprint(night: Night, ds: str, files: list[DroppedFile]) -> str:
+def day_fingerprint(ds: str, files: list[DroppedFile], shop: Shop) -> str:
     """Everything that the rows of a day depend on: bytes, how the shop file maps them, and the code."""
-    shop = night.shop
     mappings = {kind: {k: v for k, v in asdict(raw).items() if k != "path"} for kind, raw in raw_files(shop).items()}
     hashes = sorted([file.kind, file.sha256] for file in files)
     derived = [shop.items_from_events, shop.users_from_events]
@@ -88,13 +89,13 @@ def known_hash(version: Version | None, file: DroppedFile) -> str | None:
     return None
 
 
-def _is_in_force(night: Night, ds: str, found: list[DroppedFile]) -> bool:
+def _is_current(lake: Lake, ds: str, found: list[DroppedFile], shop: Shop) -> bool:
     """Whether the lake's version came from these very files, as far as size and time tell."""
-    version = night.lake.current(EVENTS, ds)
+    version = lake.current(EVENTS, ds)
     if version is None or len(found) != len(version.facts["files"]):
         return False
     known = [replace(file, sha256=known_hash(version, file) or "") for file in found]
-    return all(file.sha256 for file in known) and _has_fingerprint(version, day_fingerprint(night, ds, known))
+    return all(file.sha256 for file in known) and _has_fingerprint(version, day_fingerprint(ds, known, shop))
 
 
 def _has_fingerprint(version: Version | None, fingerprint: str) -> bool:

@@ -11,8 +11,8 @@ from expectations.shop.shop import Shop
 from expectations.tables import ITEM_UPDATES, USER_UPDATES
 from jobs.raw.ingest_plan import raw_columns
 from jobs.raw.reject_rules import (
-    Rule,
-    first_reason,
+    RejectCondition,
+    first_reject_reason,
     id_rules,
     list_of,
     mapped_id,
@@ -31,8 +31,11 @@ _ITEM_TEXTS = ("title", "description", "brand", "image_path")
 _USER_TEXTS = ("gender", "country")
 
 
-def judged_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
-    """Every raw row of the items files with its verdict: `ds`, `reason`, `raw` and the columns of `item_updates`."""
+def validated_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
+    """Returns every raw row of the items files: `ds`, `reason`, `raw` and the columns of `item_updates`.
+
+    `reason` says why the row is rejected; it is null where the row is accepted.
+    """
     price, available = mapped_text(raw, "price"), F.lower(mapped_text(raw, "is_available"))
     rules = [*id_rules(mapped_id(raw, "item_id"), "item_id"), *price_rules(price)]
     columns = [
@@ -43,11 +46,14 @@ def judged_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
         F.coalesce(mapped_text(raw, "domain"), F.lit(shop.name)).alias("domain"),
         F.coalesce(~available.isin(*_FALSE_WORDS), F.lit(True)).alias("is_available"),
     ]
-    return _judged(raw_rows, raw, rules, columns, "item_id")
+    return _validated(raw_rows, raw, rules, columns, "item_id")
 
 
-def judged_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
-    """Every raw row of the users files with its verdict: `ds`, `reason`, `raw` and the columns of `user_updates`."""
+def validated_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
+    """Returns every raw row of the users files: `ds`, `reason`, `raw` and the columns of `user_updates`.
+
+    `reason` says why the row is rejected; it is null where the row is accepted.
+    """
     age = mapped_text(raw, "age")
     rules = [
         *id_rules(mapped_id(raw, "user_id"), "user_id"),
@@ -60,7 +66,7 @@ def judged_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
         *(mapped_text(raw, name).alias(name) for name in _USER_TEXTS),
         list_of(mapped_text(raw, "interests"), raw.separator).alias("interests"),
     ]
-    return _judged(raw_rows, raw, rules, columns, "user_id")
+    return _validated(raw_rows, raw, rules, columns, "user_id")
 
 
 def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
@@ -69,7 +75,7 @@ def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
     A text is the day's most frequent one, ties by alphabet; a price is the day's median.
 
     Args:
-        events: accepted rows of `judged_events`.
+        events: accepted rows of `validated_events`.
     """
     mapped = shop.items_from_events
 
@@ -93,7 +99,7 @@ def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
     """`user_updates` as the events of a day carry them: each attribute's latest value, ties by alphabet.
 
     Args:
-        events: accepted rows of `judged_events`.
+        events: accepted rows of `validated_events`.
     """
 
     def latest(name: str) -> Column:
@@ -143,10 +149,12 @@ def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> Da
     return both.select("ds", "user_id", *(merged(name).alias(name) for name in others))
 
 
-def _judged(raw_rows: DataFrame, raw: RawFile, rules: list[Rule], columns: list[Column], key: str) -> DataFrame:
+def _validated(
+    raw_rows: DataFrame, raw: RawFile, rules: list[RejectCondition], columns: list[Column], key: str
+) -> DataFrame:
     """Rows of one file about one thing: an exact copy is a `duplicate`, a contradiction a `repeated_<key>`."""
-    malformed: Rule = ("malformed", F.col("is_malformed"))
-    reason = first_reason([malformed, *shop_rules(raw.reject), *rules])
+    malformed: RejectCondition = ("malformed", F.col("is_malformed"))
+    reason = first_reject_reason([malformed, *shop_rules(raw.reject), *rules])
     texts = with_texts(raw_rows, raw_columns(raw))
     rows = texts.select("ds", "raw", reason.alias("reason"), *columns)
     # A file has no order once it is read in parts, so the first in alphabetical order stands.

@@ -18,7 +18,8 @@ MAX_ID_LENGTH = 256
 DUPLICATE = "duplicate"
 TOO_MANY_EVENTS = "too_many_events"
 
-Rule = tuple[str, Column]
+RejectCondition = tuple[str, Column]
+"""The reason why a row is rejected, and the condition under which it is."""
 
 
 def with_texts(raw_rows: DataFrame, names: Sequence[str]) -> DataFrame:
@@ -77,29 +78,29 @@ def list_of(text: Column, separator: str) -> Column:
     return F.coalesce(F.filter(trimmed, lambda part: part != ""), F.array().cast("array<string>"))
 
 
-def shop_rules(rules: Sequence[RejectRule]) -> list[Rule]:
+def shop_rules(rules: Sequence[RejectRule]) -> list[RejectCondition]:
     """The shop's own rules, in their order."""
     return [(rule.reason, _condition(rule)) for rule in rules]
 
 
-def id_rules(column: Column, name: str) -> list[Rule]:
+def id_rules(column: Column, name: str) -> list[RejectCondition]:
     """An id must be there, and short enough to be one."""
     return [(f"missing_{name}", column.isNull()), (f"{name}_too_long", F.length(column) > MAX_ID_LENGTH)]
 
 
-def number_rules(text: Column, name: str) -> list[Rule]:
+def number_rules(text: Column, name: str) -> list[RejectCondition]:
     """Where there is a number, it must be readable and finite."""
     value = number(text)
     is_infinite = F.isnan(value) | F.abs(value).isin(float("inf"))
     return [(f"unreadable_{name}", text.isNotNull() & value.isNull()), (f"not_finite_{name}", is_infinite)]
 
 
-def price_rules(text: Column) -> list[Rule]:
+def price_rules(text: Column) -> list[RejectCondition]:
     """A price may be missing, but not be below zero."""
     return [*number_rules(text, "price"), ("negative_price", number(text) < 0)]
 
 
-def first_reason(rules: Sequence[Rule]) -> Column:
+def first_reject_reason(rules: Sequence[RejectCondition]) -> Column:
     """The reason of the first rule that a row breaks; null when it breaks none. Unknown conditions do not hold."""
     reasons = [F.when(condition, F.lit(reason)) for reason, condition in rules]
     return F.coalesce(*reasons, F.lit(None).cast("string"))

@@ -28,7 +28,7 @@ from jobs.features.subwords import trained_model
 from jobs.features.user_features import user_features_from
 from jobs.features.users import users_from_updates
 from jobs.features.vocabularies import fitted_vocabularies, with_hash
-from jobs.raw.events import judged_events
+from jobs.raw.events import validated_events
 from jobs.raw.item_user_updates import items_from_events, users_from_events
 from jobs.storage.partitions import contract_columns
 
@@ -55,7 +55,7 @@ Read = Callable[[str], DataFrame]
 
 
 def judged(read: Read) -> DataFrame:
-    return judged_events(read("raw"), SHOP, tasks_per_day=1)
+    return validated_events(read("raw"), SHOP, tasks_per_day=1)
 
 
 def accepted(read: Read) -> DataFrame:

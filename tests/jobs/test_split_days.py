@@ -45,8 +45,8 @@ def drops(night: Night) -> dict[str, list[dict[str, Any]]]:
 
 
 def ingest_drops(spark: SparkSession, night: Night) -> None:
-    plans = days_to_ingest(spark, night, DropFolder(night.shop, night.lake.root, night.data))
-    ingest_days(spark, night, plans)
+    plans = days_to_ingest(spark, night.lake, night.ds, DropFolder(night.shop, night.lake.root, night.data))
+    ingest_days(spark, night.lake, plans, night.shop)
 
 
 def test_each_row_goes_to_the_day_that_its_time_has_in_utc(spark: SparkSession, night: Night, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from jobs.ingest import ingest
 from jobs.preprocess import preprocess
 from jobs.raw.ingest_plan import required_columns
 from jobs.raw.inspect_files import found_file, inspect_files
-from jobs.raw.item_user_updates import judged_items
+from jobs.raw.item_user_updates import validated_items
 from jobs.raw.raw_rows import read_raw_rows
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import build_partition
@@ -60,7 +60,7 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
     file = found_file("items", DS, str(path), raw.format)
     assert file is not None
     files = inspect_files(spark, [file], required_columns(night.shop))
-    judged = judged_items(read_raw_rows(spark, raw, files, stored_pictures(night.lake)), night.shop, raw)
+    judged = validated_items(read_raw_rows(spark, raw, files, stored_pictures(night.lake)), night.shop, raw)
     assert judged.where("reason IS NOT NULL").count() == 0
     for table, day in ((ITEM_UPDATES, "last_seen"), (ITEMS, "first_seen")):
         rows = judged.withColumn("last_seen", F.lit(DS)).withColumn(day, F.lit(DS))

@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.shop.shop import Shop
-from jobs.raw.events import judged_events
+from jobs.raw.events import validated_events
 from jobs.raw.inspect_files import found_file, inspected
 from jobs.raw.raw_rows import read_raw_rows
 from tests.worlds.raw_drops import write_drop
@@ -24,7 +24,7 @@ def verdicts(spark: SparkSession, shop: Shop, folder: Path, *lines: str, parts: 
     file = found_file("events", "2024-03-10", str(path), "csv")
     assert file is not None
     rows = read_raw_rows(spark, shop.events, [inspected(file, ["time"])])
-    judged = judged_events(rows, shop, parts).selectExpr("get_json_object(raw, '$.note') AS note", "reason")
+    judged = validated_events(rows, shop, parts).selectExpr("get_json_object(raw, '$.note') AS note", "reason")
     return sorted((row["note"], row["reason"] or "") for row in judged.collect())
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.shop.raw_files import RawFile, RejectRule
 from expectations.shop.shop import Shop
-from jobs.raw.events import judged_events
+from jobs.raw.events import validated_events
 from jobs.raw.inspect_files import found_file, inspected
 from jobs.raw.raw_rows import read_raw_rows
 from jobs.raw.reject_rules import shop_rules, with_texts
@@ -33,7 +33,7 @@ def judged(spark: SparkSession, shop: Shop, *paths: Path) -> DataFrame:
         assert file is not None
         files.append(inspected(file, list(shop.events.columns.values())))
         assert files[-1].problem == ""
-    return judged_events(read_raw_rows(spark, shop.events, files), shop, tasks_per_day=2)
+    return validated_events(read_raw_rows(spark, shop.events, files), shop, tasks_per_day=2)
 
 
 def reasons(spark: SparkSession, shop: Shop, folder: Path, *lines: str) -> list[str | None]:
