@@ -19,6 +19,7 @@ from itertools import groupby
 from deltalake import DeltaTable
 
 from expectations.runtime.drops import DropFolder
+from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import EVENTS, RUN_MANIFEST
 from jobs.raw.ingest_plan import found_files, known_hash
@@ -55,10 +56,11 @@ class Staleness:
 
 def staleness(night: Night) -> Staleness:
     """How the days up to `night.ds` stand."""
+    drop_folder = DropFolder(night.shop, night.lake.root, night.data)
     ingested = ingested_hashes(night.lake, night.ds)
-    hashes = ingested | _dropped_hashes(night)
+    hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
     drops, settings = drops_fingerprints(hashes), settings_fingerprint(night.shop)
-    days, published = list(drops), _published(night)
+    days, published = list(drops), _published(night.lake, night.ds)
     stale = []
     for ds, noted in sorted(published.items()):
         place = bisect_right(days, ds)
@@ -103,24 +105,23 @@ def _parts(fingerprint: str) -> dict[str, str]:
     return dict(zip(("drops", "settings"), fingerprint.partition("-")[::2], strict=True))
 
 
-def _published(night: Night) -> dict[str, str]:
-    """Day -> the input fingerprint that the night noted, the same for all its tables."""
-    path = night.lake.table_path(RUN_MANIFEST)
+def _published(lake: Lake, until: str) -> dict[str, str]:
+    """Day -> the input fingerprint that its night noted, the same for all its tables."""
+    path = lake.table_path(RUN_MANIFEST)
     if not DeltaTable.is_deltatable(path):
         return {}
     rows = DeltaTable(path).to_pyarrow_table(columns=["ds", "input_fingerprint"]).to_pylist()
-    return {row["ds"]: row["input_fingerprint"] for row in rows if row["ds"] <= night.ds}
+    return {row["ds"]: row["input_fingerprint"] for row in rows if row["ds"] <= until}
 
 
-def _dropped_hashes(night: Night) -> dict[str, FileHashes]:
+def _dropped_hashes(lake: Lake, until: str, drops: DropFolder) -> dict[str, FileHashes]:
     """Day -> the files of its drop as they lie there now."""
-    drops = DropFolder(night.shop, night.lake.root, night.data)
-    days = drops.days(night.shop.events, night.ds)
-    return {ds: hashes_of(_hashed(night, ds, found_files(night.shop, drops, ds))) for ds in days}
+    days = drops.days(drops.shop.events, until)
+    return {ds: hashes_of(_hashed(lake, ds, found_files(drops.shop, drops, ds))) for ds in days}
 
 
-def _hashed(night: Night, ds: str, found: Iterable[DroppedFile]) -> Iterable[tuple[str, str]]:
-    version = night.lake.current(EVENTS, ds)
+def _hashed(lake: Lake, ds: str, found: Iterable[DroppedFile]) -> Iterable[tuple[str, str]]:
+    version = lake.current(EVENTS, ds)
     noted = dict(version_hashes(version)) if version else {}
     for file in found:
         # What the lake never held is new whatever its bytes are.

@@ -15,6 +15,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from expectations.runtime.drops import DropFolder
+from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.semantics.published_tables import output_tables
 from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError
@@ -56,12 +57,14 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
     Raises:
         NightError: the night was not published.
     """
-    manifest = _manifest(night)
+    lake, ds = night.lake, night.ds
+    drops = DropFolder(night.shop, lake.root, night.data)
+    manifest = _manifest(lake, ds)
     metrics = json.loads(manifest[USER_RECOMMENDATIONS.name]["metrics"])
     judged_days = " and ".join(night.backtest_days)
     sections = [
-        _title(f"Night of {night.ds}, shop {night.shop.title or night.shop.name}"),
-        places_text(night, tracking_uri),
+        _title(f"Night of {ds}, shop {night.shop.title or night.shop.name}"),
+        places_text(lake, ds, drops, tracking_uri),
         _title("Tables"),
         tables_text(manifest),
         _title(f"Backtest: fitted as of {judged_days}, judged on the days after, over the full catalogue"),
@@ -73,27 +76,25 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         _title("Long term"),
         policy_text(metrics.get("policy"), metrics["table"].get("drawn_share", 0.0)),
         _title("What a few users get"),
-        *(user_text(user) for user in sample_users(night.lake, night.ds, NUM_SAMPLES)),
+        *(user_text(user) for user in sample_users(lake, ds, NUM_SAMPLES)),
         _title("What goes with a few items"),
-        *(item_text(item) for item in sample_items(night.lake, night.ds, NUM_SAMPLES)),
+        *(item_text(item) for item in sample_items(lake, ds, NUM_SAMPLES)),
         _title("What new users get, by what is known of them"),
-        *(segment_text(segment) for segment in sample_segments(night.lake, night.ds, NUM_SAMPLES)),
+        *(segment_text(segment) for segment in sample_segments(lake, ds, NUM_SAMPLES)),
         _title(f"Who may want what is new: first seen in the last {night.shop.new_items.days} days"),
-        audiences_text(sample_audiences(night.lake, night.ds, NUM_SAMPLES, NUM_SAMPLES)),
-        *_domain_sections(night, manifest),
+        audiences_text(sample_audiences(lake, ds, NUM_SAMPLES, NUM_SAMPLES)),
+        *_domain_sections(lake, ds, manifest),
     ]
     return "\n".join(sections)
 
 
-def places_text(night: Night, tracking_uri: str | None) -> str:
+def places_text(lake: Lake, ds: str, drops: DropFolder, tracking_uri: str | None) -> str:
     """Where everything is, one place a line."""
-    lake = night.lake
-    drops = DropFolder(night.shop, lake.root, night.data)
     places = {
-        **{table.name: lake.table_path(table) for table in (*output_tables(lake, night.ds), RUN_MANIFEST)},
+        **{table.name: lake.table_path(table) for table in (*output_tables(lake, ds), RUN_MANIFEST)},
         "Data Docs": f"{lake.root}/data_docs/index.html",
         "MLflow": tracking_uri or f"{lake.root}/mlflow",
-        "raw drops": drops.path(night.shop.events, night.ds),
+        "raw drops": drops.path(drops.shop.events, ds),
         "lake": f"{lake.root}/lake",
     }
     return "\n".join(f"  {name:<{NAME_WIDTH}}{place}" for name, place in places.items())
@@ -206,11 +207,11 @@ def user_text(user: UserSample) -> str:
     return "\n".join([*lines, ""])
 
 
-def _domain_sections(night: Night, manifest: dict[str, dict[str, Any]]) -> list[str]:
+def _domain_sections(lake: Lake, ds: str, manifest: dict[str, dict[str, Any]]) -> list[str]:
     """Nothing for a shop of one domain."""
     if CROSS_DOMAIN_RECOMMENDATIONS.name not in manifest:
         return []
-    samples = sample_domains(night.lake, night.ds, NUM_SAMPLES)
+    samples = sample_domains(lake, ds, NUM_SAMPLES)
     return [_title("What a few users would like in a domain, from what they did in others"), *map(domain_text, samples)]
 
 
@@ -248,14 +249,14 @@ def shown_text(item: ShownItem, reason_width: int = REASON_WIDTH) -> str:
     return f"{item.rank:>2} {title:<{TITLE_WIDTH}} {item.score:>8.4g}{star}{_cut(item.reason, reason_width)}"
 
 
-def _manifest(night: Night) -> dict[str, dict[str, Any]]:
-    path = night.lake.table_path(RUN_MANIFEST)
+def _manifest(lake: Lake, ds: str) -> dict[str, dict[str, Any]]:
+    path = lake.table_path(RUN_MANIFEST)
     rows: list[dict[str, Any]] = []
     if DeltaTable.is_deltatable(path):
-        rows = DeltaTable(path).to_pyarrow_table(filters=[("ds", "=", night.ds)]).to_pylist()
+        rows = DeltaTable(path).to_pyarrow_table(filters=[("ds", "=", ds)]).to_pylist()
     if not rows:
         raise NightError(
-            f"{RUN_MANIFEST.name} ds={night.ds}: this night was not published under {night.lake.root}. "
+            f"{RUN_MANIFEST.name} ds={ds}: this night was not published under {lake.root}. "
             f"Was jobs.publish_tables run for it?"
         )
     return {row["table_name"]: row for row in rows}

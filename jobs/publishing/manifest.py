@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,8 +17,8 @@ from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SHELF_LIFE, end_of
 from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
-from expectations.runtime.program import Night
 from expectations.shop.policy_settings import POLICY
+from expectations.shop.shop import Shop
 from expectations.tables import BACKTESTS, ITEMS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError, Table
 from jobs.lists.gate_decision import GateDecision, gate_decision
 from jobs.publishing.list_drift import ListDrift, list_drift
@@ -42,24 +44,30 @@ class TableFigures:
     drift: ListDrift
 
 
-def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
-    """Writes the night's rows beside the Delta table, unless they are there already: a re-run tells nothing new.
+def stage_manifest(
+    lake: Lake, ds: str, staged: Mapping[Table, Version], shop: Shop, run_id: str, now: datetime
+) -> Version:
+    """Writes the rows of `ds` beside the Delta table, unless they are there already: a re-run adds nothing new.
+
+    Args:
+        staged: the finished version of each table that the night publishes.
+        run_id: of the run that publishes; noted in every row.
+        now: when that run started, in UTC.
 
     Raises:
         NightError: the lists are not what the shop file asks of them.
     """
-    lake, ds = night.lake, night.ds
     gate = gate_decision(lake, ds)
     figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
-    require_fit_to_publish(night, figures[USER_RECOMMENDATIONS])
-    rows = [_row(night, gate, table, version, figures[table]) for table, version in staged.items()]
+    require_fit_to_publish(ds, figures[USER_RECOMMENDATIONS], shop)
+    rows = [_row(lake, ds, gate, table, version, figures[table], shop) for table, version in staged.items()]
     fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()])
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
         return current
     signed = {
-        "run_id": night.run_id,
-        "generated_at": night.now.replace(microsecond=0),
+        "run_id": run_id,
+        "generated_at": now.replace(microsecond=0),
         "expires_at": end_of(ds) + SHELF_LIFE,
     }
     table = pa.Table.from_pylist([{**row, **signed} for row in rows], schema=arrow_schema(RUN_MANIFEST))
@@ -71,13 +79,13 @@ def stage_manifest(night: Night, staged: dict[Table, Version]) -> Version:
     return lake.commit(RUN_MANIFEST, ds, path, fingerprint, table.num_rows)
 
 
-def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
+def require_fit_to_publish(ds: str, figures: TableFigures, shop: Shop) -> None:
     """Holds the finished lists of users against `[publish]` of the shop file.
 
     Raises:
         NightError: names the first bound that is not kept.
     """
-    bounds, before = night.shop.publish, figures.drift.compared_with
+    bounds, before = shop.publish, figures.drift.compared_with
     overlap = 1.0 if figures.drift.overlap is None else figures.drift.overlap
     checks = (
         ("max_fallback_share", figures.fallback_share <= bounds.max_fallback_share, figures.fallback_share),
@@ -88,14 +96,15 @@ def require_fit_to_publish(night: Night, figures: TableFigures) -> None:
         if not is_kept:
             with_what = f" with ds={before}" if name == "min_overlap" else ""
             raise NightError(
-                f"{USER_RECOMMENDATIONS.name} ds={night.ds}: `publish.{name}` of the shop file must be kept. Received: "
+                f"{USER_RECOMMENDATIONS.name} ds={ds}: `publish.{name}` of the shop file must be kept. Received: "
                 f"{found:.3f}{with_what}, where {getattr(bounds, name)} is the bound. Nothing is published. Look at "
                 f"the gate's decision; if these lists are right, change the bound and run jobs.publish_tables again."
             )
 
 
-def _row(night: Night, gate: GateDecision, table: Table, version: Version, figures: TableFigures) -> dict[str, Any]:
-    lake, ds = night.lake, night.ds
+def _row(
+    lake: Lake, ds: str, gate: GateDecision, table: Table, version: Version, figures: TableFigures, shop: Shop
+) -> dict[str, Any]:
     metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
     metrics |= {name: version.facts[name] for name in ("rules", "policy") if name in version.facts}
     versions, policy = gate.model_versions, metrics.get("policy", {})
@@ -110,7 +119,7 @@ def _row(night: Night, gate: GateDecision, table: Table, version: Version, figur
         "fallback_share": figures.fallback_share,
         "metrics": json.dumps(metrics, sort_keys=True),
         "model_versions": json.dumps(versions, sort_keys=True),
-        "input_fingerprint": input_fingerprint(lake, ds, night.shop),
+        "input_fingerprint": input_fingerprint(lake, ds, shop),
         "vocabulary_hash": vocabulary_hash(lake, ds),
         "code_version": code_version(),
     }
