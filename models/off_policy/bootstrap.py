@@ -35,13 +35,13 @@ class Resamples:
         self._bounds = (1 - confidence) / 2, (1 + confidence) / 2
 
     def means(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Means over rows.
+        """Returns means over rows.
 
         Args:
-            columns: name -> shape (num_rows, width).
+            columns: name -> shape (num_rows, width), float64.
 
         Returns:
-            name -> shape (1 + num_resamples, width), the log itself first.
+            name -> shape (1 + num_resamples, width), float64, the log itself first.
         """
         num_rows = np.ones(len(self._unit))
         wide = [num_rows, *(column for columns_ in columns.values() for column in columns_.T)]
@@ -55,7 +55,7 @@ class Resamples:
         """Reads value and percentiles.
 
         Args:
-            values: NaN where nothing can be said, which may be anything. Shape (1 + num_resamples,).
+            values: NaN where nothing can be said, which may be anything. Shape (1 + num_resamples,), float64.
         """
         if np.isnan(values[0]):
             return Estimate(estimator, np.nan, -np.inf, np.inf)
@@ -66,7 +66,13 @@ class Resamples:
     def report(
         self, values: Mapping[str, np.ndarray], on_policy: np.ndarray, overlaps: Sequence[Overlap]
     ) -> OffPolicyReport:
-        """Makes estimates and gains of values on the same resamples, each of shape (1 + num_resamples,)."""
+        """Makes estimates and gains of values on the same resamples.
+
+        Args:
+            values: estimator -> the target's value. Each of shape (1 + num_resamples,), float64.
+            on_policy: the mean reward of the log's policy. Same shape.
+            overlaps: as in `OffPolicyReport`.
+        """
         return OffPolicyReport(
             self.estimate("on_policy", on_policy),
             tuple(self.estimate(name, of_target) for name, of_target in values.items()),
@@ -80,8 +86,8 @@ class Resamples:
         """Describes the weights of rows.
 
         Args:
-            weight: before the cap. Shape (num_rows,), as `reward`.
-            mean_weight: after the cap. Shape (1 + num_resamples,).
+            weight: before the cap. Shape (num_rows,), float64, as `reward`.
+            mean_weight: after the cap. Shape (1 + num_resamples,), float64.
         """
         used = np.minimum(weight, max_weight)
         squares = float((used**2).sum())
@@ -98,5 +104,9 @@ class Resamples:
 
 
 def share(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """A ratio of sums; NaN over 0."""
+    """Returns a ratio of sums; NaN over 0.
+
+    Args:
+        numerator, denominator: of one shape, float64, which the result has, too.
+    """
     return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator != 0)

@@ -42,16 +42,17 @@ def evaluate(
     switch_at: float = 10.0,
     confidence: float = 0.95,
 ) -> OffPolicyReport:
-    """Judges a policy over single actions by every estimator that its input allows.
+    """Estimates a policy's value over single actions by every estimator that its input allows.
 
     Args:
-        reward: what the logged action earned. Shape (num_rows,), as all others.
-        propensity: with which probability the log's policy chose the logged action.
-        target_probability: with which the target would have chosen it; 0 or 1 where it draws nothing.
-        predicted: the reward model's answer for the logged action; without it, and `predicted_target`, no dm, dr and
-            switch_dr.
+        reward: what the logged action earned. Shape (num_rows,), float64, as all others but `unit`.
+        propensity: the probability with which the log's policy chose the logged action.
+        target_probability: the probability with which the target would have chosen it; 0 or 1 where it draws nothing.
+        predicted: the reward model's answer for the logged action; without it, and `predicted_target`, there is no dm,
+            dr and switch_dr.
         predicted_target: the mean of its answers under the target's probabilities.
-        unit: whose row it is; rows of one unit are resampled together. Without it each row stands for itself.
+        unit: whose row it is; rows of one unit are resampled together. Any dtype. Without it each row stands for
+            itself.
         seed: of the resamples, and of the actions that replay draws.
 
     Raises:
@@ -114,7 +115,14 @@ def _values(means: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def check_figures(name: str, column: np.ndarray, num_rows: int) -> None:
-    """Refuses what is not a finite figure for each row."""
+    """Refuses a column that does not hold a finite figure for each row.
+
+    Args:
+        column: shape (num_rows,) or (num_rows, top_k), float64.
+
+    Raises:
+        ValueError: there are no rows, the column has another length, or a figure is NaN or infinite.
+    """
     if not num_rows:
         raise ValueError("A log without rows says nothing. Received: 0 rows; was the right day or table read?")
     check_length(name, column, num_rows)
@@ -124,7 +132,15 @@ def check_figures(name: str, column: np.ndarray, num_rows: int) -> None:
 
 
 def check_probabilities(name: str, column: np.ndarray, num_rows: int, *, is_logged: bool = False) -> None:
-    """Refuses what is not a probability; what happened did not have probability 0."""
+    """Refuses a column that does not hold a probability for each row.
+
+    Args:
+        column: shape (num_rows,) or (num_rows, top_k), float64.
+        is_logged: whether they belong to actions that happened, whose probability cannot be 0.
+
+    Raises:
+        ValueError: the column has another length, or holds no probability.
+    """
     check_length(name, column, num_rows)
     wrong = ~((column > 0 if is_logged else column >= 0) & (column <= 1 + ROUNDING))
     if wrong.any():
@@ -135,7 +151,14 @@ def check_probabilities(name: str, column: np.ndarray, num_rows: int, *, is_logg
 
 
 def check_length(name: str, column: np.ndarray, num_rows: int) -> None:
-    """Refuses what is not of the log's rows."""
+    """Refuses a column that does not have one entry for each row.
+
+    Args:
+        column: shape (num_rows, ...), any dtype.
+
+    Raises:
+        ValueError: its first axis is not `num_rows` long.
+    """
     if column.shape[:1] != (num_rows,):
         raise ValueError(f"`{name}` must have one row for each logged row, {num_rows}. Received: shape {column.shape}")
 

@@ -43,13 +43,14 @@ def cross_fitted_rewards(
     """Predicts rewards of the logged actions and of the target's, by fits on other units.
 
     Args:
-        features: of context and logged action. Shape (num_rows, num_features).
+        features: of context and logged action. Shape (num_rows, num_features), float64.
         target_features: their mean over actions, by the target's probabilities in the row's context. Same shape.
-        reward: shape (num_rows,), as `unit`.
-        unit: whose row it is; all rows of one unit are in one fold.
+        reward: shape (num_rows,), float64.
+        unit: whose row it is; all rows of one unit are in one fold. Shape (num_rows,), any dtype.
 
     Returns:
-        `predicted` and `predicted_target` of `models.off_policy.estimators.evaluate`, each of shape (num_rows,).
+        `predicted` and `predicted_target` of `models.off_policy.estimators.evaluate`, each of shape (num_rows,),
+        float64.
 
     Raises:
         ValueError: shapes differ, or there are fewer units than folds.

@@ -42,20 +42,20 @@ def evaluate_slates(
     max_weight: float = 100.0,
     confidence: float = 0.95,
 ) -> OffPolicyReport:
-    """Judges a policy over lists, by `ips`, `sequential_ips`, `independent_ips` and the same with `snips`.
+    """Estimates a policy's value over lists, by `ips`, `sequential_ips`, `independent_ips` and the same with `snips`.
 
     Args:
         slates: what was shown, with the propensities of whatever chose it.
-        reward: what each place earned; 0 where a list has ended. Shape (num_slates, top_k).
+        reward: what each slot earned; 0 where a list has ended. Shape (num_slates, top_k), float64.
         target_propensity: `SlatePolicy.propensity` of the target for these lists. Same shape.
-        unit: whose list it is; lists of one user are resampled together. Without it each stands for itself.
-            Shape (num_slates,).
+        unit: whose list it is; lists of one user are resampled together. Without it each stands for itself. Shape
+            (num_slates,), any dtype.
 
     Returns:
         Values of a list; `overlaps` of the sequential weights, one a rank: that of the last is of whole lists.
 
     Raises:
-        ValueError: shapes differ, a figure is not finite, a propensity is 0 or NaN, an ended place earned something.
+        ValueError: shapes differ, a figure is not finite, a propensity is 0 or NaN, an ended slot earned something.
     """
     is_shown = slates.slots >= 0
     _check(slates, is_shown, reward, target_propensity, max_weight)

@@ -43,7 +43,7 @@ class FittedAgent:
 
 
 def agent_values(shop: Shop) -> dict[str, Any]:
-    """What the agent's config file says, with the shop's `kl_weight` in its place where it has one."""
+    """Returns the settings of the agent's config file, with the shop's `kl_weight` where it has one."""
     agent, kl_weight = shop.policy.agent, shop.policy.kl_weight
     values = tomllib.loads((CONFIGS / "policies" / f"{agent}.toml").read_text(encoding="utf-8"))
     return values if kl_weight is None else {**values, "kl_weight": kl_weight}

@@ -44,7 +44,15 @@ def known_propensities(
     config: BehaviourConfig,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The log's propensities, and those of a learnt behaviour policy where there are none. Shape of `slates.slots`."""
+    """Returns the log's propensities, and those of a fitted behaviour policy where there are none.
+
+    Args:
+        training_rows: rows of the lists that the behaviour policy is fitted to, where any of them lack propensities.
+            Shape (num_training,), int64.
+
+    Returns:
+        Shape of `slates.slots`, float64.
+    """
     is_unknown = np.isnan(slates.propensity).any(axis=1)
     if not is_unknown.any():
         return slates.propensity
@@ -60,7 +68,7 @@ def known_propensities(
 def fit_behaviour(
     candidates: CandidateSets, slates: Slates, config: BehaviourConfig, rng: np.random.Generator
 ) -> PlackettLucePolicy:
-    """The policy under which the lists are likeliest."""
+    """Returns the policy under which the lists are likeliest."""
     network = build_network(candidates.features.shape[-1], config.hidden_dim, config.inverse_temperature)
     trained, rows = Imitation(network), np.arange(len(candidates))
     compile_steps(trained, config, len(rows))

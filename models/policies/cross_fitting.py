@@ -18,7 +18,14 @@ _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
 
 def folds_of(user: np.ndarray) -> np.ndarray:
-    """The fold of each user; a hash of the index, so that who came at the same time is of either fold."""
+    """Returns the fold of each user, by a hash of the index, so that users who came together are in either fold.
+
+    Args:
+        user: user indices. Shape (num_slates,), int64.
+
+    Returns:
+        From 0 to NUM_FOLDS - 1. Shape (num_slates,), int64.
+    """
     scrambled = (np.asarray(user).astype(np.uint64) + np.uint64(1)) * _SCRAMBLE
     folds: np.ndarray = (scrambled >> np.uint64(40)).astype(np.int64) % NUM_FOLDS
     return folds
@@ -31,7 +38,7 @@ class CrossFitted:
     policies: Sequence[SlatePolicy]
 
     def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
-        """Lists of each user's policy."""
+        """Returns lists by the policy of each user's fold; see `SlatePolicy.draw`."""
         slates = Slates(np.full((len(candidates), top_k), -1), np.ones((len(candidates), top_k)))
         for fold, rows in self._parts(candidates):
             drawn = self.policies[fold].draw(candidates.rows(rows), top_k, rng)
@@ -39,7 +46,11 @@ class CrossFitted:
         return slates
 
     def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
-        """Of lists, by each user's policy."""
+        """Returns the probabilities of lists under the policy of each user's fold; see `SlatePolicy.propensity`.
+
+        Returns:
+            Shape (num_slates, top_k), float64.
+        """
         probability = np.ones(slates.slots.shape)
         for fold, rows in self._parts(candidates):
             own = Slates(slates.slots[rows], slates.propensity[rows])

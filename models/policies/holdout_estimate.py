@@ -32,23 +32,23 @@ class HoldoutEstimate:
 
     @property
     def value(self) -> float:
-        """In standard deviations of what a place earns beyond the baseline."""
+        """In standard deviations of what a slot earns beyond the baseline."""
         advantage, weight, divergence, num = self.lists.sum(axis=0)
         return float(advantage / weight - self.kl_weight * divergence / num)
 
     @property
     def by_list(self) -> np.ndarray:
-        """What each list adds to the value, to first order; they sum to 0. Shape (num_lists,)."""
+        """What each list adds to the value, to first order; they sum to 0. Shape (num_lists,), float64."""
         advantage, weight, divergence, num = self.lists.T
         mean_advantage, mean_divergence = advantage.sum() / weight.sum(), divergence.sum() / num.sum()
         cost = self.kl_weight * (divergence - mean_divergence * num) / num.sum()
         return np.asarray((advantage - mean_advantage * weight) / weight.sum() - cost)
 
     def sure_gain(self, other: HoldoutEstimate, user: np.ndarray) -> float:
-        """By how much this is above another of the same lists, less CAUTION standard errors of the difference.
+        """Returns by how much this is above another of the same lists, less CAUTION standard errors of the difference.
 
         Args:
-            user: of each list; those of one user are not independent. Shape (num_lists,).
+            user: of each list; those of one user are not independent. Shape (num_lists,), int64.
         """
         _, nth_user = np.unique(user, return_inverse=True)
         error = np.sqrt((np.bincount(nth_user, self.by_list - other.by_list) ** 2).sum())

@@ -21,14 +21,14 @@ REGULARIZATION = 1e-3
 
 
 def choice_weights(candidates: CandidateSets, slates: Slates, is_organic: np.ndarray) -> np.ndarray | None:
-    """Weights of the features under which worth has, on the mean, a standard deviation of 1 within a list.
+    """Returns weights of the features under which the utility's mean standard deviation within a list is 1.
 
     Args:
-        is_organic: which candidates the user met on the list's day without being led there. Shape (num_slates,
-            num_candidates).
+        is_organic: which candidates the user met on the list's day without having been shown them. Shape (num_slates,
+            num_candidates), bool.
 
     Returns:
-        Shape (num_features,); None where nobody met anything but what was shown.
+        Shape (num_features,), float64; None where nobody met anything but what was shown.
     """
     is_free = candidates.is_candidate & ~is_shown(candidates, slates)
     found = is_organic & is_free
@@ -42,9 +42,10 @@ def choice_weights(candidates: CandidateSets, slates: Slates, is_organic: np.nda
 
 
 def is_shown(candidates: CandidateSets, slates: Slates) -> np.ndarray:
-    """Which candidates the user was shown: nothing, where nobody knows how the list was drawn.
+    """Returns which candidates the user was shown; none, where nobody knows how the list was drawn.
 
-    Shape (num_slates, num_candidates).
+    Returns:
+        Shape (num_slates, num_candidates), bool.
     """
     shown = np.zeros(candidates.item.shape, dtype=bool)
     rows, ranks = np.nonzero((slates.slots >= 0) & ~np.isnan(slates.propensity))

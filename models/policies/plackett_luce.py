@@ -39,6 +39,15 @@ class RankerAnchor(keras.layers.Layer):
         self.inverse_temperature = inverse_temperature
 
     def call(self, outputs: Any, features: Any) -> Any:
+        """Adds the anchor.
+
+        Args:
+            outputs: shape (batch, num_candidates, 2), float32.
+            features: shape (batch, num_candidates, num_features), float32.
+
+        Returns:
+            Shape (batch, num_candidates, 2), float32.
+        """
         anchor = self.inverse_temperature * features[..., :1]
         return outputs + ops.concatenate([anchor, ops.zeros_like(anchor)], axis=-1)
 
@@ -84,10 +93,16 @@ class PlackettLucePolicy:
         self.network = network
 
     def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
+        """Returns lists of this policy; see `SlatePolicy.draw`."""
         utility, satiation_penalty = policy_outputs(self.network, candidates)
         return drawn(candidates, utility, satiation_penalty, top_k, rng)
 
     def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
+        """Returns the probability of each slot of lists; see `SlatePolicy.propensity`.
+
+        Returns:
+            Shape (num_slates, top_k), float64.
+        """
         utility, satiation_penalty = policy_outputs(self.network, candidates)
         partial, probability = _PartialSlates(candidates, utility, satiation_penalty), np.ones(slates.slots.shape)
         for rank, chosen in enumerate(slates.slots.T):
@@ -104,6 +119,7 @@ class PlackettLucePolicy:
 
     @classmethod
     def load(cls, path: Path) -> Self:
+        """Reads a policy that `save` wrote into the folder `path`."""
         return cls(load_network(path, _FILE))
 
 
@@ -183,7 +199,15 @@ class _PartialSlates:
 
 
 def is_same_kind(kind: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Which candidates are of the kind of the one at `chosen`. Shapes (num_slates, num_candidates), (num_slates,)."""
+    """Returns which candidates are of the kind of the chosen one.
+
+    Args:
+        kind: shape (num_slates, num_candidates), int64.
+        chosen: one candidate a list; -1 for none. Shape (num_slates,), int64.
+
+    Returns:
+        Shape (num_slates, num_candidates), bool.
+    """
     own_kind = np.take_along_axis(kind, np.maximum(chosen, 0)[:, None], axis=1)
     return (kind == own_kind) & (kind >= 0) & (chosen >= 0)[:, None]
 

@@ -96,18 +96,19 @@ def fit(
     other_reward: np.ndarray | None = None,
     is_organic: np.ndarray | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
-    """A policy for the lists of users as these.
+    """Returns a policy for the lists of users as these, and how the training went.
 
     Args:
         slates: the lists that were shown; a propensity is NaN where nobody wrote it down.
-        returns: of each place; see `models.slates.rewards.returns`. Shape (num_slates, top_k).
-        immediate_reward: the part of them that a place earned on its day; see `models.slates.rewards.slot_rewards`.
-            Where it is given, what came later is told by `models.policies.surrogate_index`, which a short log needs.
-            Same shape.
+        returns: of each slot; see `models.slates.rewards.returns`. Shape (num_slates, top_k), float64.
+        immediate_reward: the part of them that a slot earned on its day; see `models.slates.rewards.slot_rewards`.
+            Where it is given, `models.policies.surrogate_index` takes the place of what came later, which a short log
+            needs. Same shape.
         other_reward: what the user earned on that day with other items, a part of the returns, too; see
-            `models.slates.rewards.other_rewards`. Shape (num_slates,). None: nothing.
-        is_organic: which candidates users met on the list's day without being led there; they tell where the policy
-            starts, see `models.policies.organic_choice_model`. Shape (num_slates, num_candidates). None: as the ranker.
+            `models.slates.rewards.other_rewards`. Shape (num_slates,), float64. None: nothing.
+        is_organic: which candidates users met on the list's day without having been shown them; they tell where the
+            policy starts, see `models.policies.organic_choice_model`. Shape (num_slates, num_candidates), bool. None:
+            it starts as the ranker.
 
     Raises:
         ValueError: there are no lists, or a return is no number.
@@ -149,10 +150,18 @@ def smoothed(
     other_reward: np.ndarray,
     is_training: np.ndarray,
 ) -> np.ndarray:
-    """Returns in which what came later is what was to be expected after such a day. Shape (num_slates, top_k).
+    """Returns `returns` with the surrogate index in place of what came later.
 
-    What users found alone that day tells what came later, but is not held against the places itself: next to what a
-    place earns it is all chance.
+    Organic rewards of the day count for the index, but are not part of a slot's return: next to what a slot earns they
+    are all chance.
+
+    Args:
+        returns, immediate_reward: of each slot. Shape (num_slates, top_k), float64.
+        other_reward: shape (num_slates,), float64.
+        is_training: the lists that the index is fitted to. Shape (num_slates,), bool.
+
+    Returns:
+        Shape (num_slates, top_k), float64.
     """
     is_filled = slates.slots >= 0
     others = np.where(is_filled, returns - immediate_reward, 0.0).sum(axis=1) / np.maximum(is_filled.sum(axis=1), 1)
@@ -162,10 +171,14 @@ def smoothed(
 
 
 def advantages(candidates: CandidateSets, slates: Slates, returns: np.ndarray, is_training: np.ndarray) -> np.ndarray:
-    """What each place returned beyond the baseline, in standard deviations; 0 where a list has ended.
+    """Returns what each slot returned beyond the baseline, in standard deviations; 0 where a list has ended.
 
     Args:
-        is_training: the rows that baseline and deviation are taken from.
+        returns: of each slot. Shape (num_slates, top_k), float64.
+        is_training: the lists that baseline and deviation are taken from. Shape (num_slates,), bool.
+
+    Returns:
+        Shape (num_slates, top_k), float64.
     """
     is_filled = slates.slots >= 0
     expected = expected_returns(candidates, slates.slots, returns, is_training)
@@ -202,7 +215,11 @@ class PolicyGradient(SlateTrainer):
         return ops.sum(ops.exp(shares) * apart, axis=-1)
 
     def estimate(self, batches: Iterable[dict[str, np.ndarray]]) -> HoldoutEstimate:
-        """What places would earn under this policy."""
+        """Returns what slots would earn under this policy.
+
+        Args:
+            batches: inputs as `SlateBatches` makes them: name -> shape (batch, ...), float32.
+        """
         lists = [np.empty((0, 4))]
         for x in batches:
             shares = slot_log_probs(x, self(x))
@@ -287,6 +304,13 @@ def _trained(
 
 
 def some_users(user: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Whether each list is of one of so many users, drawn at random. Shape (num_slates,)."""
+    """Returns which lists belong to a random share of the users.
+
+    Args:
+        user: of each list. Shape (num_slates,), int64.
+
+    Returns:
+        Shape (num_slates,), bool.
+    """
     users = np.unique(user)
     return np.isin(user, rng.permutation(users)[: int(share * len(users))])

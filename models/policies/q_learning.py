@@ -83,7 +83,7 @@ class QLearningConfig:
 
     @property
     def max_length(self) -> int:
-        """Of what the encoder reads."""
+        """How many events the encoder reads."""
         return HISTORY_LENGTH
 
 
@@ -98,15 +98,16 @@ def fit(
     other_reward: np.ndarray | None = None,
     last_day: float | None = None,
 ) -> tuple[PlackettLucePolicy, TrainingHistory]:
-    """A policy for the lists of users as these.
+    """Returns a policy for the lists of users as these, and how the training went.
 
     Args:
         candidates: with histories; several lists of a user are linked by their days.
         slates: the lists that were shown and seen. Propensities are not needed.
-        rewards: what each place earned at once; see `models.slates.rewards.slot_rewards`. Shape (num_slates, top_k).
+        rewards: what each slot earned on the list's day; see `models.slates.rewards.slot_rewards`. Shape (num_slates,
+            top_k), float64.
         discount: what a reward is worth that comes a day later.
         other_reward: what else each list's user earned on that day; see `models.slates.rewards.other_rewards`. Shape
-            (num_slates,). None: nothing.
+            (num_slates,), float64. None: nothing.
         last_day: until when the log knows who came back; None: the day of the last list.
 
     Raises:
@@ -150,6 +151,12 @@ class Units:
 
     @classmethod
     def of(cls, immediate_reward: np.ndarray, future_reward: np.ndarray) -> Units:
+        """Takes the units from rewards.
+
+        Args:
+            immediate_reward: of filled slots. Shape (num_filled,), float64.
+            future_reward: of lists. Shape (num_slates,), float64.
+        """
         spread = future_reward.std() if len(future_reward) else 0.0
         return cls(
             float(immediate_reward.std()) or 1.0,
@@ -158,7 +165,7 @@ class Units:
         )
 
     def total(self, immediate_reward: Any, future_reward: Any) -> Any:
-        """What both parts come to, in rewards."""
+        """Returns what both parts come to, in rewards."""
         return self.immediate * immediate_reward + self.future * future_reward
 
 
@@ -173,9 +180,10 @@ class SlateValues(SlateTrainer):
         self.log_examination = self.add_weight(shape=examination.shape, initializer=log_share, name="log_looked_at")
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        """What each candidate adds at each rank, at once and later; the actor's logits; what comes later anyway.
+        """Returns what each candidate adds at each rank, the actor's logits, and what comes later anyway.
 
-        In `units`, of shape (batch, top_k, num_candidates) but for the last one's (batch,).
+        What a candidate adds on the list's day, and later, comes in `units`. All are float32, of shape (batch, top_k,
+        num_candidates) but for the last one's (batch,).
         """
         outputs, future_reward = self.network(select_inputs(self.network, inputs), training=training)
         parts = [outputs[:, None, :, n] - outputs[:, None, :, n + 1] * inputs["num_same_kind"] for n in (0, 2, 4)]
@@ -185,7 +193,7 @@ class SlateValues(SlateTrainer):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """Squared errors of what is earned at once and later, and the cross entropy of what was touched."""
+        """Adds the squared errors of immediate and future rewards to the cross entropy of what was interacted with."""
         immediate_reward, adds_future, actor, future_reward = y_pred
         error = (chosen_values(x, immediate_reward) - x["immediate_reward"]) * x["is_filled"]
         future_reward = future_reward + ops.sum(chosen_values(x, adds_future) * x["is_filled"], axis=1)
@@ -263,7 +271,7 @@ class NetworkOutputs:
 
 
 def network_outputs(trained: SlateValues, candidates: CandidateSets) -> NetworkOutputs:
-    """What the network says now of every candidate and state."""
+    """Returns what the network computes now of every candidate and state."""
     per_candidate, future_reward = [], []
     for start in range(0, len(candidates), LISTS_AT_ONCE):
         block = candidates.rows(np.arange(start, min(start + LISTS_AT_ONCE, len(candidates))))
@@ -278,7 +286,11 @@ def network_outputs(trained: SlateValues, candidates: CandidateSets) -> NetworkO
 def slate_values(
     slates: Slates, candidates: CandidateSets, outputs: NetworkOutputs, trained: SlateValues
 ) -> np.ndarray:
-    """What lists earn, at once and later. Shape (num_slates,)."""
+    """Returns what lists earn, on their day and later, in rewards.
+
+    Returns:
+        Shape (num_slates,), float64.
+    """
     slots, is_filled = np.maximum(slates.slots, 0), slates.slots >= 0
     kind = np.where(is_filled, np.take_along_axis(candidates.kind, slots, axis=1), -1)
     above = np.tri(kind.shape[1], k=-1, dtype=bool)

@@ -30,6 +30,14 @@ class KindEmbedding(keras.layers.Layer):
         self.embedding.build(input_shape)
 
     def call(self, kind: Any) -> Any:
+        """Looks up the vectors.
+
+        Args:
+            kind: any shape, int32.
+
+        Returns:
+            Shape of `kind` and one axis more, (..., output_dim), float32.
+        """
         return self.embedding(ops.where(kind < self.num_kinds + 2, kind, 1))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -47,6 +55,15 @@ class LastWord(keras.layers.Layer):
     """
 
     def call(self, sequence: Any, events: Any) -> Any:
+        """Takes the state at each list's last event.
+
+        Args:
+            sequence: shape (batch, length, dim), float32.
+            events: 0 after the last event. Shape (batch, length), int32.
+
+        Returns:
+            Shape (batch, 1, dim), float32.
+        """
         num_events = ops.sum(ops.cast(events > 0, "int32"), axis=1, keepdims=True)
         last = ops.maximum(num_events - 1, 0)[..., None]  # (batch, 1, 1)
         return ops.take_along_axis(sequence, ops.broadcast_to(last, (ops.shape(sequence)[0], 1, sequence.shape[-1])), 1)
@@ -60,6 +77,15 @@ class Beside(keras.layers.Layer):
     """The state, shape (batch, 1, dim), beside each candidate, shape (batch, num_candidates, any)."""
 
     def call(self, state: Any, candidates: Any) -> Any:
+        """Repeats the state for each candidate.
+
+        Args:
+            state: shape (batch, 1, dim), float32.
+            candidates: read for their number. Shape (batch, num_candidates, any), float32.
+
+        Returns:
+            Shape (batch, num_candidates, dim), float32.
+        """
         shape = ops.shape(candidates)
         return ops.broadcast_to(state, (shape[0], shape[1], state.shape[-1]))
 
@@ -82,6 +108,15 @@ class MixedWithRanker(keras.layers.Layer):
         self.weights_of_parts, self.kl_weight, self.inverse_temperature = list(weights), kl_weight, inverse_temperature
 
     def call(self, outputs: Any, features: Any) -> Any:
+        """Mixes the parts.
+
+        Args:
+            outputs: shape (batch, num_candidates, 6), float32.
+            features: shape (batch, num_candidates, num_features), float32.
+
+        Returns:
+            Utility and satiation penalty. Shape (batch, num_candidates, 2), float32.
+        """
         own = 1 / (1 + self.kl_weight)
         values = sum(weight * outputs[..., 2 * n : 2 * n + 2] for n, weight in enumerate(self.weights_of_parts))
         ranker = ops.concatenate([features[..., :1], ops.zeros_like(features[..., :1])], axis=-1)
@@ -97,10 +132,10 @@ class MixedWithRanker(keras.layers.Layer):
 
 
 def build_q_network(num_features: int, num_kinds: int, config: EncoderConfig, hidden_dim: int) -> keras.Model:
-    """From `models.policies.plackett_luce.policy_inputs` to what is said of candidates and of the state.
+    """Returns a network from `plackett_luce.policy_inputs` to the values of candidates and of the state.
 
-    Of a candidate: worth and tiring of what it earns at once, of what it adds later, and of the actor. Of the state:
-    what comes later whatever is shown. Shapes (batch, num_candidates, 6) and (batch, 1).
+    Of a candidate: utility and satiation penalty of what it earns on the day, of what it adds later, and of the actor.
+    Of the state: what comes later whatever is shown. Shapes (batch, num_candidates, 6) and (batch, 1), float32.
     """
     features = keras.Input((None, num_features), name="features")
     kind = keras.Input((None,), dtype="int32", name="kind")

@@ -44,7 +44,12 @@ class Movement:
     displacement: float = 0.0
 
     def add(self, before: np.ndarray, after: np.ndarray) -> None:
-        """The next users' items in both orders; NO_ITEM where a list has ended. Shape (num_users, num_candidates)."""
+        """Counts the next users' lists in.
+
+        Args:
+            before, after: item indices in the model's and in the policy's order; NO_ITEM where a list has ended. Shape
+                (num_users, num_candidates), int64.
+        """
         has_list = (before >= 0).any(axis=1)
         first, now = before[has_list], after[has_list, : self.top_k]
         is_same = (now[:, :, None] == first[:, None, :]) & (now >= 0)[:, :, None]
@@ -56,7 +61,7 @@ class Movement:
         self.displacement += float((moved.sum(axis=1) / lengths).sum())
 
     def as_dict(self) -> dict[str, float]:
-        """Means over users with a list."""
+        """Returns means over users with a list."""
         names = ("overlap", "first_changed", "displacement")
         means = {name: round(getattr(self, name) / max(self.num_users, 1), 6) for name in names}
         return {"top_k": self.top_k, "num_users": self.num_users, **means}
@@ -72,11 +77,11 @@ def reranked_blocks(
     movement: Movement,
     shop: Shop,
 ) -> Iterator[pa.Table]:
-    """Rows of `scores` for all users, block by block; `movement` learns how far each block moved.
+    """Yields rows of `scores` for all users, block by block; each block is counted into `movement`.
 
     Args:
         lists: of the published model, as of ds.
-        exposures: what the published lists of the days before led to.
+        exposures: what the published lists of the days before showed.
     """
     last = int(pc.max(read_vocabulary(lake, ds, "user_id")["index"]).as_py())
     for first in range(FIRST_VALUE_INDEX, last + 1, USERS_AT_ONCE):
@@ -120,7 +125,14 @@ def _reranked(
 
 
 def falling(scores: np.ndarray) -> np.ndarray:
-    """Scores that never rise along a row, and fall by the least that they can where they were equal; float32."""
+    """Returns scores that never rise along a row, and fall by the least that they can where they were equal.
+
+    Args:
+        scores: best first. Shape (num_users, num_candidates), any float.
+
+    Returns:
+        Same shape, float32.
+    """
     strict = scores.astype(np.float32).copy()
     for rank in range(1, strict.shape[1]):
         below = np.nextafter(strict[:, rank - 1], np.float32(-np.inf))

@@ -60,13 +60,13 @@ class SafetyResult:
     mean_weight: float = float("nan")
 
     def as_dict(self) -> dict[str, Any]:
-        """Figures that JSON can write."""
+        """Returns figures that JSON can write."""
         told = asdict(self)
         return {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in told.items()}
 
 
 def decisive_result(by_log: SafetyResult, by_backtest: SafetyResult) -> SafetyResult:
-    """The verdict that counts: that of what was shown, where it can tell."""
+    """Returns the result that counts: that of the shown lists, where they can tell."""
     if by_log.is_allowed is not None:
         return by_log
     if by_backtest.is_allowed is not None:
@@ -76,7 +76,7 @@ def decisive_result(by_log: SafetyResult, by_backtest: SafetyResult) -> SafetyRe
 
 
 def check_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> SafetyResult:
-    """Judges a policy by lists that were drawn.
+    """Checks a policy by lists that were drawn.
 
     Args:
         policy: as users would see it; see `models.policies.served_policy`.
@@ -110,7 +110,7 @@ def check_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Saf
 
 
 def check_by_backtest(candidates: CandidateSets, held_out: HeldOut, policy: SlatePolicy, shop: Shop) -> SafetyResult:
-    """Judges a policy's best lists by what was wanted on the backtest's days.
+    """Checks a policy's best lists by what was wanted on the backtest's days.
 
     Args:
         candidates: one list for each user of `held_out`, in their order, best candidate of the published model first.
@@ -130,7 +130,7 @@ def check_by_backtest(candidates: CandidateSets, held_out: HeldOut, policy: Slat
 
 
 def backtest_users(lake: Lake, ds: str, as_of: str, shop: Shop) -> HeldOut | None:
-    """Some of the users whom the decisive task judges, and what they wanted, in the indices of ds; None without any."""
+    """Returns some of the users of the decisive task, and what they wanted, in the indices of ds; None without any."""
     tasks = held_out_tasks(lake, ds, as_of, shop)
     found = [task for task in tasks if task.task == decisive_task(shop)]
     if not found:

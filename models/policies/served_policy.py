@@ -27,7 +27,7 @@ class ServedPolicy:
         self.policy, self.depth, self.temperature = policy, depth, temperature
 
     def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
-        """Lists of this policy; see `SlatePolicy`."""
+        """Returns lists of this policy; see `SlatePolicy.draw`."""
         order = self.order(candidates)
         if rng is None or not self.temperature:
             slots = order[:, :top_k]
@@ -39,7 +39,11 @@ class ServedPolicy:
         return Slates(slots, self.propensity(candidates, slates))
 
     def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
-        """With which probability each rank would have been filled as it was; see `SlatePolicy`."""
+        """Returns the probability of each slot of lists; see `SlatePolicy.propensity`.
+
+        Returns:
+            Shape (num_slates, top_k), float64.
+        """
         logits = self._logits(candidates, self.order(candidates))
         rows, probability = np.arange(len(candidates)), np.ones(slates.slots.shape)
         for rank, chosen in enumerate(slates.slots.T):
@@ -51,7 +55,11 @@ class ServedPolicy:
         return probability
 
     def order(self, candidates: CandidateSets) -> np.ndarray:
-        """All candidates, best first; -1 after the last. Shape (num_slates, num_candidates)."""
+        """Returns all candidates of each list, best first; -1 after the last.
+
+        Returns:
+            Shape (num_slates, num_candidates), int64.
+        """
         width = candidates.item.shape[1]
         first = self.policy.draw(candidates, min(self.depth, width), None).slots
         rank = np.where(candidates.is_candidate, width + _ranks(candidates), 3 * width)

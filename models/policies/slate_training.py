@@ -47,7 +47,16 @@ class SlateBatches:
         self.candidates, self.slates, self.further = candidates, slates, further
 
     def of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The inputs of some lists."""
+        """Returns the inputs of some lists.
+
+        Args:
+            rows: shape (batch,), int64.
+
+        Returns:
+            `policy_inputs` of the candidates; `is_left` (bool) and `num_same_kind` and `is_chosen` (float32), shape
+            (batch, top_k, num_candidates); `is_filled` and `num_slots_left`, shape (batch, top_k), float32; and
+            `further`, float32.
+        """
         candidates, slots = self.candidates.rows(rows), self.slates.slots[rows]
         is_left, num_same_kind = slot_states(candidates, slots)
         there = slots >= 0
@@ -62,18 +71,36 @@ class SlateBatches:
         return inputs | {name: values[rows].astype(np.float32) for name, values in self.further.items()}
 
     def epoch(self, rows: np.ndarray, batch_size: int, rng: np.random.Generator) -> Iterator[dict[str, np.ndarray]]:
-        """All of the lists once, in any order."""
+        """Yields all of the lists once, in any order.
+
+        Args:
+            rows: shape (num_rows,), int64.
+
+        Returns:
+            What `of` gives, (batch, ...) for each input.
+        """
         for part in np.array_split(rng.permutation(rows), num_batches(rows, batch_size)):
             yield self.of(part)
 
     def in_order(self, rows: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-        """All of the lists once."""
+        """Yields all of the lists once, in their order.
+
+        Args:
+            rows: shape (num_rows,), int64.
+
+        Returns:
+            What `of` gives, (batch, ...) for each input.
+        """
         for part in np.array_split(rows, num_batches(rows, batch_size)):
             yield self.of(part)
 
 
 def num_batches(rows: np.ndarray, batch_size: int) -> int:
-    """How many batches an epoch over the rows has."""
+    """Returns how many batches an epoch over the rows has.
+
+    Args:
+        rows: shape (num_rows,), int64.
+    """
     return max(1, -(-len(rows) // batch_size))
 
 
@@ -88,41 +115,45 @@ class SlateTrainer(keras.Model):
         self.network = network
 
     def call(self, inputs: dict[str, Any], training: bool = False) -> Any:
-        """Logits of all candidates at every rank. Shape (batch, top_k, num_candidates)."""
+        """Returns logits of all candidates at every rank. Shape (batch, top_k, num_candidates), float32."""
         outputs = self.network(select_inputs(self.network, inputs), training=training)  # (batch, num_candidates, 2)
         return outputs[:, None, :, 0] - outputs[:, None, :, 1] * inputs["num_same_kind"]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
-        """The mean over places that are filled."""
+        """Returns the mean over slots that are filled."""
         costs = self.slot_losses(x, y_pred)
         return ops.sum(costs * x["is_filled"]) / ops.maximum(ops.sum(x["is_filled"]), 1.0)
 
     def slot_losses(self, x: dict[str, Any], logits: Any) -> Any:
-        """What is to be made small, of every place. Shape (batch, top_k)."""
+        """Returns what is minimized, of every slot. Shape (batch, top_k), float32."""
         raise NotImplementedError
 
 
 def slot_log_probs(x: dict[str, Any], logits: Any) -> Any:
-    """Log-probabilities among what is left. Shape (batch, top_k, num_candidates)."""
+    """Returns log-probabilities among the candidates that are left. Shape (batch, top_k, num_candidates), float32."""
     return ops.log_softmax(ops.where(x["is_left"], logits, NOT_LEFT), axis=-1)
 
 
 def chosen_values(x: dict[str, Any], values: Any) -> Any:
-    """Of every candidate's values, that of the one which was taken. Shape (batch, top_k)."""
+    """Returns of every candidate's values that of the chosen one. Shape (batch, top_k), float32."""
     return ops.sum(values * x["is_chosen"], axis=-1)
 
 
 def compile_steps(trained: SlateTrainer, config: StepsConfig, num_rows: int) -> None:
-    """AdamW for as many steps as the config's epochs over the rows have."""
+    """Compiles AdamW for as many steps as the config's epochs over the rows have."""
     compile_network(trained, None, config, num_batches(np.arange(num_rows), config.batch_size))
 
 
 def train_epoch(
     trained: SlateTrainer, batches: SlateBatches, rows: np.ndarray, config: StepsConfig, rng: np.random.Generator
 ) -> float:
-    """Goes through the rows once. Returns the mean loss of a batch."""
+    """Goes through the rows once. Returns the mean loss of a batch.
+
+    Args:
+        rows: shape (num_rows,), int64.
+    """
     losses = [float(trained.train_on_batch(inputs)) for inputs in batches.epoch(rows, config.batch_size, rng)]
     return float(np.mean(losses))
 
@@ -130,8 +161,11 @@ def train_epoch(
 def require_slates(candidates: CandidateSets, slates: Slates, rewards: np.ndarray) -> None:
     """Refuses what no policy can learn from.
 
+    Args:
+        rewards: of each slot. Shape (num_slates, top_k), float64.
+
     Raises:
-        ValueError: there are no lists, or not a finite figure for each place.
+        ValueError: there are no lists, or not a finite figure for each slot.
     """
     if not (slates.slots >= 0).any():
         raise ValueError(

@@ -22,12 +22,15 @@ from models.slates.slates import CandidateSets
 def surrogate_index(
     candidates: CandidateSets, same_day_reward: np.ndarray, future_reward: np.ndarray, is_known: np.ndarray
 ) -> np.ndarray:
-    """In place of `future_reward`, what was to be expected. Shape (num_slates,).
+    """Returns the expected future reward, to stand in place of the one that came.
 
     Args:
-        same_day_reward: what each list's user earned at once. Shape (num_slates,).
+        same_day_reward: what each list's user earned on its day. Shape (num_slates,), float64.
         future_reward: what they earned afterwards. Same shape.
-        is_known: which lists to learn from.
+        is_known: which lists to fit to. Shape (num_slates,), bool.
+
+    Returns:
+        Shape (num_slates,), float64; `future_reward` itself where nothing is known.
     """
     if not is_known.any():
         return future_reward

@@ -19,12 +19,15 @@ REGULARIZATION = 1.0
 def expected_returns(
     candidates: CandidateSets, slots: np.ndarray, returns: np.ndarray, is_training: np.ndarray
 ) -> np.ndarray:
-    """What the places of lists like these return. Shape (num_slates, top_k).
+    """Returns the expected return of each slot, whatever stands in it.
 
     Args:
-        slots: as in `Slates`, -1 where a list has ended. Shape (num_slates, top_k).
-        returns: of each place. Same shape.
-        is_training: which lists the baseline is fitted to. Shape (num_slates,).
+        slots: as in `Slates`, -1 where a list has ended. Shape (num_slates, top_k), int64.
+        returns: of each slot. Same shape, float64.
+        is_training: which lists the baseline is fitted to. Shape (num_slates,), bool.
+
+    Returns:
+        Shape (num_slates, top_k), float64.
     """
     inputs = list_inputs(candidates)
     of_ranks = [
@@ -35,9 +38,10 @@ def expected_returns(
 
 
 def list_inputs(candidates: CandidateSets) -> np.ndarray:
-    """The mean features of each list's candidates; those of the user are the same for all.
+    """Returns the mean features of each list's candidates; those of the user are the same for all.
 
-    Shape (num_slates, num_features).
+    Returns:
+        Shape (num_slates, num_features), float64.
     """
     num = np.maximum(candidates.is_candidate.sum(axis=1, keepdims=True), 1)
     return np.asarray(candidates.features.sum(axis=1) / num, dtype=np.float64)

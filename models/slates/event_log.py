@@ -45,9 +45,16 @@ class EventLog:
         quantity: np.ndarray | None = None,
         is_exposed: np.ndarray | None = None,
     ) -> EventLog:
-        """Events in any order; without prices they are worth nothing, without quantities there is one of each.
+        """Sorts events that come in any order.
 
-        Without a word on it, nobody was led.
+        Without prices events are worth nothing, without quantities there is one of each, without `is_exposed` all are
+        organic.
+
+        Args:
+            user, item, event_type: indices. Shape (num_events,), int64.
+            day: with fractions. Shape (num_events,), any number.
+            price, quantity: shape (num_events,), float64.
+            is_exposed: shape (num_events,), bool.
         """
         price = np.zeros(len(user)) if price is None else price
         quantity = np.ones(len(user)) if quantity is None else quantity
@@ -60,26 +67,45 @@ class EventLog:
         return len(self.user)
 
     def where(self, is_kept: np.ndarray) -> EventLog:
-        """Some of the events."""
+        """Returns some of the events.
+
+        Args:
+            is_kept: shape (num_events,), bool.
+        """
         return EventLog(*(getattr(self, f.name)[is_kept] for f in fields(self)))
 
     def visits(self) -> tuple[np.ndarray, np.ndarray]:
-        """User and day, by both, of the days on which somebody did anything. Days are whole."""
+        """Returns the days on which each user did anything, by user, then by day.
+
+        Returns:
+            User, int64, and whole day, float64. Both of shape (num_visits,).
+        """
         found = np.unique(np.stack([self.user, np.floor(self.day)]), axis=1)
         return found[0].astype(np.int64), found[1]
 
     def positions_of(self, user: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Where each user's events begin that happened at `day` or later. Both and the result of shape (num_asked,)."""
+        """Returns where each user's events begin that happened at `day` or later.
+
+        Args:
+            user, day: shape (num_asked,), int64 and float64.
+
+        Returns:
+            Shape (num_asked,), int64.
+        """
         step = len(self._days) + 1
         return np.searchsorted(self._keys, user.astype(np.int64) * step + np.searchsorted(self._days, day))
 
     def between(
         self, user: np.ndarray, since: np.ndarray, until: np.ndarray, most: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The events of each user from `since` up to, but without, `until`: pairs of a row asked for and an event.
+        """Returns the events of each user from `since` up to, but without, `until`.
 
         Args:
+            user, since, until: shape (num_asked,), int64 and float64.
             most: events of a row; the latest are kept. None keeps all.
+
+        Returns:
+            Pairs of a row asked for and an event, by row, then in the order of time. Both of shape (num_pairs,), int64.
         """
         ends = self.positions_of(user, until)
         starts = np.minimum(self.positions_of(user, since), ends)
@@ -112,16 +138,34 @@ class Groups:
         self._place[np.append(found, -1)[self._place] != asked] = self._num
 
     def sums(self, amounts: np.ndarray) -> np.ndarray:
-        """Of the amounts of each asked key; 0 where there are none. Shape of `asked`."""
+        """Returns the sum of each asked key's amounts; 0 where there are none.
+
+        Args:
+            amounts: shape (num_amounts,), float64.
+
+        Returns:
+            Shape of `asked`, float64.
+        """
         return np.bincount(self._group, amounts, self._num + 1)[self._place]
 
     def highest(self, amounts: np.ndarray) -> np.ndarray:
-        """The highest amount of each asked key, or 0. Shape of `asked`."""
+        """Returns the highest of each asked key's amounts, or 0.
+
+        Args:
+            amounts: shape (num_amounts,), float64.
+
+        Returns:
+            Shape of `asked`, float64.
+        """
         highest = np.zeros(self._num + 1)
         np.maximum.at(highest, self._group, amounts)
         return highest[self._place]
 
 
 def keys_of(row: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """One integer for each pair of a row and an index."""
+    """Returns one integer for each pair of a row and an index.
+
+    Args:
+        row, value: of shapes that go together, int64. The result has the shape of both together, int64.
+    """
     return (np.asarray(row, dtype=np.int64) << 32) + value

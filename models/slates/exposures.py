@@ -51,7 +51,15 @@ class Exposures:
         return cls(shown)
 
     def marks(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
-        """Which events were led, by user, item and day since 1970. Shape (num_events,)."""
+        """Returns which events were exposed.
+
+        Args:
+            user, item: indices. Shape (num_events,), int64.
+            day: since 1970, with fractions. Same shape, float64.
+
+        Returns:
+            Shape (num_events,), bool.
+        """
         is_exposed, whole = np.zeros(len(user), dtype=bool), np.floor(day).astype(np.int64)
         for stood_on, keys in self.shown.items():
             rows = np.flatnonzero(whole == stood_on)

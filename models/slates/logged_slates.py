@@ -56,7 +56,7 @@ class ShownDay:
 
 
 def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
-    """The published days whose lists stood within the last `log_days`; the model's lists of that day must be there."""
+    """Returns the published days of the last `log_days` whose model's lists are still there."""
     path = lake.table_path(USER_RECOMMENDATIONS)
     if not DeltaTable.is_deltatable(path):
         return []
@@ -80,7 +80,7 @@ def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
 def shown_lists(
     lake: Lake, ds: str, source: SlateCandidates, days: list[ShownDay], log: UserLog, shop: Shop
 ) -> Examples | None:
-    """What was shown to the users of the log, and what it earned; None where they saw nothing.
+    """Returns what was shown to the users of the log, and what it earned; None where they saw nothing.
 
     Args:
         days: what `shown_days` gives.

@@ -38,7 +38,7 @@ class OrganicSimilarity:
 
     @classmethod
     def of(cls, event_log: EventLog, num_items: int) -> Self:
-        """Of views that no list led to (`EventLog.is_exposed`). Items are below `num_items`."""
+        """Counts views of items that the user was not shown (`EventLog.is_exposed`). Items are below `num_items`."""
         is_organic = (event_log.event_type == VIEW) & ~event_log.is_exposed
         item = event_log.item[is_organic]
         users, row = np.unique(event_log.user[is_organic], return_inverse=True)
@@ -50,15 +50,16 @@ class OrganicSimilarity:
     def leave_user_out_scores(
         self, user: np.ndarray, row: np.ndarray, item: np.ndarray, weight: np.ndarray, asked: np.ndarray
     ) -> np.ndarray:
-        """How much each asked item is found by those who found the same.
+        """Returns how much each asked item was viewed organically by other users who viewed the same.
 
         Args:
-            user: of each list. Shape (num_lists,).
-            row, item, weight: the list's user found the item; how much that counts. Shape (num_finds,).
-            asked: items. Shape (num_lists, num_asked).
+            user: of each list. Shape (num_lists,), int64.
+            row, item, weight: the list's user viewed the item; how much that counts. Shape (num_views,), int64 and
+                float64.
+            asked: items. Shape (num_lists, num_asked), int64.
 
         Returns:
-            Shape of `asked`; 0 for who or what has nothing in common with anybody.
+            Shape of `asked`, float64; 0 for who or what has nothing in common with anybody.
         """
         own = csr_array((weight.astype(np.float32), (row, item)), shape=(len(user), self.organic_counts.shape[1]))
         alike = (own @ self.organic_counts.T).toarray()

@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 8192
 
 
 def event_rewards(event_log: EventLog, reward: Reward) -> np.ndarray:
-    """What each event earns. Shape (num_events,)."""
+    """Returns what each event earns. Shape (num_events,), float64, in rewards."""
     weights = np.array([reward.event_weights.get(name, 0.0) for name in EVENT_TYPES])
     is_bought = event_log.event_type == PURCHASE
     margin = reward.margin_weight * event_log.price * event_log.quantity * is_bought
@@ -37,18 +37,18 @@ def returns(
     horizon_days: float,
     window_days: float = 1.0,
 ) -> np.ndarray:
-    """What each place earned at once, and what else the user earned from the list's day on.
+    """Returns what each slot earned while the list stood, and what else the user earned from the list's day on.
 
-    A list whose horizon lies beyond the end of the log is told too little: leave it out.
+    A list whose horizon lies beyond the end of the log is credited with too little: leave it out.
 
     Args:
-        user, day: of the lists. Shape (num_lists,).
-        item: at each rank; -1 where the list has ended. Shape (num_lists, top_k).
+        user, day: of the lists. Shape (num_lists,), int64 and float64.
+        item: at each rank; -1 where the list has ended. Shape (num_lists, top_k), int64.
         event_log: of these users, at least until the last list's horizon.
         horizon_days: from the list's day.
 
     Returns:
-        Shape (num_lists, top_k); 0 where a list has ended.
+        Shape (num_lists, top_k), float64; 0 where a list has ended.
     """
     immediate_reward = slot_rewards(user, day, item, event_log, reward, window_days)
     others = other_rewards(user, day, item, event_log, reward, window_days)
@@ -64,7 +64,15 @@ def other_rewards(
     reward: Reward,
     window_days: float = 1.0,
 ) -> np.ndarray:
-    """What users earned with other items while the list stood; see `returns`. Shape (num_lists,)."""
+    """Returns what users earned with other items while the list stood; see `returns`.
+
+    Args:
+        user, day: of the lists. Shape (num_lists,), int64 and float64.
+        item: at each rank; -1 where the list has ended. Shape (num_lists, top_k), int64.
+
+    Returns:
+        Shape (num_lists,), float64.
+    """
     rewards, everything = event_rewards(event_log, reward), np.zeros(len(user))
     for part in _parts(len(user)):
         row, event = event_log.between(user[part], day[part], day[part] + window_days)
@@ -81,7 +89,15 @@ def slot_rewards(
     reward: Reward,
     window_days: float = 1.0,
 ) -> np.ndarray:
-    """What the items earned while the list stood, less the penalty for repetition; see `returns`."""
+    """Returns what the items earned while the list stood, less the penalty for repetition; see `returns`.
+
+    Args:
+        user, day: of the lists. Shape (num_lists,), int64 and float64.
+        item: at each rank; -1 where the list has ended. Shape (num_lists, top_k), int64.
+
+    Returns:
+        Shape (num_lists, top_k), float64; 0 where a list has ended.
+    """
     rewards = event_rewards(event_log, reward)
     by_slot = np.zeros(item.shape)
     for part in _parts(len(user)):
@@ -101,9 +117,15 @@ def future_rewards(
     horizon_days: float,
     window_days: float = 1.0,
 ) -> np.ndarray:
-    """What each list's user earned after it, worth what it is on the list's day. Shape (num_lists,).
+    """Returns what each list's user earned after it, discounted to the list's day.
 
     With a `return_bonus`, a visit that came soon after the one before earns on its day.
+
+    Args:
+        user, day: of the lists. Shape (num_lists,), int64 and float64.
+
+    Returns:
+        Shape (num_lists,), float64.
     """
     if not reward.discount:
         return np.zeros(len(user))
@@ -120,7 +142,15 @@ def future_rewards(
 
 
 def is_repeated(user: np.ndarray, day: np.ndarray, item: np.ndarray, event_log: EventLog) -> np.ndarray:
-    """Whether the item stood in the same user's list before and was not touched since. Shape (num_lists, top_k)."""
+    """Returns whether the item stood in the same user's list before and was not interacted with since.
+
+    Args:
+        user, day: of the lists. Shape (num_lists,), int64 and float64.
+        item: at each rank; -1 where the list has ended. Shape (num_lists, top_k), int64.
+
+    Returns:
+        Shape (num_lists, top_k), bool.
+    """
     row, rank = np.nonzero(item >= 0)
     listed_item, listed_day = item[row, rank], day[row]
     order = np.lexsort((listed_day, listed_item, user[row]))

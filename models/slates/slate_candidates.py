@@ -43,11 +43,12 @@ class SlateCandidates:
         self._crowd: tuple[str, OrganicSimilarity] | None = None
 
     def of(self, lists: Version, as_of: str, user: np.ndarray, day: np.ndarray, event_log: EventLog) -> CandidateSets:
-        """The best candidates of lists as of `as_of`, on the days on which they stand.
+        """Returns the best candidates of lists as of `as_of`, on the days on which they stand.
 
         Args:
-            user: one for each list; a user may come more than once.
-            day: when it stands, in days since 1970; the policy knows of `event_log` before it. Shape of `user`.
+            user: one for each list; a user may come more than once. Shape (num_lists,), int64.
+            day: when it stands, in days since 1970; of `event_log` the policy knows what happened before it. Shape
+                (num_lists,), float64.
 
         Returns:
             A row a list, best candidates first; none of a candidate where the lists do not know the user.
@@ -59,7 +60,12 @@ class SlateCandidates:
     def described(
         self, as_of: str, user: np.ndarray, day: np.ndarray, item: np.ndarray, score: np.ndarray, event_log: EventLog
     ) -> CandidateSets:
-        """Candidates from lists as of `as_of`; see `models.slates.slate_features.candidate_sets`."""
+        """Returns candidates from lists as of `as_of`; see `models.slates.slate_features.candidate_sets`.
+
+        Args:
+            user, day: of the lists. Shape (num_lists,), int64 and float64.
+            item, score: shape (num_lists, num_candidates), int64 and float32.
+        """
         return candidate_sets(user, day, item, score, event_log, self._traits, self._crowd_as_of(as_of))
 
     def _crowd_as_of(self, as_of: str) -> OrganicSimilarity:
@@ -85,7 +91,11 @@ class SlateCandidates:
 
 
 def history_events(lake: Lake, ds: str, users: np.ndarray, exposures: Exposures) -> EventLog:
-    """What `histories` as of ds remember of users, who ascend: without prices, at most `max_history` events each."""
+    """Reads what `histories` as of ds hold of users: without prices, at most `max_history` events each.
+
+    Args:
+        users: user indices, ascending. Shape (num_users,), int64.
+    """
     names = ["item_indices", "event_type_indices", "event_times"]
     asked = (pc.field("user_index") >= int(users[0])) & (pc.field("user_index") <= int(users[-1]))
     kept = [np.empty((4, 0))]
@@ -102,7 +112,7 @@ def history_events(lake: Lake, ds: str, users: np.ndarray, exposures: Exposures)
 
 
 def active_users(lake: Lake, ds: str, since: str) -> np.ndarray:
-    """Who did anything after the day `since`, up to ds; ascending."""
+    """Returns who did anything after the day `since`, up to ds; ascending. Shape (num_users,), int64."""
     words = read_vocabulary(lake, ds, "user_id")
     found = [np.empty(0, np.int64)]
     for day in lake.days(EVENTS, until=ds, since=since):
@@ -112,7 +122,11 @@ def active_users(lake: Lake, ds: str, since: str) -> np.ndarray:
 
 
 def logged_events(lake: Lake, ds: str, since: str, users: np.ndarray, exposures: Exposures) -> EventLog:
-    """The events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay."""
+    """Reads the events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay.
+
+    Args:
+        users: user indices. Shape (num_users,), int64.
+    """
     words = [read_vocabulary(lake, ds, field) for field in ("user_id", "item_id")]
     kept = [np.empty((6, 0))]
     for day in lake.days(EVENTS, until=ds, since=since):

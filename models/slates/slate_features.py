@@ -100,15 +100,15 @@ def candidate_sets(
     traits: ItemTraits,
     crowd: OrganicSimilarity,
 ) -> CandidateSets:
-    """Candidates, described.
+    """Returns candidates with their features and histories.
 
     Args:
-        user, day: of the lists. Shape (num_lists,).
-        item: candidates; -1 where there are no more. Shape (num_lists, num_candidates).
-        score: of the ranker, the higher the better. Same shape.
+        user, day: of the lists. Shape (num_lists,), int64 and float64.
+        item: candidates; -1 where there are no more. Shape (num_lists, num_candidates), int64.
+        score: of the ranker, the higher the better. Same shape, float.
         event_log: of these users; what happened at a list's day or later is not read.
         traits: of all items.
-        crowd: what users found, of all items, too, before these lists; nobody is told of themselves by it.
+        crowd: organic views of many users before these lists; a user's own views have no part in their scores.
     """
     is_candidate = item >= 0
     kind = np.where(is_candidate, traits.kind[np.maximum(item, 0)], NONE)

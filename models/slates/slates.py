@@ -43,7 +43,11 @@ class CandidateSets:
         return len(self.user)
 
     def rows(self, rows: np.ndarray) -> CandidateSets:
-        """Some of the lists."""
+        """Returns some of the lists.
+
+        Args:
+            rows: shape (num_rows,), int64, or (num_slates,), bool.
+        """
         return replace(self, **{f.name: _rows(getattr(self, f.name), rows) for f in fields(self)})
 
 
@@ -61,7 +65,11 @@ class Slates:
     propensity: np.ndarray
 
     def rows(self, rows: np.ndarray) -> Slates:
-        """Some of the lists."""
+        """Returns some of the lists.
+
+        Args:
+            rows: shape (num_rows,), int64, or (num_slates,), bool.
+        """
         return Slates(self.slots[rows], self.propensity[rows])
 
 
@@ -69,12 +77,13 @@ class SlatePolicy(Protocol):
     """Whatever makes lists out of candidates."""
 
     def draw(self, candidates: CandidateSets, top_k: int, rng: np.random.Generator | None) -> Slates:
-        """Lists drawn at random, with their propensities; without `rng` the best ones, with propensity 1."""
+        """Returns lists drawn at random, with their propensities; without `rng` the best ones, with propensity 1."""
 
     def propensity(self, candidates: CandidateSets, slates: Slates) -> np.ndarray:
-        """With which probability this policy would have filled each rank of `slates`, given the ranks before.
+        """Returns the probability that this policy fills each rank of `slates` as it was, given the ranks before.
 
-        Shape of `slates.slots`; 1 where a list has ended.
+        Returns:
+            Shape (num_slates, top_k), float64; 1 where a list has ended.
         """
 
 

@@ -47,7 +47,11 @@ class UserLog:
 
     @classmethod
     def of(cls, lake: Lake, ds: str, since: str, exposures: Exposures) -> UserLog:
-        """Of at most MAX_USERS."""
+        """Reads what at most MAX_USERS users did after the day `since`.
+
+        Raises:
+            NightError: nobody did anything.
+        """
         users = spaced(active_users(lake, ds, since), MAX_USERS)
         if not len(users):
             raise NightError(
@@ -78,22 +82,26 @@ class Examples:
 
     @property
     def returns(self) -> np.ndarray:
-        """Of each place: what it earned at once, and all that came later."""
+        """What each slot earned on the day, and all that came later. Shape (num_lists, top_k), float64."""
         return np.where(self.slates.slots >= 0, self.immediate_reward + self.future_reward[:, None], 0.0)
 
     @property
     def items(self) -> np.ndarray:
-        """At each rank; -1 where a list has ended."""
+        """Item indices at each rank; -1 where a list has ended. Shape (num_lists, top_k), int64."""
         return items_at(self.candidates, self.slates.slots)
 
     def rows(self, rows: np.ndarray) -> Examples:
-        """Some of the lists."""
+        """Returns some of the lists.
+
+        Args:
+            rows: shape (num_rows,), int64, or (num_lists,), bool.
+        """
         columns = (self.immediate_reward[rows], self.future_reward[rows], self.is_organic[rows])
         return Examples(self.candidates.rows(rows), self.slates.rows(rows), *columns)
 
     @classmethod
     def joined(cls, parts: Sequence[Examples]) -> Examples:
-        """The lists of all parts."""
+        """Returns the lists of all parts."""
         columns = [
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("immediate_reward", "future_reward", "is_organic")
@@ -103,7 +111,7 @@ class Examples:
 
 
 def joined_candidates(parts: Sequence[CandidateSets]) -> CandidateSets:
-    """The lists of all parts."""
+    """Returns the lists of all parts."""
     columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(CandidateSets)}
     # A column is None in all parts, or in none.
     joined: dict[str, Any] = {n: None if c[0] is None else np.concatenate(c) for n, c in columns.items()}
@@ -111,12 +119,12 @@ def joined_candidates(parts: Sequence[CandidateSets]) -> CandidateSets:
 
 
 def sight_days(shop: Shop) -> int:
-    """How far a policy looks ahead."""
+    """Returns how many days a policy looks ahead."""
     return max(1, shop.horizon_days // 2)
 
 
 def visits(ds: str, as_of: str, source: SlateCandidates, lists: Version, log: UserLog, shop: Shop) -> Examples:
-    """The visits of the `horizon_days` after `as_of`, by the model's lists of that day.
+    """Returns the visits of the `horizon_days` after `as_of`, by the model's lists of that day.
 
     Args:
         lists: as of `as_of`; of a model that learns from what the backtest asks, its answers out of fold.
@@ -133,7 +141,11 @@ def visits(ds: str, as_of: str, source: SlateCandidates, lists: Version, log: Us
 
 
 def taken(candidates: CandidateSets, events: EventLog, top_k: int) -> np.ndarray:
-    """Which candidates each list's user met on its day, in the order of time, each once. Shape (num_lists, top_k)."""
+    """Returns which candidates each list's user met on its day, in the order of time, each once.
+
+    Returns:
+        Shape (num_lists, top_k), int64; -1 after the last.
+    """
     row, position = met_candidates(candidates, events)
     _, first = np.unique(pair_keys(row, position), return_index=True)
     first.sort()  # back to the order of time
@@ -145,21 +157,36 @@ def taken(candidates: CandidateSets, events: EventLog, top_k: int) -> np.ndarray
 
 
 def organic_candidates(candidates: CandidateSets, events: EventLog) -> np.ndarray:
-    """Which candidates each list's user met on its day without being led. Shape (num_lists, num_candidates)."""
+    """Returns which candidates each list's user met on its day without having been shown them.
+
+    Returns:
+        Shape (num_lists, num_candidates), bool.
+    """
     is_organic = np.zeros(candidates.item.shape, dtype=bool)
     is_organic[met_candidates(candidates, events.where(~events.is_exposed))] = True
     return is_organic
 
 
 def met_candidates(candidates: CandidateSets, events: EventLog) -> tuple[np.ndarray, np.ndarray]:
-    """Row and place of each event of a list's day with one of its candidates; those of a row in the order of time."""
+    """Returns the events of each list's day with one of its candidates, those of a row in the order of time.
+
+    Returns:
+        Row and position among the candidates. Both of shape (num_events,), int64.
+    """
     row, event = events.between(candidates.user, candidates.day, candidates.day + 1)
     position = candidate_positions(candidates, row, events.item[event])
     return row[position >= 0], position[position >= 0]
 
 
 def candidate_positions(candidates: CandidateSets, row: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """Where items stand among the candidates of a row; -1 where they are none. Shape of `row` and `item`."""
+    """Returns where items stand among the candidates of a row; -1 where they are none.
+
+    Args:
+        row, item: shape (num_asked,), int64.
+
+    Returns:
+        Shape (num_asked,), int64.
+    """
     rows, positions = np.nonzero(candidates.is_candidate)
     keys = pair_keys(rows, candidates.item[rows, positions])
     order = np.argsort(keys)
@@ -171,7 +198,7 @@ def candidate_positions(candidates: CandidateSets, row: np.ndarray, item: np.nda
 
 
 def rewarded_examples(candidates: CandidateSets, slates: Slates, events: EventLog, shop: Shop) -> Examples:
-    """What lists earned, of those that hold any of their candidates."""
+    """Returns lists with their rewards, of those that hold any of their candidates."""
     kept = np.flatnonzero((slates.slots >= 0).any(axis=1))
     candidates, slates = candidates.rows(kept), slates.rows(kept)
     reward, items = shop.reward, items_at(candidates, slates.slots)
@@ -181,10 +208,21 @@ def rewarded_examples(candidates: CandidateSets, slates: Slates, events: EventLo
 
 
 def items_at(candidates: CandidateSets, slots: np.ndarray) -> np.ndarray:
-    """The items at places; -1 where there is none."""
+    """Returns the items of slots; -1 where there is none.
+
+    Args:
+        slots: shape (num_slates, top_k), int64.
+
+    Returns:
+        Shape (num_slates, top_k), int64.
+    """
     return np.where(slots >= 0, np.take_along_axis(candidates.item, np.maximum(slots, 0), axis=1), -1)
 
 
 def spaced(values: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of the values, evenly spaced."""
+    """Returns at most so many of the values, evenly spaced.
+
+    Args:
+        values: shape (num_values,), any dtype, which the result keeps.
+    """
     return values[:: max(1, -(-len(values) // most))]

@@ -24,10 +24,14 @@ class Trajectories:
     is_known: np.ndarray
 
     def discounted(self, rewards: np.ndarray, discount: float) -> np.ndarray:
-        """What the lists after each list earned, worth what it is on the list's day. Shape (num_slates,).
+        """Returns what the lists after each list earned, discounted to the list's day.
 
         Args:
-            rewards: by each list. Shape (num_slates,).
+            rewards: by each list. Shape (num_slates,), float64.
+            discount: what a reward is worth that comes a day later.
+
+        Returns:
+            Shape (num_slates,), float64.
         """
         future_reward, has_next = np.zeros(len(rewards)), self.next_slate >= 0
         rows, step = self.next_slate[has_next], np.zeros(len(rewards))
@@ -42,7 +46,7 @@ class Trajectories:
 
 
 def link_slates(candidates: CandidateSets, gone_after_days: float, last_day: float | None) -> Trajectories:
-    """The lists of `candidates`, linked by user and day.
+    """Links the lists of `candidates` by user and day.
 
     Args:
         gone_after_days: who has no list for so long earns nothing more.
