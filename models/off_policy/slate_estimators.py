@@ -1,6 +1,6 @@
 """What another policy's lists would have earned, from lists that were drawn with known propensities.
 
-A list's value is the sum of its places' rewards. With c_k = t_k / p_k, how much likelier the target was to fill rank k
+A list's value is the sum of its slots' rewards. With c_k = t_k / p_k, how much likelier the target was to fill rank k
 as it was filled, given the ranks before, the reward at rank k is weighed by
 
     ips           c_1 ... c_K: right whatever rewards depend on; hopeless for long lists

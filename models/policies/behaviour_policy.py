@@ -1,6 +1,6 @@
 """The policy that made logged lists, where nobody wrote down with which probabilities it drew them.
 
-A network of the policies' own form (`models.policies.plackett_luce`) is fitted to the places that were filled. It
+A network of the policies' own form (`models.policies.plackett_luce`) is fitted to the slots that were filled. It
 shares no weights with the policy that learns from them.
 
 Source: Chen et al., "Top-K Off-Policy Correction for a REINFORCE Recommender System", WSDM 2019, section 4.2.
@@ -82,7 +82,7 @@ def fit_behaviour(
 
 
 class Imitation(SlateTrainer):
-    """Makes the logged places likely."""
+    """Makes the logged slots likely."""
 
     def slot_losses(self, x: dict[str, Any], logits: Any) -> Any:
         return -chosen_values(x, slot_log_probs(x, logits))

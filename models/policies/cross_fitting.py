@@ -1,6 +1,6 @@
 """Two policies, each of which answers for the users that the other one learnt from.
 
-So nobody's own clicks have a part in their list, what is judged on past days is the very thing that is published, and
+So nobody's own clicks have a part in their list, what is checked on past days is the very policy that is published, and
 nothing has to be fitted a third time.
 """
 

@@ -1,8 +1,8 @@
-"""What users who were held out say that a policy would earn, and how sure that is.
+"""The value of a policy, estimated on users who were held out, and the error of that estimate.
 
 The value is a capped, self-normalized estimate (`models.policies.policy_gradient`), a ratio of sums. What each list
-adds to it is told to first order; so the error of a difference between two policies is that of a sum over users, whose
-lists depend on each other.
+adds to it is computed to first order, so that the error of a difference between two policies is that of a sum over
+users, whose lists depend on each other.
 
 Source: Owen, "Monte Carlo theory, methods and examples", 2013, section 9.2 (self-normalized weights and their error).
 What differs: users in place of draws, and the difference of two estimates from the same lists.
@@ -20,10 +20,10 @@ CAUTION = 2.0
 
 @dataclass(frozen=True)
 class HoldoutEstimate:
-    """What a place would earn beyond the baseline, by weights that sum to 1, less what straying costs.
+    """What a slot would earn beyond the baseline, by weights that sum to 1, less the price of divergence.
 
     Attributes:
-        lists: sums over each list's places: weighted advantages, weights, divergences, places. Shape (num_lists, 4).
+        lists: sums over each list's slots: weighted advantages, weights, divergences, slots. Shape (num_lists, 4).
         kl_weight: the price of divergence.
     """
 

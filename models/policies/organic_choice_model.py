@@ -1,10 +1,10 @@
-"""What users choose where no list leads them, and the policy that it makes.
+"""A choice model of what users pick organically, and the weights of the policy that it makes.
 
-Somebody who looks for things alone goes by wants; what was clicked in a list says less, since the list decided what
-there was to click. So of each list's day this takes the candidates that the user met although they were not shown, and
-asks which linear worth of the features makes them likely among all candidates that were not: a conditional logit
+An organic event tells what the user wants; a click in a list says less, since the list decided what there was to click.
+So this takes the candidates that each list's user met on the list's day although they were not shown, and asks which
+linear utility of the features makes them likely among all candidates that were not shown: a conditional logit
 (`models.families.listwise_softmax`), whose answer does not depend on what was shown, as long as choices are in
-proportion to exp(worth).
+proportion to exp(utility).
 
 Source: McFadden, "Conditional Logit Analysis of Qualitative Choice Behavior", 1974.
 """

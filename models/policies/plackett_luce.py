@@ -185,7 +185,7 @@ class _PartialSlates:
         self.num_same_kind = np.zeros(candidates.kind.shape)
 
     def log_probs(self) -> np.ndarray:
-        """Log-probabilities of the next place; -inf for what may not be taken, where anything may."""
+        """Log-probabilities of the next slot; -inf for what may not be taken, where anything may."""
         nothing = np.where(self.is_left.any(axis=1, keepdims=True), -np.inf, 0.0)
         logits = np.where(self.is_left, self.utility - self.satiation_penalty * self.num_same_kind, nothing)
         logits -= logits.max(axis=1, keepdims=True)

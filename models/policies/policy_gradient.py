@@ -1,30 +1,28 @@
 """A policy learnt from logged lists by policy gradients, corrected for which policy made the lists.
 
-Each place of a logged list is one action: a candidate taken given the places above it. Its log-probability under the
+Each slot of a logged list is one action: a candidate chosen given the slots above it. Its log-probability under the
 policy of `models.policies.plackett_luce` is pushed up where it returned more than `models.policies.value_baseline`
-expects, and down where it returned less. Since another policy made the lists, each place counts pi / b times: by how
-much likelier this policy makes it than the logged one did, capped, so that few places never rule. Where the log has no
-propensities, b is learnt beforehand (`models.policies.behaviour_policy`).
+expects, and down where it returned less. Since another policy made the lists, each slot counts pi / b times: by how
+much likelier this policy makes it than the logged one did, capped, so that few slots never rule. Where the log has no
+propensities, b is estimated beforehand (`models.policies.behaviour_policy`).
 
-Being conservative: the policy starts as the ranker's, or from what users choose where no list leads them
-(`models.policies.organic_choice_model`), whichever a capped, self-normalized estimate on users held out likes better;
-it pays `kl_weight` times its KL divergence from the ranker's at every place, and stops where that estimate no longer
-rises. What it learnt counts where the estimate has risen beyond its own error; else the lists that it started from
-stay.
+The policy is conservative. It starts as the ranker's, or from the organic choice model
+(`models.policies.organic_choice_model`), whichever a capped, self-normalized estimate on held-out users likes better.
+It pays `kl_weight` times its KL divergence from the ranker's policy at every slot, and stops where that estimate no
+longer rises. What it learnt counts where the estimate has risen beyond its own error; else the lists that it started
+from stay.
 
 Sources: Chen et al., "Top-K Off-Policy Correction for a REINFORCE Recommender System", WSDM 2019: eq. 6 and the cap
 of section 4.4 (weights), eq. 8 (lambda_K = K (1 - pi)^(K - 1)).
 What differs:
-- clicks in a list are few and owed to the list, too; what users find alone says more of their wants, and says it at
-  once. So the policy starts from there.
-- a place's probability is conditional on the places above, and exact, where the paper draws K items independently and
-  drops doubles. So lambda stands for what is left: an item not taken at rank k may still be taken at the K - k ranks
+- clicks in a list are few and owed to the list, too; organic events say more of what users want, and say it on the same
+  day. So the policy may start from there.
+- a slot's probability is conditional on the slots above, and exact, where the paper draws K items independently and
+  drops doubles. So lambda stands for what is left: an item not chosen at rank k may still be chosen at the K - k ranks
   below, and K in the formula is K - k + 1. At the last rank it is 1.
-- what came later than a list's day may be told by what is to be expected after such a day
-(`models.policies.surrogate_index`).
-- returns are held against a baseline, and told in standard deviations of what is left, so that `kl_weight` and
-`entropy`
-  mean the same in every shop.
+- the future reward may be replaced by the one expected after such a day (`models.policies.surrogate_index`).
+- advantages are in standard deviations of returns less the baseline, so that `kl_weight` and `entropy` mean the same in
+  every shop.
 """
 
 from __future__ import annotations
@@ -198,18 +196,18 @@ class PolicyGradient(SlateTrainer):
         taken = chosen_values(x, shares)
         push = self.weights_of(x, taken) * x["advantage"]
         if config.top_k_correction:
-            others = ops.maximum(x["num_slots_left"] - 1, 0)  # an ended place has none left, and is not learnt from
+            others = ops.maximum(x["num_slots_left"] - 1, 0)  # an ended slot has none left, and is not learnt from
             push = push * x["num_slots_left"] * (1 - ops.exp(taken)) ** others
         entropy = -ops.sum(ops.where(x["is_left"], ops.exp(shares) * shares, 0.0), axis=-1)
         straying = config.kl_weight * self.divergence(x, shares) - config.entropy * entropy
         return straying - ops.stop_gradient(push) * taken
 
     def weights_of(self, x: dict[str, Any], taken: Any) -> Any:
-        """How much likelier this policy makes each place than the logged one did, capped. Shape (batch, top_k)."""
+        """How much likelier this policy makes each slot than the logged one did, capped. Shape (batch, top_k)."""
         return ops.minimum(ops.exp(taken - x["log_propensity"]), self.config.weight_cap)
 
     def divergence(self, x: dict[str, Any], shares: Any) -> Any:
-        """KL from the ranker's policy at every place. Shape (batch, top_k)."""
+        """KL from the ranker's policy at every slot. Shape (batch, top_k)."""
         of_ranker = slot_log_probs(x, self.config.inverse_temperature * x["features"][:, None, :, 0])
         apart = ops.where(x["is_left"], shares - of_ranker, 0.0)
         return ops.sum(ops.exp(shares) * apart, axis=-1)

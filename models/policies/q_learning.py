@@ -1,23 +1,22 @@
-"""A policy learnt from logged lists by Q-learning: what a list earns, now and later, is the sum of what its places add.
+"""A policy learnt from logged lists by Q-learning: a list's rewards, now and later, are sums of what its slots add.
 
-The value of a list A in state s is Q(s, A) = b(s) + sum over ranks k of e_k (u(s, a_k) - t(s, a_k) n_k): what comes
-anyway, and what each candidate is worth, less its tiring times the number of its kind above it, in proportion to how
-much rank k is looked at. u and t have two parts. What a place earns at once is regressed on what it earned. What a list
-adds besides, b included, is held against what the user found alone that day and the discounted value of their next
-list, as the policy would fill it now: the list that is best by the network, valued by the network of an epoch ago
-(double Q-learning), and taken on the mean over evenings like this one (`models.policies.surrogate_index`). The best
-list is filled greedily, place by place, as `models.policies.plackett_luce` draws.
+The value of a list A in state s is Q(s, A) = b(s) + sum over ranks k of e_k (u(s, a_k) - t(s, a_k) n_k): the state's
+own value, and each candidate's utility less its satiation penalty times the number n_k of its kind above it, weighted
+by the examination e_k of rank k. u and t have two parts. The immediate reward of a slot is regressed on what the slot
+earned. What a list adds besides, b included, is regressed on the organic rewards of that day and the discounted value
+of the user's next list, as the policy would fill it now: the list that is best by the network, valued by the network of
+an epoch ago (double Q-learning), and averaged over days like this one (`models.policies.surrogate_index`). The best
+list is filled greedily, slot by slot, as `models.policies.plackett_luce` draws.
 
-A supervised head on the same state tells which candidate is touched next, and keeps the encoder to what the log is rich
-in. With `acts_by = "actor"` that head is the policy, and its examples weigh by their Q-values: who clicked what pays
-only tonight says less.
+A supervised head on the same state predicts which candidate the user interacts with next, and keeps the encoder to what
+the log is rich in. With `acts_by = "actor"` that head is the policy, and its examples are weighted by their Q-values.
 
 Sources: Xin et al., "Self-Supervised Reinforcement Learning for Recommender Systems", SIGIR 2020 (SQN: Q-learning
 beside the next item on one encoder; SAC: Q-values as weights of the supervised loss); Ie et al., "SlateQ: A Tractable
 Decomposition for Reinforcement Learning with Recommendation Sets", IJCAI 2019 (a list's value as a sum over its items);
 van Hasselt et al., "Deep Reinforcement Learning with Double Q-learning", AAAI 2016.
-What differs: an action is a list, where SQN's is one item of the catalogue; candidates are told by features too; days
-that pass are discounted, not steps; the target network is that of an epoch ago, not a second one in training.
+What differs: an action is a list, where SQN's is one item of the catalogue; candidates have features, too; days that
+pass are discounted, not steps; the target network is that of an epoch ago, not a second one in training.
 """
 
 from __future__ import annotations
@@ -204,7 +203,7 @@ class SlateValues(SlateTrainer):
         return squares + self.config.supervised_weight * touched
 
     def _examples(self, x: dict[str, Any], values: Any) -> Any:
-        """How much each place counts as an example of what is wanted. Shape (batch, top_k)."""
+        """How much each slot counts as an example of what is wanted. Shape (batch, top_k)."""
         is_interacted = ops.cast(x["is_interacted"] > 0, "float32")
         if self.config.acts_by == "q":
             return is_interacted

@@ -1,7 +1,8 @@
-"""What the Q-learner reads and says: a user's recent events in order, and each candidate beside them.
+"""The Q-learner's network: it reads a user's recent events in order, and values each candidate against them.
 
-The encoder of `models.families.sequence` reads the kinds of what the user met, with event types and time gaps; its last
-word is the state. Kinds, not items: a log of a few thousand lists says little of each single item.
+The encoder of `models.families.sequence` reads the kinds of what the user met, with event types and time gaps; its
+output at the last event is the state. It reads kinds, not items: a log of a few thousand lists says little of each
+single item.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NUM_EVENT_TYPES = 5
 
 @keras.saving.register_keras_serializable("nightjar")
 class KindEmbedding(keras.layers.Layer):
-    """The vectors of kinds, told as kind + 2. A kind that came later is as good as none."""
+    """The vectors of kinds, given as kind + 2. A kind that is newer than the network counts as none."""
 
     def __init__(self, num_kinds: int, output_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,9 +50,9 @@ class KindEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class LastWord(keras.layers.Layer):
-    """What a sequence says at its last event; at its first place where it has none.
+    """The encoder's output at the last event; at the first position where there is none.
 
-    Called with the sequence, shape (batch, length, dim), and a number for each place that is 0 after the last event.
+    Called with the sequence, shape (batch, length, dim), and a number for each position that is 0 after the last event.
     """
 
     def call(self, sequence: Any, events: Any) -> Any:
@@ -95,9 +96,9 @@ class Beside(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("nightjar")
 class MixedWithRanker(keras.layers.Layer):
-    """Worth and tiring of a policy: what the network's parts come to weighs 1, the ranker's score weighs `kl_weight`.
+    """Mixes the network's parts, whose weight is 1, with the ranker's score, whose weight is `kl_weight`.
 
-    Called with what is said of candidates, shape (batch, num_candidates, 6), and the features. An infinite nearness
+    Called with the outputs for candidates, shape (batch, num_candidates, 6), and the features. An infinite weight
     leaves the ranker.
 
     Args of the constructor: `weights` of the three parts, so that they come to standard deviations.

@@ -1,7 +1,7 @@
 """The published model's lists in the policy's order, as rows of `scores`, and how far they moved.
 
 A list keeps its candidates and its scores: the best score goes to what the policy puts first, and so on. So the rules
-and the draw of `jobs.lists.mmr_selection` mean for re-ranked lists what they mean for the model's own.
+and the sampling of `jobs.lists.mmr_selection` mean for re-ranked lists what they mean for the model's own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from models.slates.slate_candidates import SlateCandidates, history_events
 from models.slates.slates import SlatePolicy
 
 DEPTH = 3
-"""So many times K places of a list are the policy's: rules may take some of them out."""
+"""So many times K slots of a list are the policy's: rules may take some of them out."""
 USERS_AT_ONCE = 1_024
 
 

@@ -1,11 +1,11 @@
-"""What users are shown of a policy: its best order, from which places are drawn as the night draws them.
+"""A policy as it is served: its best order, from which slots are sampled as the published tables sample them.
 
-The published tables draw places from scores (`jobs.lists.softmax_sampling`), and re-ranked lists have the scores of the
-lists from which they were made, in another order. So an item that a policy puts first is as likely to come first as the
-ranker's first one was, and how much is left to chance stays the shop's decision
-(`policy.temperature`), not the agent's.
+The published tables sample slots from scores (`jobs.lists.softmax_sampling`), and re-ranked lists have the scores of
+the lists from which they were made, in another order. So an item that a policy puts first is as likely to come first as
+the ranker's first one was, and how much is left to chance stays the shop's decision (`policy.temperature`), not the
+agent's.
 
-The rules of the shop, such as caps, are not asked here: what they forbid counts as what the policy would have shown.
+The rules of the shop, such as caps, are not applied here: what they forbid counts as what the policy would have shown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class ServedPolicy:
     """The order of a policy, drawn from. A `models.slates.slates.SlatePolicy`.
 
     Args of the constructor:
-        depth: so many places are the policy's; below them the candidates stand as the ranker has them.
+        depth: so many slots are the policy's; below them the candidates stand as the ranker has them.
         temperature: as in `expectations.shop.policy_settings.Policy`; at 0 the order itself is shown.
     """
 

@@ -1,6 +1,6 @@
-"""Logged lists as what a policy's network is trained on: every filled place is one choice among what was left.
+"""Logged lists as training examples of a policy's network: every filled slot is one choice among what was left.
 
-`SlateTrainer` tells what the network makes of the places; what a place costs it is left to those who inherit from it.
+`SlateTrainer` computes the logits of slots; its subclasses define the loss of a slot.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SlateBatches:
     """Lists as the inputs of `SlateTrainer`.
 
     Attributes:
-        further: inputs by name beside those that choices and slates make: a figure for each place, shape (num_slates,
+        further: inputs by name beside those that candidates and slates make: a figure for each slot, shape (num_slates,
             top_k), or for each list, shape (num_slates,).
     """
 
@@ -105,9 +105,9 @@ def num_batches(rows: np.ndarray, batch_size: int) -> int:
 
 
 class SlateTrainer(keras.Model):
-    """What the places of lists are to the policy of `network`. Used in training only.
+    """Trains a policy's network on the slots of lists. Used in training only.
 
-    The base reads a network of worth and tiring, and takes the mean of `slot_losses`.
+    The base reads a network of utility and satiation penalty, and takes the mean of `slot_losses`.
     """
 
     def __init__(self, network: keras.Model) -> None:

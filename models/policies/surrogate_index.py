@@ -1,14 +1,14 @@
-"""What users earn later, as far as it can be told on the evening of a list.
+"""The future reward that is expected on the evening of a list's day, in place of the one that came.
 
 When somebody comes back, and how much they then buy, is mostly chance, and a log of some thousand lists does not
-average it out: what is owed to one list drowns in it. But a list acts on the future through what becomes of it: a visit
-that ended without a click leaves another user behind than one with a purchase. So what came later is replaced by what
-comes later on the mean, for users like these, after such an evening: a ridge regression on what was known of user and
-candidates beforehand, and on what the evening earned.
+average it out: the effect of one list drowns in it. But a list acts on the future through what becomes of it: a visit
+that ended without a click leaves another user behind than one with a purchase. So the future reward is replaced by its
+mean for users like these after such a day: a ridge regression on what was known of user and candidates beforehand, and
+on the rewards of the day.
 
 Source: Athey et al., "The Surrogate Index: Combining Short-Term Proxies to Estimate Long-Term Treatment Effects More
 Rapidly and Precisely", NBER working paper 26463, 2019. What a list changes in the long run without any trace on the
-same evening stays out of sight.
+same day stays out of sight.
 """
 
 from __future__ import annotations

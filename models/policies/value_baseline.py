@@ -1,8 +1,8 @@
-"""What a list would earn whatever stood in it: the baseline that returns are held against.
+"""The value baseline: what a list would return whatever stood in it, which advantages are measured from.
 
-Who visits often earns much with any list, and what stands at the tenth place is hardly looked at; a policy learns from
-neither. A ridge regression for each rank, on what is known of the user and of their candidates on the whole, takes
-both out, so that what is left of a return is owed to the choice, or to chance.
+Who visits often earns much with any list, and the tenth slot is hardly looked at; a policy learns from neither. A ridge
+regression for each rank, on the mean features of the list's candidates, takes both out, so that what is left of a
+return is owed to the choice, or to chance.
 """
 
 from __future__ import annotations

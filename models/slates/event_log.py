@@ -1,7 +1,7 @@
-"""What users did, as arrays in which the events of a user before or after a list are found at once for many lists.
+"""The user event log as arrays, in which the events of a user before or after a list are found for many lists at once.
 
-Days are counted from any day, with fractions, and a list stands from its `day` on: what happened before it is its
-past, and what happened at `day` or later is what came of it.
+Days are counted from any day, with fractions. A list stands from its `day` on: what happened before `day` is its past,
+and what happened at `day` or later is what came of it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class EventLog:
     """Events by user, then by day. Made by `EventLog.of`. All of shape (num_events,).
 
     Attributes:
-        event_type: places in EVENT_TYPES.
+        event_type: positions in EVENT_TYPES.
         price, quantity: of one piece, and how many.
-        is_exposed: whether the item stood in the list that the user was shown that day, which may have led there.
+        is_exposed: whether the item stood in the list that the user was shown that day; the others are organic.
     """
 
     user: np.ndarray

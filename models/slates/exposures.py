@@ -1,6 +1,7 @@
-"""Which events a list may have led to: on the day on which it stood, by its user, with an item that it held.
+"""Which events are exposed: on the day on which a published list stood, by its user, with an item that the list held.
 
-What is left was found by users themselves, and tells what they want; see `models.policies.organic_choice_model`.
+The other events are organic: users found these items by themselves, which tells what they want; see
+`models.policies.organic_choice_model`.
 """
 
 from __future__ import annotations

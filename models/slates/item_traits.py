@@ -1,4 +1,4 @@
-"""What policies know of items themselves, whoever looks at them: of which kind and brand they are."""
+"""What policies know of items themselves, whoever looks at them: their kind (a category) and their brand."""
 
 from __future__ import annotations
 

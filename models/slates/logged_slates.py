@@ -1,11 +1,11 @@
-"""The lists that users were shown on the days before, from the published tables, and what came of them.
+"""The lists that users were shown on the days before, from the published tables, with the rewards that came of them.
 
-The list published for a day stands on the day after it. Who did anything that day counts as having seen it; what they
-did with its items is what it earned. A night for `ds` looks at lists that stood until `ds`, and at no event after it.
+The list published for a day stands on the day after it. Users who did anything that day count as having seen it; what
+they did with its items is its reward. A night for `ds` reads lists that stood until `ds`, and no event after it.
 
-A list is told up to the first of its items that its model did not propose: fillers and explored places come last, and
-no policy had a say in them. Partitions that a backfill published count as if they had stood: what came of them is what
-users did without them, as in a backtest.
+A list is read up to the first of its items that its model did not propose: fallback items and explored ones come last,
+and no policy had a say in them. Partitions that a backfill published count as if they had stood: what came of them is
+what users did without them, as in a backtest.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a crowd of users found alone, and how much an item is found by those who found the same things as somebody.
+"""How much an item is viewed organically by other users who viewed the same items: leave-one-out item-item similarity.
 
-For the finds h of a user, which fade, and an item i it is the sum over all others v of <h, x_v> x_vi: x_v are the
-finds of v, counted, each item's over the length of its column (with SHRINKAGE in it). So it is the sum of cosines
-between the item and what the user found, in which the user's own finds are left out: a list that a policy learns from
-must not tell of itself.
+For the organic views h of a user, which fade, and an item i the score is the sum over all other users v of
+<h, x_v> x_vi, where x_v counts the organic views of v, each item's over the length of its column (with SHRINKAGE in
+it). So it is the sum of cosines between the item and what the user viewed, without the user's own views: the features
+of a list that a policy learns from must not hold that list's own outcome.
 
 Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001 (cosines of columns).
 What differs: the shrinkage, and that nobody's own row counts for themselves, for which the sums go over users.
@@ -29,7 +29,7 @@ class OrganicSimilarity:
     """Made by `OrganicSimilarity.of`.
 
     Attributes:
-        users: who found anything, ascending. Shape (num_users,).
+        users: who viewed anything organically, ascending. Shape (num_users,).
         organic_counts: x. Shape (num_users, num_items).
     """
 

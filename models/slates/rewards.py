@@ -1,9 +1,9 @@
-"""What shown lists earned, by the reward that a shop declares (`expectations.shop.reward`).
+"""The rewards of shown lists, by the weights that a shop declares (`expectations.shop.reward`).
 
 A list stands from its day for `window_days`, within which its items earn what users do with them. All else that the
-same user earns the shop from then on, with what they find by themselves on that day or are shown later, falls to every
-place of the list, less by the discount for each day between. So a place that takes the click from something else earns
-nothing by it, and who is bored and stays away earns nothing either. `horizon_days` ends the sight.
+same user earns the shop from then on, by organic events of that day or by later lists, is credited to every slot of the
+list, discounted for each day between. So a slot that takes the click from something else earns nothing by it, and a
+list after which the user stays away earns nothing either. Nothing after `horizon_days` counts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Lists of models as `CandidateSets`, whatever day they are of, and what users did, all in the indices of one day.
+"""Lists of models as `CandidateSets`, whatever day they are of, and users' events, all in the indices of one day.
 
-An index means another user or item on another day; here everything is told in those of the night's `ds`, so that lists
-of many days can be learnt from together. Whom or what `ds` does not know is left out.
+An index means another user or item on another day; here all indices are those of the night's `ds`, so that a policy can
+learn from lists of many days together. Users and items that `ds` does not know are left out.
 """
 
 from __future__ import annotations

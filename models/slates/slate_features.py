@@ -1,11 +1,11 @@
-"""What a policy knows of each candidate of a list: the ranker's word, and what the user did lately with its likes.
+"""The features of each candidate of a list: the ranker's score, and what the user did lately with items like it.
 
-It comes from the user's own log before the day of the list, from the ranker, and from what a crowd of users found
+They come from the user's own log before the day of the list, from the ranker, and from the organic views of a crowd
 (`models.slates.organic_similarity`), which is the same for all: so a block of users is described without the others. Of
 a long log the latest `MAX_EVENTS` are read.
 
 Counts fade: an event counts half as much after each half-life. What follows from them is left to the policy to learn:
-a shelf that was seen much may be a favourite, or may have become a bore.
+a shelf that was seen much may be a favourite, or the user may be tired of it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HISTORY_LENGTH = 30
 NUM_PRIOR = 2.0
 """A share of so few clicks or purchases is held back as if there had been this many more of other kinds."""
 PRIOR_SHARES = {"kind": (0.3, 10.0), "wider_kind": (1.0, 10.0), "brand": (0.3, 10.0)}
-"""By trait: views of one of it, of so many in all, that its share of what was found alone is held back by."""
+"""By trait: views of one of it, of so many in all, that its share of what was found organically is held back by."""
 HALF_LIVES_OF_ITEM = (4.0, 32.0)
 SIMILARITY_HALF_LIFE = 64.0
 """Of what the user found, when it is held against what others did."""

@@ -1,8 +1,8 @@
-"""Lists of candidates that a policy orders, and lists that were shown, as arrays: what agents learn from and answer on.
+"""Candidates that a policy orders, and slates, as arrays: what agents learn from, and what they answer.
 
-A *slate* is a list shown to a user, filled place by place: each place is drawn from the candidates that are left, with
-a probability that is known given the places before. Where it is written down, whoever wants to know what another policy
-would have earned can find out from the log (`models.off_policy.estimators`).
+A *slate* is a list shown to a user, filled slot by slot: each slot is drawn from the candidates that are left, with a
+probability that is known given the slots above. Where this propensity is logged, the log tells what another policy
+would have earned (`models.off_policy.estimators`).
 """
 
 from __future__ import annotations

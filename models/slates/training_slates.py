@@ -1,12 +1,12 @@
-"""What a policy of the night learns from: lists of which it is known what was taken, and what that earned.
+"""The lists that a policy of the night learns from: what was chosen on each, and the rewards that came of it.
 
-Two kinds. *Visits* of the backtest's days: what a user met on a day of theirs, in the order of time, among the
-candidates that the published model had for them when these days began. Nobody was shown that list, so that the policy
-under which it came about is to be learnt (`Slates.propensity` is NaN). And *shown lists*
-(`models.slates.logged_slates`), with the propensities that were published with them.
+There are two kinds. *Visits* of the backtest's days hold what a user met on a day of theirs, in the order of time,
+among the candidates that the published model had for them when these days began. Nobody was shown that list, so the
+policy under which it came about is estimated (`Slates.propensity` is NaN). *Shown lists*
+(`models.slates.logged_slates`) carry the propensities that were published with them.
 
-A list counts if the log goes on for `sight_days` after it, half of the shop's horizon: what came later is a part of
-what it earned.
+A list counts if the log goes on for `sight_days` after it, half of the shop's horizon: future rewards are a part of its
+return.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class UserLog:
 
     Attributes:
         events: of the days after `since`, with prices: what lists earned.
-        history_events: of their histories: what a policy knows of them.
+        history_events: of their histories, which features are made of.
     """
 
     events: EventLog
@@ -65,9 +65,9 @@ class Examples:
     """Lists and what they earned.
 
     Attributes:
-        immediate_reward: what each place earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
-        future_reward: what the user earned in the days after, worth what it is on the list's day. Shape (num_lists,).
-        is_organic: which candidates the user met on that day, not led by a list that stood. Shape (num_lists,
+        immediate_reward: what each slot earned while the list stood; 0 where it has ended. Shape (num_lists, top_k).
+        future_reward: what the user earned in the days after, discounted to the list's day. Shape (num_lists,).
+        is_organic: which candidates the user met on that day, without having been shown them. Shape (num_lists,
             num_candidates).
     """
 

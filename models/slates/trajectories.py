@@ -1,4 +1,4 @@
-"""Each user's lists as a chain through time: which list followed, after how many days, and what came of it later."""
+"""Each user's lists as a trajectory: which list came next, after how many days, and the rewards that followed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LURE, FRIEND = 0, 1
 
 @dataclass(frozen=True)
 class Log:
-    """Attributes: `immediate_reward` and `returns` of each place, shape (num_slates, top_k)."""
+    """Attributes: `immediate_reward` and `returns` of each slot, shape (num_slates, top_k)."""
 
     candidates: CandidateSets
     slates: Slates
@@ -75,7 +75,7 @@ def rivals(num_slates: int, rng: np.random.Generator) -> Log:
 
 
 def trajectories(num_users: int, discount: float, rng: np.random.Generator) -> Log:
-    """One place, two items. Whoever is shown the friend comes back the day after, up to the third day, and clicks.
+    """One slot, two items. Whoever is shown the friend comes back the day after, up to the third day, and clicks.
 
     The lure is clicked three times tonight, the friend twice: 3 against 2 + 2 + 3 at most.
     """

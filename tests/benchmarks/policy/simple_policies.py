@@ -27,7 +27,7 @@ class RankerPolicy:
 
 @dataclass(frozen=True)
 class EpsilonGreedyPolicy:
-    """Each place goes to the best candidate that is left, but with `epsilon` to any of those left."""
+    """Each slot goes to the best candidate that is left, but with `epsilon` to any of those left."""
 
     epsilon: float = 0.1
 
@@ -59,7 +59,7 @@ class EpsilonGreedyPolicy:
 
 
 def _shares(weight: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The share of each place's weight among those that are left. Shape of `places`."""
+    """The share of each slot's weight among those that are left. Shape of `slots`."""
     left, rows, probability = weight.copy(), np.arange(len(weight)), np.ones(places.shape)
     for rank, chosen in enumerate(places.T):
         is_filled = chosen >= 0

@@ -25,9 +25,9 @@ class Log:
     """Lists that the behaviour policy drew, and what came of them.
 
     Attributes:
-        immediate_reward: what each place earned on its day. Shape (num_slates, top_k).
+        immediate_reward: what each slot earned on its day. Shape (num_slates, top_k).
         other_reward: what their users earned on that day with what they found by themselves. Shape (num_slates,).
-        is_organic: which candidates their users found alone on that day. Shape (num_slates, num_candidates).
+        is_organic: which candidates their users found organically on that day. Shape (num_slates, num_candidates).
         last_day: until which the log goes.
         is_member: who has not left by then. Shape (max_users,).
     """
@@ -131,7 +131,7 @@ def shown(candidates: CandidateSets, slates: Slates) -> np.ndarray:
 
 
 def earned_by(shop: SimulatedShop, candidates: CandidateSets, slates: Slates, reward: Reward) -> np.ndarray:
-    """What each place earned on its day. Shape (num_slates, top_k)."""
+    """What each slot earned on its day. Shape (num_slates, top_k)."""
     return slot_rewards(candidates.user, candidates.day, shown(candidates, slates), shop.event_log(), reward)
 
 
