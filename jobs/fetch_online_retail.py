@@ -21,10 +21,11 @@ import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import IO, Any
 
+from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.program import run_program
 from expectations.tables import NightError
-from jobs.raw.xlsx_rows import xlsx_rows
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +56,41 @@ def raw_lines(archive: Path) -> Iterator[list[str]]:
             raise NightError(f"{archive} holds no .xlsx and no .csv file. Found: {parts.namelist()}")
         with parts.open(names[0]) as file:
             is_workbook = names[0].lower().endswith(".xlsx")
-            rows = xlsx_rows(file) if is_workbook else csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
+            rows = _workbook_rows(file) if is_workbook else csv.reader(io.TextIOWrapper(file, "utf-8-sig", newline=""))
             header = tuple(next(iter(rows), ()))
             if header != COLUMNS:
                 raise NightError(f"{archive}: {names[0]} has the columns {header}, not {COLUMNS}.")
             for row in rows:
                 padded = [*row, *[""] * (len(COLUMNS) - len(row))]
                 yield [*padded[:_DATE_PLACE], _time_text(padded[_DATE_PLACE]), *padded[_DATE_PLACE + 1 :]]
+
+
+def _workbook_rows(file: IO[bytes]) -> Iterator[list[str]]:
+    """The rows of a workbook's first sheet as texts; a cell that is not there is an empty text.
+
+    Raises:
+        NightError: python-calamine, which reads workbooks, is not installed; or the file is no workbook.
+    """
+    try:
+        # Only this program reads workbooks: nobody else should have to install what it takes.
+        from python_calamine import CalamineError, CalamineWorkbook
+    except ImportError as err:
+        raise NightError("Reading an .xlsx file takes python-calamine: pip install python-calamine") from err
+    try:
+        sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
+    except CalamineError as err:
+        raise NightError(f"{file.name} cannot be read as a workbook: {err}. Download it again.") from err
+    for row in sheet.iter_rows():
+        yield [_cell_text(value) for value in row]
+
+
+def _cell_text(value: Any) -> str:
+    """A number without a fraction as a whole one, a moment to the second, all else as it reads."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime):
+        return (value + timedelta(milliseconds=500)).strftime(_TIME_FORMAT)
+    return str(value)
 
 
 def write_days(rows: Iterable[Sequence[str]], folder: Path) -> int:
@@ -88,7 +117,7 @@ def _time_text(text: str) -> str:
         days = float(text)
     except ValueError:
         return text
-    return (datetime(1899, 12, 30) + timedelta(seconds=round(days * 86_400))).strftime(_TIME_FORMAT)
+    return (datetime(1899, 12, 30) + timedelta(seconds=round(days * SECONDS_PER_DAY))).strftime(_TIME_FORMAT)
 
 
 def _download(target: Path) -> None:

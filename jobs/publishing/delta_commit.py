@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +19,7 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import fs
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.lake import Lake, Version
@@ -43,25 +44,36 @@ def commit_partition(lake: Lake, table: Table, ds: str, version: Version, run_id
     Raises:
         NightError: other programs committed to the table again and again, faster than this one.
     """
-    path = lake.table_path(table)
-    for attempt in range(NUM_ATTEMPTS):
-        try:
-            delta_table = _opened(path, table)
-            actions = _add_actions(lake, table, ds, version)
-            if {action.path for action in actions} == set(_paths_in_force(delta_table, path, ds)):
-                logger.info("already published: table=%s ds=%s version=%d", table.name, ds, delta_table.version())
-                return False
-            _replace_partition(delta_table, table, ds, actions, version, run_id)
-        except CommitFailedError as err:
-            logger.info("commit met another: table=%s ds=%s attempt=%d reason=%s", table.name, ds, attempt + 1, err)
-            time.sleep(FIRST_PAUSE_SECONDS * 2**attempt)
-        else:
-            logger.info("published: table=%s ds=%s rows=%d version=%d", table.name, ds, version.rows, _version(path))
-            return True
-    raise NightError(
-        f"{table.name} ds={ds}: {NUM_ATTEMPTS} commits met commits of other programs. Nothing was published; "
-        f"the partition of before is still in force. Run jobs.publish_tables again when they are done."
+    attempts = Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        stop=stop_after_attempt(NUM_ATTEMPTS),
+        wait=wait_exponential(multiplier=FIRST_PAUSE_SECONDS),
+        before_sleep=partial(_log_rival, table, ds),
     )
+    try:
+        return attempts(_commit_once, lake, table, ds, version, run_id)
+    except RetryError as err:
+        raise NightError(
+            f"{table.name} ds={ds}: {NUM_ATTEMPTS} commits met commits of other programs. Nothing was published; "
+            f"the partition of before is still in force. Run jobs.publish_tables again when they are done."
+        ) from err
+
+
+def _commit_once(lake: Lake, table: Table, ds: str, version: Version, run_id: str) -> bool:
+    path = lake.table_path(table)
+    delta_table = _opened(path, table)
+    actions = _add_actions(lake, table, ds, version)
+    if {action.path for action in actions} == set(_paths_in_force(delta_table, path, ds)):
+        logger.info("already published: table=%s ds=%s version=%d", table.name, ds, delta_table.version())
+        return False
+    _replace_partition(delta_table, table, ds, actions, version, run_id)
+    logger.info("published: table=%s ds=%s rows=%d version=%d", table.name, ds, version.rows, _version(path))
+    return True
+
+
+def _log_rival(table: Table, ds: str, state: RetryCallState) -> None:
+    reason = state.outcome.exception() if state.outcome else None
+    logger.info("commit met another: table=%s ds=%s attempt=%d reason=%s", table.name, ds, state.attempt_number, reason)
 
 
 def _replace_partition(

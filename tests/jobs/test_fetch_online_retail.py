@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from expectations.tables import NightError
-from jobs.fetch_online_retail import COLUMNS, fetch_online_retail
+from jobs.fetch_online_retail import COLUMNS, _cell_text, fetch_online_retail
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 SHARED = [*COLUMNS, "85123A", "WHITE HANGING HEART, T-LIGHT", "United Kingdom"]
 
 
@@ -41,6 +45,22 @@ def archive(tmp_path: Path) -> Path:
     texts = "".join(f"<si><t>{text}</t></si>" for text in SHARED)
     workbook = tmp_path / "Online Retail.xlsx"
     with zipfile.ZipFile(workbook, "w") as parts:
+        parts.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{PACKAGE}">'
+            f'<Relationship Id="rId1" Type="{DOCUMENT}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        parts.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{MAIN}" xmlns:r="{DOCUMENT}"><sheets>'
+            '<sheet name="Online Retail" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        )
+        parts.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{PACKAGE}">'
+            f'<Relationship Id="rId1" Type="{DOCUMENT}/worksheet" Target="worksheets/sheet1.xml"/>'
+            f'<Relationship Id="rId2" Type="{DOCUMENT}/sharedStrings" Target="sharedStrings.xml"/></Relationships>',
+        )
         parts.writestr("xl/sharedStrings.xml", f'<sst xmlns="{MAIN}">{texts}</sst>')
         parts.writestr(
             "xl/worksheets/sheet1.xml", f'<worksheet xmlns="{MAIN}"><sheetData>{sheet}</sheetData></worksheet>'
@@ -79,3 +99,16 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         parts.writestr("other.csv", "Invoice,Code\n1,2\n")
     with pytest.raises(NightError, match=r"other\.csv has the columns \('Invoice', 'Code'\)"):
         fetch_online_retail(path, tmp_path / "days", None)
+
+
+def test_without_a_reader_of_workbooks_the_error_names_the_package(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    with pytest.raises(NightError, match="pip install python-calamine"):
+        fetch_online_retail(archive, tmp_path / "days", None)
+
+
+def test_a_cell_reads_as_the_sheet_shows_it() -> None:
+    cells = (6.0, 2.55, "85123A", "", datetime(2010, 12, 1, 8, 25, 59, 999_000))
+    assert [_cell_text(value) for value in cells] == ["6", "2.55", "85123A", "", "2010-12-01 08:26:00"]
