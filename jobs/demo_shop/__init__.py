@@ -5,7 +5,7 @@ live without recommendations and writes what a shop would: one raw drop a day. A
 `config.WorldConfig`; the names in brackets below are theirs. Everything random comes from `seed`, the day, and one
 stream of numbers per matter.
 
-**The want.** One number, on a log scale, drives all that people do. A user wants an item by the sum of
+**The want** (`wants`). One number, on a log scale, drives all that people do. A user wants an item by the sum of
 
 - their taste for its shelf: for the group [taste_spread], shifted by age, gender and country, and for the shelf within
   the group [shelf_spread];
@@ -31,9 +31,9 @@ carted likewise, then bought with chance buy_share; one purchase a shelf and vis
 or take 15 %. Other purchases make what goes with them needed, some days later and mostly of the same brand: phone,
 case and charger; printer, ink and paper. An unmet need passes after need_window days.
 
-**Boredom.** A visit without a click adds 1 to a user's boredom; one with a click leaves boredom_memory of it, a day
-away boredom_relief. At a visit, a user leaves for good with chance leave_base + leave_slope x boredom^2. So lists of
-one favourite shelf pay tonight, and tire people out; with satiation_weight = 0 they only pay.
+**Boredom** (`boredom`). A visit without a click adds 1 to a user's boredom; one with a click leaves boredom_memory of
+it, a day away boredom_relief. At a visit, a user leaves for good with chance leave_base + leave_slope x boredom^2. So
+lists of one favourite shelf pay tonight, and tire people out; with satiation_weight = 0 they only pay.
 
 **A night.** Tastes wander [taste_step] and return home [taste_return]; each week hobby_share of the users swap their
 favourite group for another. Items run out, come back, or are given up [stock_out, restock, retire]; each week

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from jobs.demo_shop.boredom import boredom_after_night
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.shelves import BRANDS, GROUPS, SHELF_GROUP, SHELVES
 
@@ -101,7 +102,7 @@ def drift(config: WorldConfig, rng: np.random.Generator, people: Population) -> 
     people.satiation *= config.satiation_memory
     refill = np.array([shelf.refill_days for shelf in SHELVES])
     people.rest *= np.exp(-1 / np.where(refill > 0, refill / 2, config.rest_days))
-    people.boredom *= config.boredom_relief
+    people.boredom = boredom_after_night(config, people.boredom)
 
 
 def take_up_hobbies(config: WorldConfig, rng: np.random.Generator, people: Population) -> None:

@@ -7,10 +7,11 @@ from datetime import date, timedelta
 import numpy as np
 
 from jobs.demo_shop import catalogue, population
-from jobs.demo_shop.appetite import active_needs, item_wants, shelf_wants
+from jobs.demo_shop.boredom import boredom_after_visits, leave_chances, visit_share
 from jobs.demo_shop.config import WorldConfig
 from jobs.demo_shop.shelves import REFILL_DAYS, SHELF_INDEX, SHELVES
 from jobs.demo_shop.visits import DayOfEvents, Visits, events_of, looked_at, reactions
+from jobs.demo_shop.wants import active_needs, item_wants, shelf_wants
 
 # One stream of random numbers per matter and day: what one part of a day draws never shifts what another draws.
 _OPENING_ITEMS, _OPENING_USERS, _NEWCOMERS, _VISITORS, _VISITS, _NIGHT, _GOODS = range(10, 17)
@@ -77,7 +78,7 @@ class DemoWorld:
         """
         config, people = self.config, self.people
         has_need = active_needs(config, people, np.arange(len(people)), self.day_index).any(axis=1)
-        rate = people.visit_rate * _WEEKDAY_RATES[self.day.weekday()] * np.exp(-config.boredom_brake * people.boredom)
+        rate = people.visit_rate * _WEEKDAY_RATES[self.day.weekday()] * visit_share(config, people.boredom)
         rate = rate * np.where(has_need, config.need_pull, 1.0)
         comes = self._rng(_VISITORS).random(len(people)) < np.minimum(rate, 0.9)
         return np.flatnonzero(comes & ~people.has_left)
@@ -114,10 +115,9 @@ class DemoWorld:
     def _leave(self, rng: np.random.Generator, visits: Visits) -> np.ndarray:
         """A visit without a click bores; the bored leave for good, more often the more bored they are."""
         config, people, user = self.config, self.people, visits.user
-        is_dull = ~visits.is_clicked.any(axis=1)
-        people.boredom[user] = np.where(is_dull, people.boredom[user] + 1, config.boredom_memory * people.boredom[user])
-        chance = config.leave_base + config.leave_slope * people.boredom[user] ** 2
-        left = user[rng.random(len(user)) < chance]
+        has_clicked = np.asarray(visits.is_clicked.any(axis=1))
+        people.boredom[user] = boredom_after_visits(config, people.boredom[user], has_clicked)
+        left = user[rng.random(len(user)) < leave_chances(config, people.boredom[user])]
         people.has_left[left] = True
         return left
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.shop.reward import Reward
-from jobs.demo_shop.appetite import active_needs, item_wants, shelf_wants
+from jobs.demo_shop.wants import active_needs, item_wants, shelf_wants
 from models.slates.rewards import slot_rewards
 from models.slates.slates import CandidateSets, Slates
 from models.slates.training_slates import organic_candidates
