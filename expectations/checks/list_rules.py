@@ -10,7 +10,7 @@ from expectations.checks.row_rules import Check, Rule
 from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import allowed_items, caps_of, is_new
 from expectations.semantics.repeat_purchases import excludes_bought_fallback
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.tables import ITEMS
 
 
@@ -35,7 +35,7 @@ def list_rule_checks(
     return checks
 
 
-def _cap_check(rules: Rules, rows: DataFrame, bought: DataFrame, name: str) -> Check:
+def _cap_check(rules: ListRules, rows: DataFrame, bought: DataFrame, name: str) -> Check:
     """One row per list and category, or brand.
 
     Fillers may go beyond a cap where nothing else is left, which only happens to who bought what fits, or under two
@@ -71,7 +71,7 @@ def _new_item_check(night: Night, rows: DataFrame, bought: DataFrame, allowed: D
     return Check(lists.join(had, on="user_id", how="left").crossJoin(num_fitting), [], [rule])
 
 
-def _num_fitting(new: DataFrame, rules: Rules) -> DataFrame:
+def _num_fitting(new: DataFrame, rules: ListRules) -> DataFrame:
     """One row: how many new items a list can hold under the one cap that is set, or without any."""
     alone = F.concat(F.lit("\0"), "item_id")
     most, group = next(iter(caps_of(rules).values()), (1, alone))

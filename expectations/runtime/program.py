@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from expectations.runtime.days import days_before, sunday_before
 from expectations.runtime.lake import Lake
 from expectations.runtime.tracking_config import RunTags, TrackingConfig, tracking_server_from
 from expectations.shop.shop import Shop, load_shop
+from expectations.shop.toml_settings import settings_from_mapping
 from expectations.tables import NightError, ds_from_text
 
 logger = logging.getLogger(__name__)
@@ -150,10 +151,7 @@ def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
         if not top_k.isdecimal():
             raise NightError(f"--top-k must be a whole number from 1. Received: {top_k!r}")
         changes["top_k"] = int(top_k)
-    try:
-        return replace(shop, **changes)  # type: ignore[arg-type]
-    except ValueError as err:
-        raise NightError(f"shop {shop.name}: {err}") from err
+    return settings_from_mapping(Shop, asdict(shop) | changes, f"shop {shop.name}") if changes else shop
 
 
 def run_program(main: Callable[[Sequence[str] | None], None]) -> None:

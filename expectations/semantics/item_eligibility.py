@@ -13,12 +13,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import days_before
-from expectations.shop.list_rules import PATH_SEPARATOR, Boost, Rules
+from expectations.shop.list_rules import PATH_SEPARATOR, Boost, ListRules
 
 AVAILABILITY = "availability"
 
 
-def allowed_items(items: DataFrame, rules: Rules) -> DataFrame:
+def allowed_items(items: DataFrame, rules: ListRules) -> DataFrame:
     """The rows of `items` that lists may show on the day after `ds`.
 
     Args:
@@ -27,7 +27,7 @@ def allowed_items(items: DataFrame, rules: Rules) -> DataFrame:
     return items.where(refused_by(rules).isNull())
 
 
-def refused_by(rules: Rules) -> Column:
+def refused_by(rules: ListRules) -> Column:
     """The first rule that keeps an item out of all lists; null where it may be shown."""
     named = F.lit(None).cast("string")
     for name, is_refused in reversed(refusals(rules).items()):
@@ -35,7 +35,7 @@ def refused_by(rules: Rules) -> Column:
     return named
 
 
-def refusals(rules: Rules) -> dict[str, Column]:
+def refusals(rules: ListRules) -> dict[str, Column]:
     """Rule -> whether it keeps an item out: availability, and what the shop file sets. Never null."""
     price = F.col("price")
     conditions = {AVAILABILITY: ~F.col("is_available")}
@@ -52,7 +52,7 @@ def refusals(rules: Rules) -> dict[str, Column]:
     return {name: F.coalesce(condition, F.lit(False)) for name, condition in conditions.items()}
 
 
-def is_new(rules: Rules, ds: str) -> Column:
+def is_new(rules: ListRules, ds: str) -> Column:
     """Whether an item is new when `ds` has ended; never where the shop does not say how long that is."""
     return F.lit(rules.new_item_days > 0) & (F.col("first_seen") > days_before(ds, rules.new_item_days))
 
@@ -69,7 +69,7 @@ def lies_below(paths: Sequence[str]) -> Column:
     return reduce(or_, [(path == named) | path.startswith(f"{named}{PATH_SEPARATOR}") for named in paths])
 
 
-def boost_factor(rules: Rules, ds: str) -> Column:
+def boost_factor(rules: ListRules, ds: str) -> Column:
     """The product of all boosts of an item."""
     factor = F.lit(1.0)
     for boost in rules.boosts:
@@ -77,7 +77,7 @@ def boost_factor(rules: Rules, ds: str) -> Column:
     return factor
 
 
-def unknown_names(items: DataFrame, rules: Rules) -> dict[str, list[str]]:
+def unknown_names(items: DataFrame, rules: ListRules) -> dict[str, list[str]]:
     """What rules name and the catalogue does not hold: items, categories and brands, in the order of the shop file."""
     values = {
         "items": F.col("item_id"),
@@ -104,7 +104,7 @@ def _paths_down() -> Column:
     return F.transform(parts, lambda _, place: F.array_join(F.slice(parts, 1, place + 1), PATH_SEPARATOR))
 
 
-def _is_meant(boost: Boost, rules: Rules, ds: str) -> Column:
+def _is_meant(boost: Boost, rules: ListRules, ds: str) -> Column:
     if boost.is_new:
         return is_new(rules, ds)
     if boost.category is not None:
@@ -114,7 +114,7 @@ def _is_meant(boost: Boost, rules: Rules, ds: str) -> Column:
     return F.col("item_id").isin(*(boost.items or ()))
 
 
-def _names(rules: Rules) -> dict[str, list[str]]:
+def _names(rules: ListRules) -> dict[str, list[str]]:
     named = {
         "items": [*rules.exclude_items, *(item for boost in rules.boosts for item in boost.items or ())],
         "categories": [*rules.exclude_categories, *(boost.category for boost in rules.boosts if boost.category)],
@@ -123,7 +123,7 @@ def _names(rules: Rules) -> dict[str, list[str]]:
     return {kind: list(dict.fromkeys(names)) for kind, names in named.items()}
 
 
-def caps_of(rules: Rules) -> dict[str, tuple[int, Column]]:
+def caps_of(rules: ListRules) -> dict[str, tuple[int, Column]]:
     """The caps that a shop sets: name -> at most so many in a list, and what an item counts for, null for nothing."""
     caps = {
         "max_per_category": (rules.max_per_category, category_path(rules.category_level)),

@@ -10,7 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from expectations.shop.bounds import NotNegativeInt, Share
 
 PATH_SEPARATOR = " > "
 """Between the levels of a category."""
@@ -29,7 +33,7 @@ class Boost:
         is_new: `true` for items that are new by `new_item_days`.
     """
 
-    factor: float
+    factor: Annotated[float, Field(gt=0, allow_inf_nan=False), "must be above 0; 1 changes nothing"]
     category: str | None = None
     brand: str | None = None
     items: tuple[str, ...] | None = None
@@ -39,15 +43,13 @@ class Boost:
         kinds = [f.name for f in fields(self)[1:] if getattr(self, f.name) is not None]
         if len(kinds) != 1:
             raise ValueError(f"a boost needs exactly one of category, brand, items, is_new. Received: {kinds}")
-        if not 0 < self.factor < math.inf:
-            raise ValueError(f"`factor` must be above 0; 1 changes nothing. Received: {self.factor}")
         if self.is_new is False:
             raise ValueError("`is_new` can only be true: a `factor` below 1 lowers new items")
         _require_names("items", self.items or ())
 
 
 @dataclass(frozen=True)
-class Rules:
+class ListRules:
     """Rules of the lists of users; without any, the published model's best K items are the list.
 
     The relevance of a candidate is its score between the user's best candidate (1) and their last one (0), times the
@@ -76,23 +78,17 @@ class Rules:
     exclude_brands: tuple[str, ...] = ()
     min_price: float | None = None
     max_price: float | None = None
-    max_per_category: int = 0
-    category_level: int = 0
-    max_per_brand: int = 0
-    new_item_days: int = 0
-    min_new_item_share: float = 0.0
-    diversity: float = 0.0
+    max_per_category: NotNegativeInt = 0
+    category_level: NotNegativeInt = 0
+    max_per_brand: NotNegativeInt = 0
+    new_item_days: NotNegativeInt = 0
+    min_new_item_share: Share = 0.0
+    diversity: Share = 0.0
     boosts: tuple[Boost, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("exclude_items", "exclude_categories", "exclude_brands"):
             _require_names(name, getattr(self, name))
-        for name in ("max_per_category", "category_level", "max_per_brand", "new_item_days"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`rules.{name}` must be 0 or more. Received: {getattr(self, name)}")
-        for name in ("min_new_item_share", "diversity"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`rules.{name}` must lie between 0 and 1. Received: {getattr(self, name)}")
         lowest, highest = self.min_price or 0.0, math.inf if self.max_price is None else self.max_price
         if not 0 <= lowest <= highest:
             raise ValueError(

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from pydantic import Field
+
+from expectations.shop.bounds import AtLeastOne
 from expectations.tables import AGENTS
 
 POLICY = "policy"
@@ -31,19 +34,15 @@ class Policy:
     """
 
     agent: str = ""
-    kl_weight: float | None = field(default=None, metadata={"old_names": ("nearness",)})
-    temperature: float = field(default=0.0, metadata={"old_names": ("randomness",)})
-    max_loss: float = 0.02
-    log_days: int = 28
+    kl_weight: Annotated[float, Field(ge=0), "must be 0 or more"] | None = field(
+        default=None, metadata={"old_names": ("nearness",)}
+    )
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False), "must be 0 or more, and finite"] = field(
+        default=0.0, metadata={"old_names": ("randomness",)}
+    )
+    max_loss: Annotated[float, Field(ge=0, lt=1), "must lie between 0 and 1"] = 0.02
+    log_days: AtLeastOne = 28
 
     def __post_init__(self) -> None:
         if self.agent and self.agent not in AGENTS:
             raise ValueError(f'`policy.agent` must be {" or ".join(AGENTS)}, or "" for none. Received: {self.agent!r}')
-        if self.kl_weight is not None and not self.kl_weight >= 0:
-            raise ValueError(f"`policy.kl_weight` must be 0 or more. Received: {self.kl_weight}")
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(f"`policy.temperature` must be 0 or more, and finite. Received: {self.temperature}")
-        if not 0 <= self.max_loss < 1:
-            raise ValueError(f"`policy.max_loss` must lie between 0 and 1. Received: {self.max_loss}")
-        if self.log_days < 1:
-            raise ValueError(f"`policy.log_days` must be at least 1. Received: {self.log_days}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from typing import Annotated
 
+from expectations.shop.bounds import ZeroForNoBound, one_of
 from expectations.tables import EVENT_TYPES
 
 UNIX_TIMES = {"unix_seconds": 1_000_000, "unix_milliseconds": 1_000}
@@ -16,6 +18,16 @@ class RejectRule:
     """Rows of a raw file that do not become events, by the value of one raw column.
 
     Exactly one condition is set. Text that is not a number fails `at_most` and `below` only if it is a number.
+
+    Attributes:
+        reason: noted beside each such row in `quarantine`.
+        column: the raw column that is looked at.
+        is_null: true refuses rows that have no value; false, rows that have one.
+        matches: a regular expression that refused values match.
+        not_matches: a regular expression that refused values do not match.
+        at_most: numbers up to this one are refused.
+        below: numbers below this one are refused.
+        one_of: these values are refused.
     """
 
     reason: str
@@ -43,6 +55,7 @@ class RawFile:
     Attributes:
         path: where the file of a day lies. `{ds}` stands for the day, `{data}` for `NIGHTJAR_DATA`, `{root}` for
             `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder.
+        format: how the file is written: csv, json (one object a line) or parquet.
         columns: contract column -> raw column.
         constants: contract column -> the same text in every row.
         event_types: raw word -> one of EVENT_TYPES; empty when the raw column already holds these.
@@ -55,7 +68,7 @@ class RawFile:
     """
 
     path: str
-    format: str = "csv"
+    format: Annotated[str, one_of("csv", "json", "parquet"), "must be csv, json (one object a line) or parquet"] = "csv"
     columns: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     event_types: dict[str, str] = field(default_factory=dict)
@@ -67,8 +80,6 @@ class RawFile:
     reject: tuple[RejectRule, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.format not in ("csv", "json", "parquet"):
-            raise ValueError(f"`format` must be csv, json (one object a line) or parquet. Received: {self.format!r}")
         if "{ds}" not in self.path:
             raise ValueError(f"`path` must hold {{ds}}, the day of the drop. Received: {self.path!r}")
         unknown = set(re.findall(r"\{(\w*)\}", self.path)) - {"ds", "data", "root"}
@@ -97,19 +108,13 @@ class Drops:
             theirs go to `quarantine`. 0 sets no bound.
     """
 
-    missing_day: str = "error"
+    missing_day: Annotated[str, one_of("error", "closed"), "must be error or closed"] = "error"
     wait_hours: float = 6.0
     settle_seconds: float = 60.0
     complete_marker: str | None = None
     max_reject_share: float = 0.05
     min_rows_share: float = 0.05
-    max_user_events: int = 0
-
-    def __post_init__(self) -> None:
-        if self.missing_day not in ("error", "closed"):
-            raise ValueError(f"`missing_day` must be error or closed. Received: {self.missing_day!r}")
-        if self.max_user_events < 0:
-            raise ValueError(f"`max_user_events` must be 0 (no bound) or more. Received: {self.max_user_events}")
+    max_user_events: ZeroForNoBound = 0
 
 
 def _require_regex(pattern: str) -> None:

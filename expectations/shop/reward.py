@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from expectations.shop.bounds import Amount, AtLeastOne, ShareBelowOne
 from expectations.tables import EVENT_TYPES
 
 
@@ -32,25 +33,16 @@ class Reward:
             The longer the sight, the more the policy cares that people stay, and the more log it needs to learn it.
     """
 
-    event_weights: dict[str, float] = field(default_factory=_shop_default)
-    margin_weight: float = 0.0
-    return_bonus: float = 0.0
-    return_days: int = 7
-    repetition_penalty: float = 0.0
-    discount: float = 0.97
+    event_weights: dict[str, Amount] = field(default_factory=_shop_default)
+    margin_weight: Amount = 0.0
+    return_bonus: Amount = 0.0
+    return_days: AtLeastOne = 7
+    repetition_penalty: Amount = 0.0
+    discount: ShareBelowOne = 0.97
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.event_weights) - set(EVENT_TYPES))
         if unknown:
             raise ValueError(f"`event_weights` must be of {', '.join(EVENT_TYPES)}. Received: {', '.join(unknown)}")
-        amounts = {f"event_weights.{name}": weight for name, weight in self.event_weights.items()}
-        amounts |= {name: getattr(self, name) for name in ("margin_weight", "return_bonus", "repetition_penalty")}
-        for name, amount in amounts.items():
-            if not 0 <= amount < float("inf"):
-                raise ValueError(f"`{name}` must be a number from 0. Received: {amount}")
         if not any([*self.event_weights.values(), self.margin_weight, self.return_bonus]):
             raise ValueError("`event_weights`, `margin_weight` or `return_bonus` must pay for something. Received: 0")
-        if self.return_days < 1:
-            raise ValueError(f"`return_days` must be at least 1. Received: {self.return_days}")
-        if not 0 <= self.discount < 1:
-            raise ValueError(f"`discount` must lie in [0, 1). Received: {self.discount}")

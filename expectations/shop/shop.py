@@ -5,13 +5,16 @@ The files that ship are in `jobs/shops/`; `SHOP=` takes the name of one of them 
 
 from __future__ import annotations
 
-import re
+import logging
 import tomllib
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from expectations.shop.list_rules import Rules
+from pydantic import Field
+
+from expectations.shop.bounds import AtLeastOne, Share, ZeroForNoBound, one_of
+from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import Policy
 from expectations.shop.raw_files import Drops, RawFile
 from expectations.shop.reason_texts import LANGUAGES, require_texts
@@ -19,67 +22,53 @@ from expectations.shop.reward import Reward
 from expectations.shop.toml_settings import SettingsError, settings_from_mapping
 from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
 
+logger = logging.getLogger(__name__)
+NO_LONGER_READ = {"currency"}
+"""Keys of shop files that once were settings: they change nothing, and are refused from the next release on."""
 SHIPPED_SHOPS = Path(__file__).resolve().parents[2] / "jobs" / "shops"
 
 
 @dataclass(frozen=True)
 class Publish:
-    """What the finished lists of users must be like as a whole; a night whose lists are not publishes nothing.
+    """Bounds on all finished lists together; a night whose lists break one of them publishes nothing.
 
     Attributes:
-        max_fallback_share: of the rows, how many may be fillers in place of what the published model proposes.
-        min_coverage: of the items that can be bought, how many must stand in somebody's list.
-        min_overlap: of a list, how much must have stood in the same user's list of the day published before.
+        max_fallback_share: largest share of rows that may be fallback items in place of the published model's.
+        min_coverage: smallest share of the items on sale that must stand in at least one list.
+        min_overlap: smallest mean share of a list that must have stood in the same user's previous published list.
     """
 
-    max_fallback_share: float = 1.0
-    min_coverage: float = 0.0
-    min_overlap: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0 <= value <= 1:
-                raise ValueError(f"`publish.{name}` must lie between 0 and 1. Received: {value}")
+    max_fallback_share: Share = 1.0
+    min_coverage: Share = 0.0
+    min_overlap: Share = 0.0
 
 
 @dataclass(frozen=True)
 class NewUsers:
-    """How people without a history are met.
+    """Settings of the lists that people without a history get: `new_user_recommendations`.
 
     Attributes:
-        min_people: who wanted anything lately, for a country, an age or a gender to have a list of its own.
+        min_people: a country, an age or a gender gets a list of its own once at least so many of its people have
+            bought or wanted something lately.
     """
 
-    min_people: int = 15
-
-    def __post_init__(self) -> None:
-        if self.min_people < 1:
-            raise ValueError(f"`new_users.min_people` must be at least 1. Received: {self.min_people}")
+    min_people: AtLeastOne = 15
 
 
 @dataclass(frozen=True)
 class NewItems:
-    """How items without a history are brought to people.
+    """Settings of how new items, which have no history yet, reach users.
 
     Attributes:
-        days: for so many days after it was first seen an item is new.
+        days: an item is new for this many days after it was first seen.
         audience_size: how many users `new_item_audiences` names for each.
         exploration_share: of a user's list, how much at its end may go to new items that the user is in the audience
             of; 0 leaves the lists as they are.
     """
 
-    days: int = 14
-    audience_size: int = 100
-    exploration_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("days", "audience_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`new_items.{name}` must be at least 1. Received: {getattr(self, name)}")
-        if not 0 <= self.exploration_share <= 0.5:
-            raise ValueError(
-                f"`new_items.exploration_share` must lie between 0 and 0.5. Received: {self.exploration_share}"
-            )
+    days: AtLeastOne = 14
+    audience_size: AtLeastOne = 100
+    exploration_share: Annotated[float, Field(ge=0, le=0.5), "must lie between 0 and 0.5"] = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,10 +76,13 @@ class Shop:
     """What a night needs to know of a shop. Checks itself; see docs/own_shop.md.
 
     Attributes:
-        events, items, users: the raw files. Without `items` or `users` they are derived from the events:
-            `items_from_events` and `users_from_events` map contract columns to raw columns of the events file.
-            Beside an `items` file of `changes`, `items_from_events` tells of the items that no file knows: an event
-            puts its item up for sale.
+        name: the shop's short name; one NIGHTJAR_ROOT holds one shop.
+        title: the shop's name as people read it.
+        source: where the raw data comes from, and under which terms.
+        events, items, users: the raw files. Without `items` or `users` they are derived from the events.
+        items_from_events: contract column of items -> raw column of the events file. Beside an `items` file of
+            `changes`, it tells of the items that no file knows: an event puts its item up for sale.
+        users_from_events: contract column of users -> raw column of the events file, for a shop without a users file.
         items_file: `full` (an item that is not in the day's file is no longer sold) or `changes`.
         event_weights: event type -> what one such event says of a taste; types that are absent weigh nothing.
         target_events: the event types that a good recommendation leads to; the backtest's truth.
@@ -124,19 +116,18 @@ class Shop:
         seed: of everything random.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,62}$"), "must be lower-case letters, digits and _"]
     events: RawFile
     title: str = ""
     source: str = ""
-    currency: str = ""
     items: RawFile | None = None
     users: RawFile | None = None
     items_from_events: dict[str, str] = field(default_factory=dict)
     users_from_events: dict[str, str] = field(default_factory=dict)
-    items_file: str = "full"
+    items_file: Annotated[str, one_of("full", "changes"), "must be full or changes"] = "full"
     drops: Drops = field(default_factory=Drops)
     publish: Publish = field(default_factory=Publish)
-    rules: Rules = field(default_factory=Rules)
+    rules: ListRules = field(default_factory=ListRules)
     policy: Policy = field(default_factory=Policy)
     reward: Reward = field(default_factory=Reward)
     new_users: NewUsers = field(default_factory=NewUsers)
@@ -148,49 +139,32 @@ class Shop:
         default_factory=lambda: {"view": 1.0, "click": 2.0, "cart": 3.0, "purchase": 5.0}
     )
     target_events: tuple[str, ...] = ("purchase",)
-    horizon_days: int = 30
-    num_windows: int = 1
+    horizon_days: AtLeastOne = 30
+    num_windows: AtLeastOne = 1
     weekly_backtest: bool = False
-    top_k: int = 10
-    repeats: str = "allowed"
-    max_repeat_share: float = 1.0
-    active_days: int = 0
-    retention_days: int = field(default=0, metadata={"old_names": ("memory_days",)})
-    max_history: int = 200
-    max_values: int = 20_000
-    min_value_count: int = 1
-    image_size: int = 64
-    num_candidates: int = 100
-    models: tuple[str, ...] = ("all_time_popularity", "recent_demand", "item_item", "two_tower", "deep_cf")
+    top_k: AtLeastOne = 10
+    repeats: Annotated[str, one_of("allowed", "after_gap", "never"), "must be allowed, after_gap or never"] = "allowed"
+    max_repeat_share: Share = 1.0
+    active_days: ZeroForNoBound = 0
+    retention_days: ZeroForNoBound = field(default=0, metadata={"old_names": ("memory_days",)})
+    max_history: AtLeastOne = 200
+    max_values: AtLeastOne = 20_000
+    min_value_count: AtLeastOne = 1
+    image_size: AtLeastOne = 64
+    num_candidates: AtLeastOne = 100
+    models: Annotated[tuple[str, ...], Field(min_length=1), "must name at least one model"] = (
+        "all_time_popularity",
+        "recent_demand",
+        "item_item",
+        "two_tower",
+        "deep_cf",
+    )
     warm_start: bool = False
     primary_metric: str = "ndcg"
     seed: int = 20240101
     folder: str = field(default=".", metadata={"not_in_file": True})
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", self.name):
-            raise ValueError(f"`name` must be lower-case letters, digits and _. Received: {self.name!r}")
-        if self.items_file not in ("full", "changes"):
-            raise ValueError(f"`items_file` must be full or changes. Received: {self.items_file!r}")
-        if self.repeats not in ("allowed", "after_gap", "never"):
-            raise ValueError(f"`repeats` must be allowed, after_gap or never. Received: {self.repeats!r}")
-        if not 0 <= self.max_repeat_share <= 1:
-            raise ValueError(f"`max_repeat_share` must lie between 0 and 1. Received: {self.max_repeat_share}")
-        for name in (
-            "horizon_days",
-            "num_windows",
-            "top_k",
-            "max_history",
-            "max_values",
-            "min_value_count",
-            "image_size",
-            "num_candidates",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}")
-        for name in ("active_days", "retention_days"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"`{name}` must be 0 (no bound) or more. Received: {getattr(self, name)}")
         if self.retention_days and not 1 <= self.active_days <= self.retention_days:
             raise ValueError(
                 f"with `retention_days`, `active_days` must be 1 to {self.retention_days}: whoever is forgotten gets "
@@ -201,8 +175,6 @@ class Shop:
                 f"`num_candidates` must be at least twice `top_k`, so that rules can remove some. "
                 f"Received: num_candidates={self.num_candidates}, top_k={self.top_k}"
             )
-        if not self.models:
-            raise ValueError("`models` must name at least one model")
         require_texts(self.language, self.reason_texts)
         _require_event_types("event_weights", set(self.event_weights))
         _require_event_types("target_events", set(self.target_events))
@@ -262,10 +234,12 @@ def load_shop(name_or_path: str) -> Shop:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise SettingsError(f"{path} is not TOML: {err}") from err
+    for key in NO_LONGER_READ & values.keys():
+        logger.warning("%s: `%s` is no longer read; take it out before the next release", path, key)
+        del values[key]
     if "folder" in values:
         raise SettingsError(f"{path}: unknown key 'folder'.")
-    shop = settings_from_mapping(Shop, values, str(path))
-    return Shop(**{**{f.name: getattr(shop, f.name) for f in fields(shop)}, "folder": str(path.resolve().parent)})
+    return settings_from_mapping(Shop, {**values, "folder": str(path.resolve().parent)}, str(path))
 
 
 def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:

@@ -6,18 +6,35 @@ somebody wonders why a rule has no effect.
 
 from __future__ import annotations
 
+import json
 import logging
 import types
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from expectations.tables import NightError
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "dataclass_type": "a table",
+}
+"""What pydantic calls a value of another type -> what it had to be."""
 
 
 class SettingsError(NightError):
@@ -25,36 +42,78 @@ class SettingsError(NightError):
 
 
 def settings_from_mapping(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Builds the dataclass `cls` from a TOML table.
+    """Builds the dataclass `cls` from a TOML table; pydantic checks types, choices and bounds as they are annotated.
 
-    Nested dataclasses, tuples of them, and `dict[str, ...]` are followed; other values must have the annotated type.
-    A field with `metadata={"old_names": ("old_key",)}` is read from its old key, too, with a warning.
+    A field with `metadata={"old_names": ("old_key",)}` is read from its old key, too, with a warning. A text beside a
+    bound, as in `Annotated[int, Field(ge=1), "must be at least 1"]`, is how a refusal words it.
 
     Args:
         where: what the message calls this table, such as `shops/demo.toml [events]`.
 
     Raises:
         SettingsError: an unknown key, a missing one, one under its old and its new name, a value of another type, or
-            one that `cls` itself refuses.
+            one that a bound or `cls` itself refuses.
     """
-    values = with_current_keys(cls, values, where)
-    declared: dict[str, Field[Any]] = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in declared:
-            close = get_close_matches(key, declared, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else f" Known keys: {', '.join(declared)}."
-            raise SettingsError(f"{where}: unknown key {key!r}.{hint}")
-    for name, field in declared.items():
-        if name not in values and field.default is MISSING and field.default_factory is MISSING:
-            raise SettingsError(f"{where}: the key {name!r} is missing.")
-    hints = get_type_hints(cls)
-    converted = {key: _converted(hints[key], value, f"{where} {key}") for key, value in values.items()}
+    text = json.dumps(with_current_keys(cls, values, where), default=str)
     try:
-        return cls(**converted)
-    except SettingsError:
-        raise
-    except ValueError as err:
-        raise SettingsError(f"{where}: {err}") from err
+        return cast("T", _adapter(cast("Hashable", cls)).validate_json(text, strict=True, extra="forbid"))
+    except ValidationError as err:
+        first = min(err.errors(include_url=False), key=lambda error: error["type"] != "unexpected_keyword_argument")
+        raise SettingsError(_refusal(cls, first, where)) from err
+
+
+@cache
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def _refusal(cls: type[Any], error: ErrorDetails, where: str) -> str:
+    """What pydantic found, in the words of settings: the table, the key, the rule, and what came."""
+    kind, path = error["type"], error["loc"]
+    is_about_key = kind in ("unexpected_keyword_argument", "missing")
+    hint, names = cls, ""
+    for step in path[:-1] if is_about_key else path:
+        hint, name = _inside(hint, step)
+        where, names = (where + names + name, "") if name.startswith("[") else (where, names + name)
+    place = where + names
+    if kind == "missing":
+        return f"{place}: the key {path[-1]!r} is missing."
+    if is_about_key:
+        known = [f.name for f in fields(plain_type(hint))]
+        close = get_close_matches(str(path[-1]), known, n=1)
+        hope = f"Did you mean {close[0]!r}?" if close else f"Known keys: {', '.join(known)}."
+        return f"{place}: unknown key {path[-1]!r}. {hope}"
+    if kind == "value_error":
+        return f"{place}: {error['ctx']['error']}"
+    if kind not in _TYPES and (words := words_of(hint)):
+        return f"{where}: `{names.strip().replace(' ', '.')}` {words}. Received: {error['input']!r}"
+    choices = f"one of {', '.join(map(repr, get_args(plain_type(hint))))}"
+    return f"{place} must be {choices if kind == 'literal_error' else _TYPES[kind]}. Received: {error['input']!r}"
+
+
+def plain_type(hint: Any) -> Any:
+    """A field's type without its bounds and without `| None`."""
+    while get_origin(hint) in (Annotated, Union, types.UnionType):
+        hint = next(a for a in get_args(hint) if a is not type(None))
+    return hint
+
+
+def words_of(hint: Any) -> str:
+    """How a field's bound is worded; empty where it has none."""
+    while get_origin(hint) in (Annotated, Union, types.UnionType):
+        for word in reversed(getattr(hint, "__metadata__", ())):
+            if isinstance(word, str):
+                return word
+        hint = next(a for a in get_args(hint) if a is not type(None))
+    return ""
+
+
+def _inside(hint: Any, step: str | int) -> tuple[Any, str]:
+    """The type of one field, item or value, and how its name is joined to that of the table."""
+    hint = plain_type(hint)
+    if is_dataclass(hint):
+        return get_type_hints(hint, include_extras=True)[str(step)], f" {step}"
+    return (get_args(hint)[0], f"[{step}]") if get_origin(hint) is tuple else (get_args(hint)[1], f".{step}")
 
 
 def with_current_keys(cls: type[Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -77,15 +136,15 @@ def with_current_keys(cls: type[Any], values: Mapping[str, Any], where: str) -> 
 
 
 def _with_current_keys_inside(hint: Any, value: Any, where: str) -> Any:
-    arguments = [a for a in get_args(hint) if a is not type(None)]
+    hint = plain_type(hint)
     if is_dataclass(hint) and isinstance(hint, type):
         return with_current_keys(hint, value, where) if isinstance(value, Mapping) else value
-    if get_origin(hint) in (Union, types.UnionType):
-        return _with_current_keys_inside(arguments[0], value, where)
-    if get_origin(hint) is tuple and isinstance(value, list):
-        return [_with_current_keys_inside(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if get_origin(hint) is tuple and isinstance(value, list | tuple):
+        return [_with_current_keys_inside(get_args(hint)[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
     if get_origin(hint) is dict and isinstance(value, Mapping):
-        return {key: _with_current_keys_inside(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {
+            key: _with_current_keys_inside(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()
+        }
     return value
 
 
@@ -93,35 +152,3 @@ def _with_current_keys_inside(hint: Any, value: Any, where: str) -> Any:
 def _warn_of_old_name(where: str, old: str, new: str) -> None:
     """Once in a process for each key, however often the table is read."""
     logger.warning("%s: `%s` is now `%s`; the old name is read until the next release", where, old, new)
-
-
-def _converted(hint: Any, value: Any, where: str) -> Any:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return _converted(next(a for a in arguments if a is not type(None)), value, where)
-    if is_dataclass(hint) and isinstance(hint, type):
-        _require(isinstance(value, Mapping), "a table", value, where)
-        return settings_from_mapping(hint, value, where)
-    if origin is tuple:
-        _require(isinstance(value, list), "a list", value, where)
-        return tuple(_converted(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if origin is dict:
-        _require(isinstance(value, Mapping), "a table", value, where)
-        return {key: _converted(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    if origin is Literal:
-        _require(value in arguments, f"one of {', '.join(map(repr, arguments))}", value, where)
-        return value
-    if hint is float:
-        _require(isinstance(value, int | float) and not isinstance(value, bool), "a number", value, where)
-        return float(value)
-    if hint is int:
-        _require(isinstance(value, int) and not isinstance(value, bool), "a whole number", value, where)
-        return value
-    if hint in (str, bool):
-        _require(isinstance(value, hint), {str: "text", bool: "true or false"}[hint], value, where)
-    return value
-
-
-def _require(holds: bool, rule: str, value: Any, where: str) -> None:
-    if not holds:
-        raise SettingsError(f"{where} must be {rule}. Received: {value!r}")

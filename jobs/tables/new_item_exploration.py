@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import caps_of
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.tables import ITEMS
 from jobs.lists.list_assembly import FILL_STEP, SCORE_DECIMALS
 from jobs.storage.partitions import read_partition
@@ -41,7 +41,7 @@ def explored(recommendations: DataFrame, spark: SparkSession, night: Night, is_f
     return with_new_items(recommendations, within_caps(audiences, recommendations, items, night.shop.rules), num_places)
 
 
-def within_caps(audiences: DataFrame, recommendations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
+def within_caps(audiences: DataFrame, recommendations: DataFrame, items: DataFrame, rules: ListRules) -> DataFrame:
     """The rows of `audiences` that no cap forbids in their user's list: beside all of its rows but the last.
 
     With one place to explore this is exact; with more, some that would fit are left out.

@@ -13,7 +13,7 @@ from expectations.checks.partitions import Partitions
 from expectations.checks.user_recommendations import user_recommendation_checks
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS
@@ -41,7 +41,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
 def broken(spark: SparkSession, night: Night, **rules: Any) -> dict[str, list[str]]:
     """Rule -> what it tells of the rows that break it; of the rules that the shop sets."""
-    night = replace(night, shop=replace(night.shop, rules=Rules(version="1", **rules)))
+    night = replace(night, shop=replace(night.shop, rules=ListRules(version="1", **rules)))
     told: dict[str, list[str]] = {}
     for check in user_recommendation_checks(night, Partitions(spark, night.lake), night.ds):
         names = [rule.name for rule in check.rules if rule.name.removesuffix("_is_kept") in rules]

@@ -17,7 +17,7 @@ from expectations.semantics.item_eligibility import (
     refused_by,
     unknown_names,
 )
-from expectations.shop.list_rules import Boost, Rules
+from expectations.shop.list_rules import Boost, ListRules
 from expectations.shop.shop import load_shop
 from expectations.shop.toml_settings import SettingsError
 from tests.expectations.shop.test_shop import GOOD
@@ -71,7 +71,7 @@ def test_rules_that_cannot_be_are_refused(tmp_path: Path, text: str, told: str) 
 
 @pytest.mark.parametrize(("share", "top_k", "num"), [(0.1, 10, 1), (0.3, 10, 3), (0.11, 10, 2), (1.0, 3, 3), (0, 9, 0)])
 def test_a_share_of_a_list_is_so_many_whole_items(share: float, top_k: int, num: int) -> None:
-    assert Rules(version="1", new_item_days=7, min_new_item_share=share).num_new(top_k) == num
+    assert ListRules(version="1", new_item_days=7, min_new_item_share=share).num_new(top_k) == num
 
 
 ITEMS = [
@@ -86,7 +86,7 @@ DS = "2024-03-10"
 
 def test_items_meet_rules_one_after_the_other(spark: SparkSession) -> None:
     items = spark.createDataFrame(ITEMS, DDL)
-    rules = Rules(
+    rules = ListRules(
         version="1",
         exclude_items=("lightning",),
         exclude_categories=("Home > Light",),
@@ -114,24 +114,24 @@ def test_items_meet_rules_one_after_the_other(spark: SparkSession) -> None:
         # What has no price keeps no bound.
         ("min_price", True, 15.0, None, None),
     ]
-    assert [row["item_id"] for row in allowed_items(items, Rules()).collect()] == ["lamp", "lightning", "odd"]
-    assert list(refusals(Rules())) == ["availability"]
+    assert [row["item_id"] for row in allowed_items(items, ListRules()).collect()] == ["lamp", "lightning", "odd"]
+    assert list(refusals(ListRules())) == ["availability"]
 
 
 @pytest.mark.parametrize(
     "rules",
     [
-        Rules(),
-        Rules(version="1", exclude_items=("lightning",)),
-        Rules(version="1", exclude_categories=("Home > Light",)),
-        Rules(version="1", exclude_categories=("Home", "Garden")),
-        Rules(version="1", exclude_brands=("glow",)),
-        Rules(version="1", min_price=20.0),
-        Rules(version="1", max_price=25.0),
-        Rules(version="1", min_price=0.0, max_price=1e9),
+        ListRules(),
+        ListRules(version="1", exclude_items=("lightning",)),
+        ListRules(version="1", exclude_categories=("Home > Light",)),
+        ListRules(version="1", exclude_categories=("Home", "Garden")),
+        ListRules(version="1", exclude_brands=("glow",)),
+        ListRules(version="1", min_price=20.0),
+        ListRules(version="1", max_price=25.0),
+        ListRules(version="1", min_price=0.0, max_price=1e9),
     ],
 )
-def test_python_and_spark_refuse_the_same_items(spark: SparkSession, rules: Rules) -> None:
+def test_python_and_spark_refuse_the_same_items(spark: SparkSession, rules: ListRules) -> None:
     items = spark.createDataFrame(ITEMS, DDL)
     refused = {row["item_id"] for row in items.where(refused_by(rules).isNotNull()).collect()}
     asked = [row.asDict() for row in items.collect()]
@@ -140,7 +140,7 @@ def test_python_and_spark_refuse_the_same_items(spark: SparkSession, rules: Rule
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_python_and_spark_count_the_same_categories(spark: SparkSession, level: int) -> None:
-    rules = Rules(version="1", max_per_category=1, category_level=level)
+    rules = ListRules(version="1", max_per_category=1, category_level=level)
     items = spark.createDataFrame(ITEMS, DDL)
     rows = items.select("category", caps_of(rules)["max_per_category"][1].alias("counted")).collect()
     assert [rules.capped_category(row["category"]) for row in rows] == [row["counted"] for row in rows]
@@ -148,7 +148,7 @@ def test_python_and_spark_count_the_same_categories(spark: SparkSession, level: 
 
 
 def test_names_that_mean_nothing_are_found(spark: SparkSession) -> None:
-    rules = Rules(
+    rules = ListRules(
         version="1",
         exclude_items=("gone", "lamp"),
         exclude_categories=("Home", "Home>Light"),
@@ -157,4 +157,4 @@ def test_names_that_mean_nothing_are_found(spark: SparkSession) -> None:
     )
     items = spark.createDataFrame(ITEMS, DDL)
     assert unknown_names(items, rules) == {"items": ["gone", "x"], "categories": ["Home>Light"], "brands": ["none"]}
-    assert unknown_names(items, Rules()) == {}
+    assert unknown_names(items, ListRules()) == {}

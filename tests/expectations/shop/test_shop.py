@@ -45,6 +45,14 @@ def test_shipped_shops_load_by_name(path: Path) -> None:
     assert load_shop(path.stem).name == path.stem
 
 
+def test_a_key_that_is_no_longer_read_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shop = load_shop(written(tmp_path, 'currency = "€"\n' + GOOD))
+    assert shop == load_shop(written(tmp_path, GOOD))
+    assert [m.partition(": ")[2] for m in caplog.messages] == [
+        "`currency` is no longer read; take it out before the next release"
+    ]
+
+
 def refusal_of(folder: Path, old: str, new: str) -> str:
     assert old in GOOD
     with pytest.raises(SettingsError) as caught:
@@ -90,7 +98,7 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
         (NAME, 'name = "corner"\nmodels = []', "`models` must name at least one model"),
         (NAME, 'name = "corner"\nevent_weights = {buy = 1.0}', "`event_weights` must name view"),
         (NAME, 'name = "corner"\ntarget_events = ["buy"]', "`target_events` must name view"),
-        (NAME, 'name = "corner"\ndrops = {missing_day = "skip"}', "`missing_day` must be error or closed"),
+        (NAME, 'name = "corner"\ndrops = {missing_day = "skip"}', "`drops.missing_day` must be error or closed"),
         (NAME, 'name = "corner"\nitems_from_events = {item_id = "a"}', "`items_from_events` maps ['item_id']"),
         (NAME, 'name = "corner"\nusers_from_events = {shoe = "a"}', "`users_from_events` maps ['shoe']"),
         (
@@ -101,7 +109,7 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
         (NAME, 'name = "corner"\nusers = {path = "{ds}", columns = {shoe = "t"}}', "`users.columns` maps ['shoe']"),
         ("{ds}", "today", "`path` must hold {ds}, the day of the drop. Received: '{data}/today.csv'"),
         ("{data}", "{home}", "`path` may hold {ds}, {data} and {root}. Received: ['home']"),
-        (EVENTS, f'{EVENTS}\nformat = "xml"', "`format` must be csv, json (one object a line) or parquet"),
+        (EVENTS, f'{EVENTS}\nformat = "xml"', "`events.format` must be csv, json (one object a line) or parquet"),
         (EVENTS, f'{EVENTS}\nevent_types = {{buy = "bought"}}', "`event_types` must lead to view"),
         (EVENTS, REJECT % "", "rule 'r' needs exactly one condition. Received: []"),
         (EVENTS, REJECT % ", below = 0, is_null = true", "Received: ['is_null', 'below']"),

@@ -14,7 +14,7 @@ from expectations.runtime.lake import fingerprint_of
 from expectations.runtime.program import Night
 from expectations.semantics.policy_decision import policy_settings
 from expectations.semantics.published_tables import output_tables
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import POLICY, Policy
 from expectations.tables import CANDIDATES, POLICY_DECISIONS, RUN_MANIFEST, SCORES, USER_RECOMMENDATIONS, VOCABULARIES
 from jobs.build_tables import build_tables
@@ -205,7 +205,7 @@ def test_a_shop_draws_its_lists_and_writes_down_how_likely_each_place_was(
 def test_candidates_below_the_first_k_can_be_drawn(spark: SparkSession, small_night: Night) -> None:
     seen: set[str] = set()
     for seed in range(6):
-        shop = replace(small_night.shop, top_k=2, policy=Policy(temperature=3.0), rules=Rules(), seed=seed)
+        shop = replace(small_night.shop, top_k=2, policy=Policy(temperature=3.0), rules=ListRules(), seed=seed)
         build_lists(spark, replace(small_night, shop=shop))
         seen |= {item for (item,) in listed(small_night, "user-2", "item_id")}
     assert seen == {f"item-{item}" for item in (SPOON, LANTERN, CLOCK, BELL)}

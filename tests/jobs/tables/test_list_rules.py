@@ -17,7 +17,7 @@ from expectations.checks.suite_runner import quiet_context, run_table
 from expectations.runtime.lake import parquet_dataset
 from expectations.runtime.program import Night
 from expectations.semantics.published_tables import output_tables
-from expectations.shop.list_rules import Boost, Rules
+from expectations.shop.list_rules import Boost, ListRules
 from expectations.tables import HISTORIES, ITEM_FEATURES, ITEMS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError
 from expectations.validate import expectations_of
 from jobs import build_tables as module
@@ -92,7 +92,7 @@ def own_night(night: Night) -> Night:
 
 
 def with_rules(night: Night, rules: dict[str, Any], **shop: Any) -> Night:
-    return replace(night, shop=replace(night.shop, rules=Rules(version="v1", **rules), **shop))
+    return replace(night, shop=replace(night.shop, rules=ListRules(version="v1", **rules), **shop))
 
 
 def built(spark: SparkSession, night: Night) -> tuple[Lists, dict[str, int]]:

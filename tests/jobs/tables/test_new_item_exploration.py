@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from expectations.runtime.program import Night
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.shop.shop import NewItems
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS
 from jobs.build_tables import build_tables
@@ -80,7 +80,7 @@ def test_no_cap_is_broken_by_what_is_new(spark: SparkSession) -> None:
     items = spark.createDataFrame(
         [(item, [kind] if kind else []) for item, kind in kinds.items()], "item_id string, category array<string>"
     )
-    rules = Rules(version="1", max_per_category=2)
+    rules = ListRules(version="1", max_per_category=2)
     left = within_caps(wanted, before, items, rules)
     assert sorted((row.user_id, row.item_id) for row in left.collect()) == [
         ("bob", "new"),  # in place of b
