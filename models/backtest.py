@@ -33,11 +33,11 @@ from expectations.tables import (
 from models.data.arrow_rows import arrow_rows
 from models.evaluation.backtest_report import Backtest, backtest_figures, backtest_text
 from models.evaluation.held_out import catalogue_size, held_out_tasks
-from models.evaluation.list_evaluation import JudgedPart, backtest_rows, gain_rows, judged_parts, slice_rows
-from models.evaluation.population_stats import shop_traits
+from models.evaluation.list_evaluation import EvaluatedTask, backtest_rows, evaluated_tasks, gain_rows, slice_rows
+from models.evaluation.population_stats import population_stats
 from models.evaluation.slices import slices_of
 from models.interface import tracking
-from models.interface.ranked_lists import judged_name, lists_in_force
+from models.interface.ranked_lists import backtest_name, lists_in_force
 
 CUTOFFS = (5, 10, 20)
 
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> None:
     """Judges, writes, logs to the tracking server and prints."""
     night = night_from(night_parser(__doc__).parse_args(argv))
-    lists = lists_to_judge(night)
+    lists = lists_to_evaluate(night)
     fingerprint = _fingerprint(night, lists)
     current = night.lake.current(BACKTESTS, night.ds)
     if current is not None and current.fingerprint == fingerprint:
@@ -80,7 +80,7 @@ def read_backtest(lake: Lake, ds: str) -> Backtest:
     return Backtest(*(lake.read(table, ds).to_pylist() for table in (BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS)))
 
 
-def lists_to_judge(night: Night) -> dict[str, dict[str, Version]]:
+def lists_to_evaluate(night: Night) -> dict[str, dict[str, Version]]:
     """Model -> its lists as of each of the earlier days, in the order of the shop file.
 
     Judged is who has lists of all windows: models are compared on the same questions.
@@ -90,7 +90,8 @@ def lists_to_judge(night: Night) -> dict[str, dict[str, Version]]:
     """
     days = night.backtest_days
     in_force = {
-        model: {day: lists_in_force(night.lake, day, judged_name(model)) for day in days} for model in night.shop.models
+        model: {day: lists_in_force(night.lake, day, backtest_name(model)) for day in days}
+        for model in night.shop.models
     }
     lists: dict[str, dict[str, Version]] = {}
     for model, by_day in in_force.items():
@@ -112,15 +113,15 @@ def judged_night(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> Ba
     """Judges the lists on every task, and on every slice of a task, over all windows.
 
     Args:
-        lists: what `lists_to_judge` gives.
+        lists: what `lists_to_evaluate` gives.
     """
     seed, top_k = night.shop.seed, night.shop.top_k
     # A list holds `num_candidates` items and no more: beyond that rank it would be judged for its length.
     ks = sorted(k for k in {*CUTOFFS, top_k} if k <= night.shop.num_candidates)
-    windows: dict[tuple[str, str], list[JudgedPart]] = {}
+    windows: dict[tuple[str, str], list[EvaluatedTask]] = {}
     for as_of in night.backtest_days:
         of_day = {model: by_day[as_of] for model, by_day in lists.items()}
-        for part in judged_window(night, as_of, of_day, ks):
+        for part in evaluated_window(night, as_of, of_day, ks):
             windows.setdefault((part.held_out.task, part.held_out.slice), []).append(part)
     backtest = Backtest([], [], [])
     for (_, name), parts in windows.items():
@@ -132,13 +133,13 @@ def judged_night(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> Ba
     return backtest
 
 
-def judged_window(night: Night, as_of: str, lists: Mapping[str, Version], ks: Sequence[int]) -> list[JudgedPart]:
+def evaluated_window(night: Night, as_of: str, lists: Mapping[str, Version], ks: Sequence[int]) -> list[EvaluatedTask]:
     """The tasks and slices of the days after `as_of`."""
-    traits = shop_traits(night.lake, as_of)
+    stats = population_stats(night.lake, as_of)
     tasks = held_out_tasks(night.lake, night.ds, as_of, night.shop)
-    slices = [part for task in tasks for part in slices_of(task, traits)]
+    slices = [part for task in tasks for part in slices_of(task, stats)]
     asked = [*((task, ks) for task in tasks), *((part, [night.shop.top_k]) for part in slices)]
-    return judged_parts(lists, asked, traits, catalogue_size(night.lake, as_of))
+    return evaluated_tasks(lists, asked, stats, catalogue_size(night.lake, as_of))
 
 
 def _fingerprint(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> str:
@@ -146,12 +147,12 @@ def _fingerprint(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> st
     versions = list(lake.versions(EVENTS, until=night.ds, since=night.backtest_days[-1]).values())
     for as_of in night.backtest_days:
         versions += [lake.require(table, as_of) for table in (VOCABULARIES, INTERACTIONS, ITEM_FEATURES, USER_FEATURES)]
-        versions += [lake.require(FITTED_MODELS, as_of, judged_name(model)) for model in lists]
+        versions += [lake.require(FITTED_MODELS, as_of, backtest_name(model)) for model in lists]
         versions += [by_day[as_of] for by_day in lists.values()]
     settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]
-    told = [version.fingerprint for version in versions]
+    details = [version.fingerprint for version in versions]
     return fingerprint_of(
-        BACKTESTS.name, night.ds, code_version("models.backtest"), night.backtest_days, told, settings
+        BACKTESTS.name, night.ds, code_version("models.backtest"), night.backtest_days, details, settings
     )
 
 

@@ -165,8 +165,8 @@ class Answer:
         tables = [lake.require(table, self.as_of) for table in (VOCABULARIES, INTERACTIONS)]
         versions = [*self.lists.values(), *self.more, *tables]
         settings = [list(self.lists), shop.horizon_days, shop.target_events, shop.repeats, shop_values(shop, NAME)]
-        told = [version.fingerprint for version in versions]
-        return fingerprint_of(SCORES.name, self.as_of, self.name, code_version("models.blend_lists"), told, settings)
+        details = [version.fingerprint for version in versions]
+        return fingerprint_of(SCORES.name, self.as_of, self.name, code_version("models.blend_lists"), details, settings)
 
     def is_written(self) -> bool:
         """Whether just this is in force already."""

@@ -128,7 +128,7 @@ def explained_blocks(
                 "user_index": block[rows].astype(np.int32),
                 "item_index": listed[rows, places].astype(np.int32),
                 "because_index": found.cited_item[rows, places],
-                "fall": found.score_drop[rows, places],
+                "score_drop": found.score_drop[rows, places],
             },
             schema=arrow_schema(ATTRIBUTIONS),
         )

@@ -19,12 +19,12 @@ from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_D
 from models.data.arrow_rows import arrow_rows
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.evaluation.list_health import list_health, overlap
-from models.evaluation.promotion_rules import Contender, Contest, Decision, decide
+from models.evaluation.promotion_rules import Challenger, Comparison, Decision, decide
 from models.evaluation.refit_consistency import Refit
 from models.interface import tracking
 from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
-from models.interface.ranked_lists import judged_name, lists_in_force
+from models.interface.ranked_lists import backtest_name, lists_in_force
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
 """Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Decides, writes, moves the alias and prints."""
     night = night_from(night_parser(__doc__).parse_args(argv))
     published = published_nights(night.lake)
-    decision = decide(night.ds, contenders_of(night), published.champion(night.ds), contest_of(night))
+    decision = decide(night.ds, challengers_of(night), published.champion(night.ds), comparison_of(night))
     write_decision(night, decision)
     if published.is_latest(night.ds):
         model = decision.published_model
@@ -47,16 +47,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(decision_text(decision))
 
 
-def contest_of(night: Night) -> Contest:
+def comparison_of(night: Night) -> Comparison:
     """What the gate compares."""
-    return Contest(night.shop.primary_metric, decisive_task(night.shop), night.shop.top_k)
+    return Comparison(night.shop.primary_metric, decisive_task(night.shop), night.shop.top_k)
 
 
-def contenders_of(night: Night) -> list[Contender]:
+def challengers_of(night: Night) -> list[Challenger]:
     """Every model of the shop file, in its order, with what this night has of it."""
-    backtest, gains = _backtest_rows(night, contest_of(night)), _gain_rows(night, contest_of(night))
+    backtest, gains = _backtest_rows(night, comparison_of(night)), _gain_rows(night, comparison_of(night))
     refit = Refit(night.lake, night.backtest_as_of, night.ds)
-    return [_contender(night, refit, model, backtest.get(model), gains.get(model, {})) for model in night.shop.models]
+    return [_challenger(night, refit, model, backtest.get(model), gains.get(model, {})) for model in night.shop.models]
 
 
 def write_decision(night: Night, decision: Decision) -> Version:
@@ -85,52 +85,52 @@ def write_decision(night: Night, decision: Decision) -> Version:
 
 def decision_text(decision: Decision) -> str:
     """The decision for people: one line a model, then the sentence."""
-    lines = [f"Gate: {decision.contest}"]
-    for told in decision.models:
-        mark = "→" if told["model"] == decision.published_model else " "
-        value = told[decision.contest.metric]
-        failed = [f"{rule['rule']}: {rule['saw']}" for rule in told["rules"] if not rule["passed"]]
+    lines = [f"Gate: {decision.comparison}"]
+    for details in decision.models:
+        mark = "→" if details["model"] == decision.published_model else " "
+        value = details[decision.comparison.metric]
+        failed = [f"{rule['rule']}: {rule['saw']}" for rule in details["rules"] if not rule["passed"]]
         shown = "     –" if value is None else f"{value:.4f}"
-        lines.append(f"{mark} {told['model']:<22} {shown}  {'failed: ' + '; '.join(failed) if failed else 'passed'}")
+        lines.append(f"{mark} {details['model']:<22} {shown}  {'failed: ' + '; '.join(failed) if failed else 'passed'}")
     return "\n".join([*lines, decision.reason])
 
 
-def _backtest_rows(night: Night, contest: Contest) -> dict[str, dict[str, Any]]:
+def _backtest_rows(night: Night, comparison: Comparison) -> dict[str, dict[str, Any]]:
     """Model -> the row that counts; empty when this night has no backtest."""
     if night.lake.current(BACKTESTS, night.ds) is None:
         logger.warning("no backtest: table=%s ds=%s; the night will be a fallback", BACKTESTS.name, night.ds)
         return {}
     rows = night.lake.read(BACKTESTS, night.ds).to_pylist()
-    return {row["model"]: row for row in rows if (row["task"], row["k"]) == (contest.task, contest.k)}
+    return {row["model"]: row for row in rows if (row["task"], row["k"]) == (comparison.task, comparison.k)}
 
 
-def _gain_rows(night: Night, contest: Contest) -> dict[str, dict[str, dict[str, Any]]]:
+def _gain_rows(night: Night, comparison: Comparison) -> dict[str, dict[str, dict[str, Any]]]:
     """Model -> rival -> the row that counts; empty when this night has none."""
     if night.lake.current(BACKTEST_GAINS, night.ds) is None:
         return {}
     gains: dict[str, dict[str, dict[str, Any]]] = {}
     for row in night.lake.read(BACKTEST_GAINS, night.ds).to_pylist():
-        if (row["task"], row["k"]) == (contest.task, contest.k):
+        if (row["task"], row["k"]) == (comparison.task, comparison.k):
             gains.setdefault(row["model"], {})[row["rival"]] = row
     return gains
 
 
-def _contender(
+def _challenger(
     night: Night, refit: Refit, model: str, backtest: dict[str, Any] | None, gains: dict[str, dict[str, Any]]
-) -> Contender:
+) -> Challenger:
     lake, ds, as_of = night.lake, night.ds, night.backtest_as_of
     if lake.current(FITTED_MODELS, ds, model) is None:
-        return Contender(model, backtest=backtest, gains=gains)
+        return Challenger(model, backtest=backtest, gains=gains)
     fitted = fitted_model(lake, ds, model)
-    lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, judged_name(model))
+    lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, backtest_name(model))
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
-    agreement = None
+    consistency = None
     if lists and earlier:
-        exclude_seen = contest_of(night).task == NEW_ITEMS
-        agreement = refit.agreement(earlier, lists, night.shop.top_k, exclude_seen)
+        exclude_seen = comparison_of(night).task == NEW_ITEMS
+        consistency = refit.consistency(earlier, lists, night.shop.top_k, exclude_seen)
     logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
-    return Contender(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, agreement, drift)
+    return Challenger(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, consistency, drift)
 
 
 def _similar_model(night: Night, published_model: str) -> str:

@@ -42,7 +42,7 @@ from expectations.tables import (
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
 from models.interface.fitted_models import write_fitted_model
-from models.interface.ranked_lists import judged_name, lists_in_force
+from models.interface.ranked_lists import backtest_name, lists_in_force
 from models.interface.registry import RERANKER
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import put_folder, weights_path
@@ -147,7 +147,7 @@ def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -
             f"{POLICY_DECISIONS.name} ds={ds}: the published model {model} has no lists to re-rank. Were "
             f"jobs.build_candidates and models.score run for it?"
         )
-    found = {day: lists_in_force(lake, day, judged_name(model)) for day in backtest_days}
+    found = {day: lists_in_force(lake, day, backtest_name(model)) for day in backtest_days}
     earlier = {day: version for day, version in found.items() if version is not None}
     shown, values = shown_days(lake, ds, shop.policy.log_days), agent_values(shop)
     since = min([*earlier, days_before(ds, shop.policy.log_days)])

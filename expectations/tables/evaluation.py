@@ -101,7 +101,7 @@ ATTRIBUTIONS = lake_table(
         Column("user_index", "int"),
         Column("item_index", "int"),
         Column("because_index", "int", comment="the item of the user's history that the score depends on most"),
-        Column("fall", "float", comment="of the score's log-odds, dot product or sum without that item; above 0"),
+        Column("score_drop", "float", comment="of the score's log-odds, dot product or sum without that item; above 0"),
     ),
     "models.explain",
     "What rows of the lists that the fact `lists` names owe most to; who owes nothing to an item is not there.",

@@ -17,7 +17,7 @@ from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig
 from models.data.pair_features import PairFeatures
 from models.data.snapshot import Snapshot, Window, positive_pairs
-from models.data.tower_inputs import all_but, item_arrays, user_arrays
+from models.data.tower_inputs import item_arrays, mask_item, user_arrays
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,9 @@ def ranking_arrays(
         The arrays of `models.data.tower_inputs.user_arrays`, those of `item_arrays`, and `pair`, of shape
         (num_users, row_length, PAIR_DIM), float32.
     """
-    shows = None if without is None else all_but(without)
+    visible = None if without is None else mask_item(without)
     return {
-        **user_arrays(pair_features.snapshot, user_indices, max_length, shows),
+        **user_arrays(pair_features.snapshot, user_indices, max_length, visible),
         **item_arrays(pair_features.snapshot, item_indices),
         "pair": pair_features.of(user_indices, item_indices, without),
     }

@@ -1,4 +1,4 @@
-"""What a deep model is told of users and items as of a moment: the arrays behind its named inputs."""
+"""The arrays behind the named inputs of deep models: what these read of users and items as of a moment."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def user_arrays(
     snapshot: Snapshot,
     user_indices: np.ndarray,
     max_length: int,
-    shows: Callable[[np.ndarray], np.ndarray] | None = None,
+    visible: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """Inputs of a user tower. A user without past events has the unknown index and an empty history.
 
     `history_weights` sum to 1 for each half-life, or to 0 without a history. Shape (num_users, max_length, 3).
 
     Args:
-        shows: from the items of the histories to whether the tower may read them; default: all of them.
+        visible: from the items of the histories to whether the tower may read them; default: all of them.
     """
     items, age_days, taste = snapshot.histories(user_indices, max_length)
-    if shows is not None:
-        taste = taste * shows(items)
+    if visible is not None:
+        taste = taste * visible(items)
     decays = [taste * 0.5 ** (age_days / half_life) for half_life in HISTORY_HALF_LIVES]
     weights = np.stack(decays, axis=-1)  # (num_users, max_length, num_half_lives)
     return {
@@ -66,8 +66,8 @@ def user_arrays(
     }
 
 
-def all_but(items: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """For `shows` of `user_arrays`: one item for each user that the tower may not read."""
+def mask_item(items: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a `visible` for `user_arrays` that hides one item of each user. Shape of `items`: (num_users,)."""
     return lambda histories: histories != items[:, None]
 
 

@@ -97,9 +97,9 @@ def _gain_lines(backtest: Backtest, task: str, rows: Sequence[Row]) -> Iterable[
 
 def _slice_lines(backtest: Backtest, task: str, model: str) -> list[str]:
     rows = [row for row in backtest.slices if (row["task"], row["model"]) == (task, model)]
-    told = [f"{row['slice']} {row['ndcg']:.4f} ({row['num_users']:,})" for row in rows]
-    lines = [f"  ndcg of {model} by slice (users):"] if told else []
-    return lines + [f"    {' · '.join(told[start : start + 3])}" for start in range(0, len(told), 3)]
+    details = [f"{row['slice']} {row['ndcg']:.4f} ({row['num_users']:,})" for row in rows]
+    lines = [f"  ndcg of {model} by slice (users):"] if details else []
+    return lines + [f"    {' · '.join(details[start : start + 3])}" for start in range(0, len(details), 3)]
 
 
 def backtest_figures(backtest: Backtest, top_k: int) -> dict[str, Figure]:

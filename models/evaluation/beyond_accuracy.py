@@ -10,14 +10,14 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from models.evaluation.population_stats import ShopTraits
+from models.evaluation.population_stats import PopulationStats
 from models.evaluation.ranking_metrics import Relevant
 from models.interface.model import NO_ITEM
 
-TRAITS = ("novelty", "diversity", "popularity")
+BEYOND_ACCURACY = ("novelty", "diversity", "popularity")
 
 
-def list_traits(ranked_items: np.ndarray, traits: ShopTraits) -> dict[str, np.ndarray]:
+def beyond_accuracy(ranked_items: np.ndarray, stats: PopulationStats) -> dict[str, np.ndarray]:
     """One value a list, NaN for an empty one; diversity also for one of a single item.
 
     Args:
@@ -30,19 +30,19 @@ def list_traits(ranked_items: np.ndarray, traits: ShopTraits) -> dict[str, np.nd
     """
     is_item = ranked_items != NO_ITEM
     lengths = is_item.sum(axis=1)
-    met_by = traits.met_by[np.where(is_item, ranked_items, 0)] * is_item
-    share = np.maximum(met_by, 0.5) / max(1, traits.num_shoppers)
+    met_by = stats.met_by[np.where(is_item, ranked_items, 0)] * is_item
+    share = np.maximum(met_by, 0.5) / max(1, stats.num_shoppers)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "novelty": (-np.log2(share) * is_item).sum(axis=1) / lengths,
-            "diversity": 1 - _pair_cosines(ranked_items, traits.content) / (lengths * (lengths - 1)),
+            "diversity": 1 - _pair_cosines(ranked_items, stats.content) / (lengths * (lengths - 1)),
             "popularity": met_by.sum(axis=1) / lengths,
         }
 
 
-def popularity_of_wanted(relevant: Relevant, traits: ShopTraits) -> float:
+def popularity_of_relevant(relevant: Relevant, stats: PopulationStats) -> float:
     """What `popularity` would be of lists that hold all that was wanted and nothing else, in the mean over users."""
-    sums = np.bincount(relevant.user_rows, traits.met_by[relevant.item_indices], relevant.num_users)
+    sums = np.bincount(relevant.user_rows, stats.met_by[relevant.item_indices], relevant.num_users)
     return float((sums / relevant.counts).mean())
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from expectations.runtime.lake import Version
-from models.evaluation.beyond_accuracy import TRAITS, list_traits, popularity_of_wanted
+from models.evaluation.beyond_accuracy import BEYOND_ACCURACY, beyond_accuracy, popularity_of_relevant
 from models.evaluation.held_out import NEW_ITEMS, HeldOut
-from models.evaluation.population_stats import ShopTraits
+from models.evaluation.population_stats import PopulationStats
 from models.evaluation.ranking_metrics import METRICS, bootstrap_means, hits, recommended_items
 from models.interface.ranked_lists import ListRows, read_list_rows, top_items
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
-class Judgement:
+class ListScores:
     """What one model achieved on one task; grows range by range.
 
     Attributes:
@@ -41,11 +41,11 @@ class Judgement:
     recommended: dict[int, set[int]]
 
     @classmethod
-    def empty(cls, ks: Sequence[int]) -> Judgement:
+    def empty(cls, ks: Sequence[int]) -> ListScores:
         """Of no users yet."""
-        return cls({(name, k): [] for name in (*METRICS, *TRAITS) for k in ks}, {k: set() for k in ks})
+        return cls({(name, k): [] for name in (*METRICS, *BEYOND_ACCURACY) for k in ks}, {k: set() for k in ks})
 
-    def add(self, part: HeldOut, rows: ListRows, traits: ShopTraits) -> None:
+    def add(self, part: HeldOut, rows: ListRows, stats: PopulationStats) -> None:
         """Judges the next users of the task by their rows."""
         depth = max(self.recommended)
         ranked = top_items(rows, part.user_indices, depth, exclude_seen=part.task == NEW_ITEMS)
@@ -53,7 +53,7 @@ class Judgement:
         for k, items in self.recommended.items():
             for name, metric in METRICS.items():
                 self.parts[name, k].append(metric(is_hit, num_relevant, k))
-            for name, values in list_traits(ranked[:, :k], traits).items():
+            for name, values in beyond_accuracy(ranked[:, :k], stats).items():
                 self.parts[name, k].append(values)
             items.update(recommended_items(ranked, k).tolist())
 
@@ -63,79 +63,79 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class JudgedPart:
+class EvaluatedTask:
     """What models achieved on one task, or a slice of one, in one window.
 
     Attributes:
-        wanted_popularity: how many users had met what was wanted, in the mean.
+        relevant_popularity: how many users had met what was wanted, in the mean.
         num_items: of the window's catalogue.
-        judgements: by model.
+        scores_by_model: by model.
     """
 
     held_out: HeldOut
-    wanted_popularity: float
+    relevant_popularity: float
     num_items: int
-    judgements: Mapping[str, Judgement]
+    scores_by_model: Mapping[str, ListScores]
 
     @property
     def num_users(self) -> int:
         return len(self.held_out.user_indices)
 
 
-def judged_lists(
-    model: str, lists: Version, asked: Sequence[tuple[HeldOut, Sequence[int]]], traits: ShopTraits
-) -> list[Judgement]:
+def list_scores_of(
+    model: str, lists: Version, asked: Sequence[tuple[HeldOut, Sequence[int]]], stats: PopulationStats
+) -> list[ListScores]:
     """Reads the lists of a model once, a range of users at a time, and judges them on all that is asked, in its order.
 
     Args:
         asked: tasks, or slices of one, each with the cut-offs to judge it at.
     """
-    judgements = [Judgement.empty(ks) for _, ks in asked]
+    scores_by_model = [ListScores.empty(ks) for _, ks in asked]
     users = np.unique(np.concatenate([part.user_indices for part, _ in asked]))
     for start in range(0, len(users), USERS_PER_CHUNK):
         chunk = users[start : start + USERS_PER_CHUNK]
         rows = read_list_rows(lists, chunk)
-        for (task, _), judgement in zip(asked, judgements, strict=True):
+        for (task, _), list_scores in zip(asked, scores_by_model, strict=True):
             part = task.between(int(chunk[0]), int(chunk[-1]))
             if len(part.user_indices):
-                judgement.add(part, rows, traits)
+                list_scores.add(part, rows, stats)
         logger.info("judged: model=%s users=%d of=%d", model, start + len(chunk), len(users))
-    return judgements
+    return scores_by_model
 
 
-def judged_parts(
-    lists: Mapping[str, Version], asked: Sequence[tuple[HeldOut, Sequence[int]]], traits: ShopTraits, num_items: int
-) -> list[JudgedPart]:
+def evaluated_tasks(
+    lists: Mapping[str, Version], asked: Sequence[tuple[HeldOut, Sequence[int]]], stats: PopulationStats, num_items: int
+) -> list[EvaluatedTask]:
     """Judges the lists of one window on all that is asked, in its order.
 
     Args:
         lists: model -> its lists.
-        traits: of the shop at the window's start, when the catalogue held `num_items`.
+        stats: of the shop at the window's start, when the catalogue held `num_items`.
     """
-    judged = {model: judged_lists(model, version, asked, traits) for model, version in lists.items()}
+    judged = {model: list_scores_of(model, version, asked, stats) for model, version in lists.items()}
     return [
-        JudgedPart(
+        EvaluatedTask(
             part,
-            popularity_of_wanted(part.relevant, traits),
+            popularity_of_relevant(part.relevant, stats),
             num_items,
-            {model: judgements[place] for model, judgements in judged.items()},
+            {model: scores_by_model[place] for model, scores_by_model in judged.items()},
         )
         for place, (part, _) in enumerate(asked)
     ]
 
 
-def backtest_rows(windows: Sequence[JudgedPart], ks: Sequence[int], seed: int) -> list[Row]:
+def backtest_rows(windows: Sequence[EvaluatedTask], ks: Sequence[int], seed: int) -> list[Row]:
     """Rows of `backtests` for one task: means over the users of all windows, and bootstrap intervals of ndcg.
 
     A user whom two windows judge counts twice. Coverage is the mean over the windows, `num_items` the latest one's.
     """
-    columns = [(model, k) for model in windows[0].judgements for k in ks]
+    columns = [(model, k) for model in windows[0].scores_by_model for k in ks]
     bounds = _bounds(_ndcg(windows, columns), seed)
     num_users = _num_users(windows)
-    wanted = sum(part.wanted_popularity * part.num_users for part in windows) / num_users
+    wanted = sum(part.relevant_popularity * part.num_users for part in windows) / num_users
     rows: list[Row] = []
     for (model, k), low, high in zip(columns, *bounds, strict=True):
-        covered = [len(part.judgements[model].recommended[k]) / part.num_items for part in windows]
+        covered = [len(part.scores_by_model[model].recommended[k]) / part.num_items for part in windows]
         rows.append(
             {
                 "model": model,
@@ -153,9 +153,9 @@ def backtest_rows(windows: Sequence[JudgedPart], ks: Sequence[int], seed: int) -
     return rows
 
 
-def slice_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
+def slice_rows(windows: Sequence[EvaluatedTask], k: int, seed: int) -> list[Row]:
     """Rows of `backtest_slices` for one slice of a task."""
-    models, part = list(windows[0].judgements), windows[0].held_out
+    models, part = list(windows[0].scores_by_model), windows[0].held_out
     bounds = _bounds(_ndcg(windows, [(model, k) for model in models]), seed)
     about = {"task": part.task, "slice": part.slice, "k": k, "num_users": _num_users(windows)}
     return [
@@ -170,9 +170,9 @@ def slice_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
     ]
 
 
-def gain_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
+def gain_rows(windows: Sequence[EvaluatedTask], k: int, seed: int) -> list[Row]:
     """Rows of `backtest_gains` for one task: every model against every other one, over the same users."""
-    models = list(windows[0].judgements)
+    models = list(windows[0].scores_by_model)
     ndcg = _ndcg(windows, [(model, k) for model in models])
     resampled, means = bootstrap_means(ndcg, NUM_RESAMPLES, seed), ndcg.mean(axis=0)
     rows: list[Row] = []
@@ -194,23 +194,23 @@ def gain_rows(windows: Sequence[JudgedPart], k: int, seed: int) -> list[Row]:
     return rows
 
 
-def _num_users(windows: Sequence[JudgedPart]) -> int:
+def _num_users(windows: Sequence[EvaluatedTask]) -> int:
     return sum(part.num_users for part in windows)
 
 
-def _values(windows: Sequence[JudgedPart], model: str, name: str, k: int) -> np.ndarray:
+def _values(windows: Sequence[EvaluatedTask], model: str, name: str, k: int) -> np.ndarray:
     """One value a user and window."""
-    return np.concatenate([part.judgements[model].values(name, k) for part in windows])
+    return np.concatenate([part.scores_by_model[model].values(name, k) for part in windows])
 
 
-def _mean(windows: Sequence[JudgedPart], model: str, name: str, k: int) -> float:
+def _mean(windows: Sequence[EvaluatedTask], model: str, name: str, k: int) -> float:
     """Over the users; 0 where no user has the value, as that of an empty list."""
     values = _values(windows, model, name, k)
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else 0.0
 
 
-def _ndcg(windows: Sequence[JudgedPart], columns: Sequence[tuple[str, int]]) -> np.ndarray:
+def _ndcg(windows: Sequence[EvaluatedTask], columns: Sequence[tuple[str, int]]) -> np.ndarray:
     """Shape (num_users of all windows, num_columns)."""
     return np.stack([_values(windows, model, "ndcg", k) for model, k in columns], axis=1)
 

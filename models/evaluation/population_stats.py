@@ -29,7 +29,7 @@ _CONTENT = ("category_indices", "brand_index", "token_indices")
 
 
 @dataclass(frozen=True)
-class ShopTraits:
+class PopulationStats:
     """Arrays by user and by item, addressed by their index.
 
     Attributes:
@@ -51,7 +51,7 @@ class ShopTraits:
         return int((self.num_met > 0).sum())
 
 
-def shop_traits(lake: Lake, as_of: str) -> ShopTraits:
+def population_stats(lake: Lake, as_of: str) -> PopulationStats:
     """Of all users and items that the vocabulary of `as_of` knows."""
     vocabulary = lake.read(VOCABULARIES, as_of, columns=["field", "value", "index"])
     names = {field: _names(vocabulary, field) for field in ("user_id", "item_id", "country", "domain")}
@@ -60,7 +60,7 @@ def shop_traits(lake: Lake, as_of: str) -> ShopTraits:
     for users, items in _columns(lake, INTERACTIONS, as_of, ("user_index", "item_index")):
         num_met += np.bincount(users, minlength=num_users)
         met_by += np.bincount(items, minlength=num_items)
-    return ShopTraits(
+    return PopulationStats(
         num_met=num_met,
         met_by=met_by,
         content=_content(lake, as_of, num_items),

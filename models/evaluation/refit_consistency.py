@@ -22,7 +22,7 @@ MAX_USERS = 2_000
 
 
 @dataclass(frozen=True)
-class Agreement:
+class RefitConsistency:
     """Attributes:
     kept_share: the mean share of a list that was judged that is still in the list of the refit.
     variety: different items in all lists of the refit, over those in all lists that were judged.
@@ -40,7 +40,9 @@ class Refit:
     earlier: str
     later: str
 
-    def agreement(self, judged: Version, refitted: Version, top_k: int, exclude_seen: bool) -> Agreement | None:
+    def consistency(
+        self, judged: Version, refitted: Version, top_k: int, exclude_seen: bool
+    ) -> RefitConsistency | None:
         """How the lists of the refit stand beside those that were judged; None without idle users who had one.
 
         Args:
@@ -58,7 +60,7 @@ class Refit:
         if not len(shares):
             return None
         num_items, num_items_judged = (len(np.unique(tops[tops != NO_ITEM])) for tops in (after, before))
-        return Agreement(float(shares.mean()), num_items / num_items_judged)
+        return RefitConsistency(float(shares.mean()), num_items / num_items_judged)
 
     @cached_property
     def _idle_users(self) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from models.evaluation.held_out import HeldOut
-from models.evaluation.population_stats import ShopTraits
+from models.evaluation.population_stats import PopulationStats
 from models.evaluation.ranking_metrics import relevant_from_pairs
 
 MIN_USERS = 30
@@ -20,9 +20,9 @@ COLD_ITEM = 10
 """An item is cold while fewer users than this had met it."""
 
 
-def slices_of(task: HeldOut, traits: ShopTraits) -> list[HeldOut]:
+def slices_of(task: HeldOut, stats: PopulationStats) -> list[HeldOut]:
     """The task for users of a kind, and for what was wanted of a kind; those about too few users are left out."""
-    num_met, country = traits.num_met[task.user_indices], traits.country[task.user_indices]
+    num_met, country = stats.num_met[task.user_indices], stats.country[task.user_indices]
     of_users = {
         "users=new": num_met < LIGHT_USER,
         "users=light": (num_met >= LIGHT_USER) & (num_met < HEAVY_USER),
@@ -30,11 +30,11 @@ def slices_of(task: HeldOut, traits: ShopTraits) -> list[HeldOut]:
         **dict(_by_name("country", country)),
     }
     items = task.relevant.item_indices
-    met_by = traits.met_by[items]
+    met_by = stats.met_by[items]
     of_items = {
         "items=cold": met_by < COLD_ITEM,
         "items=warm": met_by >= COLD_ITEM,
-        **dict(_by_name("domain", traits.domain[items])),
+        **dict(_by_name("domain", stats.domain[items])),
     }
     kept = {name: is_user[task.relevant.user_rows] for name, is_user in of_users.items()} | of_items
     slices = [_slice(task, name, is_pair) for name, is_pair in kept.items()]

@@ -21,7 +21,7 @@ from keras import ops
 
 from models.data.tower_inputs import CONTENT_COLUMNS, NUM_PRICE_BUCKETS, PICTURE, item_content_inputs
 from models.families.next_item import NextItemConfig, NextItemModel
-from models.interface.config_checks import require_at_least, require_shares
+from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.nn.layers import MeanEmbedding, TextEncoder
 
 READABLE = (*CONTENT_COLUMNS, PICTURE)
@@ -49,7 +49,7 @@ class ContentConfig(NextItemConfig):
         unknown = [name for name in self.reads if name not in READABLE]
         if unknown or not self.reads:
             raise ValueError(f"`reads` must name some of {', '.join(READABLE)}. Received: {', '.join(self.reads)!r}")
-        require_shares(self, "part_dropout")
+        require_in_half_open_unit(self, "part_dropout")
         require_at_least(1, self, "feature_dim", "text_dim", "max_description_tokens", "hidden_dim")
 
 

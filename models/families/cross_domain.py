@@ -28,7 +28,7 @@ from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_content, item_content_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_parts, require_shares
+from models.interface.config_checks import require_at_least, require_in_unit, require_in_half_open_unit
 from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
@@ -74,8 +74,8 @@ class CrossDomainConfig:
         require_at_least(1, self, "embedding_dim", "bucket_days", "num_time_buckets", "max_length", "num_candidates")
         require_at_least(1, self, "batch_size", "min_steps", "epochs", "warm_epochs")
         require_at_least(0, self, "feature_dim", "user_weight_exponent", "bucket_smoothing_days")
-        require_shares(self, "hidden_share", "item_dropout", "dropout")
-        require_parts(self, "random_mask_share", "final_rate")
+        require_in_half_open_unit(self, "hidden_share", "item_dropout", "dropout")
+        require_in_unit(self, "random_mask_share", "final_rate")
 
     @property
     def reading(self) -> HistoryReading:

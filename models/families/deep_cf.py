@@ -28,7 +28,7 @@ from models.data.item_similarity import SimilarityConfig
 from models.data.pair_features import PAIR_DIM, PairFeatures
 from models.data.snapshot import Snapshot, training_windows
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
-from models.interface.config_checks import require_at_least, require_shares
+from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.interface.model import TrainingHistory, load_saved_config
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
@@ -77,7 +77,7 @@ class DeepCfConfig:
             raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}. Received: {self.loss!r}")
         if not self.hidden_units:
             raise ValueError("`hidden_units` must name at least one layer")
-        require_shares(self, "dropout")
+        require_in_half_open_unit(self, "dropout")
         require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience")
         require_at_least(1, self, "num_members", "warm_epochs")
 

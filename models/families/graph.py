@@ -27,7 +27,7 @@ from models.data.dataset import Dataset
 from models.data.tower_inputs import ITEM_CONTENT, item_content, user_content
 from models.families.graph_adjacency import node_matrix
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_divisor, require_shares
+from models.interface.config_checks import require_at_least, require_divisor, require_in_half_open_unit
 from models.interface.model import Vectors
 from models.nn.graph_layers import GraphAttention, MeanOfLayers
 from models.nn.item_tower import build_item_tower
@@ -68,7 +68,7 @@ class GraphConfig:
         require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
         require_at_least(1, self, "min_steps", "warm_epochs")
         require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "user_weight_exponent")
-        require_shares(self, "node_dropout", "attention_dropout")
+        require_in_half_open_unit(self, "node_dropout", "attention_dropout")
         require_divisor(self)
 
 

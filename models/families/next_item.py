@@ -40,7 +40,7 @@ from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import ITEM_CONTENT, item_arrays, item_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_divisor, require_parts, require_shares
+from models.interface.config_checks import require_at_least, require_divisor, require_in_unit, require_in_half_open_unit
 from models.interface.model import Vectors
 from models.nn.layers import TitleVector
 from models.nn.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
@@ -92,8 +92,8 @@ class NextItemConfig:
         if self.max_length < 2:
             raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
         require_at_least(0, self, "title_dim")
-        require_shares(self, "dropout")
-        require_parts(self, "calibration", "popularity_discount")
+        require_in_half_open_unit(self, "dropout")
+        require_in_unit(self, "calibration", "popularity_discount")
         require_divisor(self)
 
 

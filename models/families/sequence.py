@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import keras
 
 from models.families.next_item import NextItemConfig, NextItemModel
-from models.interface.config_checks import require_shares
+from models.interface.config_checks import require_in_half_open_unit
 from models.nn.item_tower import build_item_tower
 
 
@@ -24,7 +24,7 @@ class SequenceModelConfig(NextItemConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_shares(self, "item_dropout")
+        require_in_half_open_unit(self, "item_dropout")
 
 
 class SequenceModel(NextItemModel[SequenceModelConfig]):

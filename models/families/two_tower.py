@@ -27,9 +27,9 @@ from models.batches.retrieval_batches import HiddenBatches, WindowBatches
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
-from models.data.tower_inputs import NUM_PRICE_BUCKETS, all_but, item_arrays, item_inputs, user_arrays, user_inputs
+from models.data.tower_inputs import NUM_PRICE_BUCKETS, mask_item, item_arrays, item_inputs, user_arrays, user_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_shares
+from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
@@ -71,7 +71,7 @@ class TwoTowerConfig:
         require_at_least(1, self, "warm_epochs")
         require_at_least(0, self, "user_weight_exponent")
         require_at_least(1e-3, self, "temperature")
-        require_shares(self, "dropout", "hidden_share")
+        require_in_half_open_unit(self, "dropout", "hidden_share")
 
 
 class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
@@ -141,8 +141,8 @@ class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
         vectors = disk_array((len(user_indices), self.config.embedding_dim), np.float32)
         for start in range(0, len(user_indices), USERS_AT_ONCE):
             part = slice(start, start + USERS_AT_ONCE)
-            shows = None if without is None else all_but(without[part])
-            arrays = user_arrays(snapshot, user_indices[part], self.config.max_length, shows)
+            visible = None if without is None else mask_item(without[part])
+            arrays = user_arrays(snapshot, user_indices[part], self.config.max_length, visible)
             vectors[part] = predict_arrays(tower, arrays)
         return vectors
 

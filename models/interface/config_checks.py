@@ -17,8 +17,8 @@ def require_at_least(lowest: float, config: Any, *names: str) -> None:
             raise ValueError(f"`{name}` {rule}. Received: {getattr(config, name)}")
 
 
-def require_parts(config: Any, *names: str) -> None:
-    """Refuses what is not a part of something whole.
+def require_in_unit(config: Any, *names: str) -> None:
+    """Refuses numbers outside of [0, 1].
 
     Raises:
         ValueError: names the first setting that does not lie in [0, 1].
@@ -28,8 +28,8 @@ def require_parts(config: Any, *names: str) -> None:
             raise ValueError(f"`{name}` must lie in [0, 1]. Received: {getattr(config, name)}")
 
 
-def require_shares(config: Any, *names: str) -> None:
-    """Refuses a dropout that would leave nothing.
+def require_in_half_open_unit(config: Any, *names: str) -> None:
+    """Refuses numbers outside of [0, 1), such as a dropout that would leave nothing.
 
     Raises:
         ValueError: names the first setting that does not lie in [0, 1).

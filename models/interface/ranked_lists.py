@@ -37,7 +37,7 @@ def lists_in_force(lake: Lake, as_of: str, model: str) -> Version | None:
     return lake.current(SCORES, as_of, model) or lake.current(CANDIDATES, as_of, model)
 
 
-def judged_name(model: str) -> str:
+def backtest_name(model: str) -> str:
     """The name under which the backtest finds a model's lists and fit."""
     return OUT_OF_FOLD.get(model, model)
 

@@ -35,7 +35,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.interface.config_checks import require_at_least, require_shares
+from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.interface.model import TrainingHistory
 from models.nn.network_fitting import as_numpy
 from models.nn.training_setup import guarded_fit, prepare_training
@@ -80,7 +80,7 @@ class PolicyGradientConfig:
     def __post_init__(self) -> None:
         require_at_least(1, self, "hidden_dim", "weight_cap", "patience", "batch_size", "epochs")
         require_at_least(0, self, "inverse_temperature", "kl_weight", "entropy", "weight_decay")
-        require_shares(self, "held_out_share")
+        require_in_half_open_unit(self, "held_out_share")
 
 
 def fit(

@@ -28,7 +28,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.interface.config_checks import require_at_least, require_divisor, require_shares
+from models.interface.config_checks import require_at_least, require_divisor, require_in_half_open_unit
 from models.interface.model import TrainingHistory
 from models.nn.network_fitting import as_numpy, select_inputs
 from models.nn.sequence_encoder import Encoder
@@ -77,7 +77,7 @@ class QLearningConfig:
         require_at_least(
             0, self, "supervised_weight", "inverse_temperature", "kl_weight", "gone_after_days", "weight_decay"
         )
-        require_shares(self, "dropout")
+        require_in_half_open_unit(self, "dropout")
         require_divisor(self)
 
     @property

@@ -82,7 +82,7 @@ class SessionItems:
     """Every item of the vocabulary, addressed by its index; rows 0 and 1 are padding and the unknown item.
 
     Attributes:
-        item_ids, titles: as told to a shopper.
+        item_ids, titles: as a shopper reads them.
         category, brand: a number for each that a cap counts; 0 where an item has none.
         is_available: may be recommended.
         demand: what the night's popularity model says; 0 without demand.

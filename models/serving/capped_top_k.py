@@ -13,7 +13,7 @@ _SEARCHED = 4
 """So many times a list's items are looked at first for what caps leave."""
 
 
-def top_items(scores: np.ndarray, k: int) -> np.ndarray:
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     """Indices of the best `k` scores that are not -inf, equal ones in the order of the index."""
     last = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
     # All that tie with the last one stand here, so that the index decides and not the partition.
@@ -21,13 +21,13 @@ def top_items(scores: np.ndarray, k: int) -> np.ndarray:
     return near[np.argsort(-scores[near], kind="stable")][:k]
 
 
-def top_items_within(scores: np.ndarray, k: int, caps: Sequence[Cap]) -> np.ndarray:
-    """As `top_items`, under caps; where these leave fewer than `k`, the best of the others follow, as in the night."""
+def capped_top_k(scores: np.ndarray, k: int, caps: Sequence[Cap]) -> np.ndarray:
+    """As `top_k`, under caps; where these leave fewer than `k`, the best of the others follow, as in the night."""
     if not caps:
-        return top_items(scores, k)
+        return top_k(scores, k)
     num_searched = _SEARCHED * k
     while True:
-        best = top_items(scores, num_searched)
+        best = top_k(scores, num_searched)
         kept, passed = _within(best, k, caps)
         if len(kept) == k or len(best) < num_searched:
             return np.array([*kept, *passed[: k - len(kept)]], dtype=np.int64)

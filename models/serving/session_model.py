@@ -23,7 +23,7 @@ from expectations.tables import PADDING_INDEX, UNKNOWN_INDEX
 from models.nn.network_fitting import as_numpy
 from models.nn.sequence_encoder import NUM_GAP_BUCKETS
 from models.serving.bundle import SessionBundle
-from models.serving.capped_top_k import top_items_within
+from models.serving.capped_top_k import capped_top_k
 from models.serving.known_users import KnownUser
 from models.serving.request import RequestError, SessionRequest, read_requests
 
@@ -178,7 +178,7 @@ class SessionModel:
         repeats = bought[may_return]
         best_first = repeats[np.lexsort((repeats, -chosen[repeats]))]
         chosen[best_first[int(self.facts.max_repeat_share * k + 1e-9) :]] = -np.inf
-        return top_items_within(chosen, k, self.caps)
+        return capped_top_k(chosen, k, self.caps)
 
     def _rows(self, listed: np.ndarray, scores: np.ndarray, session: Session, by_demand: bool) -> list[dict[str, Any]]:
         codes, because = self._reasons(listed, session, by_demand)

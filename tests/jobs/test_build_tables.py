@@ -116,7 +116,7 @@ def test_reasons_speak_the_shops_language_and_titles_stay_titles(spark: SparkSes
 
 
 def test_reasons_cite_what_the_published_model_owes_a_row_to(spark: SparkSession, small_night: Night) -> None:
-    owed = [{"user_index": ANN, "item_index": CLOCK, "because_index": MUG, "fall": 0.5}]
+    owed = [{"user_index": ANN, "item_index": CLOCK, "because_index": MUG, "score_drop": 0.5}]
     version = write_rows(small_night, ATTRIBUTIONS, owed, model="two_tower")
     build_tables(spark, small_night, LISTS)
     columns = ("user_id", "item_id", "reason_code", "because_item_ids")

@@ -9,13 +9,13 @@ import pytest
 
 from expectations.runtime.program import Night
 from expectations.tables import NightError
-from models.backtest import judged_night, lists_to_judge, read_backtest, write_backtest
+from models.backtest import judged_night, lists_to_evaluate, read_backtest, write_backtest
 from models.evaluation import list_evaluation as judging
 from models.evaluation import slices
 from models.evaluation.backtest_report import backtest_figures, backtest_text
 from models.evaluation.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, held_out_tasks
-from models.evaluation.list_evaluation import judged_lists
-from models.evaluation.population_stats import shop_traits
+from models.evaluation.list_evaluation import list_scores_of
+from models.evaluation.population_stats import population_stats
 from models.evaluation.ranking_metrics import relevant_from_pairs
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import read_list_rows, top_items
@@ -76,9 +76,9 @@ def test_known_users_are_judged_on_new_items_and_with_repeats(judged: Night) -> 
         ("2024-03-06", ("09:00:00", "dee", "egg", "view", 1.0)),  # not a target event
         ("2024-03-06", ("09:00:00", "dee", "egg", "purchase", -1.0)),  # it came back
         ("2024-03-06", ("09:00:00", "dee", "spade", "purchase", 1.0)),  # unknown on the earlier day
-        ("2024-03-06", ("2024-03-03 23:59:59", "dee", "egg", "purchase", 1.0)),  # told late, but before the cut
+        ("2024-03-06", ("2024-03-03 23:59:59", "dee", "egg", "purchase", 1.0)),  # details late, but before the cut
         ("2024-03-10", ("2024-03-11 00:00:00", "dee", "egg", "purchase", 1.0)),  # after ds
-        ("2024-03-11", ("2024-03-10 09:00:00", "dee", "egg", "purchase", 1.0)),  # told after ds
+        ("2024-03-11", ("2024-03-10 09:00:00", "dee", "egg", "purchase", 1.0)),  # details after ds
     ],
 )
 def test_other_events_are_no_truth(judged: Night, ds: str, event: tuple[str, str, str, str, float]) -> None:
@@ -127,15 +127,15 @@ def test_judging_in_ranges_of_users_gives_what_judging_at_once_gives(
     truth = relevant_from_pairs(rng.integers(0, 12, 40), rng.integers(2, 8, 40), 12)
     some = relevant_from_pairs(np.array([0, 1, 1]), np.array([4, 2, 5]), 2)
     tasks = [HeldOut(NEW_ITEMS, users[[3, 10]], some), HeldOut(WITH_REPEATS, users, truth)]
-    traits = shop_traits(judged.lake, AS_OF)
+    stats = population_stats(judged.lake, AS_OF)
     asked = [(task, [1, 3]) for task in tasks]
-    at_once = judged_lists("recent_demand", lists, asked, traits)
+    at_once = list_scores_of("recent_demand", lists, asked, stats)
     monkeypatch.setattr(judging, "USERS_PER_CHUNK", 5)
-    in_ranges = judged_lists("recent_demand", lists, asked, traits)
-    for judgement, again in zip(at_once, in_ranges, strict=True):
-        assert again.recommended == judgement.recommended
-        for name, k in judgement.parts:
-            np.testing.assert_array_equal(again.values(name, k), judgement.values(name, k))
+    in_ranges = list_scores_of("recent_demand", lists, asked, stats)
+    for list_scores, again in zip(at_once, in_ranges, strict=True):
+        assert again.recommended == list_scores.recommended
+        for name, k in list_scores.parts:
+            np.testing.assert_array_equal(again.values(name, k), list_scores.values(name, k))
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def with_models(judged: Night) -> Night:
 
 
 def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(with_models: Night) -> None:
-    rows = judged_night(with_models, lists_to_judge(with_models)).rows
+    rows = judged_night(with_models, lists_to_evaluate(with_models)).rows
     found = {(r["model"], r["task"], r["k"]): r for r in rows}
     # num_candidates is 6: a list is not judged at rank 10 or 20, which it cannot have.
     assert sorted(found) == sorted(
@@ -171,36 +171,36 @@ def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(wi
 def test_a_model_whose_scores_are_shuffled_loses(with_models: Night) -> None:
     shuffled = [(2, 7, 2.0, False), (2, 6, 1.0, False), (3, 5, 1.0, False), (3, 2, 0.5, False)]
     write_model(with_models.lake, AS_OF, "item_item", shuffled, kind="deep")
-    rows = judged_night(with_models, lists_to_judge(with_models)).rows
+    rows = judged_night(with_models, lists_to_evaluate(with_models)).rows
     at_two = {row["model"]: row["ndcg"] for row in rows if (row["task"], row["k"]) == (WITH_REPEATS, 2)}
     assert at_two["item_item"] < at_two["recent_demand"] < at_two["deep_cf"]
 
 
 def test_intervals_hold_the_mean_and_are_the_same_in_every_run(with_models: Night) -> None:
-    backtest = judged_night(with_models, lists_to_judge(with_models))
+    backtest = judged_night(with_models, lists_to_evaluate(with_models))
     rows = backtest.rows
     assert all(row["ndcg_low"] <= row["ndcg"] + 1e-12 and row["ndcg"] <= row["ndcg_high"] + 1e-12 for row in rows)
     demand = next(r for r in rows if (r["model"], r["task"], r["k"]) == ("recent_demand", WITH_REPEATS, 2))
     assert (demand["ndcg_low"], demand["ndcg_high"]) == (0.0, 1.0)  # two users, one right and one wrong
-    assert judged_night(with_models, lists_to_judge(with_models)) == backtest
+    assert judged_night(with_models, lists_to_evaluate(with_models)) == backtest
 
 
 def test_a_model_without_lists_is_named_and_does_not_stop_the_others(
     with_models: Night, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert list(lists_to_judge(with_models)) == ["recent_demand", "deep_cf"]
+    assert list(lists_to_evaluate(with_models)) == ["recent_demand", "deep_cf"]
     assert "not judged: model=item_item" in caplog.text
 
 
 def test_lists_under_another_vocabulary_are_not_judged(with_models: Night) -> None:
     write_vocabulary(with_models.lake, AS_OF, ["bob", "ann"], ["bread", "apple"], hash="other words")
     with pytest.raises(NightError, match="none of recent_demand, item_item, deep_cf has lists as of 2024-03-03"):
-        lists_to_judge(with_models)
+        lists_to_evaluate(with_models)
 
 
 def test_who_is_better_than_whom_is_told_user_by_user(with_models: Night) -> None:
     gains = {
-        (r["model"], r["rival"], r["task"]): r for r in judged_night(with_models, lists_to_judge(with_models)).gains
+        (r["model"], r["rival"], r["task"]): r for r in judged_night(with_models, lists_to_evaluate(with_models)).gains
     }
     assert len(gains) == 4
     gain = gains["deep_cf", "recent_demand", WITH_REPEATS]
@@ -211,7 +211,7 @@ def test_who_is_better_than_whom_is_told_user_by_user(with_models: Night) -> Non
 
 
 def test_lists_are_told_by_what_they_hold(with_models: Night) -> None:
-    rows = judged_night(with_models, lists_to_judge(with_models)).rows
+    rows = judged_night(with_models, lists_to_evaluate(with_models)).rows
     demand = next(r for r in rows if (r["model"], r["task"], r["k"]) == ("recent_demand", WITH_REPEATS, 2))
     # Apple (met by two of three) and bread (by one); both titles are one and the same word.
     assert demand["novelty"] == pytest.approx((np.log2(3 / 2) + np.log2(3)) / 2)
@@ -223,7 +223,7 @@ def test_slices_are_the_task_for_some_users_or_some_items(with_models: Night, mo
     monkeypatch.setattr(slices, "MIN_USERS", 1)
     monkeypatch.setattr(slices, "LIGHT_USER", 2)
     monkeypatch.setattr(slices, "COLD_ITEM", 2)
-    found = judged_night(with_models, lists_to_judge(with_models)).slices
+    found = judged_night(with_models, lists_to_evaluate(with_models)).slices
     ndcg = {
         r["slice"]: (r["num_users"], r["ndcg"])
         for r in found
@@ -236,14 +236,14 @@ def test_slices_are_the_task_for_some_users_or_some_items(with_models: Night, mo
 
 
 def test_what_was_written_is_read_again(with_models: Night) -> None:
-    backtest = judged_night(with_models, lists_to_judge(with_models))
+    backtest = judged_night(with_models, lists_to_evaluate(with_models))
     write_backtest(with_models, backtest, "print")
     read = read_backtest(with_models.lake, with_models.ds)
     assert [{k: v for k, v in row.items() if k != "ds"} for row in read.gains] == backtest.gains
 
 
 def test_the_report_shows_every_model_and_names_the_missing(with_models: Night) -> None:
-    backtest = judged_night(with_models, lists_to_judge(with_models))
+    backtest = judged_night(with_models, lists_to_evaluate(with_models))
     text = backtest_text(backtest, with_models.ds, with_models.shop, ["item_item"])
     assert "catalogue of 6 items" in text
     assert "with_repeats (2 users judged)" in text
@@ -255,7 +255,7 @@ def test_the_report_shows_every_model_and_names_the_missing(with_models: Night) 
 
 def test_the_figures_have_panels_for_each_task(with_models: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "MIN_USERS", 1)
-    figures = backtest_figures(judged_night(with_models, lists_to_judge(with_models)), 2)
+    figures = backtest_figures(judged_night(with_models, lists_to_evaluate(with_models)), 2)
     titles = {name: [axes.get_title() for axes in figure.axes] for name, figure in figures.items()}
     assert titles["backtest"] == ["new_items (1 users)", "with_repeats (2 users)"]
     assert titles["backtest_lists"] == [NEW_ITEMS] * 4 + [WITH_REPEATS] * 4
@@ -285,7 +285,7 @@ def two_windows(with_models: Night) -> Night:
 
 
 def test_a_second_window_is_judged_with_the_first(two_windows: Night) -> None:
-    backtest = judged_night(two_windows, lists_to_judge(two_windows))
+    backtest = judged_night(two_windows, lists_to_evaluate(two_windows))
     found = {(r["model"], r["task"], r["k"]): r for r in backtest.rows}
     demand, deep = (found[model, WITH_REPEATS, 2] for model in ("recent_demand", "deep_cf"))
     assert (demand["num_users"], demand["num_items"]) == (3, 6)  # Ann twice, Bob; the latest catalogue
@@ -312,5 +312,5 @@ def test_what_came_after_a_window_is_no_truth_of_it(two_windows: Night) -> None:
 
 def test_a_model_that_missed_a_window_is_not_judged(two_windows: Night, caplog: pytest.LogCaptureFixture) -> None:
     write_model(two_windows.lake, AS_OF, "item_item", [(2, 3, 1.0, False)])
-    assert list(lists_to_judge(two_windows)) == ["recent_demand", "deep_cf"]
+    assert list(lists_to_evaluate(two_windows)) == ["recent_demand", "deep_cf"]
     assert "not judged: model=item_item as_of=2024-02-25" in caplog.text

@@ -12,10 +12,10 @@ from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser
 from expectations.tables import FITTED_MODELS, SCORES, NightError
 from models import backtest, gate
-from models import blend_lists as join_lists
+from models import blend_lists as blend_lists
 from models.families.blend import Blend, BlendConfig
 from models.families.blend_features import ListedPairs
-from models.gate import contenders_of
+from models.gate import challengers_of
 from models.interface.ranked_lists import lists_in_force
 from tests.worlds.judged_night import write_events, write_features, write_interactions, write_model, write_vocabulary
 
@@ -69,9 +69,9 @@ def night_of(flags: list[str]) -> Night:
 
 def test_the_blend_beats_every_list_that_it_joins_and_the_gate_publishes_it(flags: list[str], lake: Lake) -> None:
     for as_of in ("backtest", "refit"):
-        join_lists.main([*flags, "--as-of", as_of])
+        blend_lists.main([*flags, "--as-of", as_of])
     backtest.main(flags)
-    figures = {contender.model: contender.backtest for contender in contenders_of(night_of(flags))}
+    figures = {challenger.model: challenger.backtest for challenger in challengers_of(night_of(flags))}
     ndcg = {model: row["ndcg"] for model, row in figures.items() if row}
     assert set(ndcg) == {"recent_demand", "two_tower", "sequence", "blend"}
     assert ndcg["blend"] > max(value for model, value in ndcg.items() if model != "blend") + 0.1
@@ -84,11 +84,11 @@ def test_the_blend_beats_every_list_that_it_joins_and_the_gate_publishes_it(flag
 
 
 def test_weights_say_whose_word_counts(flags: list[str], lake: Lake) -> None:
-    join_lists.main([*flags, "--as-of", "backtest"])
+    blend_lists.main([*flags, "--as-of", "backtest"])
     path = lake.read(FITTED_MODELS, AS_OF, "blend_out_of_fold").to_pylist()[0]["weights_path"]
-    told = Blend.load(Path(str(path).removeprefix("file://"))).as_facts()
+    details = Blend.load(Path(str(path).removeprefix("file://"))).as_facts()
     words = {
-        model: told[f"{model}: standard score"] + told[f"{model}: gain of rank"]
+        model: details[f"{model}: standard score"] + details[f"{model}: gain of rank"]
         for model in ("two_tower", "sequence", "recent_demand")
     }
     assert min(words["two_tower"], words["sequence"]) > max(1, words["recent_demand"])
@@ -96,11 +96,11 @@ def test_weights_say_whose_word_counts(flags: list[str], lake: Lake) -> None:
 
 def test_a_rerun_writes_nothing_and_another_days_answers_are_left_alone(flags: list[str], lake: Lake) -> None:
     for _ in range(2):
-        join_lists.main([*flags, "--as-of", "backtest"])
-        join_lists.main([*flags, "--as-of", "refit"])
+        blend_lists.main([*flags, "--as-of", "backtest"])
+        blend_lists.main([*flags, "--as-of", "refit"])
     assert lake.models(FITTED_MODELS, AS_OF) == ["blend_out_of_fold", "recent_demand", "sequence", "two_tower"]
     written = lake.require(SCORES, DS, "blend")
-    join_lists.main([*flags, "--as-of", "refit"])
+    blend_lists.main([*flags, "--as-of", "refit"])
     assert lake.require(SCORES, DS, "blend") == written
 
 
@@ -120,31 +120,31 @@ def test_nobodys_own_answer_has_a_part_in_what_they_are_judged_by() -> None:
 
 def test_without_a_backtest_there_is_no_blend(flags: list[str]) -> None:
     with pytest.raises(NightError, match=f"none of {AS_OF}.*--as-of backtest"):
-        join_lists.main([*flags, "--as-of", "refit"])
+        blend_lists.main([*flags, "--as-of", "refit"])
 
 
 def test_a_list_that_is_gone_is_named(flags: list[str], lake: Lake) -> None:
-    join_lists.main([*flags, "--as-of", "backtest"])
+    blend_lists.main([*flags, "--as-of", "backtest"])
     write_model(lake, DS, "sequence", [(2, 3, 1.0, False)], kind="deep", hash="other words")
     with pytest.raises(NightError, match=r"recent_demand, two_tower, sequence\. Received: recent_demand, two_tower\."):
-        join_lists.main([*flags, "--as-of", "refit"])
+        blend_lists.main([*flags, "--as-of", "refit"])
 
 
 def test_one_list_cannot_be_joined(flags: list[str]) -> None:
     with pytest.raises(NightError, match=r"at least two models\. Received: two_tower"):
-        join_lists.main([*flags, "--as-of", "backtest", "--models", "two_tower,blend"])
+        blend_lists.main([*flags, "--as-of", "backtest", "--models", "two_tower,blend"])
 
 
 def test_a_shop_that_does_not_blend_is_left_alone(flags: list[str], lake: Lake) -> None:
-    join_lists.main([*flags, "--as-of", "backtest", "--models", "two_tower,sequence"])
+    blend_lists.main([*flags, "--as-of", "backtest", "--models", "two_tower,sequence"])
     assert lists_in_force(lake, AS_OF, "blend_out_of_fold") is None
 
 
 def test_where_nothing_may_return_it_learns_from_what_is_new(flags: list[str]) -> None:
     night = night_of(flags)
     never = replace(night, shop=replace(night.shop, repeats="never"))
-    lists = list(join_lists.lists_to_join(never, AS_OF).values())
-    pairs, _ = join_lists.examples(never, AS_OF, lists, max_users=10)
+    lists = list(blend_lists.lists_to_join(never, AS_OF).values())
+    pairs, _ = blend_lists.examples(never, AS_OF, lists, max_users=10)
     assert len(np.unique(pairs.user_indices)) <= 10
     assert not pairs.is_seen.any()
-    assert join_lists.examples(night, AS_OF, lists, max_users=10)[0].is_seen.any()
+    assert blend_lists.examples(night, AS_OF, lists, max_users=10)[0].is_seen.any()

@@ -73,7 +73,7 @@ def test_the_cited_item_is_of_the_history_and_is_the_largest_summand(night_of_li
     for row in rows:
         met = seen[row["user_index"]]
         assert met[row["because_index"]]
-        assert row["fall"] == pytest.approx((weights[:, row["item_index"]] * met).max(), rel=1e-4)
+        assert row["score_drop"] == pytest.approx((weights[:, row["item_index"]] * met).max(), rel=1e-4)
         assert row["because_index"] % 2 == row["item_index"] % 2, "communities keep to themselves"
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from expectations.runtime.days import days_before
 from expectations.runtime.program import Night, night_from, night_parser
-from models.backtest import judged_window
+from models.backtest import evaluated_window
 from models.evaluation.held_out import NEW_ITEMS
 from models.evaluation.list_evaluation import backtest_rows, gain_rows
 from models.interface.ranked_lists import lists_in_force
@@ -66,7 +66,7 @@ def judged(night: Night) -> tuple[list[dict[str, Any]], str]:
     as_of = days_before(night.ds, 1)
     found = {model: lists_in_force(night.lake, as_of, model) for model in night.shop.models}
     lists = {model: version for model, version in found.items() if version is not None}
-    parts = [part for part in judged_window(night, as_of, lists, [K]) if not part.held_out.slice]
+    parts = [part for part in evaluated_window(night, as_of, lists, [K]) if not part.held_out.slice]
     windows = [part for part in parts if part.held_out.task == NEW_ITEMS]
     gains = {row["rival"]: row for row in gain_rows(windows, K, night.shop.seed) if row["model"] == BLEND}
     rows = []

@@ -31,9 +31,9 @@ from expectations.tables import CANDIDATES, ITEM_FEATURES
 from jobs.lists.content_similarity import item_content
 from jobs.lists.list_assembly import user_pools
 from jobs.lists.mmr_selection import Pool, best_places
-from models.evaluation.beyond_accuracy import list_traits
+from models.evaluation.beyond_accuracy import beyond_accuracy
 from models.evaluation.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, catalogue_size, held_out_tasks
-from models.evaluation.population_stats import ShopTraits, shop_traits
+from models.evaluation.population_stats import PopulationStats, population_stats
 from models.evaluation.ranking_metrics import bootstrap_means, hits, ndcg_at_k, recommended_items
 from models.interface.model import NO_ITEM
 from tests.benchmarks.harness.programs import run
@@ -92,7 +92,7 @@ def fitted_night(root: str, data: str) -> Night:
 
 def curve(lake: Lake, as_of: str, tasks: dict[str, HeldOut], num_candidates: int, seed: int) -> list[dict[str, Any]]:
     """One row a position of the dial."""
-    traits, features = shop_traits(lake, as_of), lake.require(ITEM_FEATURES, as_of).path
+    stats, features = population_stats(lake, as_of), lake.require(ITEM_FEATURES, as_of).path
     candidates = lake.read(CANDIDATES, as_of, MODEL)
     num_items = catalogue_size(lake, as_of)
     rows = []
@@ -108,7 +108,7 @@ def curve(lake: Lake, as_of: str, tasks: dict[str, HeldOut], num_candidates: int
                 "model": f"{MODEL}, diversity = {diversity}",
                 "ours": True,
                 "source": OURS,
-                **judged(lists, tasks, traits, seed),
+                **judged(lists, tasks, stats, seed),
                 "coverage": round(len(recommended_items(lists[WITH_REPEATS], K)) / num_items, 4),
                 "ms a list": round(1000 * seconds / num_lists, 2),
             }
@@ -131,11 +131,13 @@ def chosen_items(
     return np.concatenate(ranked)
 
 
-def judged(lists: dict[str, np.ndarray], tasks: dict[str, HeldOut], traits: ShopTraits, seed: int) -> dict[str, float]:
+def judged(
+    lists: dict[str, np.ndarray], tasks: dict[str, HeldOut], stats: PopulationStats, seed: int
+) -> dict[str, float]:
     """How right the lists are on each task, and what those with repeats are like."""
     ndcg = {name: ndcg_at_k(hits(lists[name], task.relevant), task.relevant.counts, K) for name, task in tasks.items()}
     low, high = np.quantile(bootstrap_means(ndcg[WITH_REPEATS][:, None], 1_000, seed), BOUNDS)
-    like = list_traits(lists[WITH_REPEATS], traits)
+    like = beyond_accuracy(lists[WITH_REPEATS], stats)
     figures = {
         "ndcg@10 new_items": ndcg[NEW_ITEMS].mean(),
         "ndcg@10 with_repeats": ndcg[WITH_REPEATS].mean(),

@@ -12,7 +12,7 @@ from expectations.runtime.program import Night
 from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, SCORES
 from models.data.arrow_rows import arrow_rows
 from models.evaluation.promotion_rules import Decision, decide
-from models.gate import contenders_of, contest_of, decision_text, write_decision
+from models.gate import challengers_of, comparison_of, decision_text, write_decision
 from models.interface.published_lists import PublishedNights, published_nights
 from tests.worlds.judged_night import (
     Listed,
@@ -61,14 +61,14 @@ def gated(night: Night) -> Night:
 
 
 def decision_of(night: Night, champion: str | None = None) -> Decision:
-    return decide(night.ds, contenders_of(night), champion, contest_of(night))
+    return decide(night.ds, challengers_of(night), champion, comparison_of(night))
 
 
 def test_the_row_that_counts_is_the_shops_task_and_cutoff(gated: Night) -> None:
     decision = decision_of(gated)
     assert (decision.published_model, decision.is_fallback) == ("deep_cf", False)
-    assert [told["ndcg"] for told in decision.models] == [0.1, 0.2, 0.3]
-    assert contest_of(replace(gated, shop=replace(gated.shop, repeats="never"))).task == "new_items"
+    assert [details["ndcg"] for details in decision.models] == [0.1, 0.2, 0.3]
+    assert comparison_of(replace(gated, shop=replace(gated.shop, repeats="never"))).task == "new_items"
 
 
 def test_constant_scores_are_not_published(gated: Night) -> None:
@@ -109,7 +109,7 @@ def test_the_refits_top_items_are_compared_with_those_of_the_fit_that_was_judged
     write_lists(
         gated.lake, gated.ds, "item_item", [(user, item, float(item), False) for user in (2, 3) for item in (3, 4)]
     )
-    overlaps = {told["model"]: told["refit_overlap"] for told in decision_of(gated).models}
+    overlaps = {details["model"]: details["refit_overlap"] for details in decision_of(gated).models}
     assert overlaps == {"recent_demand": 1.0, "item_item": 0.5, "deep_cf": 1.0}
 
 
@@ -132,7 +132,7 @@ def tastes(shift: int = 0) -> list[Listed]:
 
 
 def kept_of(night: Night) -> dict[str, float]:
-    return {told["model"]: told["kept_share"] for told in decision_of(night).models}
+    return {details["model"]: details["kept_share"] for details in decision_of(night).models}
 
 
 def test_a_sound_refit_keeps_the_lists_of_the_idle(idle: Night) -> None:
@@ -190,9 +190,9 @@ def test_the_row_of_the_decision_says_what_is_published_and_why(gated: Night) ->
     assert json.loads(row["model_versions"]) == {
         model: f"{model}-2024-03-10" for model in ("deep_cf", "recent_demand", "item_item")
     }
-    told = {told["model"]: told for told in json.loads(row["decision"])["models"]}
-    assert all(rule["passed"] for rule in told["deep_cf"]["rules"])
-    assert [rule["rule"] for rule in told["deep_cf"]["rules"]][-2:] == ["beats recent_demand", "beats item_item"]
+    details = {details["model"]: details for details in json.loads(row["decision"])["models"]}
+    assert all(rule["passed"] for rule in details["deep_cf"]["rules"])
+    assert [rule["rule"] for rule in details["deep_cf"]["rules"]][-2:] == ["beats recent_demand", "beats item_item"]
 
 
 def test_without_neighbours_no_model_says_what_goes_together(gated: Night) -> None:

@@ -43,7 +43,7 @@ from models.interface.published_lists import PublishedNights
 from models.interface.weights_store import fetched_folder
 from models.serving import model_registry as session_registry
 from models.serving.bundle import BundleError, SessionBundle
-from models.serving.capped_top_k import top_items, top_items_within
+from models.serving.capped_top_k import capped_top_k, top_k
 from models.serving.new_user_lists import NewcomerLists
 from models.serving.repurchase_days import ReturnDays
 from models.serving.session_model import SessionModel, gap_bucket
@@ -496,15 +496,15 @@ def test_gaps_and_titles_are_told_as_the_night_tells_them(spark: SparkSession) -
 
 def test_equal_scores_stand_in_the_order_of_the_index() -> None:
     scores = np.array([-np.inf, 2, 1, 3, 2, 2, -np.inf], dtype=np.float32)
-    assert top_items(scores, 3).tolist() == [3, 1, 4]
-    assert top_items(scores, 100).tolist() == [3, 1, 4, 5, 2]
+    assert top_k(scores, 3).tolist() == [3, 1, 4]
+    assert top_k(scores, 100).tolist() == [3, 1, 4, 5, 2]
 
 
 def test_caps_pass_over_what_is_too_much_however_far_the_next_one_stands() -> None:
     scores = np.arange(100, 0, -1).astype(np.float32)
     group = np.where(np.arange(100) < 60, 1, np.arange(100))
     group[99] = 0
-    assert top_items_within(scores, 4, [(2, group)]).tolist() == [0, 1, 60, 61]
-    assert top_items_within(scores, 4, [(2, group), (1, np.ones(100, int))]).tolist() == [0, 1, 2, 3]
-    assert top_items_within(scores, 4, []).tolist() == [0, 1, 2, 3]
-    assert len(top_items_within(np.full(3, -np.inf), 4, [(2, group)])) == 0
+    assert capped_top_k(scores, 4, [(2, group)]).tolist() == [0, 1, 60, 61]
+    assert capped_top_k(scores, 4, [(2, group), (1, np.ones(100, int))]).tolist() == [0, 1, 2, 3]
+    assert capped_top_k(scores, 4, []).tolist() == [0, 1, 2, 3]
+    assert len(capped_top_k(np.full(3, -np.inf), 4, [(2, group)])) == 0
