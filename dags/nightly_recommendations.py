@@ -94,7 +94,7 @@ def settled(task_id: str) -> EmptyOperator:
 
 
 def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOperator], BaseOperator]:
-    """All that is computed as of one day. Returns the first task, the last ones, and the one that joins lists."""
+    """All that is computed as of one day. Returns the first task, the last ones, and the one that blends lists."""
     preprocess = program("preprocess", "jobs.preprocess", as_of=as_of, **ON_SPARK)
     validate = program("validate_features", "expectations.validate", "--stage", "features", as_of=as_of, **ON_SPARK)
     train = ["models.train", "--model"]
@@ -110,15 +110,15 @@ def fit_as_of(as_of: str, plan: PlanModels) -> tuple[BaseOperator, list[BaseOper
         execution_timeout=timedelta(hours=3),
         **ON_GPU,
     ).expand(params=plan.output.map(lambda model: {"model": model}))
-    trained, scored, joined = (settled(f"{what}_settled") for what in ("deep_models", "scores", "joined_lists"))
+    trained, scored, blended = (settled(f"{what}_settled") for what in ("deep_models", "scores", "blended_lists"))
     candidates = program("build_candidates", "jobs.build_candidates", as_of=as_of, **ON_SPARK)
     score = program("score", "models.score", as_of=as_of, execution_timeout=timedelta(hours=2), **ON_TRAIN)
 
     preprocess >> validate >> [baselines, deep]
     deep >> trained
-    join = program("join_lists", "models.blend_lists", as_of=as_of, **ON_TRAIN)
-    [baselines, trained] >> candidates >> score >> scored >> join >> joined
-    return preprocess, [candidates, joined], join
+    blend = program("blend_lists", "models.blend_lists", as_of=as_of, **ON_TRAIN)
+    [baselines, trained] >> candidates >> score >> scored >> blend >> blended
+    return preprocess, [candidates, blended], blend
 
 
 with DAG(
@@ -183,11 +183,11 @@ with DAG(
         task_id="plan_models", arguments=["models.plan"], environment=NIGHT, result_from=json.loads, **ON_TRAIN
     )
     with TaskGroup("backtest"):
-        first_of_backtest, last_of_backtest, join_in_backtest = fit_as_of("backtest", plan_models)
+        first_of_backtest, last_of_backtest, blend_in_backtest = fit_as_of("backtest", plan_models)
         judge_models = program("judge_models", "models.backtest", **ON_TRAIN)
         judged = settled("models_judged")
     with TaskGroup("refit"):
-        first_of_refit, last_of_refit, join_in_refit = fit_as_of("refit", plan_models)
+        first_of_refit, last_of_refit, blend_in_refit = fit_as_of("refit", plan_models)
     with TaskGroup("publish"):
         gate = program("gate", "models.gate", **ON_TRAIN)
         # Does nothing where the shop file names no agent.
@@ -209,7 +209,7 @@ with DAG(
     wait_for_drop >> ingest_drops >> validate_inputs >> plan_models >> [first_of_backtest, first_of_refit]
     last_of_backtest >> judge_models >> judged
     # The weights of the lists are learnt on the backtest's days.
-    join_in_backtest >> join_in_refit
+    blend_in_backtest >> blend_in_refit
     [judged, *last_of_refit] >> gate >> rerank >> reranked
     [gate, reranked] >> explain >> explained
     gate >> build_other_tables

@@ -25,8 +25,8 @@ HALF = {
     "build_candidates": ["{half}.deep_models_settled", "{half}.train_baselines"],
     "score": ["{half}.build_candidates"],
     "scores_settled": ["{half}.score"],
-    "join_lists": ["{half}.scores_settled"],
-    "joined_lists_settled": ["{half}.join_lists"],
+    "blend_lists": ["{half}.scores_settled"],
+    "blended_lists_settled": ["{half}.blend_lists"],
 }
 UPSTREAM = {
     "wait_for_drop": [],
@@ -38,10 +38,10 @@ UPSTREAM = {
         for half in ("backtest", "refit")
         for task, upstreams in HALF.items()
     },
-    "refit.join_lists": ["refit.scores_settled", "backtest.join_lists"],
-    "backtest.judge_models": ["backtest.build_candidates", "backtest.joined_lists_settled"],
+    "refit.blend_lists": ["refit.scores_settled", "backtest.blend_lists"],
+    "backtest.judge_models": ["backtest.build_candidates", "backtest.blended_lists_settled"],
     "backtest.models_judged": ["backtest.judge_models"],
-    "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.joined_lists_settled"],
+    "publish.gate": ["backtest.models_judged", "refit.build_candidates", "refit.blended_lists_settled"],
     "publish.rerank": ["publish.gate"],
     "publish.reranking_settled": ["publish.rerank"],
     "publish.explain": ["publish.gate", "publish.reranking_settled"],
@@ -72,7 +72,7 @@ def test_only_what_the_night_can_do_without_is_forgiven() -> None:
         *(
             f"{half}.{task}_settled"
             for half in ("backtest", "refit")
-            for task in ("deep_models", "scores", "joined_lists")
+            for task in ("deep_models", "scores", "blended_lists")
         ),
     }
 
