@@ -24,7 +24,6 @@ from expectations.runtime.program import Night, night_from, night_parser, run_pr
 from expectations.semantics.policy_decision import policy_decision
 from expectations.tables import (
     ATTRIBUTIONS,
-    FIRST_VALUE_INDEX,
     FITTED_MODELS,
     GATE_DECISIONS,
     ITEM_NEIGHBOURS,
@@ -37,7 +36,8 @@ from models.interface.fitted_models import fitted_model
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import lists_in_force, read_list_rows, top_items
 from models.interface.registry import MODELS, model_class
-from models.interface.shards import Shard, commit_if_complete, write_shard
+from models.interface.shards import Shard, ShardedTable
+from models.interface.vector_rows import neighbour_matrix
 from models.interface.weights_store import fetched_folder
 
 DEPTH = 3
@@ -80,19 +80,16 @@ def explain(night: Night, shard: Shard) -> Version | None:
     fingerprint = fingerprint_of(
         ATTRIBUTIONS.name, ds, name, code_version("models.explain", MODELS[name].module), parts, settings
     )
-    current = lake.current(ATTRIBUTIONS, ds, name)
-    if current is not None and current.fingerprint == fingerprint:
-        logger.info("already built: table=%s ds=%s model=%s rows=%d", ATTRIBUTIONS.name, ds, name, current.rows)
-        return current
+    job = ShardedTable(lake, ATTRIBUTIONS, ds, name, fingerprint, shard)
+    if built := job.built():
+        return built
     dataset = load_dataset(lake, night.shop, ds)
     with fetched_folder(str(fitted_model(lake, ds, name)["weights_path"])) as folder:
         model = model_class(name).load(folder)
     assert isinstance(model, Explainable), "its class was asked above"
     weights = neighbour_matrix(lake.read(ITEM_NEIGHBOURS, ds, "item_item"), dataset.num_items) if neighbours else None
-    path = lake.new_version_path(ATTRIBUTIONS, ds, fingerprint, name, attempt=f"shards-{shard.count}")
     blocks = explained_blocks(night, name, model, dataset, lists, weights, shard)
-    write_shard(blocks, path, shard, ATTRIBUTIONS)
-    return commit_if_complete(lake, ds, name, path, fingerprint, shard, ATTRIBUTIONS, lists=lists.fingerprint)
+    return job.write(blocks, lists=lists.fingerprint)
 
 
 def lists_to_explain(night: Night, name: str) -> Version | None:
@@ -113,8 +110,7 @@ def explained_blocks(
 ) -> Iterator[pa.Table]:
     """Rows of `attributions` for the shard's users, block by block."""
     exclude_seen = decisive_task(night.shop) == NEW_ITEMS
-    users = np.arange(FIRST_VALUE_INDEX, dataset.num_users)
-    blocks = np.array_split(users, max(1, -(-len(users) // USERS_AT_ONCE)))[shard.index - 1 :: shard.count]
+    blocks = shard.user_blocks(dataset.num_users, USERS_AT_ONCE)
     for n, block in enumerate(blocks, start=1):
         listed = top_items(read_list_rows(lists, block), block, DEPTH * night.shop.top_k, exclude_seen)
         listed = np.where(listed == NO_ITEM, PADDING_INDEX, listed)
@@ -133,12 +129,6 @@ def explained_blocks(
             schema=arrow_schema(ATTRIBUTIONS),
         )
         logger.info("explained: model=%s blocks=%d of=%d", name, n, len(blocks))
-
-
-def neighbour_matrix(rows: pa.Table, num_items: int) -> sparse.csr_matrix:
-    """[item met, item listed]."""
-    places = rows["item_index"].to_numpy(), rows["neighbour_index"].to_numpy()
-    return sparse.csr_matrix((rows["weight"].to_numpy(), places), shape=(num_items, num_items))
 
 
 if __name__ == "__main__":

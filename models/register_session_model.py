@@ -39,6 +39,7 @@ from models.data.vocabulary import read_vocabulary
 from models.families.sequence import SequenceModel
 from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
+from models.interface.vector_rows import neighbour_matrix
 from models.interface.weights_store import fetched_folder
 from models.nn.network_fitting import save_networks
 from models.serving import model_registry as session_registry
@@ -197,9 +198,7 @@ def _neighbours(night: Night, num_items: int) -> sparse.csr_matrix:
     """How much the items speak for each other; nothing where no model of this vocabulary says so."""
     if not is_fitted(night.lake, night.ds, NEIGHBOURS_MODEL):
         return sparse.csr_matrix((num_items, num_items), dtype=np.float32)
-    rows = night.lake.read(ITEM_NEIGHBOURS, night.ds, NEIGHBOURS_MODEL)
-    places = (rows["item_index"].to_numpy(), rows["neighbour_index"].to_numpy())
-    return sparse.csr_matrix((rows["weight"].to_numpy(), places), shape=(num_items, num_items), dtype=np.float32)
+    return neighbour_matrix(night.lake.read(ITEM_NEIGHBOURS, night.ds, NEIGHBOURS_MODEL), num_items)
 
 
 if __name__ == "__main__":

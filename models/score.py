@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ import pyarrow.dataset as pads
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.code_version import code_version
-from expectations.runtime.lake import Version, fingerprint_of, parquet_dataset
+from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import (
     CANDIDATES,
@@ -30,9 +31,10 @@ from expectations.tables import (
 )
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.data.snapshot import Snapshot
-from models.families.deep_cf import DeepCf
+from models.interface.fitted_models import fitted_model
+from models.interface.model import RankingModel
 from models.interface.registry import MODELS, model_class
-from models.interface.shards import Shard, commit_if_complete, write_shard
+from models.interface.shards import Shard, ShardedTable
 from models.interface.weights_store import fetched_folder
 
 USERS_AT_ONCE = 1024
@@ -67,16 +69,12 @@ def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Versi
     candidates = candidate_versions(night, as_of)
     parts = [version.fingerprint for version in (fitted, *candidates, *dataset_versions(night.lake, as_of))]
     fingerprint = fingerprint_of(SCORES.name, as_of, name, code_version("models.score", MODELS[name].module), parts)
-    current = night.lake.current(SCORES, as_of, name)
-    if current is not None and current.fingerprint == fingerprint:
-        logger.info("already built: table=%s ds=%s model=%s rows=%d", SCORES.name, as_of, name, current.rows)
-        return current
-    path = night.lake.new_version_path(SCORES, as_of, fingerprint, name, attempt=f"shards-{shard.count}")
+    job = ShardedTable(night.lake, SCORES, as_of, name, fingerprint, shard)
+    if built := job.built():
+        return built
     dataset = load_dataset(night.lake, night.shop, as_of)
-    model = _load_ranking_model(night, as_of, name, dataset)
-    rows = scored_blocks(model, dataset, candidates, shard)
-    write_shard(rows, path, shard)
-    return commit_if_complete(night.lake, as_of, name, path, fingerprint, shard)
+    model = _load_ranking_model(night.lake, as_of, name, dataset)
+    return job.write(scored_blocks(model, dataset, candidates, shard))
 
 
 def candidate_versions(night: Night, as_of: str) -> list[Version]:
@@ -95,10 +93,11 @@ def candidate_versions(night: Night, as_of: str) -> list[Version]:
     return [night.lake.require(CANDIDATES, as_of, name) for name in names]
 
 
-def scored_blocks(model: DeepCf, dataset: Dataset, candidates: Sequence[Version], shard: Shard) -> Iterator[pa.Table]:
+def scored_blocks(
+    model: RankingModel, dataset: Dataset, candidates: Sequence[Version], shard: Shard
+) -> Iterator[pa.Table]:
     """Rows of `scores` for the shard's users, block by block, by user and item."""
-    users = np.arange(FIRST_VALUE_INDEX, dataset.num_users)
-    for block in np.array_split(users, max(1, -(-len(users) // USERS_AT_ONCE)))[shard.index - 1 :: shard.count]:
+    for block in shard.user_blocks(dataset.num_users, USERS_AT_ONCE):
         pairs = _candidate_pairs(dataset, candidates, block)
         if len(pairs):
             yield _scored(model, dataset, block, pairs)
@@ -118,7 +117,7 @@ def _candidate_pairs(dataset: Dataset, candidates: Sequence[Version], users: np.
     return np.unique(np.concatenate([*keys, own]))
 
 
-def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray) -> pa.Table:
+def _scored(model: RankingModel, dataset: Dataset, users: np.ndarray, keys: np.ndarray) -> pa.Table:
     """Scores pairs in rows of one length, padded with item 0, whose scores are left out again."""
     user_of, item_of = np.divmod(keys, dataset.num_items)
     row = user_of - users[0]
@@ -142,7 +141,7 @@ def _scored(model: DeepCf, dataset: Dataset, users: np.ndarray, keys: np.ndarray
 
 
 def _scores_of_rows(
-    model: DeepCf, dataset: Dataset, users: np.ndarray, items: np.ndarray, lengths: np.ndarray
+    model: RankingModel, dataset: Dataset, users: np.ndarray, items: np.ndarray, lengths: np.ndarray
 ) -> np.ndarray:
     """Scores of the first `lengths` items of each row, and zeros after them. Shape of `items`.
 
@@ -157,21 +156,20 @@ def _scores_of_rows(
     return scores
 
 
-def _load_ranking_model(night: Night, as_of: str, name: str, dataset: Dataset) -> DeepCf:
+def _load_ranking_model(lake: Lake, as_of: str, name: str, dataset: Dataset) -> RankingModel:
     """The fitted model, if it speaks of the vocabulary in force.
 
     Raises:
         NightError: the vocabulary was built anew since.
     """
-    row = night.lake.read(FITTED_MODELS, as_of, name).to_pylist()[0]
+    row = fitted_model(lake, as_of, name)
     if row["vocabulary_hash"] != dataset.vocabulary_hash:
         raise NightError(
             f"{name} as of {as_of} was fitted under vocabulary {row['vocabulary_hash']}, and in force is "
             f"{dataset.vocabulary_hash}. Run models.train for it again."
         )
-    with fetched_folder(row["weights_path"]) as folder:
-        model: DeepCf = model_class(name).load(folder)  # type: ignore[assignment]
-    return model
+    with fetched_folder(str(row["weights_path"])) as folder:
+        return cast(RankingModel, model_class(name).load(folder))
 
 
 if __name__ == "__main__":

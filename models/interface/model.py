@@ -17,7 +17,6 @@ import numpy as np
 from scipy import sparse
 
 from expectations.shop.toml_settings import settings_from_mapping
-from expectations.tables import FIRST_VALUE_INDEX
 from models.data.dataset import Dataset
 
 T = TypeVar("T")
@@ -85,6 +84,21 @@ class Model(Protocol):
     def load(cls, path: Path) -> Self: ...
 
 
+class RankingModel(Model, Protocol):
+    """A model that orders what others retrieved: it scores a few items of each user."""
+
+    def pair_scores(self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
+        """Scores each user with each item of their row.
+
+        Args:
+            user_indices: shape (num_rows,).
+            item_indices: padded with item 0, whose scores mean nothing. Shape (num_rows, any length).
+
+        Returns:
+            float32, higher is better. Shape of `item_indices`.
+        """
+
+
 class WarmModel(Model, Protocol):
     """A model that can go on from earlier weights: every deep one."""
 
@@ -97,27 +111,6 @@ class WarmModel(Model, Protocol):
         Raises:
             NightError: it is of another config, or knows more than the dataset.
         """
-
-
-def recommend(
-    model: Model, dataset: Dataset, user_indices: np.ndarray, k: int, exclude_seen: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """The best `k` items of each user, equal scores in the order of item_index.
-
-    For a handful of users: it scores the whole catalogue in memory. The night's lists come from the table `candidates`.
-
-    Returns:
-        Item indices, NO_ITEM where there are fewer than `k`, and their scores. Both of shape (len(user_indices), k).
-    """
-    scores = model.scores(dataset, user_indices).astype(np.float32, copy=True)
-    scores[:, :FIRST_VALUE_INDEX] = -np.inf
-    if exclude_seen:
-        scores[dataset.seen_by(user_indices).nonzero()] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    best = np.take_along_axis(scores, order, axis=1)
-    items = np.where(np.isneginf(best), NO_ITEM, order)
-    missing = ((0, 0), (0, k - items.shape[1]))
-    return np.pad(items, missing, constant_values=NO_ITEM), np.pad(best, missing, constant_values=-np.inf)
 
 
 def save_config(path: Path, config: Any) -> None:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.lake import Lake, Version
-from expectations.tables import SCORES, NightError, Table
+from expectations.tables import FIRST_VALUE_INDEX, SCORES, NightError, Table
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,58 @@ class Shard:
         if not match or not 1 <= int(match[1]) <= int(match[2]):
             raise NightError(f"--shard must be i/n with i from 1 to n, such as 2/4. Received: {text!r}")
         return cls(int(match[1]), int(match[2]))
+
+    def user_blocks(self, num_users: int, users_at_once: int) -> list[np.ndarray]:
+        """The shard's users, some at a time, ascending.
+
+        Args:
+            num_users: indices of the vocabulary, padding and the unknown user included.
+            users_at_once: users of the longest block.
+
+        Returns:
+            Arrays of user indices, int64, without padding and the unknown user.
+        """
+        users = np.arange(FIRST_VALUE_INDEX, num_users)
+        return np.array_split(users, max(1, -(-len(users) // users_at_once)))[self.index - 1 :: self.count]
+
+
+@dataclass(frozen=True)
+class ShardedTable:
+    """One model's rows of a table, which several programs write into one version, each for its shard of the users.
+
+    Attributes:
+        fingerprint: a hash of all that the rows depend on.
+    """
+
+    lake: Lake
+    table: Table
+    as_of: str
+    model: str
+    fingerprint: str
+    shard: Shard
+
+    def built(self) -> Version | None:
+        """The version in force where it was built from just these inputs, otherwise None."""
+        current = self.lake.current(self.table, self.as_of, self.model)
+        if current is None or current.fingerprint != self.fingerprint:
+            return None
+        text = "already built: table=%s ds=%s model=%s rows=%d"
+        logger.info(text, self.table.name, self.as_of, self.model, current.rows)
+        return current
+
+    def write(self, blocks: Iterator[pa.Table], **facts: str) -> Version | None:
+        """Writes the shard's rows. Returns the version if it is in force afterwards, None while shards are missing.
+
+        Args:
+            blocks: Arrow tables with the columns and types of the table's contract.
+            facts: what the version remembers beside its fingerprint.
+        """
+        attempt = f"shards-{self.shard.count}"
+        path = self.lake.new_version_path(self.table, self.as_of, self.fingerprint, self.model, attempt=attempt)
+        write_shard(blocks, path, self.shard, self.table)
+        return commit_if_complete(
+            self.lake, self.as_of, self.model, path, self.fingerprint, self.shard, self.table, **facts
+        )
 
 
 def write_shard(blocks: Iterator[pa.Table], path: str, shard: Shard, table: Table = SCORES) -> None:

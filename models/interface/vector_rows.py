@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 
 from expectations.tables import FIRST_VALUE_INDEX, HISTORY_VECTORS, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS, Table
 from models.interface.model import Neighbours, Vectors
@@ -53,6 +54,19 @@ def neighbour_rows(neighbours: Neighbours, ds: str, model: str) -> pa.Table:
             "weight": weights.data.astype(np.float32),
         }
     )
+
+
+def neighbour_matrix(rows: pa.Table, num_items: int) -> sparse.csr_matrix:
+    """The weights that `neighbour_rows` wrote, float32, by the item met and the item listed.
+
+    Args:
+        rows: columns item_index, neighbour_index and weight of the table item_neighbours.
+
+    Returns:
+        Shape (num_items, num_items); see `models.interface.model.Neighbours`.
+    """
+    places = rows["item_index"].to_numpy(), rows["neighbour_index"].to_numpy()
+    return sparse.csr_matrix((rows["weight"].to_numpy(), places), shape=(num_items, num_items), dtype=np.float32)
 
 
 def _constants(ds: str, model: str, count: int) -> dict[str, pa.Array]:

@@ -16,8 +16,9 @@ from expectations.shop.shop import Shop
 from expectations.shop.toml_settings import SettingsError, settings_from_mapping
 from models.data.dataset import Dataset, load_dataset
 from models.families.attribution import Explainable, attributions, candidate_causes
-from models.interface.model import NO_ITEM, Model, TrainingHistory, recommend
+from models.interface.model import NO_ITEM, Model, TrainingHistory
 from models.interface.registry import MODELS, build_model, config_values, model_class
+from tests.worlds.best_items import recommend
 from tests.worlds.communities import DAY, ITEMS, SILENT_USER, USERS, community_events, write_world
 
 UNKNOWN_USER = 1

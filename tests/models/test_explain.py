@@ -15,11 +15,11 @@ from models import explain, train
 from models.data.arrow_rows import arrow_rows
 from models.data.dataset import Dataset
 from models.families.attribution import candidate_causes
-from models.interface.model import recommend
 from models.interface.registry import model_class
 from models.interface.shards import Shard
 from models.interface.weights_store import fetched_folder
 from tests.models.conftest import NO_SERVER
+from tests.worlds.best_items import recommend
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 from tests.worlds.judged_night import write_lists
 

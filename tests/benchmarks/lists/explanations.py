@@ -26,13 +26,14 @@ from expectations.tables import FITTED_MODELS, ITEM_NEIGHBOURS, PADDING_INDEX
 from models.data.dataset import Dataset, load_dataset
 from models.explain import NUM_CAUSES, USERS_AT_ONCE, neighbour_matrix
 from models.families.attribution import Explainable, attributions, candidate_causes
-from models.interface.model import NO_ITEM, recommend
+from models.interface.model import NO_ITEM
 from models.interface.registry import model_class
 from models.interface.weights_store import fetched_folder
 from tests.benchmarks.accuracy.online_retail import SHOP
 from tests.benchmarks.harness.programs import run
 from tests.benchmarks.harness.report import Benchmark, hardware
 from tests.benchmarks.harness.variants import OURS, data_folder, data_parser
+from tests.worlds.best_items import recommend
 
 NAME = "explanations"
 DS = "2011-10-10"

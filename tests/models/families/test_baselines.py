@@ -12,9 +12,10 @@ from models.data import mmap_arrays as disk_arrays
 from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig, ease_weights, neighbour_weights
 from models.families.item_item import ItemItem
-from models.interface.model import Model, Neighbours, Vectors, recommend
+from models.interface.model import Model, Neighbours, Vectors
 from models.interface.registry import build_model
 from tests.models.contract import ModelContract
+from tests.worlds.best_items import recommend
 from tests.worlds.communities import ITEMS, UNSOLD_ITEM, USERS, community_events
 
 

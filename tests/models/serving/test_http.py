@@ -11,7 +11,7 @@ import pytest
 
 from models.data.dataset import Dataset
 from models.families.sequence import SequenceModel
-from models.interface.model import recommend
+from tests.worlds.best_items import recommend
 from tests.worlds.communities import USERS
 from tests.worlds.session_night import SETTINGS, SOLD_OUT
 from tests.worlds.session_requests import (
