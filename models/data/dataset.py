@@ -107,7 +107,7 @@ class Dataset:
         return self.sizes["item_id"]
 
     def seen_by(self, user_indices: np.ndarray) -> sparse.csr_matrix:
-        """1 where the user met the item. Shape (len(user_indices), num_items)."""
+        """1 where the user met the item. float32, shape (len(user_indices), num_items)."""
         return self.interactions.seen_by(user_indices, self.num_items)
 
     @cached_property

@@ -35,7 +35,7 @@ class Interactions:
     age_days: np.ndarray
 
     def seen_by(self, user_indices: np.ndarray, num_items: int) -> sparse.csr_matrix:
-        """1 where the user met the item. Shape (len(user_indices), num_items)."""
+        """1 where the user met the item. float32, shape (len(user_indices), num_items)."""
         places, lengths = ranges(self.offsets[user_indices], self.offsets[user_indices + 1])
         ones, indptr = np.ones(len(places), dtype=np.float32), np.concatenate([[0], np.cumsum(lengths)])
         return sparse.csr_matrix((ones, self.item_index[places], indptr), shape=(len(lengths), num_items))
@@ -65,7 +65,14 @@ class Events:
 
 
 def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """All places from each start up to its end, one range after another; and how many places each range has."""
+    """Lists all places from each start up to its end, one range after another, and how many places each range has.
+
+    Args:
+        starts, ends: of the ranges, int64. Shape (num_ranges,).
+
+    Returns:
+        Places of shape (total length,) and lengths of shape (num_ranges,), both int64.
+    """
     lengths = ends - starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum()), lengths

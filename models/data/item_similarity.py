@@ -51,7 +51,16 @@ class SimilarityConfig:
 def decayed_matrix(
     users: np.ndarray, items: np.ndarray, age_days: np.ndarray, half_life_days: float, shape: tuple[int, int]
 ) -> sparse.csr_matrix:
-    """The root of 0.5^(age / half life) where a user met an item, so that a product of two halves as well."""
+    """The root of 0.5^(age / half life) where a user met an item, so that a product of two halves as well.
+
+    Args:
+        users, items: integers, one entry a pair. Shape (num_pairs,).
+        age_days: days since the pair last met. Same shape.
+        shape: (num_users, num_items) of the matrix.
+
+    Returns:
+        float32, of shape `shape`.
+    """
     values = np.sqrt(0.5 ** (age_days / half_life_days)).astype(np.float32)
     return sparse.csr_matrix((values, (users, items)), shape=shape)
 
@@ -62,7 +71,13 @@ def neighbour_weights(
     """How much each item (row) speaks for each other one (column), the largest only. Zero diagonal.
 
     Args:
-        parts: some users' rows each, as `decayed_matrix` returns them.
+        parts: some users' rows each, as `decayed_matrix` returns them. Shape (users of the part, num_items).
+
+    Returns:
+        float32, shape (num_items, num_items), at most `num_neighbours` positive entries a row.
+
+    Raises:
+        NightError: the ridge penalty is too small for the matrix to be inverted.
     """
     if num_items <= config.max_dense:
         return _largest_of_dense(ease_weights(gram_matrix(parts), config.shrinkage), config.num_neighbours)
@@ -73,12 +88,15 @@ def neighbour_weights(
 
 
 def gram_matrix(parts: Iterable[sparse.csr_matrix]) -> sparse.csr_matrix:
-    """The sum of A^T A over the parts of a matrix of users and items. Shape (num_items, num_items)."""
+    """The sum of A^T A over the parts of a matrix of users and items. float32, shape (num_items, num_items)."""
     return functools.reduce(operator.add, ((part.T @ part).tocsr() for part in parts))
 
 
 def ease_weights(gram: sparse.csr_matrix, shrinkage: float) -> np.ndarray:
-    """Closed form of EASE: B = I - P / diag(P) with P = (G + shrinkage I)^-1. Shape (num_items, num_items)."""
+    """Closed form of EASE: B = I - P / diag(P) with P = (G + shrinkage I)^-1. float32, shape (num_items, num_items).
+
+    Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, eq. 8.
+    """
     weights = _regular_inverse(gram, shrinkage)
     weights /= -np.diag(weights)  # divides column j by P[j, j]
     np.fill_diagonal(weights, 0.0)
@@ -92,7 +110,10 @@ def ease_through_users(met: sparse.csr_matrix, config: SimilarityConfig) -> spar
     B[i, j] = W[i, j] / (1 - W[j, j]).
 
     Args:
-        met: A, by users and items.
+        met: A, by users and items, float32. Shape (num_users, num_items).
+
+    Returns:
+        float32, shape (num_items, num_items).
     """
     inverse = _regular_inverse(met @ met.T, config.shrinkage)  # (num_users, num_users)
     num_items, by_item = met.shape[1], met.T.tocsr()
@@ -125,7 +146,14 @@ def _regular_inverse(products: sparse.csr_matrix, shrinkage: float) -> np.ndarra
 
 
 def shrunk_cosines(parts: list[sparse.csr_matrix], num_items: int, config: SimilarityConfig) -> sparse.csr_matrix:
-    """Cosines with a shrunk denominator, the largest of each row. Walks over the parts once for each block of items."""
+    """Cosines with a shrunk denominator, the largest of each row. Walks over the parts once for each block of items.
+
+    Args:
+        parts: some users' rows each, float32. Shape (users of the part, num_items).
+
+    Returns:
+        float32, shape (num_items, num_items).
+    """
     norms = np.sqrt(sum(np.bincount(part.indices, part.data**2, num_items) for part in parts)).astype(np.float32)
     items_at_once = max(1, PRODUCTS_AT_ONCE // num_items)
     blocks = []

@@ -22,7 +22,7 @@ ENTRIES_AT_ONCE = 2_000_000
 
 
 def disk_array(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An array of zeros in a file without a name, which goes when the array does."""
+    """Makes an array of zeros, of any shape and dtype, in a file without a name, which goes when the array does."""
     if 0 in shape:
         return np.zeros(shape, dtype)
     with tempfile.TemporaryFile(prefix="nightjar-") as file:
@@ -39,7 +39,7 @@ def spans_of_users(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
     """All users, from the first up to the last, in parts of about `ENTRIES_AT_ONCE` entries.
 
     Args:
-        offsets: the entries of user `u` are offsets[u] to offsets[u + 1].
+        offsets: the entries of user `u` are offsets[u] to offsets[u + 1]; int64. Shape (num_users + 1,).
     """
     first, num_users = 0, len(offsets) - 1
     while first < num_users:

@@ -44,12 +44,13 @@ class PairFeatures:
         """Features of each user with each item of their row.
 
         Args:
-            user_indices: shape (num_users,).
-            item_indices: shape (num_users, num_candidates).
+            user_indices: integers. Shape (num_users,).
+            item_indices: integers. Shape (num_users, num_candidates).
             without: an item for each row that its user is taken never to have met; 0 takes nothing out.
+                Shape (num_users,).
 
         Returns:
-            Shape (num_users, num_candidates, PAIR_DIM).
+            float32, shape (num_users, num_candidates, PAIR_DIM).
         """
         pairs, num_items = self.snapshot.pairs_of(user_indices), self.snapshot.dataset.num_items
         if without is not None:

@@ -12,10 +12,10 @@ def pair_keys(user_indices: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
 
 
 def users_of(keys: np.ndarray) -> np.ndarray:
-    """The user_index of each key."""
+    """The user_index of each key. int32, in the shape of `keys`."""
     return (keys >> 32).astype(np.int32)
 
 
 def items_of(keys: np.ndarray) -> np.ndarray:
-    """The item_index of each key."""
+    """The item_index of each key. int32, in the shape of `keys`."""
     return (keys & 0xFFFFFFFF).astype(np.int32)

@@ -54,7 +54,11 @@ def training_windows(dataset: Dataset, max_windows: int) -> list[Window]:
 
 
 def positive_pairs(dataset: Dataset, window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """Users and items that met in the window by a target event; each pair once, by user and then by item."""
+    """Users and items that met in the window by a target event; each pair once, by user and then by item.
+
+    Returns:
+        User and item indices, int64. Both of shape (num_pairs,).
+    """
     events, keys = dataset.events, [np.empty(0, dtype=np.int64)]
     for part in spans(len(events.time)):
         times = events.time[part]
@@ -74,12 +78,12 @@ class Snapshot:
 
     @property
     def starts(self) -> np.ndarray:
-        """Where each user's events begin, among those of the dataset. Shape (num_users,)."""
+        """Where each user's events begin, among those of the dataset. int64, shape (num_users,)."""
         return self.dataset.events.offsets[:-1]
 
     @cached_property
     def ends(self) -> np.ndarray:
-        """Where each user's events before the cut end. Shape (num_users,)."""
+        """Where each user's events before the cut end. int64, shape (num_users,)."""
         offsets, time = self.dataset.events.offsets, self.dataset.events.time
         if self.cut >= self.dataset.end:
             return offsets[1:]
@@ -92,19 +96,25 @@ class Snapshot:
 
     @cached_property
     def known_user_index(self) -> np.ndarray:
-        """Each user's own index where events before the cut speak of them, otherwise the unknown user."""
+        """Each user's own index where events before the cut speak of them, otherwise the unknown user.
+
+        int32, shape (num_users,).
+        """
         users = np.arange(self.dataset.num_users, dtype=np.int32)
         return np.where(self.ends > self.starts, users, UNKNOWN_INDEX).astype(np.int32)
 
     @cached_property
     def known_item_index(self) -> np.ndarray:
-        """Each item's own index where events before the cut speak of it, otherwise the unknown item."""
+        """Each item's own index where events before the cut speak of it, otherwise the unknown item.
+
+        int32, shape (num_items,).
+        """
         items = np.arange(self.dataset.num_items, dtype=np.int32)
         return np.where(self.num_events > 0, items, UNKNOWN_INDEX).astype(np.int32)
 
     @cached_property
     def num_events(self) -> np.ndarray:
-        """Events of each item before the cut. Shape (num_items,)."""
+        """Events of each item before the cut. int64, shape (num_items,)."""
         num_events, events = np.zeros(self.dataset.num_items, dtype=np.int64), self.dataset.events
         for part in spans(len(events.time)):
             past = events.item_index[part][events.time[part] < self.cut]
@@ -112,14 +122,15 @@ class Snapshot:
         return num_events
 
     def age_days(self, places: np.ndarray) -> np.ndarray:
-        """Days from events, by their places, to the cut."""
+        """Days from events, by their places (integers), to the cut. float32, in the shape of `places`."""
         return ((self.cut - self.dataset.events.time[places]) / SECONDS_PER_DAY).astype(np.float32)
 
     def histories(self, user_indices: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The latest past events of each user, padded with 0 on the left.
 
         Returns:
-            Item indices, ages in days, and taste weights (0 at padding). Each of shape (num_users, max_length).
+            Item indices (int32), ages in days (float32), and taste weights (float32, 0 at padding). Each of shape
+            (len(user_indices), max_length).
         """
         events = self.dataset.events
         places = self.ends[user_indices][:, None] - np.arange(max_length, 0, -1)  # (num_users, max_length)
@@ -131,7 +142,7 @@ class Snapshot:
 
     @cached_property
     def item_state(self) -> np.ndarray:
-        """log(1 + demand) of the last 7, 30 and 90 days and log(1 + age). Shape (num_items, 4)."""
+        """log(1 + demand) of the last 7, 30 and 90 days and log(1 + age in days). float32, shape (num_items, 4)."""
         events, demand = self.dataset.events, np.zeros((len(DEMAND_WINDOWS), self.dataset.num_items))
         for part in spans(len(events.time)):
             chosen = events.is_target[part] & (events.time[part] < self.cut)
@@ -145,7 +156,7 @@ class Snapshot:
 
     @cached_property
     def user_state(self) -> np.ndarray:
-        """log(1 + number of events) and log(1 + days since the last one). Shape (num_users, 2)."""
+        """log(1 + number of events) and log(1 + days since the last one). float32, shape (num_users, 2)."""
         since = np.full(self.dataset.num_users, 365.0)
         has_past = self.ends > self.starts
         since[has_past] = self.age_days(self.ends[has_past] - 1)
@@ -153,14 +164,18 @@ class Snapshot:
 
     @cached_property
     def known_items(self) -> np.ndarray:
-        """Indices of the items that the catalogue held before the cut."""
+        """Indices of the items that the catalogue held before the cut. int64, ascending, shape (num_known_items,)."""
         passed_days = (self.dataset.end - self.cut) // SECONDS_PER_DAY
         is_known = self.dataset.item_features["age_days"] >= passed_days
         is_known[:FIRST_VALUE_INDEX] = False
         return np.flatnonzero(is_known)
 
     def pairs_of(self, user_indices: np.ndarray) -> PairLog:
-        """What happened before the cut between some users, known by their place in `user_indices`, and items."""
+        """What happened before the cut between some users, known by their place in `user_indices`, and items.
+
+        Args:
+            user_indices: integers. Shape (num_rows,).
+        """
         places, lengths = ranges(self.starts[user_indices], self.ends[user_indices])
         rows = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
         events, num_items = self.dataset.events, self.dataset.num_items
@@ -195,7 +210,13 @@ class PairLog:
     def features(self, rows: np.ndarray, item_indices: np.ndarray) -> np.ndarray:
         """For all events and for target events: whether there was one (0 or 1), log(1 + how many), log(1 + days since).
 
-        0 where there was none. Shape (n, 6).
+        0 where there was none.
+
+        Args:
+            rows, item_indices: integers, a pair in each place. Shape (num_pairs,).
+
+        Returns:
+            float32, shape (num_pairs, 6).
         """
         wanted = rows.astype(np.int64) * self.num_items + item_indices
         if not len(self.keys):
@@ -209,7 +230,7 @@ class PairLog:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def without(self, items: np.ndarray) -> PairLog:
-        """As if the user of each row had never met the row's item. Shape (num_rows,)."""
+        """As if the user of each row had never met the row's item. `items`: integers, shape (num_rows,)."""
         rows, met = self.rows_items()
         kept = met != items[rows]
         return PairLog(
@@ -222,5 +243,5 @@ class PairLog:
         )
 
     def rows_items(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs' rows and items."""
+        """The pairs' rows and items. int64, both of shape (num_pairs,)."""
         return self.keys // self.num_items, self.keys % self.num_items

@@ -47,10 +47,15 @@ def user_arrays(
 ) -> dict[str, np.ndarray]:
     """Inputs of a user tower. A user without past events has the unknown index and an empty history.
 
-    `history_weights` sum to 1 for each half-life, or to 0 without a history. Shape (num_users, max_length, 3).
+    `history_weights` sum to 1 for each half-life, or to 0 without a history. float32, shape (num_users, max_length, 3).
 
     Args:
-        visible: from the items of the histories to whether the tower may read them; default: all of them.
+        user_indices: integers. Shape (num_users,).
+        visible: from the items of the histories, of shape (num_users, max_length), to whether the tower may read them;
+            default: all of them.
+
+    Returns:
+        Name of the input -> array whose first axis is the users; indices are int32, figures float32.
     """
     items, age_days, taste = snapshot.histories(user_indices, max_length)
     if visible is not None:
@@ -67,17 +72,21 @@ def user_arrays(
 
 
 def mask_item(items: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a `visible` for `user_arrays` that hides one item of each user. Shape of `items`: (num_users,)."""
+    """Returns a `visible` for `user_arrays` that hides one item of each user. `items`: integers, shape (num_users,)."""
     return lambda histories: histories != items[:, None]
 
 
 def item_arrays(
     snapshot: Snapshot, item_indices: np.ndarray, reads: Iterable[str] = ITEM_CONTENT
 ) -> dict[str, np.ndarray]:
-    """Inputs of an item tower, for an index array of any shape. An item that nobody met yet has the unknown index.
+    """Inputs of an item tower. An item that nobody met yet has the unknown index.
 
     Args:
+        item_indices: integers of any shape.
         reads: what of the item's content; see `item_content`.
+
+    Returns:
+        Name of the input -> array whose first axes are those of `item_indices`; indices are int32, figures float32.
     """
     return {
         "item_index": snapshot.known_item_index[item_indices],
@@ -87,7 +96,14 @@ def item_arrays(
 
 
 def item_content(dataset: Dataset, item_indices: np.ndarray, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """What the catalogue says of items, under the names of CONTENT_COLUMNS, and their pictures."""
+    """What the catalogue says of items, under the names of CONTENT_COLUMNS, and their pictures.
+
+    Args:
+        item_indices: integers of any shape.
+
+    Returns:
+        Name -> int32 array whose first axes are those of `item_indices`; for pictures see `pictures_of`.
+    """
     content: dict[str, np.ndarray] = {}
     for name in names:
         if name == PICTURE:
@@ -101,6 +117,10 @@ def pictures_of(dataset: Dataset, item_indices: np.ndarray) -> dict[str, np.ndar
     """The pictures of items, each once, and where an item's stands among them: at 0, a black one, where it has none.
 
     Most shops have pictures of a few items or of none, and to read a picture costs more than all else.
+
+    Returns:
+        `picture`: uint8 RGB from 0 to 255, shape (num_pictures, size, size, 3); `picture_row`: int32, shape of
+        `item_indices`.
     """
     rows = dataset.pictures.row[item_indices]
     distinct = np.union1d(rows, [0])
@@ -113,12 +133,19 @@ def pictures_of(dataset: Dataset, item_indices: np.ndarray) -> dict[str, np.ndar
 
 
 def user_content(dataset: Dataset, user_indices: np.ndarray) -> dict[str, np.ndarray]:
-    """What the shop knows of persons, under the names of USER_CONTENT_COLUMNS."""
+    """What the shop knows of persons, under the names of USER_CONTENT_COLUMNS.
+
+    Args:
+        user_indices: integers. Shape (num_users,).
+
+    Returns:
+        Name -> int32 array of shape (num_users,), or (num_users, longest list) for `interests`.
+    """
     return {name: dataset.user_features[column][user_indices] for name, column in USER_CONTENT_COLUMNS.items()}
 
 
 def user_inputs(max_length: int) -> dict[str, keras.KerasTensor]:
-    """Keras inputs with the names and shapes of `user_arrays`."""
+    """Keras inputs with the names, shapes and dtypes of `user_arrays`."""
     pools = len(HISTORY_HALF_LIVES)
     return {
         **user_content_inputs(),
@@ -129,7 +156,7 @@ def user_inputs(max_length: int) -> dict[str, keras.KerasTensor]:
 
 
 def user_content_inputs() -> dict[str, keras.KerasTensor]:
-    """Keras inputs with the names and shapes of `user_content`, and the user's index."""
+    """Keras inputs with the names, shapes and dtypes of `user_content`, and the user's index."""
     one_of = ("user_index", "age_bucket", "gender", "country")
     return {
         **{name: keras.Input((), dtype="int32", name=name) for name in one_of},
@@ -138,7 +165,7 @@ def user_content_inputs() -> dict[str, keras.KerasTensor]:
 
 
 def item_inputs(leading_shape: tuple[int | None, ...] = ()) -> dict[str, keras.KerasTensor]:
-    """Keras inputs with the names and shapes of `item_arrays`, for index arrays of shape (batch, *leading_shape)."""
+    """Keras inputs with the names, shapes and dtypes of `item_arrays`, for indices of shape (batch, *leading_shape)."""
     return {
         "item_index": keras.Input(leading_shape, dtype="int32", name="item_index"),
         **item_content_inputs(ITEM_CONTENT, leading_shape),
@@ -149,7 +176,7 @@ def item_inputs(leading_shape: tuple[int | None, ...] = ()) -> dict[str, keras.K
 def item_content_inputs(
     names: Iterable[str], leading_shape: tuple[int | None, ...] = ()
 ) -> dict[str, keras.KerasTensor]:
-    """Keras inputs with the names and shapes of `item_content`."""
+    """Keras inputs with the names, shapes and dtypes of `item_content`."""
     inputs = {}
     for name in names:
         if name == PICTURE:

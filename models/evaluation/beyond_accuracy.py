@@ -20,10 +20,13 @@ BEYOND_ACCURACY = ("novelty", "diversity", "popularity")
 def beyond_accuracy(ranked_items: np.ndarray, stats: PopulationStats) -> dict[str, np.ndarray]:
     """One value a list, NaN for an empty one; diversity also for one of a single item.
 
+    Sources: see the module's docstring. RecTools has the same in `metrics/novelty.py`, `diversity.py`, `popularity.py`.
+
     Args:
-        ranked_items: item indices, NO_ITEM where a list has ended. Shape (num_users, depth).
+        ranked_items: item indices, int64, NO_ITEM where a list has ended. Shape (num_users, depth).
 
     Returns:
+        Name -> float64 of shape (num_users,).
         novelty: mean of -log2 of the share of users who had met the item (who met none count as half a user).
         diversity: 1 - mean cosine between two items of the list by what they are.
         popularity: mean number of users who had met the item.

@@ -58,7 +58,7 @@ class ListScores:
             items.update(recommended_items(ranked, k).tolist())
 
     def values(self, name: str, k: int) -> np.ndarray:
-        """One value a user, in the order of the task's users."""
+        """One value a user, in the order of the task's users. float64, shape (num_users,)."""
         return np.concatenate(self.parts[name, k])
 
 

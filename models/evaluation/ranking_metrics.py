@@ -39,12 +39,15 @@ class Relevant:
 
     @property
     def counts(self) -> np.ndarray:
-        """How many relevant items each user has. Shape (num_users,)."""
+        """How many relevant items each user has. int64, shape (num_users,)."""
         return np.bincount(self.user_rows, minlength=self.num_users)
 
 
 def relevant_from_pairs(user_rows: np.ndarray, item_indices: np.ndarray, num_users: int) -> Relevant:
     """Sorts pairs and drops repetitions.
+
+    Args:
+        user_rows, item_indices: integers, a pair in each place. Shape (num_pairs,).
 
     Raises:
         ValueError: a user has no relevant item: recall is undefined there, and a silent 0 would drag the mean down.
@@ -62,10 +65,13 @@ def hits(ranked_items: np.ndarray, relevant: Relevant) -> np.ndarray:
 
     Args:
         ranked_items: item indices, best first, no item twice in a row; NO_ITEM where a list has ended.
-            Shape (num_users, depth).
+            Integers of shape (num_users, depth).
 
     Returns:
-        Booleans of the same shape.
+        bool, the same shape.
+
+    Raises:
+        ValueError: lists and truth are about different numbers of users.
     """
     num_users, depth = ranked_items.shape
     if num_users != relevant.num_users:
@@ -83,19 +89,61 @@ def hits(ranked_items: np.ndarray, relevant: Relevant) -> np.ndarray:
 
 
 def recall_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Share of a user's relevant items that stand in the first `k` ranks."""
+    """Share of a user's relevant items that stand in the first `k` ranks.
+
+    Source: Manning, Raghavan, Schütze, "Introduction to Information Retrieval", 2008, section 8.4.
+
+    Args:
+        is_hit: what `hits` returns, booleans. Shape (num_users, depth).
+        num_relevant: integers of at least 1. Shape (num_users,).
+        k: cut-off rank, counted from 1.
+
+    Returns:
+        float64 in [0, 1], shape (num_users,).
+
+    Raises:
+        ValueError: `k` < 1.
+    """
     return _first(is_hit, k).sum(axis=1) / num_relevant
 
 
 def ndcg_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Discounted gain over that of a perfect list, which holds min(k, num_relevant) relevant items first."""
+    """Discounted gain over that of a perfect list, which holds min(k, num_relevant) relevant items first.
+
+    Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002.
+
+    Args:
+        is_hit: what `hits` returns, booleans. Shape (num_users, depth).
+        num_relevant: integers of at least 1. Shape (num_users,).
+        k: cut-off rank, counted from 1.
+
+    Returns:
+        float64 in [0, 1], shape (num_users,).
+
+    Raises:
+        ValueError: `k` < 1.
+    """
     discounts = 1.0 / np.log2(np.arange(2, k + 2))  # (k,)
     gain = _first(is_hit, k) @ discounts[: is_hit.shape[1]]
     return gain / np.cumsum(discounts)[np.minimum(num_relevant, k) - 1]
 
 
 def map_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Mean of the precisions at each hit, over min(k, num_relevant)."""
+    """Mean of the precisions at each hit, over min(k, num_relevant).
+
+    Source: Manning, Raghavan, Schütze, "Introduction to Information Retrieval", 2008, section 8.4.
+
+    Args:
+        is_hit: what `hits` returns, booleans. Shape (num_users, depth).
+        num_relevant: integers of at least 1. Shape (num_users,).
+        k: cut-off rank, counted from 1.
+
+    Returns:
+        float64 in [0, 1], shape (num_users,).
+
+    Raises:
+        ValueError: `k` < 1.
+    """
     first = _first(is_hit, k)
     precisions = np.cumsum(first, axis=1) / np.arange(1, first.shape[1] + 1)  # (num_users, k)
     total: np.ndarray = (precisions * first).sum(axis=1)
@@ -103,7 +151,21 @@ def map_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray
 
 
 def mrr_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
-    """One over the rank of the first hit."""
+    """One over the rank of the first hit, 0 without one.
+
+    Source: Voorhees, "The TREC-8 Question Answering Track Report", 1999.
+
+    Args:
+        is_hit: what `hits` returns, booleans. Shape (num_users, depth).
+        num_relevant: integers of at least 1. Shape (num_users,).
+        k: cut-off rank, counted from 1.
+
+    Returns:
+        float64 in [0, 1], shape (num_users,).
+
+    Raises:
+        ValueError: `k` < 1.
+    """
     first = _first(is_hit, k)
     if first.shape[1] == 0:
         return np.zeros(len(first))
@@ -112,7 +174,19 @@ def mrr_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray
 
 
 def hit_rate_at_k(is_hit: np.ndarray, num_relevant: np.ndarray, k: int) -> np.ndarray:
-    """Whether there is any hit: 1.0 or 0.0."""
+    """Whether there is any hit: 1.0 or 0.0.
+
+    Args:
+        is_hit: what `hits` returns, booleans. Shape (num_users, depth).
+        num_relevant: integers of at least 1. Shape (num_users,).
+        k: cut-off rank, counted from 1.
+
+    Returns:
+        float64 in [0, 1], shape (num_users,).
+
+    Raises:
+        ValueError: `k` < 1.
+    """
     return np.asarray(_first(is_hit, k).any(axis=1), dtype=np.float64)
 
 
@@ -127,7 +201,14 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
 
 
 def recommended_items(ranked_items: np.ndarray, k: int) -> np.ndarray:
-    """The distinct items in the first `k` ranks of all lists; what coverage counts."""
+    """The distinct items in the first `k` ranks of all lists; what coverage counts.
+
+    Args:
+        ranked_items: as `hits` takes them. Shape (num_users, depth).
+
+    Returns:
+        int64, ascending. Shape (num_items_listed,).
+    """
     items = np.unique(ranked_items[:, :k])
     return items[items != NO_ITEM]
 
@@ -138,11 +219,13 @@ def bootstrap_means(values: np.ndarray, num_resamples: int, seed: int) -> np.nda
     The columns share their draws: two models' means of one resample are about the same users, so that differences
     between columns may be read off too.
 
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+
     Args:
-        values: one row a user. Shape (num_users, num_columns).
+        values: one row a user, float64. Shape (num_users, num_columns).
 
     Returns:
-        Shape (num_resamples, num_columns).
+        float64, shape (num_resamples, num_columns).
     """
     num_users = len(values)
     rng = np.random.default_rng(seed)

@@ -74,7 +74,11 @@ class Model(Protocol):
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
         """Every item's score for each of the users; -inf where the model has nothing to say.
 
-        Shape (len(user_indices), num_items).
+        Args:
+            user_indices: integers. Shape (num_rows,).
+
+        Returns:
+            float32 or float64, higher is better. Shape (num_rows, num_items).
         """
 
     def save(self, path: Path) -> None:

@@ -50,10 +50,10 @@ def list_batches(version: Version, columns: list[str], filter: pads.Expression |
 
 
 def read_list_rows(version: Version, user_indices: np.ndarray) -> ListRows:
-    """All rows of some users.
+    """Reads all rows of some users.
 
     Args:
-        user_indices: ascending; the nearer they lie, the less is read in vain.
+        user_indices: ascending integers; the nearer they lie, the less is read in vain. Shape (num_users,).
     """
     lies_between = (pc.field("user_index") >= int(user_indices[0])) & (pc.field("user_index") <= int(user_indices[-1]))
     kept = []
@@ -72,14 +72,18 @@ def top_items(rows: ListRows, user_indices: np.ndarray, depth: int, exclude_seen
         user_indices: ascending; may hold users without rows, whose lists are empty, but rows of others are ignored.
 
     Returns:
-        Item indices, NO_ITEM where a list has ended. Shape (num_users, depth).
+        Item indices, NO_ITEM where a list has ended. int64, shape (num_users, depth).
     """
     places = top_places(rows, user_indices, depth, exclude_seen)
     return np.where(places >= 0, np.append(rows.item_indices, NO_ITEM)[places], NO_ITEM).astype(np.int64)
 
 
 def top_places(rows: ListRows, user_indices: np.ndarray, depth: int, exclude_seen: bool) -> np.ndarray:
-    """Where in `rows` the users' best items stand, -1 where a list has ended; see `top_items`."""
+    """Where in `rows` the users' best items stand, -1 where a list has ended; see `top_items`.
+
+    Returns:
+        int64, shape (num_users, depth).
+    """
     places = np.minimum(np.searchsorted(user_indices, rows.user_indices), len(user_indices) - 1)
     is_wanted = user_indices[places] == rows.user_indices
     if exclude_seen:

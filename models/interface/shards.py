@@ -46,7 +46,7 @@ class Shard:
             users_at_once: users of the longest block.
 
         Returns:
-            Arrays of user indices, int64, without padding and the unknown user.
+            User indices without padding and the unknown user, int64. Each of shape (users of the block,).
         """
         users = np.arange(FIRST_VALUE_INDEX, num_users)
         return np.array_split(users, max(1, -(-len(users) // users_at_once)))[self.index - 1 :: self.count]

@@ -14,7 +14,7 @@ ROWS_AT_ONCE = 1_000_000
 
 
 def retrieval_rows(found: Vectors | Neighbours, ds: str, model: str) -> dict[Table, pa.Table]:
-    """The tables that a retrieval model fills, and their rows."""
+    """The tables that a retrieval model fills, and their rows, with the columns of each table's contract."""
     if isinstance(found, Neighbours):
         return {ITEM_NEIGHBOURS: neighbour_rows(found, ds, model)}
     rows = {
@@ -27,7 +27,12 @@ def retrieval_rows(found: Vectors | Neighbours, ds: str, model: str) -> dict[Tab
 
 
 def vector_rows(vectors: np.ndarray, key: str, ds: str, model: str) -> pa.Table:
-    """One row for every index of the vocabulary; padding and unknown are left out. Shape (num_indices, dim)."""
+    """One row for every index of the vocabulary; padding and unknown are left out.
+
+    Args:
+        vectors: float32, or what becomes it. Shape (num_indices, dim).
+        key: the column of the indices, `user_index` or `item_index`.
+    """
     starts = range(FIRST_VALUE_INDEX, max(FIRST_VALUE_INDEX + 1, len(vectors)), ROWS_AT_ONCE)
     return pa.concat_tables(
         _vectors_from(start, vectors[start : start + ROWS_AT_ONCE], key, ds, model) for start in starts
@@ -44,7 +49,7 @@ def _vectors_from(start: int, vectors: np.ndarray, key: str, ds: str, model: str
 
 
 def neighbour_rows(neighbours: Neighbours, ds: str, model: str) -> pa.Table:
-    """One row for every weight, by item and neighbour."""
+    """Rows of the table item_neighbours: one for every weight, with columns item_index, neighbour_index and weight."""
     weights = neighbours.weights.tocoo()
     return pa.table(
         {

@@ -167,7 +167,12 @@ def save_parts(
     vectors: np.ndarray,
     neighbours: sparse.csr_matrix,
 ) -> None:
-    """Writes all parts but the network and the users."""
+    """Writes all parts but the network and the users.
+
+    Args:
+        vectors: of items, float32. Shape (num_items, dim).
+        neighbours: how much an item speaks for another, float32. Shape (num_items, num_items).
+    """
     (folder / FACTS).write_text(json.dumps(asdict(facts), sort_keys=True, indent=1), encoding="utf-8")
     _save_arrays(folder / VECTORS, facts, {"vectors": vectors})
     parts = {"data": neighbours.data, "indices": neighbours.indices, "indptr": neighbours.indptr}

@@ -14,7 +14,14 @@ _SEARCHED = 4
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """Indices of the best `k` scores that are not -inf, equal ones in the order of the index."""
+    """Indices of the best `k` scores that are not -inf, equal ones in the order of the index.
+
+    Args:
+        scores: float32. Shape (num_items,).
+
+    Returns:
+        int64, best first. Shape (at most k,).
+    """
     last = np.partition(scores, -k)[-k] if k < len(scores) else -np.inf
     # All that tie with the last one stand here, so that the index decides and not the partition.
     near = np.flatnonzero((scores >= last) & (scores > -np.inf))
@@ -22,7 +29,14 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def capped_top_k(scores: np.ndarray, k: int, caps: Sequence[Cap]) -> np.ndarray:
-    """As `top_k`, under caps; where these leave fewer than `k`, the best of the others follow, as in the night."""
+    """As `top_k`, under caps; where these leave fewer than `k`, the best of the others follow, as in the night.
+
+    Args:
+        scores: float32. Shape (num_items,).
+
+    Returns:
+        int64, best first. Shape (at most k,).
+    """
     if not caps:
         return top_k(scores, k)
     num_searched = _SEARCHED * k

@@ -60,7 +60,11 @@ class ReturnDays:
         return cls(repeats, gaps, purchase_index, offsets, met, is_bought, dataset.events)
 
     def of_user(self, user_index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The items that a user bought, ascending, and their return days; of `after_gap` as far as histories reach."""
+        """The items that a user bought, ascending, and their return days; of `after_gap` as far as histories reach.
+
+        Returns:
+            Item indices, and days since 1970 UTC; int32. Both of shape (num_bought,).
+        """
         pairs = slice(*self.offsets[user_index : user_index + 2])
         items = np.sort(self.met[pairs][self.is_bought[pairs]])
         days = np.full(len(items), NEVER if self.repeats == "never" else 0, dtype=np.int64)
@@ -75,7 +79,10 @@ class ReturnDays:
 
 
 def usual_gap_days(events: Events, purchase_index: int, num_items: int) -> np.ndarray:
-    """The mean days from one day with a purchase to the same user's next one, held back by the shop's. (num_items,)"""
+    """The mean days from one day with a purchase to the same user's next one, held back by the shop's.
+
+    float64, shape (num_items,); infinite where nobody bought anything twice.
+    """
     days, num_gaps = np.zeros(num_items), np.zeros(num_items)
     for first, last in spans_of_users(events.offsets):
         part = slice(int(events.offsets[first]), int(events.offsets[last]))
