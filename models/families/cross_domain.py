@@ -28,7 +28,7 @@ from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_content, item_content_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_in_unit, require_in_half_open_unit
+from models.interface.config_checks import require_at_least, require_in_half_open_unit, require_in_unit
 from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (

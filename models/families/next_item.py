@@ -40,7 +40,7 @@ from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import ITEM_CONTENT, item_arrays, item_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_divisor, require_in_unit, require_in_half_open_unit
+from models.interface.config_checks import require_at_least, require_divisor, require_in_half_open_unit, require_in_unit
 from models.interface.model import Vectors
 from models.nn.layers import TitleVector
 from models.nn.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power

@@ -27,7 +27,7 @@ from models.batches.retrieval_batches import HiddenBatches, WindowBatches
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
-from models.data.tower_inputs import NUM_PRICE_BUCKETS, mask_item, item_arrays, item_inputs, user_arrays, user_inputs
+from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, mask_item, user_arrays, user_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
 from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.interface.model import Vectors
