@@ -29,7 +29,7 @@ def columns(policy: np.ndarray = LOGGED, wrong_by: float = 1.0) -> dict[str, np.
     }
 
 
-def told(path: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> list[str]:
+def printed_lines(path: Path, capsys: pytest.CaptureFixture[str], *flags: str) -> list[str]:
     """What the program prints."""
     main(["--log", str(path), *flags])
     return capsys.readouterr().out.splitlines()
@@ -39,8 +39,8 @@ def test_a_parquet_and_a_csv_file_tell_the_same(tmp_path: Path, capsys: pytest.C
     table = pa.table(columns())
     pq.write_table(table, tmp_path / "log.parquet")
     pa.csv.write_csv(table, tmp_path / "log.csv")
-    lines = told(tmp_path / "log.parquet", capsys)
-    assert lines == told(tmp_path / "log.csv", capsys)
+    lines = printed_lines(tmp_path / "log.parquet", capsys)
+    assert lines == printed_lines(tmp_path / "log.csv", capsys)
     assert lines[0] == "600 rows of 200 units"
     by_name = {line.split()[0]: line.split()[1:] for line in lines if line}
     on_policy, ips = ([float(figure) for figure in by_name[name]] for name in ("on_policy", "ips"))
@@ -54,7 +54,7 @@ def test_a_parquet_and_a_csv_file_tell_the_same(tmp_path: Path, capsys: pytest.C
 def test_predictions_bring_the_estimators_that_need_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = {"predicted": np.full(NUM_ROWS, 0.3), "predicted_target": np.full(NUM_ROWS, 0.25)}
     pq.write_table(pa.table({**columns(), **model}), tmp_path / "log.parquet")
-    by_name = {line.split()[0]: line.split()[1:] for line in told(tmp_path / "log.parquet", capsys) if line}
+    by_name = {line.split()[0]: line.split()[1:] for line in printed_lines(tmp_path / "log.parquet", capsys) if line}
     assert by_name["dm"][:3] == ["0.25", "0.25", "0.25"]
     assert {"dr", "switch_dr"} < set(by_name)
 
@@ -64,7 +64,7 @@ def test_wrong_propensities_are_named(
     wrong_by: float, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pq.write_table(pa.table(columns(wrong_by=wrong_by)), tmp_path / "log.parquet")
-    assert message in told(tmp_path / "log.parquet", capsys)[-1]
+    assert message in printed_lines(tmp_path / "log.parquet", capsys)[-1]
 
 
 def test_what_cannot_be_judged_is_refused_with_the_file(tmp_path: Path) -> None:
@@ -83,4 +83,4 @@ def test_what_cannot_be_judged_is_refused_with_the_file(tmp_path: Path) -> None:
 
 def test_a_uniform_log_is_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pq.write_table(pa.table(columns(UNIFORM)), tmp_path / "log.parquet")
-    assert any(line.startswith("replay") for line in told(tmp_path / "log.parquet", capsys))
+    assert any(line.startswith("replay") for line in printed_lines(tmp_path / "log.parquet", capsys))

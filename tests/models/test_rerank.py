@@ -75,7 +75,7 @@ def test_a_night_learns_judges_and_writes_one_decision(decision_row: dict[str, o
     assert (fitted["role"], fitted["version"]) == ("policy", decision_row["model_version"])
 
 
-def test_every_candidate_keeps_a_place_and_the_scores_are_those_of_the_list(
+def test_every_candidate_stays_in_the_list_and_the_scores_are_those_of_the_list(
     decision_row: dict[str, object], world_night: Night
 ) -> None:
     before = world_night.lake.read(CANDIDATES, DS, "two_tower").to_pandas()

@@ -24,7 +24,7 @@ def log() -> Log:
     return logged(shop, OPENING_NIGHTS + 2, Reward())
 
 
-def test_the_bandit_is_told_of_candidates_and_not_of_the_user(log: Log) -> None:
+def test_the_bandit_reads_candidates_and_not_the_user(log: Log) -> None:
     told = {**told_of(log.candidates), **learnt_from(log)}
     first, *candidates = candidate_lines(told, 0)
     assert first == "ccb shared |U"

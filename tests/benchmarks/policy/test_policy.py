@@ -98,14 +98,14 @@ def test_lists_do_not_know_who_else_comes() -> None:
     np.testing.assert_array_equal(lists(np.arange(300))[users], lists(users))
 
 
-def test_what_places_and_people_earned_is_all_that_was_earned() -> None:
+def test_slot_rewards_and_other_rewards_add_up_to_all_rewards() -> None:
     log = logged(opened(), NUM_NIGHTS, Reward())
     assert (log.immediate_reward >= 0).all() and log.immediate_reward.sum() > 0
     assert (log.other_reward >= 0).all() and log.other_reward.sum() > 0
     assert np.isfinite(log.slates.propensity).all()
 
 
-def test_a_gain_is_told_of_the_same_users() -> None:
+def test_a_gain_compares_the_same_users() -> None:
     rng = np.random.default_rng(1)
     seeds = [result_of(rng.gamma(1.0, 10.0, 400)) for _ in range(3)]
     gain, low, high = gain_over(seeds, "better", "plain")

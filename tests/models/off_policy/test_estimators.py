@@ -118,7 +118,7 @@ def test_users_with_more_rows_weigh_more() -> None:
     assert (report.on_policy.value, report.on_policy.low, report.on_policy.high) == (0.75, 0.0, 1.0)
 
 
-def test_overlap_is_told() -> None:
+def test_overlap_is_reported() -> None:
     propensity, target = np.array([0.5, 0.25, 0.25, 0.5]), np.array([0.5, 0.5, 0.0, 0.25])
     overlap = evaluate(np.array([1.0, 0, 1, 1]), propensity, target, seed=1).overlap  # weights 1, 2, 0, 0.5
     assert overlap.effective_rows == pytest.approx(3.5**2 / 5.25)

@@ -101,7 +101,7 @@ def test_a_gain_holds_the_truth_as_often_as_it_says_when_users_see_several_lists
     assert 180 <= held <= 199  # 190 within three standard deviations
 
 
-def test_places_where_a_list_has_ended_change_nothing(rng: np.random.Generator) -> None:
+def test_slots_where_a_list_has_ended_change_nothing(rng: np.random.Generator) -> None:
     lists = drawn_lists(LOGGED, 40, rng)
     short = judged(lists, by_item(lists))
     ended = np.full((40, 1), -1)
@@ -119,7 +119,7 @@ def test_places_where_a_list_has_ended_change_nothing(rng: np.random.Generator) 
     ]
 
 
-def test_weights_are_cut_down_to_the_cap_and_the_share_is_told() -> None:
+def test_weights_are_cut_down_to_the_cap_and_the_share_is_reported() -> None:
     lists = expected_lists()
     change = propensity(lists, TARGET) / propensity(lists, LOGGED)
     first, both = change[:, 0], change.prod(axis=1)
@@ -131,7 +131,7 @@ def test_weights_are_cut_down_to_the_cap_and_the_share_is_told() -> None:
     assert report.overlap.mean_weight.value == pytest.approx(np.minimum(both, 2).mean())
 
 
-def test_overlap_is_told_rank_by_rank() -> None:
+def test_overlap_is_reported_rank_by_rank() -> None:
     lists = expected_lists()
     change = propensity(lists, TARGET) / propensity(lists, LOGGED)
     first, both = judged(lists, by_item(lists)).overlaps

@@ -17,9 +17,9 @@ from tests.worlds.slate_worlds import Log, bandit
 NUM_LISTS = 400
 
 
-def met_by(utility: np.ndarray, log: Log, rng: np.random.Generator, is_free: bool = True) -> np.ndarray:
-    """Two candidates of each list, in proportion to exp(worth); of those that were not shown if `is_free`."""
-    taken = is_shown(log.candidates, log.slates) == is_free
+def met_by(utility: np.ndarray, log: Log, rng: np.random.Generator, is_unseen: bool = True) -> np.ndarray:
+    """Two candidates of each list, in proportion to exp(worth); of those that were not shown if `is_unseen`."""
+    taken = is_shown(log.candidates, log.slates) == is_unseen
     keys = np.where(taken, -np.inf, utility + rng.gumbel(size=utility.shape))
     return keys >= -np.sort(-keys, axis=1)[:, 1:2]
 
@@ -29,7 +29,7 @@ def log() -> Log:
     return bandit(NUM_LISTS, np.random.default_rng(0))
 
 
-def test_wants_are_read_from_what_was_not_shown(log: Log) -> None:
+def test_choice_weights_come_from_organic_events(log: Log) -> None:
     rng = np.random.default_rng(1)
     utility = 1.5 * log.candidates.features[..., 2] - 0.5 * log.candidates.features[..., 1]
     found = choice_weights(log.candidates, log.slates, met_by(utility, log, rng))
@@ -39,10 +39,10 @@ def test_wants_are_read_from_what_was_not_shown(log: Log) -> None:
     assert abs(found[0]) < 0.1, "the ranker's score is noise here"
 
 
-def test_what_was_shown_says_nothing_of_wants(log: Log) -> None:
+def test_exposed_events_give_no_choice_weights(log: Log) -> None:
     utility = log.candidates.features[..., 2]
     assert (
-        choice_weights(log.candidates, log.slates, met_by(utility, log, np.random.default_rng(1), is_free=False))
+        choice_weights(log.candidates, log.slates, met_by(utility, log, np.random.default_rng(1), is_unseen=False))
         is None
     )
     assert choice_weights(log.candidates, log.slates, np.zeros(log.candidates.item.shape, dtype=bool)) is None
@@ -67,7 +67,7 @@ def first_feature_of(log: Log, is_organic: np.ndarray) -> float:
     return float(np.take_along_axis(asked.features[..., 2], slots, axis=1).mean())
 
 
-def test_a_policy_starts_from_wants_where_they_earn_more_than_the_ranker(log: Log) -> None:
+def test_a_policy_starts_from_the_choice_model_where_it_earns_more_than_the_ranker(log: Log) -> None:
     wanted = 2 * log.candidates.features[..., 2]
     exposures = first_feature_of(log, met_by(wanted, log, np.random.default_rng(1)))
     misled = first_feature_of(log, met_by(-wanted, log, np.random.default_rng(1)))
@@ -75,7 +75,7 @@ def test_a_policy_starts_from_wants_where_they_earn_more_than_the_ranker(log: Lo
     assert abs(misled) < 0.2, "the lists of the ranker, whose score is noise, earn more than those of such wants"
 
 
-def test_without_users_held_out_wants_are_taken_at_their_word(log: Log) -> None:
+def test_without_held_out_users_the_policy_starts_from_the_choice_model(log: Log) -> None:
     is_organic = met_by(2 * log.candidates.features[..., 2], log, np.random.default_rng(1))
     settings = config(epochs=1, learning_rate=1e-6, held_out_share=0.0)
     policy, history = fit(log.candidates, log.slates, log.returns, settings, 1, is_organic=is_organic)
@@ -85,7 +85,7 @@ def test_without_users_held_out_wants_are_taken_at_their_word(log: Log) -> None:
     assert history.curves["estimate"] == []
 
 
-def test_where_nothing_is_learnt_those_held_out_tell_of_their_wants_too(log: Log) -> None:
+def test_where_nothing_is_learnt_held_out_users_count_for_the_choice_model_too(log: Log) -> None:
     is_organic = met_by(2 * log.candidates.features[..., 2], log, np.random.default_rng(1))
     settings = config(epochs=1, learning_rate=1e-9, held_out_share=0.5)
     policy, history = fit(log.candidates, log.slates, log.returns, settings, 1, is_organic=is_organic)

@@ -92,7 +92,7 @@ def test_draws_come_as_often_as_their_propensities_say() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), num_candidates=st.integers(1, 7), top_k=st.integers(1, 5))
-def test_the_shares_of_a_place_sum_to_one_over_what_is_left(seed: int, num_candidates: int, top_k: int) -> None:
+def test_the_probabilities_of_a_slot_sum_to_one_over_what_is_left(seed: int, num_candidates: int, top_k: int) -> None:
     rng = np.random.default_rng(seed)
     candidates = some_choices(5, num_candidates, seed)
     utility, satiation_penalty = rng.normal(size=(2, 5, num_candidates))

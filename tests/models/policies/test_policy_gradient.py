@@ -66,7 +66,7 @@ def test_who_looks_ahead_forgoes_what_drives_people_away(discount: float, expect
     assert first_day.item[0, slots[:, 0]].tolist() == [expected] * 5
 
 
-def test_what_came_later_may_be_told_by_the_evening() -> None:
+def test_the_surrogate_index_may_stand_for_future_rewards() -> None:
     log = trajectories(1500, 0.97, np.random.default_rng(0))
     other_reward = np.zeros(len(log.candidates))
     policy, _ = fit(

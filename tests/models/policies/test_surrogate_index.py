@@ -9,7 +9,7 @@ from models.policies.value_baseline import expected_returns
 from tests.worlds.slate_worlds import choices_from
 
 
-def test_what_came_later_is_told_by_user_and_evening_without_the_chance_in_it() -> None:
+def test_the_surrogate_index_averages_the_chance_out_of_future_rewards() -> None:
     rng = np.random.default_rng(0)
     features = np.repeat(rng.normal(size=(4000, 1, 2)), 3, axis=1)
     candidates = choices_from(features, np.zeros((4000, 3), dtype=np.int64))

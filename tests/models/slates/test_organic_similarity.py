@@ -22,7 +22,7 @@ def random_log(rng: np.random.Generator, num: int) -> EventLog:
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10_000), num=st.integers(0, 80), items_at_once=st.integers(1, NUM_ITEMS + 1))
-def test_it_is_the_sum_over_others_of_what_both_found_times_what_they_found(
+def test_it_is_the_sum_over_others_of_what_both_viewed_times_what_they_viewed(
     seed: int, num: int, items_at_once: int
 ) -> None:
     rng = np.random.default_rng(seed)

@@ -32,21 +32,21 @@ def test_events_earn_by_their_type_and_purchases_by_their_price_too() -> None:
     assert event_rewards(log, Reward({"purchase": 1.0}, margin_weight=0.1)).tolist() == [0, 0, 0, 2, 4]
 
 
-def test_a_place_earns_what_its_item_earned_while_the_list_stood() -> None:
+def test_a_slot_earns_what_its_item_earned_while_the_list_stood() -> None:
     log = log_of((U, 1, 4.9, CLICK), (U, 1, 5.0, CLICK), (U, 1, 5.5, CART), (U, 2, 6.0, CLICK), (V, 2, 5.5, CLICK))
     item = np.array([[1, 2, -1], [2, 1, 7]])
     found = slot_rewards(np.array([U, V]), np.array([5.0, 5.0]), item, log, Reward())
     assert found.tolist() == [[3, 0, 0], [1, 0, 0]]
 
 
-def test_what_was_found_beside_the_list_falls_to_every_place() -> None:
+def test_other_rewards_of_the_day_are_credited_to_every_slot() -> None:
     log = log_of((U, 1, 5.5, CLICK), (U, 9, 5.6, CART), (U, 9, 6.0, CART), (V, 9, 5.6, CART))
     asked = np.array([U]), np.array([5.0]), np.array([[1, 2, -1]]), log, Reward(discount=0.0)
     assert other_rewards(*asked).tolist() == [2]
     assert returns(*asked, horizon_days=1).tolist() == [[3, 2, 0]]
 
 
-def test_later_rewards_fall_to_every_place_less_by_the_days_between_up_to_the_horizon() -> None:
+def test_future_rewards_are_credited_to_every_slot_discounted_up_to_the_horizon() -> None:
     log = log_of((U, 1, 5.5, CLICK), (U, 9, 7.0, CLICK), (U, 9, 8.0, CLICK), (V, 9, 7.0, CLICK))
     asked = np.array([U]), np.array([5.0]), np.array([[1, 2, -1]]), log
     assert returns(*asked, Reward(discount=0.5), horizon_days=3).tolist() == [[1.25, 0.25, 0.0]]

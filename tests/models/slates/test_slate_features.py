@@ -17,13 +17,13 @@ TRAITS = ItemTraits(kind=np.array([7, 7, 2, -1]), wider_kind=np.array([9, 9, 9, 
 CROWD = OrganicSimilarity.of(EventLog.of(np.array([8, 8, 9]), np.array([1, 2, 2]), np.zeros(3), np.full(3, VIEW)), 4)
 
 
-def choices_at(day: float, log: EventLog, item: list[int] | None = None, user: int = 4) -> CandidateSets:
+def candidates_at(day: float, log: EventLog, item: list[int] | None = None, user: int = 4) -> CandidateSets:
     items = np.array([[0, 1, 2, 3] if item is None else item])
     score = np.array([[3.0, 5.0, 1.0, 3.0][: items.shape[1]]])
     return candidate_sets(np.array([user]), np.array([day]), items, score, log, TRAITS, CROWD)
 
 
-def told(candidates: CandidateSets, name: str) -> list[float]:
+def feature(candidates: CandidateSets, name: str) -> list[float]:
     column: list[float] = candidates.features[0, :, FEATURES.index(name)].astype(float).tolist()
     return column
 
@@ -37,33 +37,33 @@ def log_of(*events: tuple[int, float, int]) -> EventLog:
 LOG = log_of((0, 2.5, VIEW), (1, 6.5, VIEW), (1, 6.5, CLICK), (2, 8.0, PURCHASE), (2, 9.0, VIEW), (3, 9.0, VIEW))
 
 
-def test_the_rankers_score_is_told_in_standard_deviations_and_ranks() -> None:
-    candidates = choices_at(10.0, LOG)
-    assert told(candidates, "standard_score") == pytest.approx([0, 2**0.5, -(2**0.5), 0])
-    assert told(candidates, "rank_gain") == pytest.approx([1 / np.log2(3), 1, 1 / np.log2(5), 1 / 2])
+def test_the_rankers_score_is_scaled_to_standard_deviations_and_rank_gains() -> None:
+    candidates = candidates_at(10.0, LOG)
+    assert feature(candidates, "standard_score") == pytest.approx([0, 2**0.5, -(2**0.5), 0])
+    assert feature(candidates, "rank_gain") == pytest.approx([1 / np.log2(3), 1, 1 / np.log2(5), 1 / 2])
 
 
-def test_the_users_log_is_told_by_hand() -> None:
-    candidates = choices_at(10.0, LOG)
+def test_the_features_of_a_users_log_agree_with_those_by_hand() -> None:
+    candidates = candidates_at(10.0, LOG)
     kind_7 = 0.5 ** (7.5 / 4) + 0.5 ** (3.5 / 4)
-    assert told(candidates, "kind_views_4_days") == pytest.approx(
+    assert feature(candidates, "kind_views_4_days") == pytest.approx(
         [np.log1p(kind_7), np.log1p(kind_7), np.log1p(0.5 ** (1 / 4)), 0]
     )
-    assert told(candidates, "kind_clicks_16_days")[2:] == [0, 0]
-    assert told(candidates, "kind_click_share") == pytest.approx([1 / 3, 1 / 3, 0, 0])
-    assert told(candidates, "kind_purchase_recency_7_days") == pytest.approx([0, 0, np.exp(-2 / 7), 0])
-    assert told(candidates, "item_purchase_recency_30_days") == pytest.approx([0, 0, np.exp(-2 / 30), 0])
-    assert told(candidates, "item_views_4_days") == pytest.approx(
+    assert feature(candidates, "kind_clicks_16_days")[2:] == [0, 0]
+    assert feature(candidates, "kind_click_share") == pytest.approx([1 / 3, 1 / 3, 0, 0])
+    assert feature(candidates, "kind_purchase_recency_7_days") == pytest.approx([0, 0, np.exp(-2 / 7), 0])
+    assert feature(candidates, "item_purchase_recency_30_days") == pytest.approx([0, 0, np.exp(-2 / 30), 0])
+    assert feature(candidates, "item_views_4_days") == pytest.approx(
         np.log1p([0.5 ** (7.5 / 4), 0.5 ** (3.5 / 4), 0.5 ** (1 / 4), 0.5 ** (1 / 4)])
     )
-    assert told(candidates, "days_since_last_visit") == pytest.approx([np.log(2)] * 4)
-    assert told(candidates, "click_rate") == pytest.approx([1.2 / 5] * 4)
+    assert feature(candidates, "days_since_last_visit") == pytest.approx([np.log(2)] * 4)
+    assert feature(candidates, "click_rate") == pytest.approx([1.2 / 5] * 4)
 
 
-def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
+def test_exposed_views_are_not_counted_as_organic() -> None:
     item, day = np.array([0, 0, 1, 2]), np.array([2.0, 6.0, 6.0, 6.0])
     user, is_exposed = np.full(4, 4), np.array([False, True, False, False])
-    candidates = choices_at(10.0, EventLog.of(user, item, day, np.full(4, VIEW), is_exposed=is_exposed))
+    candidates = candidates_at(10.0, EventLog.of(user, item, day, np.full(4, VIEW), is_exposed=is_exposed))
     week, weeks_before = 0.5 ** (4 / 4), 0.5 ** (8 / 4)
     found, whole = week + weeks_before, 2 * week + weeks_before
     for trait, found_of, prior in (
@@ -72,25 +72,25 @@ def test_what_a_list_led_to_does_not_tell_what_was_wanted() -> None:
         ("brand", [week + weeks_before, 0, week + weeks_before, 0], 0.3),
     ):
         share = np.log(np.array(found_of) / prior + 1) - np.log(whole / 10 + 1)
-        assert told(candidates, f"{trait}_organic_share_4_days") == pytest.approx(share)
-    assert told(candidates, "item_organic_views_4_days") == pytest.approx(np.log1p([weeks_before, week, week, 0]))
-    assert told(candidates, "item_views_4_days")[0] == pytest.approx(np.log1p(weeks_before + week))
+        assert feature(candidates, f"{trait}_organic_share_4_days") == pytest.approx(share)
+    assert feature(candidates, "item_organic_views_4_days") == pytest.approx(np.log1p([weeks_before, week, week, 0]))
+    assert feature(candidates, "item_views_4_days")[0] == pytest.approx(np.log1p(weeks_before + week))
 
 
-def test_what_others_found_who_found_the_same_fades_with_what_the_user_found() -> None:
-    found = told(choices_at(70.5, log_of((1, 6.5, VIEW), (1, 6.5, CLICK))), "organic_similarity")
+def test_organic_similarity_fades_with_the_users_own_views() -> None:
+    found = feature(candidates_at(70.5, log_of((1, 6.5, VIEW), (1, 6.5, CLICK))), "organic_similarity")
     of_one, of_both = 1 / (1 + 5), 1 / np.sqrt((1 + 5) * (2 + 5))  # of squared lengths and the shrinkage, by hand
     assert found == pytest.approx(np.log1p(np.array([0, of_one, of_both, 0]) / 2 / SIMILARITY_PRIOR))
 
 
 def test_dull_visits_are_counted_since_the_last_one_with_a_click() -> None:
     log = log_of((0, 1.0, VIEW), (0, 2.2, CLICK), (0, 3.0, VIEW), (0, 3.5, VIEW), (0, 5.0, VIEW))
-    dull = [told(choices_at(day, log), "visits_without_click")[0] for day in (1.0, 2.0, 3.0, 4.0, 6.0)]
+    dull = [feature(candidates_at(day, log), "visits_without_click")[0] for day in (1.0, 2.0, 3.0, 4.0, 6.0)]
     assert dull == pytest.approx(np.log1p([0, 1, 0, 1, 2]))
 
 
-def test_histories_are_told_in_order() -> None:
-    history = choices_at(9.0, LOG).history
+def test_histories_are_in_the_order_of_time() -> None:
+    history = candidates_at(9.0, LOG).history
     assert history is not None
     assert history.shape == (1, HISTORY_LENGTH, 3)
     minutes = [0, 4 * 1440, 0, 1440 * 1.5]
@@ -100,8 +100,8 @@ def test_histories_are_told_in_order() -> None:
     assert not history[0, 4:].any()
 
 
-def test_somebody_new_is_told_nothing_but_scores() -> None:
-    candidates = choices_at(10.0, LOG, user=5)
+def test_somebody_new_has_no_features_but_scores() -> None:
+    candidates = candidates_at(10.0, LOG, user=5)
     known = ("standard_score", "rank_gain", "days_since_last_visit", "click_rate")
     others = [n for n, name in enumerate(FEATURES) if name not in known]
     assert not candidates.features[0][:, others].any()
@@ -109,8 +109,8 @@ def test_somebody_new_is_told_nothing_but_scores() -> None:
     assert not candidates.history.any()
 
 
-def test_places_without_a_candidate_are_zero_and_change_no_other() -> None:
-    shorter, longer = choices_at(10.0, LOG, [0, 1, 2]), choices_at(10.0, LOG, [0, 1, 2, -1])
+def test_positions_without_a_candidate_are_zero_and_change_no_other() -> None:
+    shorter, longer = candidates_at(10.0, LOG, [0, 1, 2]), candidates_at(10.0, LOG, [0, 1, 2, -1])
     assert longer.is_candidate.tolist() == [[True, True, True, False]]
     assert np.array_equal(longer.features[:, :3], shorter.features)
     assert not longer.features[0, 3].any()
@@ -130,7 +130,7 @@ def test_the_future_and_other_users_change_nothing(seed: int, day: int) -> None:
     is_past = (days < day) & (user == 4)
     whole = EventLog.of(user, item, days, kinds)
     past = EventLog.of(user[is_past], item[is_past], days[is_past], kinds[is_past])
-    ours, theirs = choices_at(float(day), whole), choices_at(float(day), past)
+    ours, theirs = candidates_at(float(day), whole), candidates_at(float(day), past)
     assert np.array_equal(ours.features, theirs.features)
     assert ours.history is not None
     assert theirs.history is not None

@@ -40,7 +40,7 @@ def log(world_night: Night) -> UserLog:
     return UserLog.of(world_night.lake, DS, AS_OF, Exposures())
 
 
-def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
+def test_visits_are_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
     found = visits(
@@ -68,7 +68,7 @@ def test_visits_are_told_in_the_indices_of_the_night(world_night: Night, log: Us
     assert (source.of(latest, DS, user, day, log.history_events).item == found.candidates.item).all()
 
 
-def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, log: UserLog) -> None:
+def test_organic_views_after_a_list_are_not_in_its_features(world_night: Night, log: UserLog) -> None:
     source = SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop)
     user, day, column = np.arange(2, 60), np.full(58, day_number(DS) + 1.0), FEATURES.index(SIMILARITY)
     told = {}
@@ -85,7 +85,7 @@ def test_what_others_found_after_a_list_is_not_told_with_it(world_night: Night, 
     assert not told[AS_OF].any(), "nobody had found anything by then"
 
 
-def test_what_came_later_is_worth_less(world_night: Night, log: UserLog) -> None:
+def test_future_rewards_are_discounted(world_night: Night, log: UserLog) -> None:
     lists = lists_in_force(world_night.lake, AS_OF, "two_tower")
     assert lists is not None
     found = visits(
@@ -123,7 +123,7 @@ def test_shown_lists_are_those_of_who_came_on_the_day_after(small_log: Night) ->
     assert found.immediate_reward.tolist() == [[5.0, 0.0, 0.0], [1.0, 0.0, 0.0]]
 
 
-def test_events_with_what_was_shown_that_day_are_led(small_log: Night) -> None:
+def test_events_with_what_was_shown_that_day_are_exposed(small_log: Night) -> None:
     publish(small_log, days_before(DS, 2), {"u0": [("b", 0.5)], "u1": [("a", 0.5)]})
     publish(small_log, days_before(DS, 1), {"u1": [("a", 0.5), ("no such item", 1.0)], "u0": [("d", 0.5)]})
     exposures = Exposures.of(small_log.lake, DS, [days_before(DS, 2), days_before(DS, 1), DS])
