@@ -1,8 +1,8 @@
 """What an action earns, learnt from a log: the model behind `dm`, `dr` and `switch_dr` in `estimators`.
 
 Ridge regression on features of context and action. It is linear, so that its mean under a policy is its answer for the
-policy's mean features, and no array has an axis of actions. It is *cross-fitted*: who is asked about was not learnt
-from, since a model that has seen a row's reward explains it too well, and `dr` would then correct too little
+policy's mean features, and no array has an axis of actions. It is *cross-fitted*: rows are predicted by fits
+on other units, since a model that has seen a row's reward explains it too well, and `dr` would then correct too little
 (Chernozhukov et al. 2018, section 3). The ridge and the folds are written here, and not taken from scikit-learn: the
 products of all folds but one come from a single pass over a log of millions of rows, where `Ridge` would read it anew
 for each fold, and `GroupKFold` assigns other folds than those of published figures.

@@ -12,7 +12,8 @@ as it was filled, given the ranks before, the reward at rank k is weighed by
 decide by; look at `overlaps` and at `independent_snips` beside it.
 
 Weights above `max_weight` are cut down to it: a list that stands for hundreds says little and shakes everything. With
-rewards that are not negative this makes *_ips smaller, never larger. The share of lists cut is told rank by rank.
+rewards that are not negative this makes *_ips smaller, never larger. `overlaps` hold the share of
+lists that were cut, rank by rank.
 
 Sources: McInerney et al. 2020 (sequential; "reward interaction IPS", with self-normalisation by rank); Li et al. 2018
 (independent); Ionides 2008 (the cap).

@@ -21,7 +21,7 @@ from models.slates.training_slates import Examples
 
 @dataclass(frozen=True)
 class FittedAgent:
-    """A policy, and how its parts were learnt: a history for each fold."""
+    """A policy, and how its parts were fitted: a history for each fold."""
 
     policy: CrossFitted
     histories: tuple[TrainingHistory, ...]
@@ -74,11 +74,17 @@ def _fitted(
         from models.policies import policy_gradient
 
         config = settings_from_mapping(policy_gradient.PolicyGradientConfig, values, where)
-        told = {"immediate_reward": examples.immediate_reward, "is_organic": examples.is_organic}
-        return policy_gradient.fit(candidates, slates, examples.returns, config, shop.seed, **told)
+        details = {"immediate_reward": examples.immediate_reward, "is_organic": examples.is_organic}
+        return policy_gradient.fit(candidates, slates, examples.returns, config, shop.seed, **details)
     from models.policies import q_learning
 
-    asked, discount = settings_from_mapping(q_learning.QLearningConfig, values, where), shop.reward.discount
+    settings = settings_from_mapping(q_learning.QLearningConfig, values, where)
     return q_learning.fit(
-        candidates, slates, examples.immediate_reward, asked, shop.seed, discount=discount, last_day=last_day
+        candidates,
+        slates,
+        examples.immediate_reward,
+        settings,
+        shop.seed,
+        discount=shop.reward.discount,
+        last_day=last_day,
     )

@@ -57,7 +57,7 @@ from models.policies.value_baseline import expected_returns
 from models.slates.slates import CandidateSets, Slates
 
 _LOWEST = 1e-6
-"""A propensity is not taken to be less, whatever a learnt behaviour policy says."""
+"""A propensity is not taken to be less, whatever a fitted behaviour policy says."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def fit(
     )
     history = _trained(trained, batches, training_rows, held_out, rng)
     if starts_from_choice_model and is_organic is not None and not history.facts["best_epoch"]:
-        # Nothing was learnt that holds, so that those who were held out to say so may tell of their wants, too.
+        # Training brought nothing that holds, so that the held-out users may count for the choice model, too.
         _start_from_choice_weights(trained, candidates, slates, is_organic)
     return PlackettLucePolicy(network), history
 
@@ -234,9 +234,9 @@ def _starts_from_choice_model(
     held_out: np.ndarray,
     is_organic: np.ndarray,
 ) -> bool:
-    """Leads the network by wants if that is estimated to earn no less than the ranker; says whether it did.
+    """Starts from the choice model if that is estimated to earn no less than the ranker. Returns whether it did.
 
-    Where no users are held out wants are taken at their word.
+    Where no users are held out nothing is estimated, and the choice model is taken.
     """
     as_ranker, by_ranker = trained.network.get_weights(), _estimated(trained, batches, held_out)
     if not _start_from_choice_weights(
@@ -253,7 +253,7 @@ def _starts_from_choice_model(
 def _start_from_choice_weights(
     trained: PolicyGradient, candidates: CandidateSets, slates: Slates, is_organic: np.ndarray
 ) -> bool:
-    """Returns whether anybody met anything that tells of wants; else the network stays as it is."""
+    """Sets the choice weights. Returns whether there are any; without them the network stays as it is."""
     weights = choice_weights(candidates, slates, is_organic)
     if weights is not None:
         set_utility_weights(trained.network, weights, trained.config.inverse_temperature)

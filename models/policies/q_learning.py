@@ -137,7 +137,7 @@ def fit(
 
 @dataclass(frozen=True)
 class Units:
-    """What the network's figures mean: errors of each part are told in its standard deviations.
+    """What the network's figures mean: errors of each part are in its standard deviations.
 
     Attributes:
         immediate: of what a slot earns on the list's day.
@@ -304,7 +304,7 @@ def slate_values(
 
 
 def _initial_examination(rewards: np.ndarray) -> np.ndarray:
-    """How much each rank earned of what the first did, within bounds: a first word on how much it is looked at."""
+    """How much each rank earned of what the first did, within bounds: where its examination starts."""
     means = np.abs(rewards).mean(axis=0) + 1e-6
     return np.asarray(np.clip(means / means[0], 0.05, 1.0))
 

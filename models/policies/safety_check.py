@@ -61,8 +61,8 @@ class SafetyResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns figures that JSON can write."""
-        told = asdict(self)
-        return {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in told.items()}
+        figures = asdict(self)
+        return {name: None if isinstance(v, float) and not np.isfinite(v) else v for name, v in figures.items()}
 
 
 def decisive_result(by_log: SafetyResult, by_backtest: SafetyResult) -> SafetyResult:
@@ -101,11 +101,11 @@ def check_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Saf
     seen = f"{len(shown):,} shown lists, of which {overlap.effective_rows:,.0f} count"
     is_large = overlap.effective_rows >= MIN_EFFECTIVE_LISTS and overlap.rewarded_rows >= MIN_REWARDED_LISTS
     if not is_large or value <= 0:
-        earned = f"{overlap.rewarded_rows:,} of them earned something"
-        return SafetyResult(None, f"{seen} and {earned}, are too few to judge by.", **figures)
+        rewarded = f"{overlap.rewarded_rows:,} of them earned something"
+        return SafetyResult(None, f"{seen} and {rewarded}, are too few to judge by.", **figures)
     if overlap.mean_weight.value < MIN_MEAN_WEIGHT:
-        told = f"with a mean weight of {overlap.mean_weight.value:.2f}, show too little of what the policy would"
-        return SafetyResult(None, f"{seen}, {told}.", **figures)
+        coverage = f"with a mean weight of {overlap.mean_weight.value:.2f}, show too little of what the policy would"
+        return SafetyResult(None, f"{seen}, {coverage}.", **figures)
     return _result(f"By {seen}, a list would earn", gain.low >= -shop.policy.max_loss * value, shop, **figures)
 
 

@@ -23,7 +23,7 @@ from models.slates.slates import CandidateSets
 HALF_LIVES = (1.0, 4.0, 16.0)
 """In days: the visit before, this week, this month."""
 ORGANIC_HALF_LIVES = (4.0, 16.0, 64.0)
-"""Of what somebody looked at without having been led to it."""
+"""In days: of organic views."""
 MAX_EVENTS = 300
 HISTORY_LENGTH = 30
 NUM_PRIOR = 2.0
