@@ -78,7 +78,11 @@ class DemoShopEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """A world's first morning: that of `seed`; without one, first the config's own, and then ever another."""
+        """Returns a world's first morning: that of `seed`; without one, first the config's own, and then ever another.
+
+        Returns:
+            The observation, all 0. Shape (max_users, 4), float32; and `is_member`, shape (max_users,), bool.
+        """
         is_first = self._np_random is None
         super().reset(seed=self.config.seed if is_first and seed is None else seed)
         if seed is None:
@@ -90,7 +94,14 @@ class DemoShopEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Lives through a day with these lists.
 
         Args:
-            action: item indices for each user, best first, -1 for nothing. Shape (max_users, top_k).
+            action: item indices for each user, best first, -1 for nothing. Shape (max_users, top_k), int.
+
+        Returns:
+            Each user's events of each type, shape (max_users, 4), float32; what they are worth together; whether
+            nobody is a member any more; whether the last night has passed; and what the shop saw of the day.
+
+        Raises:
+            ValueError: `action` has another shape.
         """
         lists = np.asarray(action)
         if lists.shape != (self.max_users, self.top_k):

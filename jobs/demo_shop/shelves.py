@@ -114,7 +114,7 @@ REFILL_DAYS = np.array([shelf.refill_days for shelf in SHELVES])
 
 
 def seasons(day_of_year: int) -> np.ndarray:
-    """How much more, or less, each shelf is wanted on that day than on average. Shape (num_shelves,)."""
+    """Returns how much more, or less, each shelf is wanted on that day than on average. Shape (num_shelves,), float."""
     peak = np.array([shelf.peak for shelf in SHELVES])
     swing = np.array([shelf.swing for shelf in SHELVES])
     return swing * np.cos(2 * np.pi * (day_of_year - peak) / 365.25)

@@ -72,11 +72,12 @@ def looked_at(
     Drawing the highest keys, Gumbel noise added, draws items without replacement in proportion to exp(key).
 
     Args:
-        keys: how attractive each item is to each visitor. Shape (num_visits, num_items).
-        lists: item indices, best first, -1 for nothing. Shape (num_visits, any).
+        keys: how attractive each item is to each visitor. Shape (num_visits, num_items), float.
+        is_available: whether an item is in stock. Shape (num_items,), bool.
+        lists: item indices, best first, -1 for nothing. Shape (num_visits, any), int.
 
     Returns:
-        item, is_viewed and is_listed as in `Visits`.
+        item (int), is_viewed and is_listed (bool) as in `Visits`. Each of shape (num_visits, max_slots).
     """
     num_visits = len(keys)
     keys = keys + rng.gumbel(size=keys.shape)
@@ -108,9 +109,10 @@ def reactions(
     """What the visitors do about what they look at.
 
     Args:
+        user: who visits. Shape (num_visits,), int.
         seen: what `looked_at` returned.
-        wants: of every visitor for every item. Shape (num_visits, num_items).
-        shelf: of every item.
+        wants: of every visitor for every item. Shape (num_visits, num_items), float.
+        shelf: of every item. Shape (num_items,), int.
     """
     item, is_viewed, is_listed = seen
     want = np.take_along_axis(wants, item, axis=1)
@@ -126,7 +128,14 @@ def reactions(
 
 
 def events_of(rng: np.random.Generator, visits: Visits, shelf: np.ndarray) -> dict[str, np.ndarray]:
-    """The events of the visits, in the order of time; all arrays of DayOfEvents but price, visitors and left."""
+    """Returns the events of the visits, in the order of time; all arrays of DayOfEvents but price, visitors and left.
+
+    Args:
+        shelf: of every item. Shape (num_items,), int.
+
+    Returns:
+        Name -> values, each of shape (num_events,): `is_listed` is bool, all others are int.
+    """
     num_visits, num_slots = visits.item.shape
     gap = np.clip(rng.exponential(45, (num_visits, num_slots)), 20, 240)
     # Two humps, at lunch and in the evening; the longest visit still ends before midnight.

@@ -11,7 +11,11 @@ from jobs.demo_shop.shelves import APPEAL, seasons
 
 
 def active_needs(config: WorldConfig, people: Population, users: np.ndarray, day_index: int) -> np.ndarray:
-    """Which shelves each user needs something of today. Shape (num_users, num_shelves)."""
+    """Returns which shelves each user needs something of today. Shape (num_users, num_shelves), bool.
+
+    Args:
+        users: whose needs are asked for. Shape (num_users,), int.
+    """
     due = people.need_due[users]
     return (due <= day_index) & (day_index < due + config.need_window)
 
@@ -19,7 +23,12 @@ def active_needs(config: WorldConfig, people: Population, users: np.ndarray, day
 def shelf_wants(
     config: WorldConfig, people: Population, users: np.ndarray, needs: np.ndarray, day_of_year: int
 ) -> np.ndarray:
-    """How much each user wants something of each shelf. Shape (num_users, num_shelves)."""
+    """Returns how much each user wants something of each shelf. Shape (num_users, num_shelves), float.
+
+    Args:
+        users: whose wants are asked for. Shape (num_users,), int.
+        needs: what `active_needs` returns for them. Shape (num_users, num_shelves), bool.
+    """
     return (
         people.taste[users]
         + APPEAL
@@ -33,10 +42,12 @@ def shelf_wants(
 def item_wants(
     config: WorldConfig, goods: Catalogue, people: Population, users: np.ndarray, needs: np.ndarray, shelves: np.ndarray
 ) -> np.ndarray:
-    """How much each user wants each item, before anything is seen today. Shape (num_users, num_items).
+    """Returns how much each user wants each item, before anything is seen today. Shape (num_users, num_items), float.
 
     Args:
-        shelves: the wants of `shelf_wants` for the same users.
+        users: whose wants are asked for. Shape (num_users,), int.
+        needs: what `active_needs` returns for them. Shape (num_users, num_shelves), bool.
+        shelves: what `shelf_wants` returns for them. Shape (num_users, num_shelves), float.
     """
     wants = shelves[:, goods.shelf] + people.brand_liking[users][:, goods.brand] + people.style[users] @ goods.style.T
     wants -= config.price_weight * (goods.price_level - people.budget[users][:, None]) ** 2

@@ -43,8 +43,8 @@ class DemoWorld:
         People who join today are there after the step; new goods are on the shelves for the morning after.
 
         Args:
-            recommendations: item indices for each user, best first, -1 for nothing. Shape (num_users, any), with the
-                users of before the step. None: the shop recommends nothing, and people find their own way.
+            recommendations: item indices for each user, best first, -1 for nothing. Shape (num_users, any), int,
+                with the users of before the step. None: the shop recommends nothing, and people find their own way.
         """
         config, goods, people = self.config, self.goods, self.people
         self._welcome_newcomers()
@@ -75,6 +75,9 @@ class DemoWorld:
     def visitors(self) -> np.ndarray:
         """Who comes today, of those who have joined so far. Only their lists are looked at: a simulation may spare
         itself all others. What they are shown must not depend on it: no shop knows in the morning.
+
+        Returns:
+            User indices, in order. Shape (num_visitors,), int.
         """
         config, people = self.config, self.people
         has_need = active_needs(config, people, np.arange(len(people)), self.day_index).any(axis=1)

@@ -55,7 +55,14 @@ def counted(
 
 
 def item_counts(histories: pa.RecordBatch) -> pa.RecordBatch:
-    """How many sessions and how many users hold each item, among the visits that take part in pairs."""
+    """Counts how many sessions and how many users hold each item, among the visits that take part in pairs.
+
+    Args:
+        histories: rows with the columns `item_indices`, `event_times` and `session_starts`.
+
+    Returns:
+        One row per item, with the columns of ITEM_DDL.
+    """
     items, sessions, users = _visits(histories)
     of_sessions = np.bincount(sessions.items, minlength=len(items))
     of_users = np.bincount(np.unique(users.groups * len(items) + users.items) % len(items), minlength=len(items))
@@ -82,7 +89,7 @@ def pair_counts(histories: pa.RecordBatch, item_features_path: str) -> pa.Record
 
 
 def domains_of(items: np.ndarray, item_features_path: str) -> np.ndarray:
-    """The domain_index of items, PADDING_INDEX for those without features."""
+    """Returns the domain_index of items, PADDING_INDEX where an item has no features. Shape (num_items,), int, both ways."""
     domains = item_domains(item_features_path)
     is_inside = items < len(domains)
     return np.where(is_inside, domains[np.where(is_inside, items, PADDING_INDEX)], PADDING_INDEX)
@@ -90,7 +97,14 @@ def domains_of(items: np.ndarray, item_features_path: str) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def item_domains(item_features_path: str) -> np.ndarray:
-    """The domain_index of each item, by item_index; read once per worker, since a version never changes."""
+    """Returns the domain_index of each item, by item_index; read once per worker, since a version never changes.
+
+    Args:
+        item_features_path: a version of `item_features`.
+
+    Returns:
+        Shape (largest item_index + 1,), int; PADDING_INDEX for an index that no item has.
+    """
     table = parquet_dataset(item_features_path).to_table(columns=["item_index", "domain_index"])
     indices = table["item_index"].to_numpy()
     domains = np.full(indices.max(initial=0) + 1, PADDING_INDEX)
