@@ -49,7 +49,7 @@ def fetch_online_retail(archive: Path, folder: Path, sha256: str | None) -> int:
 
 
 def raw_lines(archive: Path) -> Iterator[list[str]]:
-    """The rows of the workbook, or of the CSV file, in the archive; times as text, without the header."""
+    """Returns the rows of the workbook, or of the CSV file, in the archive; times as text, without the header."""
     with zipfile.ZipFile(archive) as parts:
         names = [name for name in parts.namelist() if name.lower().endswith((".xlsx", ".csv"))]
         if not names:
@@ -66,7 +66,7 @@ def raw_lines(archive: Path) -> Iterator[list[str]]:
 
 
 def _workbook_rows(file: IO[bytes]) -> Iterator[list[str]]:
-    """The rows of a workbook's first sheet as texts; a cell that is not there is an empty text.
+    """Returns the rows of a workbook's first sheet as texts; a cell that is not there is an empty text.
 
     Raises:
         NightError: python-calamine, which reads workbooks, is not installed; or the file is no workbook.
@@ -85,7 +85,7 @@ def _workbook_rows(file: IO[bytes]) -> Iterator[list[str]]:
 
 
 def _cell_text(value: Any) -> str:
-    """A number without a fraction as a whole one, a moment to the second, all else as it reads."""
+    """Returns a number without a fraction as a whole one, a moment to the second, all else as it reads."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, datetime):
@@ -112,7 +112,7 @@ def write_days(rows: Iterable[Sequence[str]], folder: Path) -> int:
 
 
 def _time_text(text: str) -> str:
-    """A workbook's days since 1899-12-30 as `YYYY-MM-DD HH:MM:SS`, to the second; text stays as it is."""
+    """Returns a workbook's days since 1899-12-30 as `YYYY-MM-DD HH:MM:SS`, to the second; text stays as it is."""
     try:
         days = float(text)
     except ValueError:

@@ -111,7 +111,7 @@ def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], sh
 
 
 def _counts(validated: DataFrame) -> dict[str, DropCounts]:
-    """Day -> rows read, and rejected by reason."""
+    """Counts the rows of each day that were read, and those rejected by reason."""
     rows: dict[str, int] = {}
     rejected: dict[str, dict[str, int]] = {}
     for row in validated.groupBy("ds", "reason").count().collect():
@@ -163,7 +163,7 @@ def _write_and_commit(
 
 
 def _tables(shop: Shop, validated: ValidatedRows) -> dict[Table, DataFrame]:
-    """The tables of a drop, in the order of their commits: `events` vouches for the others."""
+    """Returns the tables of a drop, in the order of their commits: `events` vouches for the others."""
     accepted = {kind: rows.where(F.col("reason").isNull()) for kind, rows in validated.items()}
     rejected = [
         rows.where(F.col("reason").isNotNull()).select("ds", F.lit(kind).alias("source"), "reason", "raw")

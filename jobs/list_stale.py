@@ -55,7 +55,7 @@ class Staleness:
 
 
 def staleness(night: Night) -> Staleness:
-    """How the days up to `night.ds` stand."""
+    """Tells how the days up to `night.ds` stand."""
     drop_folder = DropFolder(night.shop, night.lake.root, night.data)
     ingested = ingested_hashes(night.lake, night.ds)
     hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
@@ -73,7 +73,7 @@ def staleness(night: Night) -> Staleness:
 
 
 def staleness_text(found: Staleness, shop: str) -> str:
-    """What to tell, and what to paste.
+    """Returns what to say, and what to paste.
 
     Args:
         shop: as `SHOP` names it.
@@ -96,7 +96,7 @@ def staleness_text(found: Staleness, shop: str) -> str:
 
 
 def _runs(stale: Sequence[StaleDay]) -> list[list[StaleDay]]:
-    """Days that follow each other without a gap, together."""
+    """Returns days that follow each other without a gap, together."""
     places = groupby(enumerate(stale), key=lambda pair: date.fromisoformat(pair[1].ds).toordinal() - pair[0])
     return [[day for _, day in run] for _, run in places]
 
@@ -106,7 +106,7 @@ def _parts(fingerprint: str) -> dict[str, str]:
 
 
 def _published(lake: Lake, until: str) -> dict[str, str]:
-    """Day -> the input fingerprint that its night noted, the same for all its tables."""
+    """Maps each day to the input fingerprint that its night noted, the same for all its tables."""
     path = lake.table_path(RUN_MANIFEST)
     if not DeltaTable.is_deltatable(path):
         return {}
@@ -115,7 +115,7 @@ def _published(lake: Lake, until: str) -> dict[str, str]:
 
 
 def _dropped_hashes(lake: Lake, until: str, drops: DropFolder) -> dict[str, FileHashes]:
-    """Day -> the files of its drop as they lie there now."""
+    """Maps each day to the files of its drop as they lie there now."""
     days = drops.days(drops.shop.events, until)
     return {ds: hashes_of(_hashed(lake, ds, found_files(drops.shop, drops, ds))) for ds in days}
 

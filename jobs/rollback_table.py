@@ -55,7 +55,7 @@ def rollback_table(lake: Lake, table: Table, to_version: int, run_id: str) -> in
 
 
 def versions_text(lake: Lake, table: Table) -> str:
-    """One line per version, latest first: when, which ds, whose run."""
+    """Returns one line per version, latest first: when, which ds, whose run."""
     lines = [f"{'version':>7}  {'committed (UTC)':<19}  {'operation':<12}  {'ds':<10}  run_id"]
     for commit in _published(lake, table).history():
         at = datetime.fromtimestamp(commit["timestamp"] / 1000, tz=timezone.utc)

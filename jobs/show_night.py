@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def night_text(night: Night, tracking_uri: str | None) -> str:
-    """The whole page.
+    """Returns the whole page.
 
     Args:
         tracking_uri: of the MLflow server; None where runs are kept under the root.
@@ -89,7 +89,7 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
 
 
 def places_text(lake: Lake, ds: str, drops: DropFolder, tracking_uri: str | None) -> str:
-    """Where everything is, one place a line."""
+    """Tells where everything is, one place a line."""
     places = {
         **{table.name: lake.table_path(table) for table in (*output_tables(lake, ds), RUN_MANIFEST)},
         "Data Docs": f"{lake.root}/data_docs/index.html",
@@ -101,7 +101,7 @@ def places_text(lake: Lake, ds: str, drops: DropFolder, tracking_uri: str | None
 
 
 def tables_text(manifest: dict[str, dict[str, Any]]) -> str:
-    """One line per published table."""
+    """Returns one line per published table."""
     heads = f"{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}  as before"
     lines = [f"  {'table':<{NAME_WIDTH}}{heads}"]
     for name, row in sorted(manifest.items()):
@@ -118,7 +118,7 @@ def _as_before(drift: dict[str, Any]) -> str:
 
 
 def backtest_text(rows: Sequence[dict[str, Any]], published_model: str, k: int) -> str:
-    """The backtest at `k`, best model first; an arrow marks what is published."""
+    """Returns the backtest at `k`, best model first; an arrow marks what is published."""
     if not rows:
         return "  This night has no backtest."
     names = ("ndcg", "recall", "map", "mrr", "hit_rate", "coverage")
@@ -137,14 +137,14 @@ def backtest_text(rows: Sequence[dict[str, Any]], published_model: str, k: int) 
 
 
 def gate_text(gate: dict[str, Any]) -> str:
-    """The decision in a sentence or two."""
+    """Returns the decision in a sentence or two."""
     decided = f"Published: {gate['published_model']}{' (a fallback)' if gate['is_fallback'] else ''}."
     champion = f"Published before: {gate['champion'] or 'nothing'}."
     return f"  {decided} {champion}\n  {gate.get('reason', '')}".rstrip()
 
 
 def rules_text(rules: dict[str, Any] | None) -> str:
-    """The shop's rules, and what each did to the lists of users."""
+    """Returns the shop's rules, and what each did to the lists of users."""
     if rules is None:
         return "  Nothing was noted of them."
     counts = {name: f"{count:,} {name}" for name, count in rules["counts"].items() if count}
@@ -162,7 +162,7 @@ def rules_text(rules: dict[str, Any] | None) -> str:
 
 
 def policy_text(policy: dict[str, Any] | None, drawn_share: float) -> str:
-    """Whether the policy re-ranked the lists, why or why not, how far they moved, and what was left to chance."""
+    """Tells whether the policy re-ranked the lists, why or why not, how far they moved, and what was left to chance."""
     if policy is None:
         return "  Nothing was noted of it."
     done = f"Re-ranked by {policy['agent']}" if policy["is_allowed"] else "Not re-ranked"
@@ -187,12 +187,12 @@ def policy_text(policy: dict[str, Any] | None, drawn_share: float) -> str:
 
 
 def _short(value: Any) -> str:
-    """A number as it is, and of what is long only how much there is."""
+    """Returns a number as it is, and of what is long only how much there is."""
     return f"({len(value)})" if isinstance(value, list) else str(value)
 
 
 def user_text(user: UserSample) -> str:
-    """A user's history, latest first, beside their recommendations."""
+    """Returns a user's history, latest first, beside their recommendations."""
     left = [f"{event.at:%Y-%m-%d} {event.event_type:<9}{event.title}" for event in user.history]
     right = [shown_text(item) for item in user.recommendations]
     left = (
@@ -216,23 +216,23 @@ def _domain_sections(lake: Lake, ds: str, manifest: dict[str, dict[str, Any]]) -
 
 
 def domain_text(sample: DomainSample) -> str:
-    """A user's list of one domain."""
+    """Returns a user's list of one domain."""
     rows = [f"    {shown_text(item, WIDTH - TITLE_WIDTH - 20)}" for item in sample.recommendations]
     return "\n".join([f"  user {sample.user_id}, {sample.domain}", *rows, ""])
 
 
 def item_text(item: ItemSample) -> str:
-    """An item, and what goes with it or is like it."""
+    """Returns an item, and what goes with it or is like it."""
     return "\n".join([f"  {_cut(item.title, WIDTH)}", *map(_line, item.similar), ""])
 
 
 def segment_text(segment: SegmentSample) -> str:
-    """A segment and its list."""
+    """Returns a segment and its list."""
     return "\n".join([f"  {_cut(segment.segment, WIDTH)}", *map(_line, segment.recommendations), ""])
 
 
 def audiences_text(audiences: Sequence[AudienceSample]) -> str:
-    """New items and the first users of each audience."""
+    """Returns new items and the first users of each audience."""
     lines = []
     for audience in audiences:
         lines += [
@@ -244,7 +244,7 @@ def audiences_text(audiences: Sequence[AudienceSample]) -> str:
 
 
 def shown_text(item: ShownItem, reason_width: int = REASON_WIDTH) -> str:
-    """One recommendation: rank, title, score, reason; a star marks what the fallback filled in."""
+    """Returns one recommendation: rank, title, score, reason; a star marks what the fallback filled in."""
     title, star = _cut(item.title, TITLE_WIDTH), "*" if item.is_fallback else " "
     return f"{item.rank:>2} {title:<{TITLE_WIDTH}} {item.score:>8.4g}{star}{_cut(item.reason, reason_width)}"
 

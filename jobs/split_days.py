@@ -83,7 +83,7 @@ def split_days(
 
 
 def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: MadeDays | None = None) -> DataFrame:
-    """`values` and `raw` of every row."""
+    """Returns `values` and `raw` of every row."""
     raw = raw_files(shop).get(kind)
     if raw is None or raw.format != "json":
         said = f"has no [{kind}]" if raw is None else f"says format = {raw.format!r} under [{kind}]"
@@ -109,7 +109,7 @@ def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: Made
 
 
 def _dated(rows: DataFrame, raw: RawFile) -> DataFrame:
-    """`ds`, null when the time cannot be read, and `raw`."""
+    """Returns `ds`, null when the time cannot be read, and `raw`."""
     texts = with_texts(rows, [raw.columns["event_time"]])
     return texts.select(F.to_date(mapped_time(raw, "event_time")).cast("string").alias("ds"), "raw")
 

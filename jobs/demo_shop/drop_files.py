@@ -28,7 +28,7 @@ DIRTY_SHARE = 0.005
 
 
 def event_rows(events: DayOfEvents, day: date, goods: Catalogue, people: Population) -> list[Row]:
-    """The day's events, one row each, in the order of time."""
+    """Returns the day's events, one row each, in the order of time."""
     domains = [GROUP_DOMAIN[shelf.group] for shelf in SHELVES]
     columns = (events.second, events.user, events.item, events.event_type, events.quantity, events.price, events.visit)
     return [
@@ -47,7 +47,7 @@ def event_rows(events: DayOfEvents, day: date, goods: Catalogue, people: Populat
 
 
 def item_rows(goods: Catalogue) -> list[Row]:
-    """The whole catalogue as it stands; goods that were given up are no longer in it."""
+    """Returns the whole catalogue as it stands; goods that were given up are no longer in it."""
     return [
         (
             goods.item_id(item),
@@ -114,7 +114,7 @@ def with_dirty_users(rows: list[Row]) -> list[Row]:
 
 
 def csv_gz(columns: Row, rows: Iterable[Sequence[str]]) -> bytes:
-    """The same rows give the same bytes: the archive holds no time and no name."""
+    """Returns a zipped CSV file; the same rows give the same bytes: the archive holds no time and no name."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

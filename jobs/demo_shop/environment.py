@@ -120,7 +120,7 @@ class DemoShopEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return counts.astype(np.float32), float(by_user.sum()), not is_member.any(), is_over, info
 
     def _counts(self, day: DayOfEvents) -> np.ndarray:
-        """Each user's events of each type. Shape (max_users, 4)."""
+        """Returns each user's events of each type. Shape (max_users, 4)."""
         keys = day.user * len(EVENT_TYPES) + day.event_type
         return np.bincount(keys, minlength=self.max_users * len(EVENT_TYPES)).reshape(self.max_users, len(EVENT_TYPES))
 

@@ -20,7 +20,7 @@ _OUTLINE = (90, 90, 96)
 
 
 def picture(goods: Catalogue, item: int) -> bytes:
-    """A PNG of SIZE x SIZE pixels; the same item gives the same bytes."""
+    """Returns a PNG of SIZE x SIZE pixels; the same item gives the same bytes."""
     shelf = SHELVES[goods.shelf[item]]
     image = Image.new("RGB", (SIZE, SIZE), _BACKGROUNDS[GROUP_DOMAIN[shelf.group]])
     draw = ImageDraw.Draw(image)

@@ -96,7 +96,7 @@ def new_users(config: WorldConfig, rng: np.random.Generator, num_users: int) -> 
 
 
 def drift(config: WorldConfig, rng: np.random.Generator, people: Population) -> None:
-    """One night: tastes wander, and what is recent fades."""
+    """Lets one night pass: tastes wander, and what is recent fades."""
     people.taste += config.taste_return * (people.home_taste - people.taste)
     people.taste += rng.normal(0, config.taste_step, people.taste.shape)
     people.satiation *= config.satiation_memory
@@ -127,7 +127,7 @@ def _demographic_taste(config: WorldConfig, age: np.ndarray, gender: np.ndarray,
 
 
 def _told_interests(rng: np.random.Generator, group_taste: np.ndarray) -> np.ndarray:
-    """The two groups that each likes best, as far as they know themselves; a quarter tell nothing."""
+    """Returns the two groups that each likes best, as far as they know themselves; a quarter tell nothing."""
     felt = group_taste + rng.normal(0, 0.5, group_taste.shape)
     told = felt >= np.sort(felt, axis=1)[:, -2:-1]
     return told & (rng.random(len(told)) >= 0.25)[:, None]

@@ -121,5 +121,5 @@ def seasons(day_of_year: int) -> np.ndarray:
 
 
 def category_path(shelf: Shelf) -> tuple[str, str, str]:
-    """The path, broadest first, such as ("Home", "Garden", "Seeds")."""
+    """Returns the path, broadest first, such as ("Home", "Garden", "Seeds")."""
     return GROUP_DOMAIN[shelf.group].capitalize(), shelf.group, shelf.name

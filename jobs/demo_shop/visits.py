@@ -67,7 +67,7 @@ def looked_at(
     is_available: np.ndarray,
     lists: np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which items each visitor looks at, best first: some from the top of the list, the others found by themselves.
+    """Draws which items each visitor looks at, best first: some from the top of the list, others found by themselves.
 
     Drawing the highest keys, Gumbel noise added, draws items without replacement in proportion to exp(key).
 
@@ -106,7 +106,7 @@ def reactions(
     wants: np.ndarray,
     shelf: np.ndarray,
 ) -> Visits:
-    """What the visitors do about what they look at.
+    """Draws what the visitors do about what they look at.
 
     Args:
         user: who visits. Shape (num_visits,), int.

@@ -73,7 +73,7 @@ class DemoWorld:
             self.people.append(newcomers)
 
     def visitors(self) -> np.ndarray:
-        """Who comes today, of those who have joined so far. Only their lists are looked at: a simulation may spare
+        """Returns who comes today, of all who have joined. Only their lists are looked at: a simulation may spare
         itself all others. What they are shown must not depend on it: no shop knows in the morning.
 
         Returns:
@@ -87,7 +87,7 @@ class DemoWorld:
         return np.flatnonzero(comes & ~people.has_left)
 
     def _remember(self, rng: np.random.Generator, visits: Visits) -> None:
-        """What the day leaves behind: satiation, rest after purchases, needs met and needs awakened, demand."""
+        """Keeps what the day leaves behind: satiation, rest after purchases, needs met and needs awakened, demand."""
         people, goods = self.people, self.goods
         visit, slot = np.nonzero(visits.is_viewed)
         np.add.at(people.satiation, (visits.user[visit], goods.shelf[visits.item[visit, slot]]), 1.0)
@@ -116,7 +116,7 @@ class DemoWorld:
         self.people.rest[user, shelf] *= np.where(self.goods.shelf[anchor] == shelf, 1.0, 0.0)
 
     def _leave(self, rng: np.random.Generator, visits: Visits) -> np.ndarray:
-        """A visit without a click bores; the bored leave for good, more often the more bored they are."""
+        """Returns who leaves for good: a visit without a click bores, and the more bored leave more often."""
         config, people, user = self.config, self.people, visits.user
         has_clicked = np.asarray(visits.is_clicked.any(axis=1))
         people.boredom[user] = boredom_after_visits(config, people.boredom[user], has_clicked)
@@ -140,7 +140,7 @@ class DemoWorld:
 
 
 def _lists_of(recommendations: np.ndarray, visitors: np.ndarray) -> np.ndarray:
-    """The visitors' lists; those who joined today have none yet."""
+    """Returns the visitors' lists; those who joined today have none yet."""
     lists = np.full((len(visitors), recommendations.shape[1]), -1)
     is_known = visitors < len(recommendations)
     lists[is_known] = recommendations[visitors[is_known]]

@@ -10,7 +10,7 @@ _BUCKET_STARTS = (18, 25, 35, 45, 55, 65)
 
 
 def age_bucket(age: Column) -> Column:
-    """One of AGE_BUCKETS; null without an age."""
+    """Returns one of AGE_BUCKETS; null without an age."""
     bucket = F.when(age >= _BUCKET_STARTS[-1], F.lit(AGE_BUCKETS[-1]))
     for start, name in reversed(tuple(zip((0, *_BUCKET_STARTS[:-1]), AGE_BUCKETS[:-1], strict=True))):
         bucket = bucket.when(age >= start, F.lit(name))

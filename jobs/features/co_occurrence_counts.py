@@ -72,7 +72,7 @@ def item_counts(histories: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def pair_counts(histories: pa.RecordBatch, item_features_path: str) -> pa.RecordBatch:
-    """How often two items meet, `item_index` below `other_index`. Those that never do are left out."""
+    """Counts how often two items meet, `item_index` below `other_index`. Those that never do are left out."""
     items, sessions, users = _visits(histories)
     domains = domains_of(items, item_features_path)
     in_sessions = _pair_keys(sessions, *_pairs(sessions), len(items))
@@ -89,7 +89,7 @@ def pair_counts(histories: pa.RecordBatch, item_features_path: str) -> pa.Record
 
 
 def domains_of(items: np.ndarray, item_features_path: str) -> np.ndarray:
-    """Returns the domain_index of items, PADDING_INDEX where an item has no features. Shape (num_items,), int, both ways."""
+    """Returns the domain_index of items, PADDING_INDEX for those without features. Shape (num_items,), int."""
     domains = item_domains(item_features_path)
     is_inside = items < len(domains)
     return np.where(is_inside, domains[np.where(is_inside, items, PADDING_INDEX)], PADDING_INDEX)
@@ -140,7 +140,7 @@ def _latest_once(visits: UserVisits, num_items: int, days: np.ndarray) -> UserVi
 
 
 def _pairs(visits: UserVisits) -> tuple[np.ndarray, np.ndarray]:
-    """The places of every two visits of a group, the earlier one first; not of an item with itself."""
+    """Returns the places of every two visits of a group, the earlier one first; not of an item with itself."""
     earlier = [np.empty(0, np.int64)]
     later = [np.empty(0, np.int64)]
     for lag in range(1, MAX_VISITS):
@@ -152,7 +152,7 @@ def _pairs(visits: UserVisits) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pair_keys(visits: UserVisits, earlier: np.ndarray, later: np.ndarray, num_items: int) -> np.ndarray:
-    """One number per pair of items and group that holds it: the lower item x `num_items` + the higher."""
+    """Returns one number per pair of items and group that holds it: the lower item x `num_items` + the higher."""
     low = np.minimum(visits.items[earlier], visits.items[later])
     high = np.maximum(visits.items[earlier], visits.items[later])
     once = np.unique((visits.groups[earlier] * num_items + low) * num_items + high)

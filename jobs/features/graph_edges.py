@@ -52,7 +52,7 @@ def build_graph_edges(spark: SparkSession, lake: Lake, as_of: str, event_weights
 def user_item_edges(
     histories: DataFrame, vocabularies: DataFrame, event_weights: Mapping[str, float], as_of: str
 ) -> DataFrame:
-    """Sum over a user's events with an item of the event's weight x 2^(-age / half-life)."""
+    """Sums over a user's events with an item of the event's weight x 2^(-age / half-life)."""
     of_types = vocabularies.where(F.col("field") == "event_type").select(
         F.col("index").alias("event_type_indices"), _weight_of_type(event_weights).alias("event_weight")
     )
@@ -79,7 +79,7 @@ def _weight_of_type(event_weights: Mapping[str, float]) -> Column:
 
 
 def item_item_edges(histories: DataFrame, item_features_path: str) -> DataFrame:
-    """Each item's strongest edges of each kind, by shrunk cosine; equal ones by item index."""
+    """Returns each item's strongest edges of each kind, by shrunk cosine; equal ones by item index."""
 
     def items_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return counted(batches, item_counts)
@@ -119,7 +119,7 @@ def _summed(counts: DataFrame, *key: str) -> DataFrame:
 
 
 def _by_kind(counts: DataFrame) -> DataFrame:
-    """A row per kind in place of a column."""
+    """Puts a row per kind in place of a column."""
     names = [name for name in counts.columns if name not in KINDS]
     of_kinds = F.array(*(F.struct(F.lit(kind).alias("kind"), F.col(kind).alias("num_meetings")) for kind in KINDS))
     return counts.select(*names, F.inline(of_kinds))

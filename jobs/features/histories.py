@@ -34,7 +34,7 @@ def build_histories(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
 
 
 def returned_pairs(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
-    """`user_index`, `item_index` of the purchases that came back whole, all of them."""
+    """Returns `user_index`, `item_index` of the purchases that came back whole, all of them."""
     anchor_totals = read_partition(spark, log.lake, PAIR_TOTALS, log.anchor)
     if log.until == log.anchor:
         return anchor_totals.where(came_back()).select(*PAIR)
@@ -50,7 +50,7 @@ def returned_pairs(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
 
 
 def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
-    """One row per user of `recent` with an event that counts.
+    """Returns one row per user of `recent` with an event that counts.
 
     Args:
         recent: `user_index` and `entries`, in order.
@@ -85,7 +85,7 @@ def _without_returned(entries: Column, returned: Column) -> Column:
 
 
 def gap_buckets(seconds: Column) -> Column:
-    """0 for the first entry; then 1 for less than a minute since the one before, and one more each time it doubles.
+    """Returns 0 for the first entry; then 1 for less than a minute since the last, and 1 more each time it doubles.
 
     With m whole minutes it is floor(log2(m + 1)) + 1: the number of binary digits of m + 1, which is exact.
     """
@@ -118,5 +118,5 @@ def _one_before(values: Column) -> Column:
 
 
 def weekday(seconds: Column) -> Column:
-    """1 for Monday to 7 for Sunday, in UTC; the first of January 1970 was a Thursday."""
+    """Returns 1 for Monday to 7 for Sunday, in UTC; the first of January 1970 was a Thursday."""
     return F.pmod(F.floor(seconds / SECONDS_PER_DAY) + 3, F.lit(7)) + 1

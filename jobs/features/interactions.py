@@ -30,7 +30,7 @@ def build_interactions(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version
 
 
 def interactions_from_totals(totals: DataFrame, event_weights: Mapping[str, float]) -> DataFrame:
-    """One row per pair with an event that counts.
+    """Returns one row per pair with an event that counts.
 
     A type that `event_weights` does not name weighs nothing, but counts as an event.
     """

@@ -45,7 +45,7 @@ def build_item_features(spark: SparkSession, log: LogAsOf) -> Version:
 
 
 def item_features_from(items: DataFrame, vocabularies: DataFrame, model: bytes, as_of: str) -> DataFrame:
-    """One row per item.
+    """Returns one row per item.
 
     Args:
         model: of the tokenizer whose pieces are the vocabulary's field `token`.

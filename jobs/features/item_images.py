@@ -64,7 +64,7 @@ def build_item_images(spark: SparkSession, lake: Lake, as_of: str, drops: DropFo
 
 
 def picture_files(lake: Lake, ds: str, drops: DropFolder) -> PictureFiles:
-    """The pictures that the catalogue of `ds` may name."""
+    """Returns the pictures that the catalogue of `ds` may name."""
     folder = drops.image_folder(drops.shop.items or drops.shop.events, ds)
     return PictureFiles(folder, stored_pictures(lake))
 
@@ -84,7 +84,7 @@ def found_pictures(named: DataFrame, vocabularies: DataFrame, files: PictureFile
 
 
 def images_from(found: DataFrame, known: DataFrame | None, files: PictureFiles, size: int) -> DataFrame:
-    """One row per item of `found`.
+    """Returns one row per item of `found`.
 
     Args:
         known: rows of an earlier partition, to be taken where they come from the very same file.
@@ -122,7 +122,7 @@ def _image(row: dict[str, Any], files: PictureFiles, size: int) -> dict[str, Any
 
 
 def _known_images(spark: SparkSession, lake: Lake, as_of: str, decoder: str) -> DataFrame | None:
-    """The latest earlier partition that came out of the same decoder."""
+    """Returns the latest earlier partition that came out of the same decoder."""
     versions = lake.versions(ITEM_IMAGES, days_before(as_of, 1))
     days = [ds for ds, version in versions.items() if version.facts.get("decoder") == decoder]
     return read_partition(spark, lake, ITEM_IMAGES, days[-1]) if days else None

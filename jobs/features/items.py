@@ -44,7 +44,7 @@ def build_items(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
 
 
 def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str, base: DataFrame) -> DataFrame:
-    """One row per item of `base`, the catalogue of an earlier day, or that an update or event since names."""
+    """Returns one row per item of `base`, the catalogue of an earlier day, or that an update or event since names."""
     # What an earlier day knew of an item is as good as an update of that day.
     told_on = updates.select("item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen"))
     told_on = told_on.unionByName(base.select(*told_on.columns[:-1], F.col("last_seen").alias("seen")))

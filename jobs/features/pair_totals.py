@@ -33,7 +33,7 @@ def build_pair_totals(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
 
 
 def totals_up_to(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
-    """The totals of any day: those that it goes on from, and the events since."""
+    """Returns the totals of any day: those that it goes on from, and the events since."""
     base = base_day(log, shop, PAIR_TOTALS, code_version(__name__))
     vocabularies = read_partition(spark, log.lake, VOCABULARIES, log.until)
     since = totals_of_events(indexed(retained_events(spark, log, shop, base), vocabularies))
@@ -42,14 +42,14 @@ def totals_up_to(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
 
 
 def indexed(events: DataFrame, vocabularies: DataFrame) -> DataFrame:
-    """Events with `user_index` and `item_index`, the events of a user together."""
+    """Returns events with `user_index` and `item_index`, the events of a user together."""
     # By user first: the grouping by pair, and whatever is put together per user, then needs no further exchange.
     events = with_index(events, vocabularies, "item_id", "item_id", "item_index", is_small=True)
     return with_index(events.repartition("user_id"), vocabularies, "user_id", "user_id", "user_index")
 
 
 def totals_of_events(events: DataFrame) -> DataFrame:
-    """One row per pair of indexed events."""
+    """Returns one row per pair of indexed events."""
     is_purchase = F.col("event_type") == "purchase"
     is_taken_back = is_purchase & (F.col("quantity") <= 0)
     totals = events.groupBy("user_id", "user_index", "item_index").agg(
@@ -65,7 +65,7 @@ def totals_of_events(events: DataFrame) -> DataFrame:
 
 
 def added_up(*parts: DataFrame) -> DataFrame:
-    """Totals over several stretches of the log, as those of the whole."""
+    """Returns totals over several stretches of the log, as those of the whole."""
     columns = [*PAIR, *_COUNTS, "units_kept", *_FIRSTS, *_LASTS]
     rows = parts[0].select(*columns)
     for part in parts[1:]:
@@ -79,12 +79,12 @@ def added_up(*parts: DataFrame) -> DataFrame:
 
 
 def came_back() -> Column:
-    """Whether nothing was kept of a pair's purchases: what a shop took back says nothing of a taste."""
+    """Tells whether nothing was kept of a pair's purchases: what a shop took back says nothing of a taste."""
     return (F.col("num_purchases") > 0) & (F.col("units_kept") <= 0)
 
 
 def returnable() -> Column:
-    """Whether it did, or could without anything more being taken back: a return may lie before its purchase."""
+    """Tells whether it did, or could without anything more being taken back: a return may lie before its purchase."""
     return came_back() | (F.col("units_kept") < 0)
 
 

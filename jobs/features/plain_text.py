@@ -22,7 +22,7 @@ _WITHIN_WORDS = frozenset(
 
 
 def plain_text(raw: str | None, max_characters: int) -> str:
-    """The first `max_characters` of what is to be read in `raw`; empty where that is nothing."""
+    """Returns the first `max_characters` of what is to be read in `raw`; empty where that is nothing."""
     text = (raw or "")[:MAX_RAW_CHARACTERS]
     if "<" not in text and "&" in text:
         # Feeds escape their markup whole; what looks like tags afterwards, is tags.

@@ -34,7 +34,7 @@ def build_recent_events(spark: SparkSession, log: LogAsOf, shop: Shop) -> Versio
 
 
 def recent_events_up_to(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
-    """The latest events of any day: those that it goes on from, and the events since."""
+    """Returns the latest events of any day: those that it goes on from, and the events since."""
     base, max_history = base_day(log, shop, RECENT_EVENTS, code_version(__name__)), shop.max_history
     vocabularies = read_partition(spark, log.lake, VOCABULARIES, log.until)
     since = recent_events_of(retained_events(spark, log, shop, base), vocabularies, max_history)
@@ -43,7 +43,7 @@ def recent_events_up_to(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFr
 
 
 def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: int) -> DataFrame:
-    """One row per user of `events`: `user_index` and `entries`."""
+    """Returns one row per user of `events`: `user_index` and `entries`."""
     # Lines that take something back are no events of their own.
     happened = events.where((F.col("event_type") != "purchase") | (F.col("quantity") > 0))
     happened = indexed(happened, vocabularies)
@@ -58,7 +58,7 @@ def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: in
 
 
 def continued(before: DataFrame, since: DataFrame, max_history: int) -> DataFrame:
-    """The latest entries of both, for the users of either."""
+    """Returns the latest entries of both, for the users of either."""
     none = F.array().cast(since.schema["entries"].dataType)
     both = before.select("user_index", F.col("entries").alias("before")).join(since, on="user_index", how="full")
     entries = F.array_sort(F.concat(F.coalesce("before", none), F.coalesce("entries", none)))

@@ -31,7 +31,7 @@ _CHARACTERS_PER_PIECE = 10
 
 
 def trained_model(texts: Sequence[str]) -> bytes:
-    """A model learnt from `texts`; equal texts in equal order give equal bytes.
+    """Returns a model learnt from `texts`; equal texts in equal order give equal bytes.
 
     Without any text, the pieces are little more than the bytes, into which everything can be cut.
     """
@@ -70,7 +70,7 @@ def encoded(model: bytes, texts: Sequence[str | None], max_pieces: int) -> list[
 
 
 def piece_indices(model: bytes, text: Column, max_pieces: int) -> Column:
-    """`encoded` as a column, computed in executors."""
+    """Returns `encoded` as a column, computed in executors."""
 
     def cut(texts: pa.Array) -> pa.Array:
         return pa.array(encoded(model, texts.to_pylist(), max_pieces), pa.list_(pa.int32()))
@@ -86,7 +86,7 @@ def _processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
 
 
 def _with_common_characters(texts: Sequence[str]) -> list[str]:
-    """The texts that hold anything, with blanks for all but the `_MAX_CHARACTERS` most frequent characters."""
+    """Returns the texts that hold anything, with blanks for all but the `_MAX_CHARACTERS` most frequent characters."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le"), dtype=np.uint32)
     found, counts = np.unique(codes, return_counts=True)
     rare = found[np.argsort(-counts, kind="stable")[_MAX_CHARACTERS:]]

@@ -39,7 +39,7 @@ def build_tokenizers(spark: SparkSession, lake: Lake, as_of: str) -> Version:
 
 
 def tokenizer_model(lake: Lake, as_of: str) -> bytes:
-    """The model of `as_of`.
+    """Returns the model of `as_of`.
 
     Raises:
         TableContractError: no tokenizer was learnt from that day.
@@ -49,7 +49,7 @@ def tokenizer_model(lake: Lake, as_of: str) -> bytes:
 
 
 def tokenizers_from(items: DataFrame, num_items: int) -> DataFrame:
-    """One row with a model, also when no item has a text.
+    """Returns one row with a model, also when no item has a text.
 
     Args:
         num_items: in `items`; decides which share of them is looked at.

@@ -33,7 +33,7 @@ def build_user_features(spark: SparkSession, lake: Lake, as_of: str) -> Version:
 
 
 def user_features_from(users: DataFrame, vocabularies: DataFrame) -> DataFrame:
-    """One row per user."""
+    """Returns one row per user."""
     interests = index_lists(users, vocabularies, "interest", "user_id", F.col("interests"))
     features = users.withColumn("age_bucket", age_bucket(F.col("age"))).join(interests, on="user_id", how="left")
     for field in ("user_id", "age_bucket", "gender", "country"):

@@ -20,7 +20,7 @@ from jobs.storage.partitions import read_partition
 
 
 def retained_events(spark: SparkSession, log: LogAsOf, shop: Shop, base: str | None) -> DataFrame:
-    """The events after `base`, whose sums are gone on from, or without a base all those that nobody forgot."""
+    """Returns the events after `base`, whose sums are gone on from, or without a base all those that nobody forgot."""
     events = log.read(spark, EVENTS, after=base)
     if base is not None or not shop.retention_days:
         # No anchor lies between a base and the day that goes on from it.
@@ -47,7 +47,7 @@ def first_day_after_return(events: DataFrame, retention_days: int) -> DataFrame:
 
 
 def sunday_from(day: Column) -> Column:
-    """The first Sunday, which is an anchor, on or after a day."""
+    """Returns the first Sunday, which is an anchor, on or after a day."""
     return F.date_add(day, F.pmod(8 - F.dayofweek(day), F.lit(7)))
 
 

@@ -33,7 +33,7 @@ def build_users(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
 
 
 def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -> DataFrame:
-    """One row per user of `base`, the users of an earlier day, or that an update since names.
+    """Returns one row per user of `base`, the users of an earlier day, or that an update since names.
 
     Whoever has an event has an update of the same day.
     """

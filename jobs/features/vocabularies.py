@@ -53,7 +53,7 @@ def build_vocabularies(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version
 
 
 def _fitted(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
-    """The vocabularies of an anchor."""
+    """Fits the vocabularies of an anchor."""
     lake, day = log.lake, log.until
     items, users = (read_partition(spark, lake, table, day) for table in (ITEMS, USERS))
     # Ids keep their numbers, so those of the week before need not be put in order again.
@@ -62,7 +62,7 @@ def _fitted(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
 
 
 def _continued(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
-    """The vocabularies of a day after its anchor."""
+    """Continues the vocabularies of an anchor on a later day."""
     lake, anchor = log.lake, log.anchor
     items, users = (read_partition(spark, lake, table, log.until) for table in (ITEMS, USERS))
     new_items = items.where(F.col("first_seen") > anchor)
@@ -80,7 +80,7 @@ def _continued(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
 def fitted_vocabularies(
     items: DataFrame, users: DataFrame, token_pieces: Sequence[str], shop: Shop, before: DataFrame
 ) -> DataFrame:
-    """`field`, `value`, `index` of all fields, from the catalogue and the users of a day.
+    """Returns `field`, `value`, `index` of all fields, from the catalogue and the users of a day.
 
     Args:
         before: vocabularies of an earlier day, of which only the ids are looked at; may be empty.

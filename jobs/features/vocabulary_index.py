@@ -29,7 +29,7 @@ def with_index(
 
 
 def index_lists(rows: DataFrame, vocabularies: DataFrame, field: str, key: str, values: Column) -> DataFrame:
-    """One row per `key` whose list holds a value of the vocabulary: `key`, `indices` in the order of the list.
+    """Returns one row per `key` whose list holds a value of the vocabulary: `key`, `indices` in the order of the list.
 
     Values that the vocabulary does not hold are left out; so are repeats.
     """

@@ -21,7 +21,7 @@ VALUE_DDL = "field string, value string, day string"
 
 
 def ids(items: DataFrame, users: DataFrame) -> DataFrame:
-    """Every item and user, by the first day that told of it."""
+    """Returns every item and user, by the first day that told of it."""
     parts = [
         rows.select(F.lit(name).alias("field"), F.col(name).alias("value"), F.col("first_seen").alias("day"))
         for name, rows in (("item_id", items), ("user_id", users))
@@ -52,7 +52,7 @@ def frequent_values(items: DataFrame, users: DataFrame, max_values: int, min_val
 
 
 def values_told(updates: DataFrame, user_updates: DataFrame, new_items: DataFrame) -> DataFrame:
-    """The values that some days told, by the first of them.
+    """Returns the values that some days told, by the first of them.
 
     Args:
         new_items: items that were first seen on these days; one that only events name has a domain and no update.
@@ -65,7 +65,7 @@ def values_told(updates: DataFrame, user_updates: DataFrame, new_items: DataFram
 
 
 def snapshot_values(items: DataFrame, users: DataFrame) -> DataFrame:
-    """All values of all other fields, frequent or not."""
+    """Returns all values of all other fields, frequent or not."""
     return _values(items, users).distinct()
 
 

@@ -84,7 +84,7 @@ def _replace_partition(
     version: Version,
     run_id: str,
 ) -> None:
-    """One attempt.
+    """Makes one attempt.
 
     No retries below us: delta-rs would lay a commit that adds a partition over another one that adds the same
     partition a moment before, and readers would find both.
@@ -101,7 +101,7 @@ def _replace_partition(
 
 
 def _opened(path: str, table: Table) -> DeltaTable:
-    """The Delta table; an empty one is made where there is none."""
+    """Returns the Delta table; an empty one is made where there is none."""
     if not DeltaTable.is_deltatable(path):
         return DeltaTable.create(
             path, arrow_schema(table), mode="ignore", partition_by=["ds"], name=table.name, description=table.comment
@@ -114,7 +114,7 @@ def _version(path: str) -> int:
 
 
 def _paths_in_force(delta_table: DeltaTable, path: str, ds: str) -> list[str]:
-    """Files of the partition that readers see, relative to the table."""
+    """Returns files of the partition that readers see, relative to the table."""
     actions = pa.table(delta_table.get_add_actions(flatten=True))
     partitions, paths = actions["partition.ds"].to_pylist(), actions["path"].to_pylist()
     return [file for partition, file in zip(partitions, paths, strict=True) if partition == ds]
@@ -164,5 +164,5 @@ def _stats(metadata: pq.FileMetaData) -> dict[str, Any]:
 
 
 def _as_json(bound: Any) -> Any:
-    """A bound as Delta's log writes it."""
+    """Returns a bound as Delta's log writes it."""
     return bound.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(bound, datetime) else bound

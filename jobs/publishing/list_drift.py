@@ -58,14 +58,14 @@ def list_drift(lake: Lake, ds: str, table: Table, version: Version, owners: Sequ
 
 
 def picked(owners: Sequence[str]) -> list[str]:
-    """At most MAX_OWNERS, evenly over the alphabet."""
+    """Returns at most MAX_OWNERS of them, evenly over the alphabet."""
     ordered = sorted(owners)
     places = np.linspace(0, len(ordered) - 1, min(len(ordered), MAX_OWNERS)).astype(int)
     return [ordered[place] for place in places]
 
 
 def overlap(now: dict[str, set[str]], before: dict[str, set[str]]) -> float | None:
-    """The mean share of a list that stood in the same owner's list before; None where no owner had one."""
+    """Returns the mean share of a list that stood in the same owner's list before; None where no owner had one."""
     shares = [len(items & before[owner]) / len(items) for owner, items in now.items() if owner in before]
     return round(float(np.mean(shares)), 6) if shares else None
 

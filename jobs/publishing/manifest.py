@@ -158,7 +158,7 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
 
 
 def _backtest(lake: Lake, ds: str) -> list[dict[str, Any]]:
-    """The whole backtest table; empty when the night had none (the gate says so)."""
+    """Returns the whole backtest table; empty when the night had none (the gate says so)."""
     if lake.current(BACKTESTS, ds) is None:
         return []
     rows = lake.read(BACKTESTS, ds).drop_columns(["ds"])

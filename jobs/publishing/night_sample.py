@@ -98,7 +98,7 @@ class DomainSample:
 
 
 def sample_users(lake: Lake, ds: str, num_users: int) -> list[UserSample]:
-    """Users of the published partition, whose reasons differ most."""
+    """Returns users of the published partition, whose reasons differ most."""
     dataset = _published(lake, USER_RECOMMENDATIONS)
     head = dataset.scanner(columns=["user_id", "reason_code"], filter=pc.field("ds") == ds).head(ROWS_LOOKED_AT)
     reasons: dict[str, set[str]] = defaultdict(set)
@@ -139,7 +139,7 @@ def sample_items(lake: Lake, ds: str, num_items: int) -> list[ItemSample]:
 
 
 def sample_segments(lake: Lake, ds: str, num_segments: int) -> list[SegmentSample]:
-    """Everybody, and the finest segments of the published partition."""
+    """Returns everybody, and the finest segments of the published partition."""
     rows = _published(lake, NEW_USER_RECOMMENDATIONS).to_table(filter=pc.field("ds") == ds).to_pylist()
     finest_first = sorted({row["segment"] for row in rows} - {"all"}, key=lambda name: (-name.count("="), name))
     titles = _titles(lake, ds, {row["item_id"] for row in rows})
@@ -170,7 +170,7 @@ def sample_audiences(lake: Lake, ds: str, num_items: int, num_users: int) -> lis
 
 
 def sample_domains(lake: Lake, ds: str, num_lists: int) -> list[DomainSample]:
-    """Lists of the published partition with the most reasons that cite an item; one for each user."""
+    """Returns lists of the published partition with the most reasons that cite an item; one for each user."""
     dataset, is_of_ds = _published(lake, CROSS_DOMAIN_RECOMMENDATIONS), pc.field("ds") == ds
     head = dataset.scanner(columns=["user_id", "domain", "because_item_ids"], filter=is_of_ds).head(ROWS_LOOKED_AT)
     num_cited: dict[tuple[str, str], int] = defaultdict(int)
@@ -248,7 +248,7 @@ def _values(lake: Lake, ds: str, field: str, indices: Collection[int]) -> dict[i
 
 
 def _titles(lake: Lake, ds: str, item_ids: Collection[str]) -> dict[str, str]:
-    """Title of each item on one line; its id where it has none."""
+    """Returns the title of each item on one line; its id where it has none."""
     wanted = _is_in("item_id", item_ids)
     rows = lake.read(ITEMS, ds, columns=["item_id", "title"], filter=wanted).to_pylist()
     found = {row["item_id"]: " ".join((row["title"] or "").split()) or row["item_id"] for row in rows}

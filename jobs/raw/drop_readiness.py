@@ -46,12 +46,12 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
 
 
 def _will_settle(drops: DropFolder, ds: str) -> bool:
-    """Whether time alone makes the drop complete: all is there but quiet."""
+    """Tells whether time alone makes the drop complete: all is there but quiet."""
     return drops.shop.drops.complete_marker is None and drops.exists(drops.shop.events, ds)
 
 
 def _awaited(drops: DropFolder, ds: str) -> str:
-    """What makes the drop complete, in words."""
+    """Tells what makes the drop complete, in words."""
     if _will_settle(drops, ds):
         return f"read when its files have not changed for settle_seconds = {drops.shop.drops.settle_seconds}"
     return f"waiting for {_what_is_missing(drops, ds)}"

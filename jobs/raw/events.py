@@ -28,7 +28,7 @@ from jobs.raw.reject_rules import (
 
 
 def validated_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFrame:
-    """Every raw row of the events files with the reason why it is rejected.
+    """Returns every raw row of the events files with the reason why it is rejected.
 
     Args:
         raw_rows: as `jobs.raw.raw_rows` reads them.
@@ -49,7 +49,7 @@ def validated_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int) -> Dat
 
 
 def _values(shop: Shop) -> list[Column]:
-    """Every value that a rule or a column needs, read from its text but not yet validated."""
+    """Returns every value that a rule or a column needs, read from its text but not yet validated."""
     raw = shop.events
     return [
         first_reject_reason(shop_rules(raw.reject)).alias("shop_reason"),
@@ -100,7 +100,7 @@ def _event_type(shop: Shop) -> Column:
 
 
 def _with_repeats_marked(rows: DataFrame, shop: Shop, tasks_per_day: int) -> DataFrame:
-    """Accepted rows that repeat an event get the reason `duplicate`, and those of robots `too_many_events`.
+    """Gives accepted rows that repeat an event the reason `duplicate`, and those of robots `too_many_events`.
 
     Of rows that agree in the shop's key, the first in the order of their other columns, then of the raw text, is kept.
     """

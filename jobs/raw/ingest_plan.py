@@ -25,7 +25,7 @@ class DayToIngest:
 
 
 def raw_files(shop: Shop) -> dict[str, RawFile]:
-    """The kinds of files that a drop of the shop may hold."""
+    """Returns the kinds of files that a drop of the shop may hold."""
     kinds = {"events": shop.events, "items": shop.items, "users": shop.users}
     return {kind: raw for kind, raw in kinds.items() if raw is not None}
 
@@ -54,19 +54,19 @@ def days_to_ingest(spark: SparkSession, lake: Lake, ds: str, drops: DropFolder) 
 
 
 def required_columns(shop: Shop) -> dict[str, list[str]]:
-    """Kind of file -> every raw column that the shop file names for it."""
+    """Maps each kind of file to every raw column that the shop file names for it."""
     required = {kind: set(raw_columns(raw)) for kind, raw in raw_files(shop).items()}
     required["events"] |= {*shop.items_from_events.values(), *shop.users_from_events.values()}
     return {kind: sorted(names) for kind, names in required.items()}
 
 
 def raw_columns(raw: RawFile) -> list[str]:
-    """Every raw column that the shop file names for one kind of file."""
+    """Returns every raw column that the shop file names for one kind of file."""
     return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject)})
 
 
 def day_fingerprint(ds: str, files: list[DroppedFile], shop: Shop) -> str:
-    """Everything that the rows of a day depend on: bytes, how the shop file maps them, and the code."""
+    """Returns everything that the rows of a day depend on: bytes, how the shop file maps them, and the code."""
     mappings = {kind: {k: v for k, v in asdict(raw).items() if k != "path"} for kind, raw in raw_files(shop).items()}
     hashes = sorted([file.kind, file.sha256] for file in files)
     derived = [shop.items_from_events, shop.users_from_events]
@@ -76,7 +76,7 @@ def day_fingerprint(ds: str, files: list[DroppedFile], shop: Shop) -> str:
 
 
 def found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:
-    """The files of the drop of `ds` that are there, not yet opened."""
+    """Returns the files of the drop of `ds` that are there, not yet opened."""
     files = [found_file(kind, ds, drops.path(raw, ds), raw.format) for kind, raw in raw_files(shop).items()]
     return [file for file in files if file is not None]
 
@@ -90,7 +90,7 @@ def known_hash(version: Version | None, file: DroppedFile) -> str | None:
 
 
 def _is_current(lake: Lake, ds: str, found: list[DroppedFile], shop: Shop) -> bool:
-    """Whether the lake's version came from these very files, as far as size and time tell."""
+    """Tells whether the lake's version came from these very files, as far as size and time tell."""
     version = lake.current(EVENTS, ds)
     if version is None or len(found) != len(version.facts["files"]):
         return False

@@ -56,7 +56,7 @@ class DroppedFile:
 
 
 def found_file(kind: str, ds: str, path: str, file_format: str) -> DroppedFile | None:
-    """The file at `path`, not yet opened; None when there is none."""
+    """Returns the file at `path`, not yet opened; None when there is none."""
     filesystem, local = fs.FileSystem.from_uri(path)
     info = filesystem.get_file_info(local)
     if info.type != fs.FileType.File:
@@ -129,7 +129,7 @@ def _with(file: DroppedFile, **changes: Any) -> DroppedFile:
 
 
 def sha256_of(path: str) -> str:
-    """The hash of a file's bytes, as they lie there."""
+    """Returns the hash of a file's bytes, as they lie there."""
     filesystem, local = fs.FileSystem.from_uri(path)
     digest = hashlib.sha256()
     with filesystem.open_input_stream(local, compression=None) as stream:
@@ -187,7 +187,7 @@ def _csv_columns(lines: Iterator[bytes]) -> tuple[str, ...] | None:
 
 
 def _json_columns(lines: Iterator[bytes], required: Sequence[str]) -> tuple[str, ...] | None:
-    """Which required keys occur in some line: an object may leave out what it does not know."""
+    """Tells which required keys occur in some line: an object may leave out what it does not know."""
     wanted, found, is_empty = set(required), set[str](), True
     for line in lines:
         is_empty = False

@@ -70,7 +70,7 @@ def validated_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
 
 
 def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
-    """`item_updates` of a shop without items files.
+    """Returns `item_updates` of a shop without items files.
 
     A text is the day's most frequent one, ties by alphabet; a price is the day's median.
 
@@ -96,7 +96,7 @@ def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
 
 
 def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
-    """`user_updates` as the events of a day carry them: each attribute's latest value, ties by alphabet.
+    """Returns `user_updates` as the events of a day carry them: each attribute's latest value, ties by alphabet.
 
     Args:
         events: accepted rows of `validated_events`.
@@ -118,7 +118,7 @@ def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
 
 
 def item_updates(accepted_events: DataFrame, accepted_items: DataFrame | None, shop: Shop) -> DataFrame:
-    """What the items file of a day tells; what it does not tell, events do, where the shop wants that."""
+    """Returns what the items file of a day says; what it leaves out, events say, where the shop wants that."""
     from_events = items_from_events(accepted_events, shop).select(*ITEM_UPDATES.column_names)
     if shop.items is None:
         return from_events
@@ -152,7 +152,7 @@ def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> Da
 def _validated(
     raw_rows: DataFrame, raw: RawFile, rules: list[RejectCondition], columns: list[Column], key: str
 ) -> DataFrame:
-    """Rows of one file about one thing: an exact copy is a `duplicate`, a contradiction a `repeated_<key>`."""
+    """Returns rows of one file about one thing: an exact copy is a `duplicate`, a contradiction a `repeated_<key>`."""
     malformed: RejectCondition = ("malformed", F.col("is_malformed"))
     reason = first_reject_reason([malformed, *shop_rules(raw.reject), *rules])
     texts = with_texts(raw_rows, raw_columns(raw))

@@ -27,7 +27,7 @@ _MALFORMED = "malformed_line"
 def read_raw_rows(
     spark: SparkSession, raw: RawFile, files: Sequence[DroppedFile], pictures: str | None = None
 ) -> DataFrame:
-    """All rows of inspected files of one kind.
+    """Returns all rows of inspected files of one kind.
 
     Args:
         pictures: the folder that keeps pictures which come as bytes; without one they are no text, and left out.
@@ -117,7 +117,7 @@ def _as_text(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
 
 
 def _day_of_file(raw: RawFile) -> Column:
-    """The `{ds}` of the path that a row was read from. Spark writes paths as URLs."""
+    """Returns the `{ds}` of the path that a row was read from. Spark writes paths as URLs."""
     after_day = quote(raw.path.partition("{ds}")[2], safe="/+=:@!$&'()*,;~")
     literal = "".join(f"\\x{{{ord(character):x}}}" for character in after_day)
     return F.regexp_extract(F.col("_metadata.file_path"), rf"(\d{{4}}-\d{{2}}-\d{{2}}){literal}$", 1)

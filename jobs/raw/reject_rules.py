@@ -37,7 +37,7 @@ def with_texts(raw_rows: DataFrame, names: Sequence[str]) -> DataFrame:
 
 
 def raw_text(name: str) -> Column:
-    """A raw column without surrounding blanks; null when nothing is left. See `with_texts`."""
+    """Returns a raw column without surrounding blanks; null when nothing is left. See `with_texts`."""
     return F.col(_text_column(name))
 
 
@@ -47,29 +47,29 @@ def _text_column(name: str) -> str:
 
 
 def mapped_text(raw: RawFile, column: str) -> Column:
-    """What the shop file maps to a column of the contract, or holds constant for it; null when neither."""
+    """Tells what the shop file maps to a column of the contract, or holds constant for it; null when neither."""
     if column in raw.columns:
         return raw_text(raw.columns[column])
     return F.lit(raw.constants.get(column)).cast("string")
 
 
 def mapped_id(raw: RawFile, column: str) -> Column:
-    """An id as it came, but for the `.0` that a whole number gets when it passes through a table of floats."""
+    """Returns an id as it came, but for the `.0` that a whole number gets when it passes through a table of floats."""
     return F.regexp_replace(mapped_text(raw, column), r"^(\d+)\.0$", "$1")
 
 
 def mapped_time(raw: RawFile, column: str) -> Column:
-    """UTC; null when the text is no time."""
+    """Returns the moment that a text means, in UTC; null when it is none."""
     return time_of_text(mapped_text(raw, column), raw)
 
 
 def number(text: Column) -> Column:
-    """Null when it is not a number; see `number_rules`."""
+    """Returns the number that a text means, null when it is none; see `number_rules`."""
     return text.try_cast("double")
 
 
 def list_of(text: Column, separator: str) -> Column:
-    """A JSON array of texts, or texts between separators; empty when nothing is known."""
+    """Returns a JSON array of texts, or texts between separators; empty when nothing is known."""
     is_json = text.startswith("[")
     parts = F.when(is_json, F.from_json(text, "array<string>")).otherwise(
         F.split(text, "".join(f"\\x{{{ord(character):x}}}" for character in separator))
@@ -79,24 +79,24 @@ def list_of(text: Column, separator: str) -> Column:
 
 
 def shop_rules(rules: Sequence[RejectRule]) -> list[RejectCondition]:
-    """The shop's own rules, in their order."""
+    """Returns the shop's own rules, in their order."""
     return [(rule.reason, _condition(rule)) for rule in rules]
 
 
 def id_rules(column: Column, name: str) -> list[RejectCondition]:
-    """An id must be there, and short enough to be one."""
+    """Returns the rules of an id: it must be there, and short enough to be one."""
     return [(f"missing_{name}", column.isNull()), (f"{name}_too_long", F.length(column) > MAX_ID_LENGTH)]
 
 
 def number_rules(text: Column, name: str) -> list[RejectCondition]:
-    """Where there is a number, it must be readable and finite."""
+    """Returns the rules of a number: where there is one, it must be readable and finite."""
     value = number(text)
     is_infinite = F.isnan(value) | F.abs(value).isin(float("inf"))
     return [(f"unreadable_{name}", text.isNotNull() & value.isNull()), (f"not_finite_{name}", is_infinite)]
 
 
 def price_rules(text: Column) -> list[RejectCondition]:
-    """A price may be missing, but not be below zero."""
+    """Returns the rules of a price: it may be missing, but not be below zero."""
     return [*number_rules(text, "price"), ("negative_price", number(text) < 0)]
 
 

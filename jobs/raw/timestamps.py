@@ -14,7 +14,7 @@ _NANOSECONDS_PER_MICROSECOND = 1000
 
 
 def time_of_text(text: Column, raw: RawFile) -> Column:
-    """The moment that a text means; null when it is none.
+    """Returns the moment that a text means; null when it is none.
 
     A pattern that holds a zone is read with the zone of the text, any other with the file's `timezone`.
     """
@@ -26,7 +26,7 @@ def time_of_text(text: Column, raw: RawFile) -> Column:
 
 
 def text_of_time(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
-    """The text from which `time_of_text` reads a time again.
+    """Returns the text from which `time_of_text` reads a time again.
 
     Args:
         data_type: of the column: a moment, or a date or time without a zone, which is then the file's `timezone`.
@@ -40,7 +40,7 @@ def text_of_time(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
 
 
 def time_of_nanoseconds(column: Column, has_zone: bool) -> Column:
-    """The time that is so many nanoseconds after 1970 began; Spark knows none finer than microseconds."""
+    """Returns the time that is so many nanoseconds after 1970 began; Spark knows none finer than microseconds."""
     time = F.timestamp_micros(F.call_function("div", column, F.lit(_NANOSECONDS_PER_MICROSECOND)))
     return time if has_zone else time.cast("timestamp_ntz")
 

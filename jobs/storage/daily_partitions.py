@@ -44,5 +44,5 @@ def write_days(
 
 
 def _order(table: Table) -> list[str]:
-    """The same rows always lie in the same order: by all plain columns of the table."""
+    """Returns the columns that rows are sorted by, so that the same rows always lie in the same order."""
     return [column.name for column in table.columns if not column.type.startswith("array")]

@@ -17,28 +17,28 @@ FileHashes = list[list[str]]
 
 
 def input_fingerprint(lake: Lake, ds: str, shop: Shop) -> str:
-    """The fingerprint of what the lake held when the night of `ds` read it."""
+    """Returns the fingerprint of what the lake held when the night of `ds` read it."""
     by_day = ingested_hashes(lake, ds)
     return f"{list(drops_fingerprints(by_day).values())[-1]}-{settings_fingerprint(shop)}"
 
 
 def ingested_hashes(lake: Lake, until: str) -> dict[str, FileHashes]:
-    """Day -> the files that the lake's events, catalogue and users of that day came from."""
+    """Maps each day to the files that the lake's events, catalogue and users of that day came from."""
     return {ds: version_hashes(version) for ds, version in lake.versions(EVENTS, until).items()}
 
 
 def version_hashes(version: Version) -> FileHashes:
-    """The files that `jobs.ingest` noted with a version of `events`."""
+    """Returns the files that `jobs.ingest` noted with a version of `events`."""
     return hashes_of((file["kind"], file["sha256"]) for file in version.facts.get("files", ()))
 
 
 def hashes_of(files: Iterable[tuple[str, str]]) -> FileHashes:
-    """(kind, SHA-256) of the files of a day in the one order that is compared."""
+    """Returns (kind, SHA-256) of the files of a day in the one order that is compared."""
     return sorted([kind, sha256] for kind, sha256 in files)
 
 
 def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
-    """Day -> one hash over the drops up to it, in order; each goes on from that of the day before."""
+    """Maps each day to one hash over the drops up to it, in order; each goes on from that of the day before."""
     fingerprints: dict[str, str] = {}
     so_far = ""
     for ds in sorted(by_day):
@@ -48,7 +48,7 @@ def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
 
 
 def settings_fingerprint(shop: Shop) -> str:
-    """A hash of every setting that a row may depend on: where drops lie and what is refused change no row."""
+    """Returns a hash of every setting that a row may depend on: where drops lie and what is refused change no row."""
     settings = shop.as_dict() | {"source": "", "drops": shop.drops.max_user_events, "publish": ""}
     for kind in ("events", "items", "users"):
         if settings[kind] is not None:

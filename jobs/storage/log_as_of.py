@@ -40,7 +40,7 @@ class LogAsOf:
         return cls(lake, until, {table.name: lake.versions(table, until) for table in LOG_TABLES})
 
     def as_of(self, day: str) -> LogAsOf:
-        """The same log as of a day before."""
+        """Returns the same log as of a day before."""
         earlier = {
             name: {ds: version for ds, version in by_day.items() if ds <= day} for name, by_day in self.versions.items()
         }
@@ -64,7 +64,7 @@ class LogAsOf:
         )
 
     def read(self, spark: SparkSession, table: Table, after: str | None = None) -> DataFrame:
-        """The days of a log table after `after`, or all of them."""
+        """Returns the days of a log table after `after`, or all of them."""
         days = self.versions[table.name].items()
         return read_versions(spark, table, [version for ds, version in days if after is None or ds > after])
 
@@ -85,12 +85,12 @@ def base_day(log: LogAsOf, shop: Shop, table: Table, code: str) -> str | None:
 
 
 def read_base(spark: SparkSession, lake: Lake, table: Table, base: str | None) -> DataFrame:
-    """The rows to go on from: none without a base."""
+    """Returns the rows to go on from: none without a base."""
     return read_versions(spark, table, [lake.require(table, base)] if base else [])
 
 
 def last_known(name: str, is_known: Column | None = None) -> Column:
-    """An aggregate: the value of the latest day that gave one. One update a day, so that days do not tie.
+    """Returns an aggregate: the value of the latest day that gave one. One update a day, so that days do not tie.
 
     Args:
         is_known: whether a row gives a value; without it, where the column is not null.
@@ -106,7 +106,7 @@ def sums_up_to(
     table: Table,
     add_up: Callable[[SparkSession, LogAsOf, Shop], DataFrame],
 ) -> DataFrame:
-    """What `table`, which anchors have, would hold on any day: an anchor has it already, other days add it up."""
+    """Returns what `table`, which anchors have, would hold on any day: an anchor has it, other days add it up."""
     if log.until == log.anchor:
         return read_partition(spark, log.lake, table, log.until)
     return add_up(spark, log, shop)
@@ -122,7 +122,7 @@ def _fingerprint(log: LogAsOf, shop: Shop, table: Table, code: str) -> str:
 
 
 def _settings(shop: Shop) -> list[Any]:
-    """Every setting of a shop that preprocessing looks at."""
+    """Returns every setting of a shop that preprocessing looks at."""
     return [
         shop.items is not None,
         shop.items_file,

@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 
 
 def read_partition(spark: SparkSession, lake: Lake, table: Table, ds: str, model: str | None = None) -> DataFrame:
-    """The version in force of one partition; raises TableContractError when there is none."""
+    """Returns the version in force of one partition; raises TableContractError when there is none."""
     return spark.read.schema(table.ddl).parquet(lake.require(table, ds, model).path)
 
 
 def read_versions(spark: SparkSession, table: Table, versions: Collection[Version]) -> DataFrame:
-    """The rows of several partitions together; none of none."""
+    """Returns the rows of several partitions together; none of none."""
     if not versions:
         return spark.createDataFrame([], table.ddl)
     return spark.read.schema(table.ddl).parquet(*(version.path for version in versions))
@@ -80,7 +80,7 @@ def put_partition(
 
 
 def contract_columns(rows: DataFrame, table: Table, ds: str) -> DataFrame:
-    """`rows` with the contract's columns in its order and types; `ds` is added."""
+    """Returns `rows` with the contract's columns in its order and types; `ds` is added."""
     rows = rows.withColumn("ds", F.lit(ds))
     require_columns(table, ds, rows.columns)
     return rows.select(*(F.col(column.name).cast(column.type).alias(column.name) for column in table.columns))

@@ -23,7 +23,7 @@ _IMPOSSIBLE_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EINVAL
 
 
 def stored_pictures(lake: Lake) -> str:
-    """Where pictures are kept that came as bytes."""
+    """Returns the folder of pictures that came as bytes."""
     return f"{lake.root}/pictures"
 
 
@@ -51,7 +51,7 @@ class PictureFiles:
     stored: str
 
     def sources(self, paths: Sequence[str]) -> list[str | None]:
-        """Path, size and time of each file; None where there is none.
+        """Returns path, size and time of each file; None where there is none.
 
         A path that leads out of the folder counts as none: what stands in a drop must not make us read, and hand on,
         what else lies on this machine.
@@ -65,7 +65,7 @@ class PictureFiles:
         return [f"{p} {found[p].size} {found[p].mtime_ns or 0}" if p in found else None for p in paths]
 
     def content(self, path: str) -> bytes | None:
-        """The bytes of a file, at most one more than a picture may have; None when it is gone."""
+        """Returns the bytes of a file, at most one more than a picture may have; None when it is gone."""
         for folder in (self.dropped, self.stored):
             name = self._name(folder, path)
             if name is not None:
@@ -88,7 +88,7 @@ class PictureFiles:
         return f"sha256:{digest}"
 
     def _name(self, folder: str, path: str) -> str | None:
-        """The name within one of the two folders; None for what does not lie there."""
+        """Returns the name within one of the two folders; None for what does not lie there."""
         stored = _STORED_PATH.fullmatch(path)
         if (folder == self.stored) != (stored is not None):
             return None
@@ -101,7 +101,7 @@ class PictureFiles:
 
 @lru_cache(maxsize=8)
 def _filesystem(folder: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a folder and its path there: connected to once per process."""
+    """Returns the file system of a folder and its path there: connected to once per process."""
     filesystem, base = fs.FileSystem.from_uri(folder)
     return filesystem, base.rstrip("/")
 

@@ -23,7 +23,7 @@ _WHITE = (255, 255, 255)
 
 
 def decoded(content: bytes, size: int) -> bytes | None:
-    """Rows from the top, RGB, size x size x 3 bytes; None when `content` is no whole picture."""
+    """Returns rows from the top, RGB, size x size x 3 bytes; None when `content` is no whole picture."""
     if len(content) > MAX_FILE_BYTES:
         return None
     try:

@@ -55,7 +55,7 @@ class Blocks:
         return cls(num_each, max(1, min(MAX_PARTITIONS, 2 * num_blocks)), key)
 
     def split(self, rows: DataFrame) -> DataFrame:
-        """`rows`, which have the column `key`, with their block, spread by it.
+        """Adds the block of each of the `rows`, which have the column `key`, and spreads them by it.
 
         The number of partitions is stated, because Spark would otherwise melt small inputs into one task:
         they are small here, and the work on them is not.

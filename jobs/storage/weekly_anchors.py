@@ -16,7 +16,7 @@ def anchor_for(as_of: str, first: str | None) -> str:
 
 
 def previous_anchor(anchor_day: str, first: str | None) -> str | None:
-    """The anchor a week before an anchor; None where the log does not reach back so far."""
+    """Returns the anchor a week before an anchor; None where the log does not reach back so far."""
     before = days_before(anchor_day, 7)
     is_sunday = sunday_before(anchor_day) == anchor_day
     return before if is_sunday and first is not None and first <= before else None
