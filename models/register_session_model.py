@@ -195,7 +195,7 @@ def _numbered(names: Sequence[str | None]) -> np.ndarray:
 
 
 def _neighbours(night: Night, num_items: int) -> sparse.csr_matrix:
-    """How much the items speak for each other; nothing where no model of this vocabulary says so."""
+    """Item neighbours of the night, float32; empty where no neighbour model was fitted under this vocabulary."""
     if not is_fitted(night.lake, night.ds, NEIGHBOURS_MODEL):
         return sparse.csr_matrix((num_items, num_items), dtype=np.float32)
     return neighbour_matrix(night.lake.read(ITEM_NEIGHBOURS, night.ds, NEIGHBOURS_MODEL), num_items)

@@ -58,7 +58,7 @@ class SessionModel:
         self.words = {code: worded(self.facts.texts, code, self.facts.demand_source) for code in Reason}
         # Two threads at once in one network gain nothing on the cores that both take, and the slower one is late.
         self._alone = threading.Lock()
-        self._says(Session([], [], [], {}))
+        self._encode(Session([], [], [], {}))
 
     def predict(self, inputs: Any) -> list[dict[str, Any]]:
         """One answer for each request, in their order.
@@ -73,7 +73,7 @@ class SessionModel:
         user = self.bundle.users.find(request.user_id) if request.user_id is not None else None
         session = self._session(request, user)
         by_demand = not session.items
-        scores = self.bundle.items.demand if by_demand else self.bundle.vectors @ self._says(session)
+        scores = self.bundle.items.demand if by_demand else self.bundle.vectors @ self._encode(session)
         listed = self._listed(scores, session, request.k)
         rows = self._rows(listed, scores, session, by_demand)
         if by_demand:
@@ -155,8 +155,11 @@ class SessionModel:
                 bought[index] = today - seconds // SECONDS_PER_DAY >= gap_days[index]
         return bought
 
-    def _says(self, session: Session) -> np.ndarray:
-        """What the encoder says after the last event. Shape (dim,). Its input has one width, and is compiled once."""
+    def _encode(self, session: Session) -> np.ndarray:
+        """Returns the encoder's output after the last event: float32, shape (dim,).
+
+        Its input has one width, so that it is compiled once.
+        """
         length, width = len(session.items), self.facts.max_length
         padding = [PADDING_INDEX] * (width - 1 - length)
         items = np.array([UNKNOWN_INDEX, *session.items, *padding])
@@ -181,7 +184,7 @@ class SessionModel:
         return capped_top_k(chosen, k, self.caps)
 
     def _rows(self, listed: np.ndarray, scores: np.ndarray, session: Session, by_demand: bool) -> list[dict[str, Any]]:
-        codes, because = self._reasons(listed, session, by_demand)
+        codes, cited_items = self._reasons(listed, session, by_demand)
         items, source = self.bundle.items, self.facts.demand_source if by_demand else MODEL
         return [
             {
@@ -193,7 +196,7 @@ class SessionModel:
                 "reason": self._text(code, cited),
                 "because_item_ids": [items.item_ids[cited]] if cited else [],
             }
-            for rank, (item, code, cited) in enumerate(zip(listed.tolist(), codes, because, strict=True), 1)
+            for rank, (item, code, cited) in enumerate(zip(listed.tolist(), codes, cited_items, strict=True), 1)
         ]
 
     def _newcomer_rows(
@@ -215,22 +218,22 @@ class SessionModel:
         items = self.bundle.items
         met = np.unique(np.array([*session.items, *session.bought], dtype=np.int64))
         weights = np.asarray(self.bundle.neighbours[met][:, listed].todense()) * (met[:, None] != listed)
-        speakers = weights.argmax(axis=0) if len(met) and not by_demand else None
-        read, codes, because = set(session.items), [], []
+        causes = weights.argmax(axis=0) if len(met) and not by_demand else None
+        read, codes, cited_items = set(session.items), [], []
         for place, item in enumerate(listed.tolist()):
             code, cited = Reason.IN_OUR_RANGE if by_demand else Reason.PICKED_FOR_YOU, 0
             if items.is_popular[item] or (by_demand and items.demand[item] > 0):
                 code = Reason.POPULAR
             if item in session.bought:
                 code, cited = Reason.BUY_AGAIN, item
-            elif speakers is not None and weights[speakers[place], place] > 0:
-                cited = int(met[speakers[place]])
+            elif causes is not None and weights[causes[place], place] > 0:
+                cited = int(met[causes[place]])
                 code = Reason.BECAUSE_YOU_BOUGHT if cited in session.bought else Reason.BECAUSE_YOU_VIEWED
             elif item in read:
                 code, cited = Reason.LOOK_AGAIN, item
             codes.append(code)
-            because.append(cited)
-        return codes, because
+            cited_items.append(cited)
+        return codes, cited_items
 
 
 def gap_bucket(seconds: int) -> int:
