@@ -80,7 +80,7 @@ def _build_from_vectors(spark: SparkSession, night: Night, as_of: str, model: st
         return lists_from_vectors(users, met, item_vectors.path, num_candidates)
 
     def rows() -> DataFrame:
-        blocks = Blocks.of(lake, as_of)
+        blocks = _blocks(lake, as_of)
         users = read_partition(spark, lake, USER_VECTORS, as_of, model).select("user_index", "vector")
         met = blocks.split(_met_items(spark, lake, as_of))
         return blocks.split(users).groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(lists, LISTS_DDL)
@@ -96,7 +96,7 @@ def _build_from_neighbours(spark: SparkSession, night: Night, as_of: str, model:
         return lists_from_neighbours(met, neighbours.path, num_candidates)
 
     def rows() -> DataFrame:
-        met = Blocks.of(lake, as_of).split(_met_items(spark, lake, as_of))
+        met = _blocks(lake, as_of).split(_met_items(spark, lake, as_of))
         return met.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
 
     _build(night, as_of, model, [neighbours], rows)
@@ -114,6 +114,11 @@ def _build(night: Night, as_of: str, model: str, fitted: Sequence[Version], rows
         code=code_version("jobs.build_candidates"),
         model=model,
     )
+
+
+def _blocks(lake: Lake, as_of: str) -> Blocks:
+    """Blocks of the users of one as-of day."""
+    return Blocks.of_users(*(lake.require(table, as_of).rows for table in (USER_FEATURES, ITEM_FEATURES)))
 
 
 def _met_items(spark: SparkSession, lake: Lake, as_of: str) -> DataFrame:

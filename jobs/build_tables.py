@@ -11,13 +11,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
+from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
-from expectations.semantics.published_tables import available_domains, output_tables
+from expectations.semantics.published_tables import available_domains, tables_for_domains
+from expectations.shop.shop import Shop
 from expectations.tables import (
     CROSS_DOMAIN_RECOMMENDATIONS,
     ITEMS,
@@ -28,22 +30,18 @@ from expectations.tables import (
     USER_RECOMMENDATIONS,
     USERS,
 )
-from jobs.lists.gate_decision import GateDecision, gate_decision
-from jobs.lists.popularity_order import CATALOGUE_ORDER, popularity_vectors
-from jobs.lists.published_candidates import policy_details, recommended_lists, with_policy_version
+from jobs.lists.feature_tables import FeatureTables
+from jobs.lists.published_candidates import policy_details
 from jobs.lists.rule_counts import RuleCounts
-from jobs.tables.cross_domain_recommendations import (
-    cross_domain_inputs,
-    cross_domain_recommendations,
-    cross_domain_source,
-)
+from jobs.tables.cross_domain_recommendations import cross_domain_inputs, cross_domain_recommendations
 from jobs.tables.new_item_audiences import SOURCE as WORDS
 from jobs.tables.new_item_audiences import audience_inputs, new_item_audiences, num_new_items
 from jobs.tables.new_item_exploration import explored, num_explored
 from jobs.tables.new_user_recommendations import SOURCE as SEGMENT_DEMAND
 from jobs.tables.new_user_recommendations import new_user_inputs, new_user_recommendations
-from jobs.tables.similar_items import similar_inputs, similar_items, similar_sources
-from jobs.tables.staging import Plan, _stage
+from jobs.tables.similar_items import similar_inputs, similar_items
+from jobs.tables.staging import Plan, stage
+from jobs.tables.table_inputs import TableInputs, table_inputs
 from jobs.tables.user_recommendations import recommendation_inputs, rule_details, user_recommendations
 
 logger = logging.getLogger(__name__)
@@ -59,76 +57,108 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def build_tables(spark: SparkSession, night: Night, names: Collection[str] = OUTPUT_TABLES) -> None:
     """Stages those of the night's tables that are named; one that is staged as it would be is left alone."""
-    gate = gate_decision(night.lake, night.ds)
-    wanted = [table for table in output_tables(night.lake, night.ds) if table.name in names]
-    gate = with_policy_version(gate, recommended_lists(night, gate))
-    for plan in plans(spark, night, gate):
+    inputs = table_inputs(night.lake, night.ds, night.shop)
+    domains = available_domains(inputs.features.to_arrow(ITEMS, ["domain", "is_available"]))
+    wanted = [table for table in tables_for_domains(domains) if table.name in names]
+    for plan in plans(spark, inputs, night.shop, len(domains)):
         if plan.table not in wanted:
             continue
-        _stage(night, gate, plan)
+        stage(night.lake, inputs.gate, plan, night.now, night.shop.top_k)
         # What a table kept at hand is of no use to the next one, and the programs of a night may share a JVM.
         spark.catalog.clearCache()
 
 
-def plans(spark: SparkSession, night: Night, gate: GateDecision) -> list[Plan]:
+def plans(spark: SparkSession, inputs: TableInputs, shop: Shop, num_domains: int) -> list[Plan]:
     """How each table is built, in the order in which they are."""
-    lake, ds, shop = night.lake, night.ds, night.shop
-    popularity = popularity_vectors(lake, ds)
-    fallback_source = popularity[0] if popularity else CATALOGUE_ORDER
-    of_new, of_rules = asdict(shop.new_items), asdict(shop.rules)
-    explores, counts = num_explored(night) > 0, RuleCounts()
-    lists = recommended_lists(night, gate)
-    bounds_of_lists = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
-    code = code_version("jobs.build_tables")
     return [
-        Plan(
-            USER_RECOMMENDATIONS,
-            [*recommendation_inputs(night, gate), *(audience_inputs(night) if explores else [])],
-            (lists.source, fallback_source, *([WORDS] if explores else [])),
-            lake.require(USERS, ds).rows * shop.top_k,
-            lambda: explored(user_recommendations(spark, night, gate, counts), spark, night, gate.is_fallback),
-            code,
-            [*bounds_of_lists, of_new, of_rules, shop.policy.agent, shop.policy.temperature, shop.seed],
-            facts=lambda: {"rules": rule_details(spark, night, counts.get()), "policy": policy_details(night, lists)},
-        ),
-        Plan(
-            SIMILAR_ITEMS,
-            similar_inputs(night, gate),
-            (*similar_sources(night, gate), fallback_source),
-            lake.require(ITEMS, ds).rows * shop.top_k,
-            lambda: similar_items(spark, night, gate),
-            code,
-            [shop.top_k, of_rules],
-        ),
-        Plan(
-            NEW_USER_RECOMMENDATIONS,
-            new_user_inputs(night),
-            (SEGMENT_DEMAND,),
-            shop.top_k,
-            lambda: new_user_recommendations(spark, night),
-            code,
-            [shop.top_k, shop.target_events, shop.new_users.min_people, of_rules],
-        ),
-        Plan(
-            NEW_ITEM_AUDIENCES,
-            audience_inputs(night),
-            (WORDS,),
-            num_new_items(night) * shop.new_items.audience_size,
-            lambda: new_item_audiences(spark, night),
-            code,
-            [of_new, of_rules, shop.active_days],
-            may_be_empty=True,
-        ),
-        Plan(
-            CROSS_DOMAIN_RECOMMENDATIONS,
-            cross_domain_inputs(night, gate),
-            (cross_domain_source(night, gate),),
-            lake.require(USERS, ds).rows * len(available_domains(lake, ds)) * shop.top_k,
-            lambda: cross_domain_recommendations(spark, night, gate),
-            code,
-            [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates, of_rules],
-        ),
+        _user_recommendations(spark, inputs, shop),
+        _similar_items(spark, inputs, shop),
+        _new_user_recommendations(spark, inputs.features, shop),
+        _new_item_audiences(spark, inputs.features, shop),
+        _cross_domain_recommendations(spark, inputs, shop, num_domains),
     ]
+
+
+def _user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop) -> Plan:
+    features, lists, counts = inputs.features, inputs.lists, RuleCounts()
+    explores = num_explored(shop) > 0
+
+    def rows() -> DataFrame:
+        recommendations = user_recommendations(spark, inputs, shop, counts)
+        return explored(spark, features, recommendations, shop, inputs.gate.is_fallback)
+
+    def facts() -> dict[str, Any]:
+        rules = rule_details(features.read(spark, ITEMS), shop.rules, inputs.ds, counts.get())
+        return {"rules": rules, "policy": policy_details(shop.policy, lists)}
+
+    bounds = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
+    chance = [shop.policy.agent, shop.policy.temperature, shop.seed]
+    return Plan(
+        USER_RECOMMENDATIONS,
+        [*recommendation_inputs(inputs, shop.repeats), *(audience_inputs(features) if explores else [])],
+        (lists.source, inputs.fallback_source, *([WORDS] if explores else [])),
+        features.version(USERS).rows * shop.top_k,
+        rows,
+        _code(),
+        [*bounds, asdict(shop.new_items), asdict(shop.rules), *chance, shop.texts],
+        facts=facts,
+    )
+
+
+def _similar_items(spark: SparkSession, inputs: TableInputs, shop: Shop) -> Plan:
+    features, sources, popularity = inputs.features, inputs.similarity, inputs.popularity
+    return Plan(
+        SIMILAR_ITEMS,
+        similar_inputs(features, sources, popularity),
+        (*(source.source for source in sources), inputs.fallback_source),
+        features.version(ITEMS).rows * shop.top_k,
+        lambda: similar_items(spark, features, sources, popularity, shop.top_k, shop.rules, shop.texts),
+        _code(),
+        [shop.top_k, asdict(shop.rules), shop.texts],
+    )
+
+
+def _new_user_recommendations(spark: SparkSession, features: FeatureTables, shop: Shop) -> Plan:
+    return Plan(
+        NEW_USER_RECOMMENDATIONS,
+        new_user_inputs(features),
+        (SEGMENT_DEMAND,),
+        shop.top_k,
+        lambda: new_user_recommendations(spark, features, shop),
+        _code(),
+        [shop.top_k, shop.target_events, shop.new_users.min_people, asdict(shop.rules), shop.texts],
+    )
+
+
+def _new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop) -> Plan:
+    return Plan(
+        NEW_ITEM_AUDIENCES,
+        audience_inputs(features),
+        (WORDS,),
+        num_new_items(features, shop.new_items.days) * shop.new_items.audience_size,
+        lambda: new_item_audiences(spark, features, shop),
+        _code(),
+        [asdict(shop.new_items), asdict(shop.rules), shop.active_days, shop.texts],
+        may_be_empty=True,
+    )
+
+
+def _cross_domain_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop, num_domains: int) -> Plan:
+    features, vectors, popularity = inputs.features, inputs.domain_vectors, inputs.popularity
+    bounds = [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates]
+    return Plan(
+        CROSS_DOMAIN_RECOMMENDATIONS,
+        cross_domain_inputs(features, vectors, popularity, shop.repeats),
+        (vectors.source,),
+        features.version(USERS).rows * num_domains * shop.top_k,
+        lambda: cross_domain_recommendations(spark, features, vectors, popularity, shop),
+        _code(),
+        [*bounds, asdict(shop.rules), shop.texts],
+    )
+
+
+def _code() -> str:
+    return code_version("jobs.build_tables")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset
 from expectations.shop.policy_settings import POLICY
 from expectations.shop.shop import Shop
 from expectations.tables import POLICY_DECISIONS, SCORES
@@ -38,7 +38,7 @@ def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDe
     version = lake.current(POLICY_DECISIONS, ds) if shop.policy.agent else None
     if version is None:
         return None
-    row = lake.read(POLICY_DECISIONS, ds).to_pylist()[0]
+    row = parquet_dataset(version.path).to_table().to_pylist()[0]
     if (row["lists"], row["settings"]) != (lists.fingerprint, policy_settings(shop)):
         return None
     reranked = lake.current(SCORES, ds, POLICY) if row["is_allowed"] else None

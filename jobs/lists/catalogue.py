@@ -5,24 +5,23 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import boost_factor, category_path, is_new, refused_by
+from expectations.shop.list_rules import Rules
 from expectations.tables import ITEMS, VOCABULARIES
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.reason_text import readable_title
-from jobs.storage.partitions import read_partition
 
 
-def catalogue_rows(spark: SparkSession, night: Night) -> DataFrame:
+def catalogue_rows(spark: SparkSession, features: FeatureTables, rules: Rules) -> DataFrame:
     """Items known when `ds` ended: item_index, item_id, title, and what the shop's rules say of each.
 
     `refused_by` names the rule that keeps an item out of all lists, be it only `availability`, and is null where none
     does. The rules of lists look at `category`, as far as they tell categories apart, `brand`, `is_new` and `boost`.
     """
-    rules, ds = night.shop.rules, night.ds
-    vocabulary = read_partition(spark, night.lake, VOCABULARIES, ds).where(F.col("field") == "item_id")
+    vocabulary = features.read(spark, VOCABULARIES).where(F.col("field") == "item_id")
     indices = vocabulary.select(F.col("value").alias("item_id"), F.col("index").alias("item_index"))
     return (
-        read_partition(spark, night.lake, ITEMS, ds)
+        features.read(spark, ITEMS)
         .join(indices, on="item_id")
         .select(
             "item_index",
@@ -32,7 +31,7 @@ def catalogue_rows(spark: SparkSession, night: Night) -> DataFrame:
             refused_by(rules).alias("refused_by"),
             category_path(rules.category_level).alias("category"),
             "brand",
-            is_new(rules, ds).alias("is_new"),
-            boost_factor(rules, ds).alias("boost"),
+            is_new(rules, features.ds).alias("is_new"),
+            boost_factor(rules, features.ds).alias("boost"),
         )
     )

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
-from expectations.runtime.program import Night
 from expectations.tables import USER_RECOMMENDATIONS, NightError
 from jobs.lists.fallback_fill import Cap
 
@@ -38,16 +37,16 @@ class EligibleItems:
         return tuple(cap for cap in caps if cap.most)
 
 
-def eligible_items(items: DataFrame, night: Night) -> EligibleItems:
-    """Of the catalogue of `jobs.lists.catalogue`.
+def eligible_items(items: DataFrame, ds: str, top_k: int) -> EligibleItems:
+    """The items that lists may show, from the rows of `jobs.lists.catalogue`.
 
     Raises:
-        NightError: the rules leave fewer than K items.
+        NightError: the rules leave fewer than `top_k` items.
     """
     rows = items.select("item_index", "refused_by", "category", "brand", "is_new", "boost").toArrow()
     rows = rows.sort_by("item_index")
     allowed = rows.filter(pc.is_null(rows["refused_by"]))
-    _require_k_items(night, rows["refused_by"], allowed.num_rows)
+    _require_k_items(ds, top_k, rows["refused_by"], allowed.num_rows)
     index = rows["item_index"].to_numpy()
     num_items = int(index.max(initial=0)) + 1
 
@@ -65,8 +64,8 @@ def eligible_items(items: DataFrame, night: Night) -> EligibleItems:
     )
 
 
-def _require_k_items(night: Night, refused_by: pa.ChunkedArray, num_allowed: int) -> None:
-    if num_allowed >= night.shop.top_k:
+def _require_k_items(ds: str, top_k: int, refused_by: pa.ChunkedArray, num_allowed: int) -> None:
+    if num_allowed >= top_k:
         return
     counts = {pair["values"]: pair["counts"] for pair in pc.value_counts(refused_by).to_pylist() if pair["values"]}
     num_available = len(refused_by) - counts.pop("availability", 0)
@@ -74,7 +73,7 @@ def _require_k_items(night: Night, refused_by: pa.ChunkedArray, num_allowed: int
     left = f", of which the shop's rules leave {num_allowed}: {by_rule}" if counts else ""
     remedy = "loosen these rules" if counts else "look at the day's items"
     raise NightError(
-        f"{USER_RECOMMENDATIONS.name} ds={night.ds}: every user gets {night.shop.top_k} items, and the shop has "
+        f"{USER_RECOMMENDATIONS.name} ds={ds}: every user gets {top_k} items, and the shop has "
         f"{num_available} available{left}. Set `top_k` in the shop file to what is left at most, or {remedy}."
     )
 

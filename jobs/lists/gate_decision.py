@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from expectations.runtime.lake import Lake, Version
+from expectations.runtime.lake import Lake, Version, parquet_dataset
 from expectations.tables import (
     CANDIDATES,
     GATE_DECISIONS,
@@ -28,11 +28,13 @@ class GateDecision:
     """One row of `gate_decisions`, its JSON read.
 
     Attributes:
+        version: of the partition of `gate_decisions`.
         decision: every rule that was checked, what it saw and what it said.
         model_versions: model -> the version that its rows carry.
     """
 
     ds: str
+    version: Version
     published_model: str
     similar_model: str
     is_fallback: bool
@@ -56,18 +58,20 @@ class GateDecision:
 
     def is_sound(self, model: str) -> bool:
         """Whether the gate looked at the model's fit of this night, and found nothing wrong with its lists."""
-        healthy = {told["model"] for told in self.decision.get("models", ()) if told["is_healthy"]}
+        healthy = {row["model"] for row in self.decision.get("models", ()) if row["is_healthy"]}
         return model in self.model_versions and model in healthy
 
 
 def gate_decision(lake: Lake, ds: str) -> GateDecision:
     """The decision in force; raises TableContractError when the gate did not decide, or decided twice."""
-    rows = lake.read(GATE_DECISIONS, ds).to_pylist()
+    version = lake.require(GATE_DECISIONS, ds)
+    rows = parquet_dataset(version.path).to_table().to_pylist()
     if len(rows) != 1:
         raise TableContractError(f"{GATE_DECISIONS.name} ds={ds}: must hold one row. Found: {len(rows)}")
     row = rows[0]
     return GateDecision(
         ds=ds,
+        version=version,
         published_model=row["published_model"],
         similar_model=row["similar_model"],
         is_fallback=row["is_fallback"],

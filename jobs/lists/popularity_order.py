@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from expectations.runtime.lake import Lake, Version
+from expectations.runtime.lake import Lake, Version, parquet_dataset
 from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS
 from expectations.tables import ITEM_VECTORS
 
@@ -21,6 +21,7 @@ class PopularityOrder:
 
     Attributes:
         source: the model whose demand it is, or CATALOGUE_ORDER.
+        item_indices: Shape (num_available,), int.
         num_in_demand: how many items, from the first, have any demand.
     """
 
@@ -29,29 +30,36 @@ class PopularityOrder:
     num_in_demand: int
 
 
-def popularity_vectors(lake: Lake, ds: str) -> tuple[str, Version] | None:
+@dataclass(frozen=True)
+class PopularityVectors:
+    """The item vectors, one number long, of a model of demand."""
+
+    model: str
+    version: Version
+
+
+def popularity_vectors(lake: Lake, ds: str) -> PopularityVectors | None:
     """The model that says what sells, and its item vectors; None when neither was fitted as of `ds`."""
     for model in POPULARITY_MODELS:
         version = lake.current(ITEM_VECTORS, ds, model)
         if version is not None:
-            return model, version
+            return PopularityVectors(model, version)
     return None
 
 
-def popularity_order(lake: Lake, ds: str, available: np.ndarray) -> PopularityOrder:
+def popularity_order(available: np.ndarray, popularity: PopularityVectors | None) -> PopularityOrder:
     """Orders the available items.
 
     Args:
-        available: their indices.
+        available: their indices, in any order. Shape (num_available,), int.
+        popularity: the demand for every item; None orders by index.
     """
     available = np.sort(available)
-    found = popularity_vectors(lake, ds)
-    if found is None:
+    if popularity is None:
         return PopularityOrder(CATALOGUE_ORDER, available, 0)
-    source, _ = found
-    vectors = lake.read(ITEM_VECTORS, ds, source, columns=["item_index", "vector"])
+    vectors = parquet_dataset(popularity.version.path).to_table(columns=["item_index", "vector"])
     indices = vectors["item_index"].to_numpy()
     demand = np.zeros(max(indices.max(initial=0), available.max(initial=0)) + 1)
     demand[indices] = vectors["vector"].combine_chunks().flatten().to_numpy()
     order = np.lexsort((available, -demand[available]))
-    return PopularityOrder(source, available[order], int((demand[available] > 0).sum()))
+    return PopularityOrder(popularity.model, available[order], int((demand[available] > 0).sum()))

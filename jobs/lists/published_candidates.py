@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake, Version
 from expectations.semantics.policy_decision import PolicyDecision, policy_decision
-from expectations.shop.policy_settings import POLICY
+from expectations.shop.policy_settings import POLICY, Policy
+from expectations.shop.shop import Shop
 from expectations.tables import SCORES, Table
 from jobs.lists.gate_decision import GateDecision, lists_of
 
@@ -27,15 +27,20 @@ class RecommendedLists:
     version: Version
     decision: PolicyDecision | None
 
+    @property
+    def versions(self) -> list[Version]:
+        """Everything that says what the lists are."""
+        return [self.version, *([self.decision.version] if self.decision else [])]
 
-def recommended_lists(night: Night, gate: GateDecision) -> RecommendedLists:
+
+def recommended_lists(lake: Lake, ds: str, gate: GateDecision, shop: Shop) -> RecommendedLists:
     """The lists that the gate and the policy's decision allow.
 
     Raises:
         NightError: the published model has none.
     """
-    table, version = lists_of(night.lake, night.ds, gate.published_model)
-    decision = policy_decision(night.lake, night.shop, night.ds, version)
+    table, version = lists_of(lake, ds, gate.published_model)
+    decision = policy_decision(lake, shop, ds, version)
     if decision is not None and decision.lists is not None:
         return RecommendedLists(POLICY, SCORES, decision.lists, decision)
     return RecommendedLists(gate.published_model, table, version, decision)
@@ -48,10 +53,9 @@ def with_policy_version(gate: GateDecision, lists: RecommendedLists) -> GateDeci
     return replace(gate, model_versions={**gate.model_versions, POLICY: lists.decision.model_version})
 
 
-def policy_details(night: Night, lists: RecommendedLists) -> dict[str, Any]:
+def policy_details(policy: Policy, lists: RecommendedLists) -> dict[str, Any]:
     """What `run_manifest` says of the policy: whether lists were re-ranked, how far they moved, and why or why not."""
-    policy = night.shop.policy
-    details: dict[str, Any] = {"agent": policy.agent, "temperature": policy.temperature, "is_allowed": False}
+    details: dict[str, Any] = {"agent": policy.agent, "randomness": policy.temperature, "is_allowed": False}
     if not policy.agent:
         return {**details, "reason": "The shop file names no agent."}
     if lists.decision is None:

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from expectations.runtime.lake import Lake
-from expectations.tables import ITEM_FEATURES, USER_FEATURES
-
 BLOCK = "block"
 """Name of the column that `Blocks.split` adds."""
 
@@ -36,15 +33,13 @@ class Blocks:
     key: str = "user_index"
 
     @classmethod
-    def of(cls, lake: Lake, as_of: str) -> Blocks:
-        """Blocks for the users and the catalogue of one as-of day; fewer users each, the larger the catalogue."""
-        num_users, num_items = (lake.require(table, as_of).rows for table in (USER_FEATURES, ITEM_FEATURES))
+    def of_users(cls, num_users: int, num_items: int) -> Blocks:
+        """Blocks of users who are each held against the whole catalogue; fewer users each, the larger it is."""
         return cls._over(num_users, num_items, "user_index")
 
     @classmethod
-    def of_items(cls, lake: Lake, as_of: str) -> Blocks:
+    def of_items(cls, num_items: int) -> Blocks:
         """Blocks of items that are each held against the whole catalogue."""
-        num_items = lake.require(ITEM_FEATURES, as_of).rows
         return cls._over(num_items, num_items, "item_index")
 
     @classmethod

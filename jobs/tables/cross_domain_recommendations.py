@@ -9,7 +9,7 @@ come back to the user as the shop's `repeats` says.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -17,94 +17,87 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
 from expectations.semantics.repeat_purchases import excluded_pairs
+from expectations.shop.shop import Shop
 from expectations.tables import (
     HISTORIES,
-    HISTORY_VECTORS,
     INTERACTIONS,
     ITEM_FEATURES,
-    ITEM_VECTORS,
     ITEMS,
     USER_FEATURES,
     USER_VECTORS,
     USERS,
     VOCABULARIES,
-    Table,
 )
 from jobs.lists.catalogue import catalogue_rows
-from jobs.lists.gate_decision import GateDecision
-from jobs.lists.popularity_order import CATALOGUE_ORDER, popularity_order, popularity_vectors
+from jobs.lists.feature_tables import FeatureTables
+from jobs.lists.popularity_order import PopularityVectors, popularity_order
 from jobs.lists.reason_text import reason_text
 from jobs.lists.target_users import target_users
-from jobs.storage.partitions import read_partition
+from jobs.storage.partitions import read_versions
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.domain_lists import DOMAIN_LISTS_DDL, DomainRules, domain_lists
-
-MODEL = "cross_domain"
-
-
-def cross_domain_source(night: Night, gate: GateDecision) -> str:
-    """The model whose scores the table holds: MODEL, or one that says what sells, or CATALOGUE_ORDER."""
-    told = {row["model"]: row for row in gate.decision.get("models", ())}
-    is_sound = told.get(MODEL, {}).get("is_healthy", False) and MODEL in gate.model_versions
-    if is_sound and night.lake.current(USER_VECTORS, night.ds, MODEL) is not None:
-        return MODEL
-    popularity = popularity_vectors(night.lake, night.ds)
-    return popularity[0] if popularity else CATALOGUE_ORDER
+from jobs.tables.domain_vectors import DomainVectors
 
 
-def cross_domain_inputs(night: Night, gate: GateDecision) -> list[Version]:
-    """Every version that `cross_domain_recommendations` reads."""
+def cross_domain_inputs(
+    features: FeatureTables, vectors: DomainVectors, popularity: PopularityVectors | None, repeats: str
+) -> list[Version]:
+    """Every version that `cross_domain_recommendations` reads under the shop's `repeats`."""
     tables = [VOCABULARIES, ITEMS, USERS, INTERACTIONS, USER_FEATURES, ITEM_FEATURES]
-    if night.shop.repeats == "after_gap":
+    if repeats == "after_gap":
         tables.append(HISTORIES)
-    popularity = popularity_vectors(night.lake, night.ds)
     return [
-        *(night.lake.require(table, night.ds) for table in tables),
-        *([popularity[1]] if popularity else []),
-        *_vectors(night, cross_domain_source(night, gate)),
+        *(features.version(table) for table in tables),
+        *([popularity.version] if popularity else []),
+        *vectors.versions,
     ]
 
 
-def cross_domain_recommendations(spark: SparkSession, night: Night, gate: GateDecision) -> DataFrame:
-    """The rows of `cross_domain_recommendations`, without what every published row has besides."""
-    lake, ds, source = night.lake, night.ds, cross_domain_source(night, gate)
-    items = catalogue_rows(spark, night)
-    of_items = read_partition(spark, lake, ITEMS, ds).select("item_id", "domain")
-    items = items.join(of_items, on="item_id")
-    rules = _rules(night, items, source)
-    blocks, targets = Blocks.of(lake, ds), target_users(spark, night)
-    asking = blocks.split(_asking(spark, night, source, targets))
-    met = blocks.split(_met(spark, night))
+def cross_domain_recommendations(
+    spark: SparkSession,
+    features: FeatureTables,
+    vectors: DomainVectors,
+    popularity: PopularityVectors | None,
+    shop: Shop,
+) -> DataFrame:
+    """The rows of `cross_domain_recommendations`, without the columns that every published row has besides.
+
+    Args:
+        vectors: what scores the items of a domain.
+        popularity: the demand that says which items are popular; None where nothing is known of it.
+    """
+    items = catalogue_rows(spark, features, shop.rules)
+    items = items.join(features.read(spark, ITEMS).select("item_id", "domain"), on="item_id")
+    rules = _rules(items, vectors, popularity, shop)
+    blocks = Blocks.of_users(features.version(USER_FEATURES).rows, features.version(ITEM_FEATURES).rows)
+    targets = target_users(spark, features, shop.active_days)
+    asking = blocks.split(_asking(spark, vectors, targets))
+    met = blocks.split(_met(spark, features, shop))
 
     def lists(asking: pa.Table, met: pa.Table) -> pa.Table:
         return domain_lists(asking, met, rules)
 
     listed = asking.groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(lists, DOMAIN_LISTS_DDL)
-    demand_source = popularity_order(lake, ds, rules.available()).source
-    return _in_shop_words(listed, targets, items, source, demand_source, night.shop.texts)
+    demand_source = popularity_order(rules.available(), popularity).source
+    return _in_shop_words(listed, targets, items, vectors.source, demand_source, shop.texts)
 
 
-def _asking(spark: SparkSession, night: Night, source: str, targets: DataFrame) -> DataFrame:
+def _asking(spark: SparkSession, vectors: DomainVectors, targets: DataFrame) -> DataFrame:
     """Who gets lists, with their vectors: one number where nobody's taste is known."""
     users = targets.select("user_index")
-    if source != MODEL:
+    if vectors.users is None:
         return users.withColumn("vector", F.array(F.lit(1.0).cast("float")))
-    vectors = read_partition(spark, night.lake, USER_VECTORS, night.ds, source).select("user_index", "vector")
-    return users.join(vectors, on="user_index")
+    rows = read_versions(spark, USER_VECTORS, [vectors.users])
+    return users.join(rows.select("user_index", "vector"), on="user_index")
 
 
-def _met(spark: SparkSession, night: Night) -> DataFrame:
+def _met(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
     """What users met, and what must not be in their lists."""
-
-    def read(table: Table) -> DataFrame:
-        return read_partition(spark, night.lake, table, night.ds)
-
-    met = read(INTERACTIONS).select(
+    met = features.read(spark, INTERACTIONS).select(
         "user_index", "item_index", "weight", (F.col("num_purchases") > 0).alias("is_bought")
     )
-    excluded = excluded_pairs(read, night.shop, night.ds)
+    excluded = excluded_pairs(lambda table: features.read(spark, table), shop, features.ds)
     if excluded is None:
         return met.withColumn("is_excluded", F.lit(False))
     excluded = excluded.withColumn("is_excluded", F.lit(True))
@@ -114,7 +107,7 @@ def _met(spark: SparkSession, night: Night) -> DataFrame:
     )
 
 
-def _rules(night: Night, items: DataFrame, source: str) -> DomainRules:
+def _rules(items: DataFrame, vectors: DomainVectors, popularity: PopularityVectors | None, shop: Shop) -> DomainRules:
     """What all blocks share: the catalogue by domain, and where the vectors lie."""
     is_allowed = F.col("refused_by").isNull().alias("is_available")
     rows = items.select("item_index", "domain", is_allowed).orderBy("item_index").collect()
@@ -125,26 +118,17 @@ def _rules(night: Night, items: DataFrame, source: str) -> DomainRules:
     for row in rows:
         domain_of[row["item_index"]] = place[row["domain"]]
         is_available[row["item_index"]] = row["is_available"]
-    order = popularity_order(night.lake, night.ds, np.flatnonzero(is_available).astype(np.int32))
-    paths = [version.path for version in _vectors(night, source)]
+    order = popularity_order(np.flatnonzero(is_available).astype(np.int32), popularity)
     return DomainRules(
-        top_k=night.shop.top_k,
+        top_k=shop.top_k,
         domains=tuple(domains),
         domain_of=domain_of,
         is_available=is_available,
         items_in_demand=order.item_indices[: order.num_in_demand],
-        num_popular=night.shop.num_candidates,
-        item_vectors_path=paths[0] if paths else None,
-        history_vectors_path=paths[1] if len(paths) > 1 else None,
+        num_popular=shop.num_candidates,
+        item_vectors_path=vectors.items.path if vectors.items else None,
+        history_vectors_path=vectors.histories.path if vectors.histories else None,
     )
-
-
-def _vectors(night: Night, source: str) -> Sequence[Version]:
-    """The vectors of items, those of histories and those of users, as far as the source has any."""
-    if source == CATALOGUE_ORDER:
-        return ()
-    tables = (ITEM_VECTORS, HISTORY_VECTORS, USER_VECTORS) if source == MODEL else (ITEM_VECTORS,)
-    return [night.lake.require(table, night.ds, source) for table in tables]
 
 
 def _in_shop_words(

@@ -16,6 +16,8 @@ see `tests.benchmarks.lists.new_users_items`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,14 +26,14 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, days_before, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import category_path
+from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.list_assembly import SCORE_DECIMALS
 from jobs.lists.reason_text import Reason, readable_title, reason_text
 from jobs.lists.target_users import target_users
-from jobs.storage.partitions import read_partition
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.similarity_sources import SimilaritySource, content_source
 
@@ -45,40 +47,38 @@ PARTS = 1_000_000_000
 """A faded likeness is summed in so many parts of 1, as a whole number: a sum of them is the same in any order."""
 
 
-def audience_inputs(night: Night) -> list[Version]:
+def audience_inputs(features: FeatureTables) -> list[Version]:
     """Every version that `new_item_audiences` reads."""
     tables = (VOCABULARIES, ITEMS, ITEM_FEATURES, USERS, USER_FEATURES, INTERACTIONS, HISTORIES)
-    return [night.lake.require(table, night.ds) for table in tables]
+    return [features.version(table) for table in tables]
 
 
-def new_item_audiences(spark: SparkSession, night: Night) -> DataFrame:
+def new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
     """The rows of `new_item_audiences`, without what every published row has besides; none where nothing is new.
 
     Beside the table's columns, `because_item_id` is what speaks for the item in the user's own history.
     """
-    items, targets = catalogue_rows(spark, night), target_users(spark, night)
-    interactions = read_partition(spark, night.lake, INTERACTIONS, night.ds)
-    shelves = read_partition(spark, night.lake, ITEMS, night.ds).select(
+    items, targets = catalogue_rows(spark, features, shop.rules), target_users(spark, features, shop.active_days)
+    interactions = features.read(spark, INTERACTIONS)
+    shelves = features.read(spark, ITEMS).select(
         "item_id",
         "first_seen",
         category_path().alias("path"),
         readable_title(F.element_at(F.when(F.size("category") > 0, F.col("category")), -1), F.lit("")).alias("shelf"),
     )
     known = items.select("item_index", "item_id", "refused_by").join(shelves, on="item_id")
-    new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(night)))
-    wanted = fans(interactions, likes(night, interactions, new.select("item_index")), night.ds)
+    new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(features, shop.new_items.days)))
+    wanted = fans(interactions, likes(features, interactions, new.select("item_index")), features.ds)
     # What came back whole is no interaction, yet the user knows it.
-    remembered = read_partition(spark, night.lake, HISTORIES, night.ds).select(
-        "user_index", F.explode("item_indices").alias("item_index")
-    )
+    remembered = features.read(spark, HISTORIES).select("user_index", F.explode("item_indices").alias("item_index"))
     met = interactions.select("user_index", "item_index").unionByName(remembered)
     met = met.join(F.broadcast(new.select("item_index")), on="item_index")
     strangers = wanted.join(targets, on="user_index").join(met, on=["user_index", "item_index"], how="left_anti")
     best_first = Window.partitionBy("item_index").orderBy(F.desc("parts"), "user_index")
     ranked = strangers.withColumn("rank", F.row_number().over(best_first))
-    audiences = ranked.where(F.col("rank") <= night.shop.new_items.audience_size)
+    audiences = ranked.where(F.col("rank") <= shop.new_items.audience_size)
     favourites = most_browsed(remembered, known.select("item_index", "path"))
-    return with_reasons(audiences.join(favourites, on="user_index", how="left"), items, new, night)
+    return with_reasons(audiences.join(favourites, on="user_index", how="left"), items, new, shop.texts)
 
 
 def most_browsed(remembered: DataFrame, paths: DataFrame) -> DataFrame:
@@ -98,7 +98,7 @@ def most_browsed(remembered: DataFrame, paths: DataFrame) -> DataFrame:
     return first.select("user_index", F.col("path").alias("favourite"))
 
 
-def with_reasons(audiences: DataFrame, items: DataFrame, new: DataFrame, night: Night) -> DataFrame:
+def with_reasons(audiences: DataFrame, items: DataFrame, new: DataFrame, texts: Mapping[str, str]) -> DataFrame:
     """The rows of audiences in the shop's words.
 
     Args:
@@ -123,33 +123,41 @@ def with_reasons(audiences: DataFrame, items: DataFrame, new: DataFrame, night: 
             F.round(F.col("parts") / PARTS, SCORE_DECIMALS).alias("score"),
             F.lit(SOURCE).alias("source"),
             code.alias("reason_code"),
-            reason_text(code, named, "", night.shop.texts).alias("reason"),
+            reason_text(code, named, "", texts).alias("reason"),
             "because_item_id",
         )
     )
 
 
-def old_until(night: Night) -> str:
+def old_until(features: FeatureTables, new_days: int) -> str:
     """The last day that makes an item old: what was first seen later is new."""
-    first_seen = night.lake.read(ITEMS, night.ds, columns=["first_seen"])["first_seen"]
-    return max(days_before(night.ds, night.shop.new_items.days), pc.min(first_seen).as_py() or "")
+    first_seen = features.to_arrow(ITEMS, ["first_seen"])["first_seen"]
+    return max(days_before(features.ds, new_days), pc.min(first_seen).as_py() or "")
 
 
-def num_new_items(night: Night) -> int:
+def num_new_items(features: FeatureTables, new_days: int) -> int:
     """How many items may get an audience."""
-    items = night.lake.read(ITEMS, night.ds, columns=["first_seen", "is_available"])
-    return pc.sum(pc.and_(pc.greater(items["first_seen"], old_until(night)), items["is_available"])).as_py() or 0
+    items = features.to_arrow(ITEMS, ["first_seen", "is_available"])
+    return (
+        pc.sum(pc.and_(pc.greater(items["first_seen"], old_until(features, new_days)), items["is_available"])).as_py()
+        or 0
+    )
 
 
-def likes(night: Night, interactions: DataFrame, new: DataFrame) -> DataFrame:
+def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame) -> DataFrame:
     """The items that speak for each new one: item_index, like_index, likeness above 0, at most 1."""
     met = interactions.select("item_index").distinct().toArrow()["item_index"].to_numpy()
-    words, _ = content_source(night)
+    words = content_source(features)
 
     def of_block(owners: pa.Table) -> pa.Table:
         return likes_of(np.sort(owners["item_index"].to_numpy()), words, met)
 
-    return Blocks.of_items(night.lake, night.ds).split(new).groupBy(BLOCK).applyInArrow(of_block, LIKES_DDL)
+    return (
+        Blocks.of_items(features.version(ITEM_FEATURES).rows)
+        .split(new)
+        .groupBy(BLOCK)
+        .applyInArrow(of_block, LIKES_DDL)
+    )
 
 
 def likes_of(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) -> pa.Table:

@@ -11,34 +11,36 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility import caps_of
 from expectations.shop.list_rules import ListRules
+from expectations.shop.shop import Shop
 from expectations.tables import ITEMS
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.list_assembly import FILL_STEP, SCORE_DECIMALS
-from jobs.storage.partitions import read_partition
 from jobs.tables.new_item_audiences import new_item_audiences
 
 
-def num_explored(night: Night) -> int:
+def num_explored(shop: Shop) -> int:
     """Places of a list that may go to new items."""
-    return int(night.shop.new_items.exploration_share * night.shop.top_k + 1e-9)
+    return int(shop.new_items.exploration_share * shop.top_k + 1e-9)
 
 
-def explored(recommendations: DataFrame, spark: SparkSession, night: Night, is_fallback: bool) -> DataFrame:
+def explored(
+    spark: SparkSession, features: FeatureTables, recommendations: DataFrame, shop: Shop, is_fallback: bool
+) -> DataFrame:
     """The rows of `user_recommendations` with new items at the end of lists; the same rows where none may explore.
 
     Args:
         is_fallback: of the night, and so of every row.
     """
-    num_places = num_explored(night)
+    num_places = num_explored(shop)
     if num_places == 0:
         return recommendations
-    audiences = new_item_audiences(spark, night).withColumn("is_fallback", F.lit(is_fallback))
+    audiences = new_item_audiences(spark, features, shop).withColumn("is_fallback", F.lit(is_fallback))
     # They are looked at more than once, and cost the most of all tables.
     recommendations = recommendations.persist()
-    items = read_partition(spark, night.lake, ITEMS, night.ds)
-    return with_new_items(recommendations, within_caps(audiences, recommendations, items, night.shop.rules), num_places)
+    items = features.read(spark, ITEMS)
+    return with_new_items(recommendations, within_caps(audiences, recommendations, items, shop.rules), num_places)
 
 
 def within_caps(audiences: DataFrame, recommendations: DataFrame, items: DataFrame, rules: ListRules) -> DataFrame:

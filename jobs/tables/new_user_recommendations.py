@@ -5,17 +5,19 @@ How a segment is counted is in `jobs.tables.segment_popularity`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.popularity_order import POPULARITY_MODELS
 from jobs.lists.reason_text import readable_title, reason_text
-from jobs.storage.partitions import read_partition
 from jobs.tables.segment_popularity import (
     ATTRIBUTES,
     FIRST_DAYS,
@@ -32,26 +34,28 @@ RATE_DECIMALS = 9
 """A rate is a share of all that is wanted: of a large catalogue, small numbers."""
 
 
-def new_user_inputs(night: Night) -> list[Version]:
+def new_user_inputs(features: FeatureTables) -> list[Version]:
     """Every version that `new_user_recommendations` reads."""
-    return [night.lake.require(table, night.ds) for table in (VOCABULARIES, ITEMS, USERS, USER_FEATURES, HISTORIES)]
+    return [features.version(table) for table in (VOCABULARIES, ITEMS, USERS, USER_FEATURES, HISTORIES)]
 
 
-def new_user_recommendations(spark: SparkSession, night: Night) -> DataFrame:
+def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
     """The rows of `new_user_recommendations`, without what every published row has besides."""
     vocabularies, histories, users, user_features = (
-        read_partition(spark, night.lake, table, night.ds) for table in (VOCABULARIES, HISTORIES, USERS, USER_FEATURES)
+        features.read(spark, table) for table in (VOCABULARIES, HISTORIES, USERS, USER_FEATURES)
     )
-    items = catalogue_rows(spark, night)
+    items = catalogue_rows(spark, features, shop.rules)
     available = F.broadcast(items.where(F.col("refused_by").isNull()).select("item_index"))
-    wishes = recent_wishes(histories, days_first_seen(users, vocabularies), vocabularies, night)
+    wishes = recent_wishes(
+        histories, days_first_seen(users, vocabularies), vocabularies, features.ds, shop.target_events
+    )
     wishes = wishes.join(available, on="item_index", how="left_semi")
     people = known_people(user_features, vocabularies)
-    demand = demand_by_segment(wishes, people, night.shop.new_users.min_people)
+    demand = demand_by_segment(wishes, people, shop.new_users.min_people)
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
     country = readable_title(F.col("country_name"), F.lit(""))
     return (
-        shrunk_rates(demand, available, night.shop.top_k)
+        shrunk_rates(demand, available, shop.top_k)
         .join(F.broadcast(items.select("item_index", "item_id")), on="item_index")
         .select(
             "segment",
@@ -60,12 +64,14 @@ def new_user_recommendations(spark: SparkSession, night: Night) -> DataFrame:
             F.round("rate", RATE_DECIMALS).alias("score"),
             F.lit(SOURCE).alias("source"),
             "reason_code",
-            reason_text(F.col("reason_code"), country, POPULARITY_MODELS[0], night.shop.texts).alias("reason"),
+            reason_text(F.col("reason_code"), country, POPULARITY_MODELS[0], shop.texts).alias("reason"),
         )
     )
 
 
-def recent_wishes(histories: DataFrame, first_days: DataFrame, vocabularies: DataFrame, night: Night) -> DataFrame:
+def recent_wishes(
+    histories: DataFrame, first_days: DataFrame, vocabularies: DataFrame, ds: str, target_events: Sequence[str]
+) -> DataFrame:
     """Pairs that met by a target event in the last WINDOW_DAYS: user_index, item_index, parts of a faded wish.
 
     Each pair counts once, by its largest wish.
@@ -73,8 +79,8 @@ def recent_wishes(histories: DataFrame, first_days: DataFrame, vocabularies: Dat
     Args:
         first_days: user_index, first_seen.
     """
-    targets = vocabularies.where((F.col("field") == "event_type") & F.col("value").isin(list(night.shop.target_events)))
-    age_days = (F.lit(int(end_of(night.ds).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
+    targets = vocabularies.where((F.col("field") == "event_type") & F.col("value").isin(list(target_events)))
+    age_days = (F.lit(int(end_of(ds).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
     entries = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
     events = histories.select("user_index", entries.alias("entry")).select("user_index", "entry.*")
     days_known = F.date_diff(F.timestamp_seconds("event_times").cast("date"), F.col("first_seen").cast("date"))

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow.dataset as pads
 from scipy import sparse
 
-from expectations.runtime.lake import Version, parquet_dataset
-from expectations.runtime.program import Night
-from expectations.tables import GRAPH_EDGES, ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
+from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.tables import GRAPH_EDGES, ITEM_FEATURES, ITEM_VECTORS
 from jobs.lists.block_scoring import item_vectors, neighbour_weights
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import GateDecision
 from jobs.lists.reason_text import Reason
 from jobs.tables.content_cosines import content_cosines
@@ -33,6 +33,7 @@ class SimilaritySource:
 
     Attributes:
         source: who speaks, a model or a table.
+        version: of what is read.
         reason: BOUGHT_TOGETHER or ALIKE; sources of one reason share its weight.
         scores: item indices -> how strongly every item belongs to each, above 0 where it does.
             Shape (num_owners, at most num_indices), float32, not to be kept.
@@ -40,46 +41,56 @@ class SimilaritySource:
     """
 
     source: str
+    version: Version
     reason: Reason
     scores: Callable[[np.ndarray], np.ndarray]
     share: float = 1.0
 
 
-def similarity_sources(night: Night, gate: GateDecision) -> list[tuple[SimilaritySource, Version]]:
-    """Everybody who has a say this night, and what of theirs is read.
+def similarity_sources(
+    lake: Lake, features: FeatureTables, gate: GateDecision, weights: Version | None
+) -> tuple[SimilaritySource, ...]:
+    """Everybody who has a say as of the day of `features`.
 
     What goes together is told by item-item weights, or by the edges of the graph where no model of the night has any;
     what is alike by the words of the catalogue; the vectors of `graph` and of `content` join in where these are fitted.
+
+    Args:
+        weights: the item-item weights of the gate's `similar_model`; None where it names none.
     """
     together, alike = Reason.BOUGHT_TOGETHER, Reason.ALIKE
-    asked = [_together(night, gate), *_of_vectors(night, gate, "graph", together)]
-    return [*asked, content_source(night), *_of_vectors(night, gate, "content", alike)]
+    return (
+        _weights_source(features, gate, weights),
+        *_vectors_source(lake, features.ds, gate, "graph", together),
+        content_source(features),
+        *_vectors_source(lake, features.ds, gate, "content", alike),
+    )
 
 
-def content_source(night: Night) -> tuple[SimilaritySource, Version]:
+def content_source(features: FeatureTables) -> SimilaritySource:
     """The words of the catalogue."""
-    version = night.lake.require(ITEM_FEATURES, night.ds)
+    version = features.version(ITEM_FEATURES)
     scores = partial(content_cosines, item_features_path=version.path)
-    return SimilaritySource(ITEM_FEATURES.name, Reason.ALIKE, scores), version
+    return SimilaritySource(ITEM_FEATURES.name, version, Reason.ALIKE, scores)
 
 
-def _together(night: Night, gate: GateDecision) -> tuple[SimilaritySource, Version]:
-    if gate.similar_model:
-        version = night.lake.require(ITEM_NEIGHBOURS, night.ds, gate.similar_model)
-        scores = partial(neighbour_scores, neighbours_path=version.path)
-        return SimilaritySource(gate.similar_model, Reason.BOUGHT_TOGETHER, scores), version
-    version = night.lake.require(GRAPH_EDGES, night.ds)
+def _weights_source(features: FeatureTables, gate: GateDecision, weights: Version | None) -> SimilaritySource:
+    """The item-item weights of the similar items' model, or the edges of the graph where there is none."""
+    if weights is not None:
+        scores = partial(neighbour_scores, neighbours_path=weights.path)
+        return SimilaritySource(gate.similar_model, weights, Reason.BOUGHT_TOGETHER, scores)
+    version = features.version(GRAPH_EDGES)
     scores = partial(edge_scores, graph_edges_path=version.path)
-    return SimilaritySource(GRAPH_EDGES.name, Reason.BOUGHT_TOGETHER, scores), version
+    return SimilaritySource(GRAPH_EDGES.name, version, Reason.BOUGHT_TOGETHER, scores)
 
 
-def _of_vectors(night: Night, gate: GateDecision, model: str, reason: Reason) -> list[tuple[SimilaritySource, Version]]:
+def _vectors_source(lake: Lake, ds: str, gate: GateDecision, model: str, reason: Reason) -> list[SimilaritySource]:
     """The item vectors of a model, if the gate found nothing wrong with it."""
-    version = night.lake.current(ITEM_VECTORS, night.ds, model)
+    version = lake.current(ITEM_VECTORS, ds, model)
     if version is None or not gate.is_sound(model):
         return []
     scores = partial(vector_cosines, item_vectors_path=version.path)
-    return [(SimilaritySource(model, reason, scores, SHARE_OF_VECTORS), version)]
+    return [SimilaritySource(model, version, reason, scores, SHARE_OF_VECTORS)]
 
 
 def neighbour_scores(owners: np.ndarray, neighbours_path: str) -> np.ndarray:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import SHELF_LIFE, end_of
-from expectations.runtime.lake import Version, fingerprint_of
-from expectations.runtime.program import Night
-from expectations.tables import GATE_DECISIONS, NightError, Table
+from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.tables import NightError, Table
 from jobs.lists.gate_decision import GateDecision
 from jobs.storage.partitions import contract_columns, write_parquet
 
@@ -32,7 +32,7 @@ class Plan:
         max_rows: about so many at most; they say how many files the table gets.
         rows: the table without what every published row has besides.
         code: the version of the code that computes them.
-        settings: every setting of the shop that `rows` depends on, but the words of reasons.
+        settings: every setting of the shop that `rows` depends on.
         may_be_empty: whether a night without any row is as it should be.
         facts: what is noted with the table, once it is written.
     """
@@ -48,32 +48,40 @@ class Plan:
     facts: Callable[[], dict[str, Any]] = dict
 
 
-def _stage(night: Night, gate: GateDecision, plan: Plan) -> None:
-    lake, ds, table = night.lake, night.ds, plan.table
-    inputs = [v.fingerprint for v in (lake.require(GATE_DECISIONS, ds), *plan.inputs)]
-    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, [*plan.settings, night.shop.texts])
+def stage(lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, top_k: int) -> None:
+    """Builds a table and puts its files where `jobs.publish_tables` finds them, unless they lie there already.
+
+    Args:
+        generated_at: in UTC; every row carries it.
+        top_k: how long lists are; noted with the table.
+
+    Raises:
+        NightError: the table came out empty, and must not be.
+    """
+    ds, table = gate.ds, plan.table
+    inputs = [v.fingerprint for v in (gate.version, *plan.inputs)]
+    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, list(plan.settings))
     current = lake.current(table, ds)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)
         return
-    rows = contract_columns(_signed(plan.rows(), night, gate, plan.sources), table, ds)
+    rows = contract_columns(_signed(plan.rows(), gate, plan.sources, generated_at), table, ds)
     path = lake.new_version_path(table, ds, fingerprint)
     num_files = max(1, -(-plan.max_rows // ROWS_PER_FILE))
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
     if num_rows == 0 and not plan.may_be_empty:
         raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=night.shop.top_k, **plan.facts())
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=top_k, **plan.facts())
     logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 
-def _signed(rows: DataFrame, night: Night, gate: GateDecision, sources: Sequence[str]) -> DataFrame:
+def _signed(rows: DataFrame, gate: GateDecision, sources: Sequence[str], generated_at: datetime) -> DataFrame:
     """`rows` with what every published row tells of itself."""
-    generated_at = night.now.replace(microsecond=0)
     return rows.withColumns(
         {
             "model_version": _version_of(F.col("source"), sources, gate),
-            "generated_at": F.lit(generated_at),
-            "expires_at": F.lit(end_of(night.ds) + SHELF_LIFE),
+            "generated_at": F.lit(generated_at.replace(microsecond=0)),
+            "expires_at": F.lit(end_of(gate.ds) + SHELF_LIFE),
         }
     )
 

@@ -12,14 +12,19 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.runtime.program import Night
 from expectations.shop.shop import NewUsers
-from expectations.tables import GRAPH_EDGES
+from expectations.tables import GRAPH_EDGES, ITEM_NEIGHBOURS
 from jobs.features.graph_edges import build_graph_edges
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import gate_decision
+from jobs.lists.popularity_order import popularity_vectors
 from jobs.lists.rule_counts import RuleCounts
 from jobs.tables.cross_domain_recommendations import cross_domain_recommendations
+from jobs.tables.domain_vectors import domain_vectors
 from jobs.tables.new_item_audiences import new_item_audiences
 from jobs.tables.new_user_recommendations import new_user_recommendations
 from jobs.tables.similar_items import similar_items
+from jobs.tables.similarity_sources import similarity_sources
+from jobs.tables.table_inputs import table_inputs
 from jobs.tables.user_recommendations import user_recommendations
 from tests.golden.golden import expected_rows, write_inputs
 
@@ -29,37 +34,51 @@ def strict_night(night: Night) -> Night:
     return replace(night, shop=replace(night.shop, repeats="never"))
 
 
+def features_of(night: Night) -> FeatureTables:
+    return FeatureTables.resolve(night.lake, night.ds)
+
+
 def rows_of(frame: DataFrame, *owner: str) -> list[dict[str, object]]:
     return [row.asDict() for row in frame.orderBy(*owner, "rank").collect()]
 
 
 def test_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "user_recommendations")
-    rows = user_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds), RuleCounts())
+    inputs = table_inputs(strict_night.lake, strict_night.ds, strict_night.shop)
+    rows = user_recommendations(spark, inputs, strict_night.shop, RuleCounts())
     assert rows_of(rows, "user_id") == expected_rows("user_recommendations")
 
 
 def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "similar_items")
-    rows = similar_items(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    lake, ds, shop = strict_night.lake, strict_night.ds, strict_night.shop
+    features, gate = features_of(strict_night), gate_decision(lake, ds)
+    sources = similarity_sources(lake, features, gate, lake.require(ITEM_NEIGHBOURS, ds, gate.similar_model))
+    popularity = popularity_vectors(lake, ds)
+    rows = similar_items(spark, features, sources, popularity, shop.top_k, shop.rules, shop.texts)
     assert rows_of(rows, "item_id") == expected_rows("similar_items")
 
 
 def test_new_user_recommendations(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "new_user_recommendations")
     small = replace(strict_night, shop=replace(strict_night.shop, new_users=NewUsers(min_people=2)))
-    assert rows_of(new_user_recommendations(spark, small), "segment") == expected_rows("new_user_recommendations")
+    assert rows_of(new_user_recommendations(spark, features_of(small), small.shop), "segment") == expected_rows(
+        "new_user_recommendations"
+    )
 
 
 def test_new_item_audiences(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "new_item_audiences")
-    rows = new_item_audiences(spark, strict_night)
+    rows = new_item_audiences(spark, features_of(strict_night), strict_night.shop)
     assert rows_of(rows, "item_id") == expected_rows("new_item_audiences")
 
 
 def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "cross_domain_recommendations")
-    rows = cross_domain_recommendations(spark, strict_night, gate_decision(strict_night.lake, strict_night.ds))
+    lake, ds, features = strict_night.lake, strict_night.ds, features_of(strict_night)
+    popularity = popularity_vectors(lake, ds)
+    vectors = domain_vectors(lake, ds, gate_decision(lake, ds), popularity)
+    rows = cross_domain_recommendations(spark, features, vectors, popularity, strict_night.shop)
     assert rows_of(rows, "user_id", "domain") == expected_rows("cross_domain_recommendations")
 
 

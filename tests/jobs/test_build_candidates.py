@@ -108,9 +108,8 @@ def test_without_any_fitted_model_the_night_stops(spark: SparkSession, night: Ni
         build_candidates(spark, night, night.ds)
 
 
-def test_blocks_shrink_as_the_catalogue_grows(night: Night) -> None:
-    write_sizes(night, num_users=5, num_items=3)
-    assert Blocks.of(night.lake, night.ds).num_users_each == user_blocks.MAX_USERS_PER_BLOCK
+def test_blocks_shrink_as_the_catalogue_grows() -> None:
+    assert Blocks.of_users(num_users=5, num_items=3).num_users_each == user_blocks.MAX_USERS_PER_BLOCK
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(user_blocks, "MAX_SCORES_PER_BLOCK", 6)
-        assert Blocks.of(night.lake, night.ds) == Blocks(num_users_each=2, num_partitions=6)
+        assert Blocks.of_users(num_users=5, num_items=3) == Blocks(num_users_each=2, num_partitions=6)

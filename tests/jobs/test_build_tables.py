@@ -27,6 +27,7 @@ from expectations.tables import (
     Table,
 )
 from jobs.build_tables import build_tables
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.target_users import target_users
 from jobs.tables.new_item_audiences import new_item_audiences
 from tests.worlds.small_night import (
@@ -224,7 +225,9 @@ def test_the_reason_names_the_category_that_somebody_met_most_of(spark: SparkSes
     ]
     write_rows(small_night, ITEMS, items)
     write_met(small_night, [(ANN, LANTERN, 1), (ANN, MUG, 0), (BOB, LANTERN, 1)])
-    rows = new_item_audiences(spark, small_night).select("user_id", "reason_code", "reason", "because_item_id")
+    features = FeatureTables.resolve(small_night.lake, small_night.ds)
+    rows = new_item_audiences(spark, features, small_night.shop)
+    rows = rows.select("user_id", "reason_code", "reason", "because_item_id")
     assert sorted(map(tuple, rows.collect())) == [
         # Ann met as much of the kitchen; the first by name counts.
         ("user-2", "new_in_category", "New in Light, your most-browsed category", "item-2"),
@@ -271,8 +274,8 @@ def test_only_users_who_were_active_lately_get_a_list(spark: SparkSession, small
     write_rows(
         small_night, USERS, [{"user_id": f"user-{i}", "last_active": day} for i, day in enumerate(days, start=2)]
     )
-    night = replace(small_night, shop=replace(small_night.shop, active_days=3))
-    assert {row["user_id"] for row in target_users(spark, night).collect()} == {"user-2", "user-3"}
+    features = FeatureTables.resolve(small_night.lake, small_night.ds)
+    assert {row["user_id"] for row in target_users(spark, features, active_days=3).collect()} == {"user-2", "user-3"}
 
 
 def test_fewer_available_items_than_k_is_an_error(spark: SparkSession, small_night: Night) -> None:

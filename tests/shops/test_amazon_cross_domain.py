@@ -11,14 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.shop.shop import load_shop
 from expectations.tables import GRAPH_EDGES, INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.ingest import ingest
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import GateDecision
+from jobs.lists.popularity_order import popularity_vectors
 from jobs.preprocess import preprocess
 from jobs.split_days import split_days
 from jobs.tables.cross_domain_recommendations import cross_domain_recommendations
+from jobs.tables.domain_vectors import domain_vectors
 from models.train import train_models
 from tests.worlds.small_night import new_night
 
@@ -85,8 +89,11 @@ def test_buyers_of_one_department_get_lists_of_the_other(spark: SparkSession, bo
     quick = replace(both, shop=replace(both.shop, settings={"cross_domain": {"epochs": 1, "embedding_dim": 16}}))
     train_models(quick, quick.ds, ["recent_demand", "cross_domain"])
     told = {"models": [{"model": "cross_domain", "is_healthy": True}]}
-    gate = GateDecision(quick.ds, "recent_demand", "", False, None, told, {"cross_domain": "1", "recent_demand": "1"})
-    rows = cross_domain_recommendations(spark, quick, gate).toPandas()
+    versions = {"cross_domain": "1", "recent_demand": "1"}
+    gate = GateDecision(quick.ds, Version("", "", 0), "recent_demand", "", False, None, told, versions)
+    features, popularity = FeatureTables.resolve(quick.lake, quick.ds), popularity_vectors(quick.lake, quick.ds)
+    vectors = domain_vectors(quick.lake, quick.ds, gate, popularity)
+    rows = cross_domain_recommendations(spark, features, vectors, popularity, quick.shop).toPandas()
     domain_of = both.lake.read(ITEMS, both.ds).to_pandas().set_index("item_id").domain
     assert set(rows.domain) == {"beauty", "electronics"}
     assert (rows.item_id.map(domain_of) == rows.domain).all()

@@ -22,9 +22,9 @@ from expectations.tables import HISTORIES, ITEM_FEATURES, ITEMS, RUN_MANIFEST, U
 from expectations.validate import expectations_of
 from jobs import build_tables as module
 from jobs.build_tables import build_tables
-from jobs.lists.gate_decision import gate_decision
 from jobs.lists.rule_counts import RuleCounts
 from jobs.publish_tables import publish_tables
+from jobs.tables.table_inputs import table_inputs
 from jobs.tables.user_recommendations import user_recommendations
 from tests.worlds.small_night import (
     BELL,
@@ -98,7 +98,7 @@ def with_rules(night: Night, rules: dict[str, Any], **shop: Any) -> Night:
 def built(spark: SparkSession, night: Night) -> tuple[Lists, dict[str, int]]:
     """The lists of all users, and what was counted; zeros are left out."""
     counts = RuleCounts()
-    rows = user_recommendations(spark, night, gate_decision(night.lake, night.ds), counts)
+    rows = user_recommendations(spark, table_inputs(night.lake, night.ds, night.shop), night.shop, counts)
     lists: Lists = {}
     for row in sorted(rows.collect(), key=lambda row: (row["user_id"], row["rank"])):
         lists.setdefault(row["user_id"], []).append((row["item_id"], row["score"]))

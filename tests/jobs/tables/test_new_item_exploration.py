@@ -100,7 +100,7 @@ def test_no_cap_is_broken_by_what_is_new(spark: SparkSession) -> None:
 @pytest.mark.parametrize(("share", "places"), [(0.0, 0), (0.3, 0), (0.34, 1), (0.5, 1)])
 def test_a_share_is_rounded_down_to_whole_places(night: Night, share: float, places: int) -> None:
     shop = replace(night.shop, top_k=3, new_items=NewItems(exploration_share=share))
-    assert num_explored(replace(night, shop=shop)) == places
+    assert num_explored(shop) == places
 
 
 def test_a_night_explores_where_its_shop_says_so(spark: SparkSession, night: Night) -> None:

@@ -127,7 +127,7 @@ def test_what_people_want_when_they_are_new_counts_more(spark: SparkSession, nig
     vocabulary = [("event_type", "purchase", 5), ("event_type", "view", 2)]
     vocabularies = spark.createDataFrame(vocabulary, "field string, value string, index int")
     first_days = spark.createDataFrame(list(days.items()), "user_index int, first_seen string")
-    rows = recent_wishes(histories, first_days, vocabularies, night).collect()
+    rows = recent_wishes(histories, first_days, vocabularies, night.ds, night.shop.target_events).collect()
     parts = {(row.user_index, row.item_index): row.parts for row in rows}
     assert set(parts) == {(ANN, LANTERN), (BOB, LANTERN)}
     assert parts[BOB, LANTERN] == pytest.approx(LATER_WEIGHT * parts[ANN, LANTERN])

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
-from expectations.tables import ITEM_FEATURES, ITEM_VECTORS
+from expectations.tables import ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
+from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import gate_decision
 from jobs.lists.reason_text import Reason
 from jobs.tables.content_cosines import content_cosines
@@ -22,7 +24,7 @@ NUM_ITEMS = 8
 KNOWN, COLD, FRIEND, TWIN, SOLD_OUT, BEST_SELLER = range(2, NUM_ITEMS)
 
 
-def voice_of(reason: Reason, answers: dict[int, dict[int, float]]) -> SimilaritySource:
+def source_of(reason: Reason, answers: dict[int, dict[int, float]]) -> SimilaritySource:
     """A source with the given answers, item -> other -> how strongly."""
 
     def scores(owners: np.ndarray) -> np.ndarray:
@@ -32,7 +34,7 @@ def voice_of(reason: Reason, answers: dict[int, dict[int, float]]) -> Similarity
                 rows[row, other] = score
         return rows
 
-    return SimilaritySource(str(reason), reason, scores)
+    return SimilaritySource(str(reason), Version("", "", 0), reason, scores)
 
 
 @pytest.fixture
@@ -46,8 +48,8 @@ def facts() -> ItemFacts:
     return ItemFacts(is_available, num_users, np.ones(NUM_ITEMS), fallback, "recent_demand", num_in_demand=2)
 
 
-TOGETHER = voice_of(Reason.BOUGHT_TOGETHER, {item: {FRIEND: 9.0, SOLD_OUT: 99.0} for item in (KNOWN, COLD)})
-ALIKE = voice_of(Reason.ALIKE, {item: {TWIN: 0.1, SOLD_OUT: 1.0} for item in (KNOWN, COLD)})
+TOGETHER = source_of(Reason.BOUGHT_TOGETHER, {item: {FRIEND: 9.0, SOLD_OUT: 99.0} for item in (KNOWN, COLD)})
+ALIKE = source_of(Reason.ALIKE, {item: {TWIN: 0.1, SOLD_OUT: 1.0} for item in (KNOWN, COLD)})
 
 
 def listed(rows: pa.Table, item: int) -> list[tuple[int, str]]:
@@ -80,7 +82,7 @@ def test_a_list_ends_with_all_other_items_on_sale_whatever_k_is(facts: ItemFacts
 
 
 def test_of_equals_what_sells_comes_first(facts: ItemFacts) -> None:
-    equals = voice_of(Reason.ALIKE, {KNOWN: {FRIEND: 1.0, TWIN: 1.0, BEST_SELLER: 1.0}})
+    equals = source_of(Reason.ALIKE, {KNOWN: {FRIEND: 1.0, TWIN: 1.0, BEST_SELLER: 1.0}})
     demand = np.ones(NUM_ITEMS)
     demand[TWIN] = 50
     rows = similar_item_lists(np.array([KNOWN]), [equals], replace(facts, demand=demand), top_k=3)
@@ -93,7 +95,7 @@ def test_a_reason_without_a_rival_has_all_the_weight(facts: ItemFacts) -> None:
 
 
 def test_voices_of_one_reason_are_heard_by_their_shares(facts: ItemFacts) -> None:
-    other = replace(voice_of(Reason.BOUGHT_TOGETHER, {KNOWN: {TWIN: 1.0}}), share=1 / 3)
+    other = replace(source_of(Reason.BOUGHT_TOGETHER, {KNOWN: {TWIN: 1.0}}), share=1 / 3)
     rows = similar_item_lists(np.array([KNOWN]), [TOGETHER, other, ALIKE], facts, top_k=2)
     trust = 98 / (98 + SHRINKAGE)
     assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (TWIN, "bought_together")]
@@ -133,7 +135,7 @@ def test_vectors_that_are_no_numbers_are_like_nothing(night: Night) -> None:
 
 
 def test_the_new_item_does_not_speak_for_itself_and_neither_does_what_nobody_met(night: Night) -> None:
-    alike = voice_of(Reason.ALIKE, {COLD: {COLD: 1.0, TWIN: 0.5, FRIEND: 0.25, KNOWN: 0.25, BEST_SELLER: 0.9}})
+    alike = source_of(Reason.ALIKE, {COLD: {COLD: 1.0, TWIN: 0.5, FRIEND: 0.25, KNOWN: 0.25, BEST_SELLER: 0.9}})
     found = likes_of(np.array([COLD]), alike, met=np.array([TWIN, KNOWN, FRIEND, COLD]))
     assert [tuple(row.values()) for row in found.to_pylist()] == [
         (COLD, TWIN, 0.5),
@@ -148,10 +150,10 @@ def test_vectors_of_sound_models_have_a_say_and_others_have_none(night: Night) -
     for model in ("graph", "content"):
         write_vectors(night, model, {}, {2: [1.0]})
     write_gate(night, healthy={"graph": True, "content": False})
-    told = [
-        (source.source, source.reason) for source, _ in similarity_sources(night, gate_decision(night.lake, night.ds))
-    ]
-    assert told == [
+    features, gate = FeatureTables.resolve(night.lake, night.ds), gate_decision(night.lake, night.ds)
+    weights = night.lake.require(ITEM_NEIGHBOURS, night.ds, gate.similar_model)
+    sources = similarity_sources(night.lake, features, gate, weights)
+    assert [(source.source, source.reason) for source in sources] == [
         ("item_item", Reason.BOUGHT_TOGETHER),
         ("graph", Reason.BOUGHT_TOGETHER),
         ("item_features", Reason.ALIKE),
