@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.shop.reasons import CATALOGUE_ORDER
 from expectations.tables import (
     CANDIDATES,
     GATE_DECISIONS,
@@ -17,7 +18,6 @@ from expectations.tables import (
     Table,
     TableContractError,
 )
-from jobs.lists.popularity_order import CATALOGUE_ORDER
 
 UNFITTED_SOURCES = (CATALOGUE_ORDER, ITEM_FEATURES.name, GRAPH_EDGES.name, "segment_demand")
 """What may choose a row without a fit: it follows from the tables of the day and the code."""

@@ -14,18 +14,18 @@ claim no more than demand. What speaks for a row is the item without which the p
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from expectations.shop.reasons import Reason
 from expectations.tables import PADDING_INDEX
 from jobs.lists.block_scoring import neighbour_weights
 from jobs.lists.candidate_pool import Pool
 from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.mmr_selection import STAGES, Chosen, Selection, selected_lists
-from jobs.lists.reason_text import Reason
 
 FINISHED_DDL = (
     "user_index int, rank int, item_index int, score double, is_filled boolean, reason_code string, because_index int, "
@@ -100,6 +100,56 @@ class FinishedList:
     propensity: np.ndarray
 
 
+@dataclass(frozen=True)
+class FinishedRows:
+    """The rows of a block's lists, by user and then by rank; arrays of equal length, (num_rows,).
+
+    Attributes:
+        user_index, rank, item_index: int; ranks count from 1.
+        score: float64, rounded to SCORE_DECIMALS.
+        is_filled: bool; True where demand filled the row in and no model chose it.
+        reason_code: texts of `Reason`.
+        because_index: int; the item that the reason cites, 0 where it cites none.
+        brought_by: int; a place in BROUGHT_BY, or -1 where no rule brought the row in.
+        is_moved: bool; True where a rule changed the rank that the score gives.
+        propensity: float64; the probability with which the item came to its place.
+    """
+
+    user_index: np.ndarray
+    rank: np.ndarray
+    item_index: np.ndarray
+    score: np.ndarray
+    is_filled: np.ndarray
+    reason_code: np.ndarray
+    because_index: np.ndarray
+    brought_by: np.ndarray
+    is_moved: np.ndarray
+    propensity: np.ndarray
+
+    @classmethod
+    def empty(cls) -> FinishedRows:
+        """The rows of no list."""
+        return cls(*(np.empty(0) for _ in fields(cls)))
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as a table with the columns of FINISHED_DDL; `brought_by` becomes a name, or null."""
+        names = (*BROUGHT_BY, None)
+        return pa.table(
+            {
+                "user_index": pa.array(self.user_index, pa.int32()),
+                "rank": pa.array(self.rank, pa.int32()),
+                "item_index": pa.array(self.item_index, pa.int32()),
+                "score": pa.array(self.score, pa.float64()),
+                "is_filled": pa.array(self.is_filled.astype(bool)),
+                "reason_code": pa.array([str(code) for code in self.reason_code], pa.string()),
+                "because_index": pa.array(self.because_index, pa.int32()),
+                "brought_by": pa.array([names[by] for by in self.brought_by.astype(int)], pa.string()),
+                "is_moved": pa.array(self.is_moved.astype(bool)),
+                "propensity": pa.array(self.propensity, pa.float64()),
+            }
+        )
+
+
 def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.Table:
     """The lists of a block's users, complete where the shop has enough items.
 
@@ -111,7 +161,7 @@ def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.T
     item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
     user_indices = np.unique(user[item < 0])
     if not len(user_indices):
-        return _as_table(*(np.zeros(0) for _ in range(10)))
+        return FinishedRows.empty().to_arrow()
     met_items = MetItems.of(met, user_indices)
     lists = []
     for first, pool in user_pools(asked, user_indices, rules.selection.boost):
@@ -127,8 +177,19 @@ def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.T
     )
     attributed = _attributed(asked, user_indices[owners], items) if rules.is_explained else None
     codes, because = _reasons(owners, items, is_filled, attributed, met_items, rules)
-    marks = brought_by, is_moved, propensity
-    return _as_table(user_indices[owners], ranks, items, scores, is_filled, codes, because, *marks)
+    rows = FinishedRows(
+        user_index=user_indices[owners],
+        rank=ranks,
+        item_index=items,
+        score=scores,
+        is_filled=is_filled,
+        reason_code=codes,
+        because_index=because,
+        brought_by=brought_by,
+        is_moved=is_moved,
+        propensity=propensity,
+    )
+    return rows.to_arrow()
 
 
 def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
@@ -247,32 +308,3 @@ def _weights(path: str | None, items: np.ndarray, neighbours: np.ndarray) -> np.
     if len(is_inside):
         weights[is_inside] = np.asarray(matrix[items[is_inside], neighbours[is_inside]]).ravel()
     return weights
-
-
-def _as_table(
-    users: np.ndarray,
-    ranks: np.ndarray,
-    items: np.ndarray,
-    scores: np.ndarray,
-    is_filled: np.ndarray,
-    codes: np.ndarray,
-    because: np.ndarray,
-    brought_by: np.ndarray,
-    is_moved: np.ndarray,
-    propensity: np.ndarray,
-) -> pa.Table:
-    names = (*BROUGHT_BY, None)
-    return pa.table(
-        {
-            "user_index": pa.array(users, pa.int32()),
-            "rank": pa.array(ranks, pa.int32()),
-            "item_index": pa.array(items, pa.int32()),
-            "score": pa.array(scores, pa.float64()),
-            "is_filled": pa.array(is_filled.astype(bool)),
-            "reason_code": pa.array([str(code) for code in codes], pa.string()),
-            "because_index": pa.array(because, pa.int32()),
-            "brought_by": pa.array([names[by] for by in brought_by.astype(int)], pa.string()),
-            "is_moved": pa.array(is_moved.astype(bool)),
-            "propensity": pa.array(propensity, pa.float64()),
-        }
-    )

@@ -10,8 +10,6 @@ from pyspark.sql import functions as F
 from expectations.shop.reason_texts import worded
 from expectations.shop.reasons import MAX_TITLE_LENGTH, Reason
 
-__all__ = ["Reason", "readable_title", "reason_text"]
-
 
 def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[str, str]) -> Column:
     """The words of a reason.

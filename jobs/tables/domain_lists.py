@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from expectations.shop.reasons import Reason
 from jobs.lists.block_scoring import item_vectors, matrix_of
 from jobs.lists.list_assembly import SCORE_DECIMALS
-from jobs.lists.reason_text import Reason
 
 DOMAIN_LISTS_DDL = "user_index int, item_index int, rank int, score double, reason_code string, because_index int"
 _SCHEMA = pa.schema(

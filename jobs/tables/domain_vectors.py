@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from expectations.runtime.lake import Lake, Version
+from expectations.shop.reasons import CATALOGUE_ORDER
 from expectations.tables import HISTORY_VECTORS, ITEM_VECTORS, USER_VECTORS
 from jobs.lists.gate_decision import GateDecision
-from jobs.lists.popularity_order import CATALOGUE_ORDER, PopularityVectors
+from jobs.lists.popularity_order import PopularityVectors
 
 MODEL = "cross_domain"
 

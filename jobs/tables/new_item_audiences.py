@@ -27,12 +27,13 @@ from pyspark.sql import functions as F
 from expectations.runtime.days import SECONDS_PER_DAY, days_before, end_of
 from expectations.runtime.lake import Version
 from expectations.semantics.item_eligibility import category_path
+from expectations.shop.reasons import Reason
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.list_assembly import SCORE_DECIMALS
-from jobs.lists.reason_text import Reason, readable_title, reason_text
+from jobs.lists.reason_text import readable_title, reason_text
 from jobs.lists.target_users import target_users
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.similarity_sources import SimilaritySource, content_source

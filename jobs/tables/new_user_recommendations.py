@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
+from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
-from jobs.lists.popularity_order import POPULARITY_MODELS
 from jobs.lists.reason_text import readable_title, reason_text
 from jobs.tables.segment_popularity import (
     ATTRIBUTES,

@@ -23,8 +23,8 @@ from itertools import combinations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from expectations.shop.reasons import Reason
 from expectations.tables import EVERYBODY
-from jobs.lists.reason_text import Reason
 
 ATTRIBUTES = ("country", "age_bucket", "gender")
 """Attributes of a segment, in the order of its name."""

@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from expectations.shop.reasons import Reason
 from jobs.lists.list_assembly import SCORE_DECIMALS
-from jobs.lists.reason_text import Reason
 from jobs.tables.similarity_sources import SimilaritySource
 
 LISTS_DDL = "item_index int, rank int, similar_index int, score double, source string, reason_code string"

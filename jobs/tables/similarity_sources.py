@@ -14,11 +14,11 @@ import pyarrow.dataset as pads
 from scipy import sparse
 
 from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.shop.reasons import Reason
 from expectations.tables import GRAPH_EDGES, ITEM_FEATURES, ITEM_VECTORS
 from jobs.lists.block_scoring import item_vectors, neighbour_weights
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import GateDecision
-from jobs.lists.reason_text import Reason
 from jobs.tables.content_cosines import content_cosines
 
 ITEM_EDGES = ("session", "window")

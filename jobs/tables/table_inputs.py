@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from expectations.runtime.lake import Lake, Version
+from expectations.shop.reasons import CATALOGUE_ORDER
 from expectations.shop.shop import Shop
 from expectations.tables import ATTRIBUTIONS, ITEM_NEIGHBOURS
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import GateDecision, gate_decision
-from jobs.lists.popularity_order import CATALOGUE_ORDER, PopularityVectors, popularity_vectors
+from jobs.lists.popularity_order import PopularityVectors, popularity_vectors
 from jobs.lists.published_candidates import RecommendedLists, recommended_lists, with_policy_version
 from jobs.tables.domain_vectors import DomainVectors, domain_vectors
 from jobs.tables.similarity_sources import SimilaritySource, similarity_sources

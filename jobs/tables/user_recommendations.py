@@ -24,6 +24,7 @@ from expectations.runtime.lake import Version
 from expectations.semantics.item_eligibility import refusals, unknown_names
 from expectations.semantics.repeat_purchases import excluded_pairs, excludes_bought_fallback, max_repeats
 from expectations.shop.list_rules import Rules
+from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop
 from expectations.tables import (
     ATTRIBUTIONS,
@@ -42,7 +43,7 @@ from jobs.lists.eligible_items import EligibleItems, eligible_items
 from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.list_assembly import BROUGHT_BY, FINISHED_DDL, AssemblyPlan, assembled_lists
 from jobs.lists.mmr_selection import Selection
-from jobs.lists.popularity_order import POPULARITY_MODELS, PopularityOrder, popularity_order
+from jobs.lists.popularity_order import PopularityOrder, popularity_order
 from jobs.lists.reason_text import reason_text
 from jobs.lists.rule_counts import RuleCounts
 from jobs.lists.softmax_sampling import SlotSampler

@@ -10,10 +10,10 @@ import pytest
 
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
+from expectations.shop.reasons import Reason
 from expectations.tables import ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import gate_decision
-from jobs.lists.reason_text import Reason
 from jobs.tables.content_cosines import content_cosines
 from jobs.tables.new_item_audiences import likes_of
 from jobs.tables.similar_item_lists import SHRINKAGE, ItemFacts, similar_item_lists
