@@ -55,7 +55,7 @@ def with_policy_version(gate: GateDecision, lists: RecommendedLists) -> GateDeci
 
 def policy_details(policy: Policy, lists: RecommendedLists) -> dict[str, Any]:
     """What `run_manifest` says of the policy: whether lists were re-ranked, how far they moved, and why or why not."""
-    details: dict[str, Any] = {"agent": policy.agent, "randomness": policy.temperature, "is_allowed": False}
+    details: dict[str, Any] = {"agent": policy.agent, "temperature": policy.temperature, "is_allowed": False}
     if not policy.agent:
         return {**details, "reason": "The shop file names no agent."}
     if lists.decision is None:
