@@ -54,7 +54,12 @@ def lists_from_neighbours(met: pa.Table, neighbours_path: str, num_candidates: i
 
 @lru_cache(maxsize=2)
 def item_vectors(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Item vectors in rows by item_index, and whether an index has one. Shapes (num_items, dim), (num_items,)."""
+    """Reads the vectors of items, by item_index, and whether an index has one; each version once per worker process.
+
+    Returns:
+        The vectors, 0 where an item has none. Shape (num_items, dim), float32.
+        Whether an item has one. Shape (num_items,), bool.
+    """
     table = _read(path, ["item_index", "vector"])
     indices = table["item_index"].to_numpy()
     vectors = matrix_of(table["vector"])
@@ -67,7 +72,11 @@ def item_vectors(path: str) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)
 def neighbour_weights(path: str) -> csr_matrix:
-    """weight(item, neighbour) by their indices. Shape (num_items, num_items), indices sorted."""
+    """Reads the weight of each item and neighbour, by their indices; each version once per worker process.
+
+    Returns:
+        Shape (num_items, num_items), float32, column indices sorted.
+    """
     table = _read(path, ["item_index", "neighbour_index", "weight"])
     item, neighbour = table["item_index"].to_numpy(), table["neighbour_index"].to_numpy()
     size = int(max(item.max(initial=0), neighbour.max(initial=0))) + 1
@@ -77,13 +86,21 @@ def neighbour_weights(path: str) -> csr_matrix:
 
 
 def matrix_of(vectors: pa.ChunkedArray) -> np.ndarray:
-    """A column of vectors as a matrix, float32; all have the length of the first."""
+    """Returns a column of vectors, all as long as the first, as a matrix. Shape (num_vectors, dim), float32."""
     flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return flat.reshape(len(vectors), -1).astype(np.float32)
 
 
 def met_matrix(met: pa.Table, user_indices: np.ndarray, num_items: int) -> csr_matrix:
-    """1 where a user met an item below `num_items`. Rows follow `user_indices`, which must be sorted."""
+    """Returns 1 where a user met an item below `num_items`, else 0.
+
+    Args:
+        met: columns user_index, item_index; each pair once.
+        user_indices: the users of the rows, ascending. Shape (num_users,), int.
+
+    Returns:
+        Shape (num_users, num_items), float32, column indices sorted.
+    """
     user, item = met["user_index"].to_numpy(), met["item_index"].to_numpy()
     is_inside = np.isin(user, user_indices) & (item < num_items)
     rows = np.searchsorted(user_indices, user[is_inside])

@@ -14,12 +14,14 @@ _NO_VARIANCE = 1e-18
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates of users, a row each, best first: by relevance, then score, then item_index.
+    """The candidates of users, one row per user, best first: by relevance, then score, then item_index.
 
     Attributes:
-        items: PADDING_INDEX where a user has no more. Shape (num_users, num_candidates), like the others.
-        relevance: the score between the user's best candidate (1) and last one (0), times the boost.
-        users: whose candidates they are. Shape (num_users,).
+        items: item indices, int; PADDING_INDEX where a user has no more. Shape (num_users, num_candidates).
+        scores: the model's scores, float64. Same shape.
+        relevance: the score between the user's best candidate (1) and last one (0), times the boost; float64. Same
+            shape.
+        users: whose candidates they are, int. Shape (num_users,).
     """
 
     items: np.ndarray
@@ -31,10 +33,13 @@ class Pool:
     def of(
         cls, items: np.ndarray, scores: np.ndarray, boost: np.ndarray | None = None, users: np.ndarray | None = None
     ) -> Pool:
-        """From candidates in any order; `items` and `scores` have shape (num_users, num_candidates).
+        """Orders candidates that come in any order.
 
         Args:
-            users: by default their numbers from 0.
+            items: item indices, int; PADDING_INDEX where a user has no more. Shape (num_users, num_candidates).
+            scores: float64. Same shape.
+            boost: the factor of each item's relevance, by item_index, float64. Shape (num_items,).
+            users: whose candidates they are, int; their numbers from 0 by default. Shape (num_users,).
         """
         is_item = items != PADDING_INDEX
         best = np.where(is_item, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
@@ -51,28 +56,30 @@ class Pool:
 
     @property
     def is_item(self) -> np.ndarray:
+        """True where there is a candidate. Shape (num_users, num_candidates), bool."""
         return self.items != PADDING_INDEX
 
     @property
     def spread(self) -> np.ndarray:
-        """Standard deviation of the relevance of each user's candidates; 1 where they are all alike."""
+        """Standard deviation of each user's relevances; 1 where all are equal. Shape (num_users,), float64."""
         num = np.maximum(self.is_item.sum(axis=1, keepdims=True), 1)
         mean = self.relevance.sum(axis=1, keepdims=True) / num
         variance = (np.where(self.is_item, self.relevance - mean, 0.0) ** 2).sum(axis=1) / num[:, 0]
         return np.where(variance > _NO_VARIANCE, np.sqrt(variance), 1.0)
 
     def rows(self, rows: np.ndarray) -> Pool:
-        """Some of the users."""
+        """Returns the pool of some of the users: the places `rows`, shape (num_rows,), int."""
         return Pool(self.items[rows], self.scores[rows], self.relevance[rows], self.users[rows])
 
 
 @dataclass(frozen=True)
 class ReservedSlots:
-    """Places of lists that are reserved for some items, whatever the value of others.
+    """Slots of lists that are reserved for some items, whatever the value of others.
 
     Attributes:
-        is_reserved: candidates that must come in. Shape (num_users, num_candidates).
-        others: items besides that do, after all candidates; PADDING_INDEX at the end. Shape (num_users, num_others).
+        is_reserved: candidates that must come in, bool. Shape (num_users, num_candidates).
+        others: indices of items that no model proposed and that come in after all candidates, int; PADDING_INDEX at
+            the end. Shape (num_users, num_others).
     """
 
     is_reserved: np.ndarray

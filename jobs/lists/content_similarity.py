@@ -50,7 +50,7 @@ class CandidateSimilarity:
     """
 
     def __init__(self, items: np.ndarray, content: ItemContent) -> None:
-        """`items` has shape (num_users, num_candidates); 0 where a user has no more."""
+        """Takes item indices, int; 0 where a user has no more. Shape (num_users, num_candidates)."""
         known = np.where(items < len(content.starts) - 1, items, 0)
         lengths = content.starts[known + 1] - content.starts[known]  # (num_users, num_candidates)
         self._shape = items.shape
@@ -67,10 +67,10 @@ class CandidateSimilarity:
         """Cosine of every candidate with the one at the user's place.
 
         Args:
-            places: -1 compares with nothing and gives 0. Shape (num_users,).
+            places: the column of a candidate, int; -1 compares with nothing and gives 0. Shape (num_users,).
 
         Returns:
-            Shape (num_users, num_candidates).
+            Shape (num_users, num_candidates), float64, from 0 to 1.
         """
         users = np.flatnonzero(places >= 0)
         slots = users * self._shape[1] + places[users]

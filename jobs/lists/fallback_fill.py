@@ -1,7 +1,7 @@
 """Fills lists that fall short, in the order of demand and under the caps of the shop's rules.
 
-The chain: allowed items that no cap forbids; where a user bought so many of these that they are used up, allowed items
-beyond the caps, so that a list has K items whatever happens.
+First come allowed items that no cap forbids. A user may have bought so many of these that too few are left: then
+allowed items beyond the caps follow, so that every list has as many items as the shop asks for.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ _LOOKED_AT = 256
 
 @dataclass(frozen=True)
 class Cap:
-    """Of each group, at most so many items in a list.
+    """A bound on how many items of one group a list may hold.
 
     Attributes:
-        group: by item_index; 0 belongs to no group, and so do items beyond its end.
+        most: the bound; the same for every group.
+        group: the group of each item, by item_index, int. Items of group 0, and items beyond the end, belong to none
+            and are not bounded. Shape (num_items,).
     """
 
     most: int
     group: np.ndarray
 
     def group_of(self, items: np.ndarray) -> np.ndarray:
-        """The groups of items. Same shape."""
+        """Returns the groups of items, int, in the shape of `items`."""
         is_known = items < len(self.group)
         groups: np.ndarray = np.where(is_known, self.group[np.where(is_known, items, 0)], 0)
         return groups
@@ -35,11 +37,12 @@ class Cap:
 
 @dataclass(frozen=True)
 class FallbackItems:
-    """What fills lists; the same for every block.
+    """The items that fill lists; the same for every block.
 
     Attributes:
-        items: allowed items, best demand first.
-        new_items: those of them that are new, where lists need any.
+        items: indices of the items that rules allow, most demanded first, int. Shape (num_items,).
+        new_items: those of them that are new, where lists need any, in the same order.
+        caps: the bounds that a list keeps as long as enough items do.
     """
 
     items: np.ndarray
@@ -47,7 +50,16 @@ class FallbackItems:
     caps: tuple[Cap, ...] = ()
 
     def best(self, num: int, listed: np.ndarray, excluded: np.ndarray, only_new: bool = False) -> np.ndarray:
-        """At most `num` items that go with those listed, best first, without breaking a cap."""
+        """Returns at most `num` items that a list can hold beside those listed without breaking a cap, best first.
+
+        Args:
+            listed: item indices of the list so far, int. Shape (num_listed,).
+            excluded: item indices that the list must not hold, int. Shape (num_excluded,).
+            only_new: takes new items alone.
+
+        Returns:
+            Item indices, int. Shape (num_found,).
+        """
         order = self.new_items if only_new else self.items
         if num <= 0:
             return order[:0]
@@ -55,7 +67,15 @@ class FallbackItems:
         return self._under_caps(order, num, listed, taken) if self.caps else _first_free(order, num, taken)
 
     def beyond_caps(self, num: int, listed: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-        """At most `num` items, best first, whatever their groups."""
+        """Returns at most `num` items that the list does not hold, best first, and looks at no cap.
+
+        Args:
+            listed: item indices of the list so far, int. Shape (num_listed,).
+            excluded: item indices that the list must not hold, int. Shape (num_excluded,).
+
+        Returns:
+            Item indices, int. Shape (num_found,).
+        """
         return _first_free(self.items, num, np.concatenate([listed, excluded]))
 
     def _under_caps(self, order: np.ndarray, num: int, listed: np.ndarray, taken: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Finishes the lists of one block of users: chooses them as the shop's rules ask, fills them, finds reasons.
+"""Assembles the lists of one block of users: chooses items as the shop's rules ask, fills gaps, finds reasons.
 
 A list that falls short goes on in the order of demand. A filled item has no score in the model's scale, so it takes
 the score of the row before it, less one millionth: the list stays in order, and no filled item passes for chosen. A row
@@ -42,16 +42,18 @@ MAX_PAIRS = 32_768
 
 @dataclass(frozen=True)
 class AssemblyPlan:
-    """How lists are finished; the same for every block.
+    """How lists are assembled; the same for every block.
 
     Attributes:
+        top_k: items of a list.
         fallback: available items that rules allow, by demand.
         num_in_demand: how many of them, from the first, have any demand.
         num_popular: how many of them, from the first, may be called popular.
-        exclude_bought: what fills a list must be new to the user, since repeats are bounded.
+        exclude_bought: items that the user bought never fill the list, since repeats are bounded.
         is_by_demand: the published model ranks by demand alone.
         is_explained: reasons cite what `because_index` of the candidates says, and nothing else.
-        neighbours_path: item-item weights for reasons where that is not so; None when no model has any.
+        neighbours_path: item-item weights for reasons where `is_explained` is False; None when no model has any.
+        selection: how candidates are chosen.
     """
 
     top_k: int
@@ -67,7 +69,13 @@ class AssemblyPlan:
 
 @dataclass(frozen=True)
 class MetItems:
-    """What the users of a block met, by user and then by item; `starts` delimits users of a sorted list of theirs."""
+    """What the users of a block met, by user and then by item.
+
+    Attributes:
+        item_indices: int. Shape (num_met,).
+        is_bought: bool. Same shape.
+        starts: where the rows of each user begin and end, int. Shape (2, num_users).
+    """
 
     item_indices: np.ndarray
     is_bought: np.ndarray
@@ -75,14 +83,23 @@ class MetItems:
 
     @classmethod
     def of(cls, met: pa.Table, user_indices: np.ndarray) -> MetItems:
-        """`met` has columns user_index, item_index, num_purchases; `user_indices` is sorted."""
+        """Sorts what users met.
+
+        Args:
+            met: columns user_index, item_index, num_purchases.
+            user_indices: the users, ascending, int. Shape (num_users,).
+        """
         met = met.sort_by([("user_index", "ascending"), ("item_index", "ascending")])
         user = met["user_index"].to_numpy()
         starts = np.stack([np.searchsorted(user, user_indices), np.searchsorted(user, user_indices, side="right")])
         return cls(met["item_index"].to_numpy(), met["num_purchases"].to_numpy() > 0, starts)
 
     def bought_by(self, place: int, is_asked: bool) -> np.ndarray:
-        """The items that a user bought; none where it is not asked."""
+        """Returns the indices of the items that the user at `place` bought, int; none where `is_asked` is False.
+
+        Returns:
+            Shape (num_bought,).
+        """
         mine = slice(*self.starts[:, place])
         bought: np.ndarray = self.item_indices[mine][self.is_bought[mine] & is_asked]
         return bought
@@ -90,7 +107,7 @@ class MetItems:
 
 @dataclass(frozen=True)
 class FinishedList:
-    """One user's list; arrays of equal length, best first. `brought_by` is a place in BROUGHT_BY, or -1."""
+    """One user's list, best first; arrays of equal length. For their meaning see `FinishedRows`."""
 
     items: np.ndarray
     scores: np.ndarray
@@ -150,13 +167,16 @@ class FinishedRows:
         )
 
 
-def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.Table:
-    """The lists of a block's users, complete where the shop has enough items.
+def assembled_lists(asked: pa.Table, met: pa.Table, plan: AssemblyPlan) -> pa.Table:
+    """Assembles the lists of a block's users, of `plan.top_k` items wherever the shop has as many.
 
     Args:
         asked: columns user_index, item_index, score, because_index: the candidates that the rules of single items
             leave; and for every user who gets a list one row without an item. Others are left aside.
         met: columns user_index, item_index, num_purchases.
+
+    Returns:
+        The columns of FINISHED_DDL.
     """
     item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
     user_indices = np.unique(user[item < 0])
@@ -164,10 +184,10 @@ def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.T
         return FinishedRows.empty().to_arrow()
     met_items = MetItems.of(met, user_indices)
     lists = []
-    for first, pool in user_pools(asked, user_indices, rules.selection.boost):
-        bought = [met_items.bought_by(first + row, rules.exclude_bought) for row in range(len(pool.items))]
-        chosen = selected_lists(pool, rules.top_k, rules.selection, rules.fallback, bought)
-        lists += [_finished(pool, chosen, row, bought[row], rules) for row in range(len(pool.items))]
+    for first, pool in user_pools(asked, user_indices, plan.selection.boost):
+        bought = [met_items.bought_by(first + row, plan.exclude_bought) for row in range(len(pool.items))]
+        chosen = selected_lists(pool, plan.top_k, plan.selection, plan.fallback, bought)
+        lists += [_finished(pool, chosen, row, bought[row], plan) for row in range(len(pool.items))]
     lengths = [len(one.items) for one in lists]
     owners = np.repeat(np.arange(len(user_indices)), lengths)
     ranks = np.concatenate([np.arange(1, length + 1) for length in lengths])
@@ -175,8 +195,8 @@ def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.T
         np.concatenate([getattr(one, name) for one in lists])
         for name in ("items", "scores", "is_filled", "brought_by", "is_moved", "propensity")
     )
-    attributed = _attributed(asked, user_indices[owners], items) if rules.is_explained else None
-    codes, because = _reasons(owners, items, is_filled, attributed, met_items, rules)
+    attributed = _attributed(asked, user_indices[owners], items) if plan.is_explained else None
+    codes, because = _reasons(owners, items, is_filled, attributed, met_items, plan)
     rows = FinishedRows(
         user_index=user_indices[owners],
         rank=ranks,
@@ -193,7 +213,17 @@ def assembled_lists(asked: pa.Table, met: pa.Table, rules: AssemblyPlan) -> pa.T
 
 
 def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | None) -> Iterator[tuple[int, Pool]]:
-    """The candidates of neighbouring users, some at a time, with the place of the first of these users."""
+    """Yields the candidates of neighbouring users, at most MAX_PAIRS at a time.
+
+    Args:
+        asked: columns user_index, item_index, score.
+        user_indices: the users, ascending, int. Shape (num_users,).
+        boost: the factor of each item's relevance, by item_index, float64; None where nothing is boosted. Shape
+            (num_items,).
+
+    Yields:
+        The place, among `user_indices`, of the first user of the pool, and the pool.
+    """
     asked = asked.sort_by([("user_index", "ascending"), ("score", "descending"), ("item_index", "ascending")])
     item, user = asked["item_index"].fill_null(-1).to_numpy(), asked["user_index"].to_numpy()
     score = asked["score"].fill_null(0).to_numpy().astype(np.float64)
@@ -211,14 +241,14 @@ def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | No
         yield first, Pool.of(items, scores, boost, user_indices[first:last])
 
 
-def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, rules: AssemblyPlan) -> FinishedList:
+def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, plan: AssemblyPlan) -> FinishedList:
     """A chosen list, filled to K items."""
-    places, fallback = chosen.places[row], rules.fallback
+    places, fallback = chosen.places[row], plan.fallback
     is_place = places >= 0
     listed, own_scores = pool.items[row, places[is_place]], pool.scores[row, places[is_place]]
     scores = np.round(own_scores, SCORE_DECIMALS)
     new = chosen.appended_new_items.get(row, listed[:0])
-    num_missing = rules.top_k - len(listed) - len(new)
+    num_missing = plan.top_k - len(listed) - len(new)
     filling = fallback.best(num_missing, np.concatenate([listed, new]), bought)
     lifted = fallback.beyond_caps(num_missing - len(filling), np.concatenate([listed, new, filling]), bought)
     num_filled = len(filling) + len(lifted) + len(new)
@@ -262,7 +292,7 @@ def _reasons(
     is_filled: np.ndarray,
     attributed: np.ndarray | None,
     met: MetItems,
-    rules: AssemblyPlan,
+    plan: AssemblyPlan,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reason code of every row, and the index of the item that it cites; 0 where it cites none."""
     # One pair per row and item that its user met: the whole block in a few array operations.
@@ -276,16 +306,16 @@ def _reasons(
     is_bought_before[row[is_same & is_bought]] = True
     is_met_before[row[is_same]] = True
 
-    by_demand = is_filled | rules.is_by_demand
-    speaks = _weights(rules.neighbours_path, cited, items[row]) if attributed is None else cited == attributed[row]
+    by_demand = is_filled | plan.is_by_demand
+    speaks = _weights(plan.neighbours_path, cited, items[row]) if attributed is None else cited == attributed[row]
     weights = np.where(is_same | by_demand[row], 0.0, speaks)
     best = np.lexsort((cited, -weights, row))
     best = best[np.flatnonzero(np.diff(row[best], prepend=-1))]
     best = best[weights[best] > 0]
     spoken_for, speaker, speaker_bought = row[best], cited[best], is_bought[best]
 
-    in_demand = np.isin(items, rules.fallback.items[: rules.num_in_demand])
-    is_popular = np.isin(items, rules.fallback.items[: rules.num_popular]) | (by_demand & in_demand)
+    in_demand = np.isin(items, plan.fallback.items[: plan.num_in_demand])
+    is_popular = np.isin(items, plan.fallback.items[: plan.num_popular]) | (by_demand & in_demand)
     codes = np.where(by_demand, Reason.IN_OUR_RANGE, Reason.PICKED_FOR_YOU).astype(object)
     because = np.zeros(len(items), np.int32)
     codes[is_popular] = Reason.POPULAR

@@ -1,6 +1,6 @@
 """Chooses the lists of a block of users among their candidates as the shop's rules ask, all users at once.
 
-A list is chosen place by place. At each, the candidate with the best value is taken that no cap forbids:
+A list is chosen slot by slot. In each, the candidate with the best value is taken that no cap forbids:
 
     (1 - diversity) * relevance(i) - diversity * max over the chosen j of cosine(i, j)
 
@@ -40,15 +40,16 @@ _VALUE_DECIMALS = 9
 
 @dataclass(frozen=True)
 class Selection:
-    """What chooses lists; the same for every block.
+    """How lists are chosen; the same for every block.
 
     Attributes:
-        content_path: of `item_features`; looked at where `diversity` is above 0.
-        boost: by item_index; None where nothing is boosted.
+        diversity: from 0, relevance alone, to 1, variety alone.
+        content_path: of `item_features`; read where `diversity` is above 0.
+        boost: the factor of each item's relevance, by item_index, float64; None where nothing is boosted.
         caps: of category and brand.
-        is_new: by item_index; None where no list needs new items.
+        is_new: by item_index, bool; None where no list needs new items.
         num_new: how many items of a list must be new.
-        sampler: how places are drawn; None where each goes to the best.
+        sampler: how slots are drawn; None where each goes to the best candidate.
     """
 
     diversity: float = 0.0
@@ -62,13 +63,14 @@ class Selection:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Chosen lists, a row a user.
+    """Chosen lists, one row per user.
 
     Attributes:
-        places: in the pool, in the order of the list; -1 where it has ended. Shape (num_users, top_k).
-        brought_by: place in STAGES, or BY_MODEL. Same shape.
-        propensity: with which probability each came there, given those before it. Same shape.
-        appended_new_items: new items that come after all others, for some rows.
+        places: columns of the pool in the order of the list, int; -1 where the list has ended. Shape (num_users,
+            top_k).
+        brought_by: the rule that brought each candidate in, int: a place in STAGES, or BY_MODEL. Same shape.
+        propensity: the probability with which each came to its slot, given those before it, float64. Same shape.
+        appended_new_items: row of a user -> indices of new items that come after all candidates.
     """
 
     places: np.ndarray
@@ -83,7 +85,9 @@ def selected_lists(
     """Chooses the lists of all users of a pool.
 
     Args:
-        excluded: items that must not fill a user's list, a row each.
+        top_k: slots of a list.
+        fallback: the new items that come in where a user has too few new candidates.
+        excluded: for each user the indices of the items that must not fill the list, int. Shape (num_excluded,) each.
     """
     content = item_content(selection.content_path) if selection.diversity else None
     by_score = np.lexsort((pool.items, -pool.scores, ~pool.is_item))[:, :top_k]
@@ -124,11 +128,13 @@ def best_places(
     """Chooses greedily, as the module says.
 
     Args:
+        num_places: slots of a list.
         content: what candidates are compared by; None where `diversity` is 0.
-        is_open: candidates that may be chosen; all by default.
+        is_open: candidates that may be chosen, bool; all by default. Shape (num_users, num_candidates).
+        reserved: slots that others must leave free.
 
     Returns:
-        Places in the pool, -1 where nothing is left. Shape (num_users, num_places).
+        Columns of the pool, int; -1 where nothing is left. Shape (num_users, num_places).
     """
     return sampled_places(pool, num_places, diversity, content, caps, None, is_open, reserved)[0]
 
@@ -143,7 +149,16 @@ def sampled_places(
     is_open: np.ndarray | None = None,
     reserved: ReservedSlots | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `best_places`, where each place is drawn; also with which probability each came there, given those before."""
+    """Chooses as `best_places` does, but draws each slot.
+
+    Args:
+        sampler: draws the slots; None takes the best candidate.
+        is_open: candidates that may be chosen, bool; all by default. Shape (num_users, num_candidates).
+
+    Returns:
+        Columns of the pool, int; -1 where nothing is left. Shape (num_users, num_places).
+        The probability of each, given those before it, float64. Same shape.
+    """
     num_users, users = len(pool.items), np.arange(len(pool.items))
     is_open = pool.is_item if is_open is None else pool.is_item & is_open
     similarity = CandidateSimilarity(pool.items, content) if content is not None else None

@@ -1,4 +1,4 @@
-"""Leaves the places of lists to chance, a little, and tells with which probability an item came to its place.
+"""Draws the slots of lists by a softmax over values, and gives the probability with which an item came to its slot.
 
 A place goes to one of the candidates that may stand there, whatever rules forbid, with the probability
 
@@ -31,11 +31,11 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 @dataclass(frozen=True)
 class SlotSampler:
-    """How lists are drawn; the same for every block.
+    """Draws the slots of lists; the same for every block.
 
     Attributes:
-        temperature: above 0.
-        seed: of one night.
+        temperature: above 0; the higher, the more is left to chance.
+        seed: of all draws of one `ds`.
     """
 
     temperature: float
@@ -43,21 +43,24 @@ class SlotSampler:
 
     @classmethod
     def for_night(cls, temperature: float, shop_seed: int, ds: str) -> SlotSampler | None:
-        """None at temperature 0, at which nothing is left to chance."""
+        """Returns the sampler of one `ds`, or None at temperature 0, at which nothing is left to chance."""
         return cls(temperature, int(fingerprint_of(shop_seed, ds)[:16], 16)) if temperature else None
 
     def at(
         self, place: int, value: np.ndarray, users: np.ndarray, items: np.ndarray, spread: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws a place of every user's list.
+        """Draws one slot of every user's list.
 
         Args:
-            place: from 0.
-            value: -inf where a candidate may not stand there. Shape (num_users, num_candidates), like `items`.
-            users: whose lists they are. Shape (num_users,), like `spread`.
+            place: the slot, counted from 0.
+            value: float64, -inf where a candidate may not stand there. Shape (num_users, num_candidates).
+            users: user indices, int. Shape (num_users,).
+            items: item indices of the candidates, int. Shape (num_users, num_candidates).
+            spread: standard deviation of the relevance of each user's candidates, float64. Shape (num_users,).
 
         Returns:
-            The column of what was drawn, and its probability; both mean nothing where no candidate may stand there.
+            The column of what was drawn, int, and its probability, float64; both mean nothing where no candidate may
+            stand there. Shape (num_users,) each.
         """
         scaled = (value - value.max(axis=1, keepdims=True, initial=-1e300)) / (self.temperature * spread[:, None])
         drawn = (scaled + gumbel_noise(self.seed, users[:, None], place, items)).argmax(axis=1)
@@ -67,7 +70,16 @@ class SlotSampler:
 
 
 def gumbel_noise(seed: int, users: np.ndarray, place: int, items: np.ndarray) -> np.ndarray:
-    """Standard Gumbel noise of each user, place and item. Shape of `users` and `items`, broadcast."""
+    """Returns standard Gumbel noise of each user, slot and item, float64.
+
+    Args:
+        users: user indices, int. Shape (num_users, 1).
+        place: the slot, counted from 0.
+        items: item indices, int. Shape (num_users, num_candidates).
+
+    Returns:
+        Shape (num_users, num_candidates).
+    """
     state = np.full(1, seed, np.uint64)
     for number in (users, np.full(1, place), items):
         state = _mixed(state + _GAMMA * (number.astype(np.uint64) + np.uint64(1)))

@@ -24,14 +24,26 @@ WORDS = ("token_indices", "category_indices", "brand_index")
 
 
 def content_cosines(owners: np.ndarray, item_features_path: str) -> np.ndarray:
-    """How alike each item is to every other. Shape (num_owners, num_indices), float32; 0 where nothing is shared."""
+    """Returns how alike each of some items is to every other.
+
+    Args:
+        owners: item indices, int. Shape (num_owners,).
+        item_features_path: a version of `item_features`.
+
+    Returns:
+        Cosines from 0, where nothing is shared, to 1. Shape (num_owners, num_indices), float32.
+    """
     words = content_matrix(item_features_path)
     return np.asarray((words[owners] @ words.T).toarray(), np.float32)
 
 
 @lru_cache(maxsize=2)
 def content_matrix(item_features_path: str) -> sparse.csr_matrix:
-    """Items by item_index and their words, rows of length 1 or 0. Read once per worker: a version never changes."""
+    """Reads the weights of the words of items, by item_index; each version once per worker process.
+
+    Returns:
+        Rows of length 1, or 0 where nothing is known of an item. Shape (num_indices, num_words), float32.
+    """
     table = parquet_dataset(item_features_path).to_table(columns=["item_index", *WORDS])
     indices = table["item_index"].to_numpy()
     size = int(indices.max(initial=0)) + 1

@@ -33,13 +33,13 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class DomainRules:
-    """What lists are made by; the same for every block.
+    """How the lists of domains are made; the same for every block.
 
     Attributes:
         domains: the names of all.
-        domain_of: place of each item's domain among them, by item index; -1 for none. Shape (num_items,).
-        is_available: likewise.
-        items_in_demand: available items with any demand, best first.
+        domain_of: place of each item's domain among them, by item index, int; -1 for none. Shape (num_items,).
+        is_available: whether an item may be listed, by item index, bool. Shape (num_items,).
+        items_in_demand: available items with any demand, best first, int. Shape (num_in_demand,).
         num_popular: how many of them, within a domain, may be called popular.
         item_vectors_path: the version of the items' vectors; None: nothing is known of demand, and all score 0.
         history_vectors_path: what a met item adds to its user's vector; None: users are told apart by nothing.
@@ -55,13 +55,20 @@ class DomainRules:
     history_vectors_path: str | None
 
     def available(self) -> np.ndarray:
-        """Indices of the items that can be bought."""
+        """Returns the indices of the items that can be bought, ascending. Shape (num_available,), int32."""
         return np.flatnonzero(self.is_available).astype(np.int32)
 
 
 @dataclass(frozen=True)
 class History:
-    """What one user met, and what must not be in their lists."""
+    """What one user met, and what must not be in their lists.
+
+    Attributes:
+        items: indices of the items that the user met, int. Shape (num_met,).
+        weights: of the interactions, float. Same shape.
+        is_bought: bool. Same shape.
+        excluded: indices of items that must not be listed, int. Shape (num_excluded,).
+    """
 
     items: np.ndarray
     weights: np.ndarray

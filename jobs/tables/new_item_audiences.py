@@ -45,7 +45,7 @@ NUM_LIKES = 300
 """Of a new item, the items most like it that speak for it."""
 HALF_LIFE_DAYS = 365
 PARTS = 1_000_000_000
-"""A faded likeness is summed in so many parts of 1, as a whole number: a sum of them is the same in any order."""
+"""Parts of 1 in which a faded likeness is summed, as a whole number: such a sum is the same in any order."""
 
 
 def audience_inputs(features: FeatureTables) -> list[Version]:
@@ -162,10 +162,14 @@ def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame) -> D
 
 
 def likes_of(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) -> pa.Table:
-    """The NUM_LIKES items that are most like each of some items, among those that somebody met; equal ones by index.
+    """Finds the NUM_LIKES items that are most like each of some items, among those that somebody met.
 
     Args:
-        met: item indices.
+        owners: item indices, int. Shape (num_owners,).
+        met: indices of the items that somebody met, int, in any order. Shape (num_met,).
+
+    Returns:
+        The columns of LIKES_DDL; equal likeness goes by index.
     """
     met = np.sort(met)
     likeness = _columns(source.scores(owners), met)

@@ -37,13 +37,13 @@ NUM_KEPT = 100
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """What a list needs to know of every item, by item_index.
+    """What a list needs to know of every item, by item_index: arrays of shape (num_indices,), but for `fallback_items`.
 
     Attributes:
-        is_available: may stand in a list.
-        num_users: who met the item.
-        demand: faded number of these.
-        fallback_items: available items in the order that fills a list, best first.
+        is_available: whether the item may stand in a list, bool.
+        num_users: how many users met the item, int.
+        demand: the same, faded by how long ago each last did, float64.
+        fallback_items: indices of available items in the order that fills a list, int. Shape (num_available,).
         fallback_source: whose order it is.
         num_in_demand: how many of them, from the first, have any demand.
     """
@@ -56,7 +56,7 @@ class ItemFacts:
     num_in_demand: int
 
     def popularity(self) -> np.ndarray:
-        """Above 0, at most 1. An item without demand counts as half a user's. Shape (num_indices,)."""
+        """Returns values above 0, at most 1; no demand counts as half a user's. Shape (num_indices,), float32."""
         return np.asarray(((self.demand + 0.5) / (self.demand.max(initial=0) + 0.5)) ** POPULARITY, np.float32)
 
 
@@ -72,10 +72,14 @@ class ItemList:
 def similar_item_lists(
     owners: np.ndarray, sources: Sequence[SimilaritySource], facts: ItemFacts, top_k: int
 ) -> pa.Table:
-    """A list of `top_k` items for each of some items, as far as the shop has as many others on sale.
+    """Makes a list of `top_k` items for each of some items, or a shorter one where the shop has fewer others on sale.
 
     Args:
-        owners: item indices, all different. Shape (num_owners,).
+        owners: item indices, all different, int. Shape (num_owners,).
+        sources: who says which items belong together.
+
+    Returns:
+        The columns of LISTS_DDL.
     """
     num_kept = max(NUM_KEPT, top_k)
     kept = [_kept(source.scores(owners), owners, facts, num_kept) for source in sources]

@@ -1,4 +1,4 @@
-"""Who has something to say on which items belong to an item: models and tables, asked in executors a block at a time.
+"""The sources that say which items belong together: models and tables, asked in executors a block at a time.
 
 Tables are read from the lake once per worker process, by path, and kept: a version never changes.
 """
@@ -24,15 +24,15 @@ from jobs.tables.content_cosines import content_cosines
 ITEM_EDGES = ("session", "window")
 """Kinds of graph edges that say what goes together."""
 SHARE_OF_VECTORS = 1 / 3
-"""Heard as loud as the rest, `graph` finds more of the same basket on Online Retail, and less of the next one."""
+"""With the weight of the rest, `graph` finds more of the same basket on Online Retail, and less of the next one."""
 
 
 @dataclass(frozen=True)
 class SimilaritySource:
-    """One opinion on what belongs to an item.
+    """A model or a table that says how strongly items belong together.
 
     Attributes:
-        source: who speaks, a model or a table.
+        source: the name of the model or table.
         version: of what is read.
         reason: BOUGHT_TOGETHER or ALIKE; sources of one reason share its weight.
         scores: item indices -> how strongly every item belongs to each, above 0 where it does.
@@ -94,24 +94,49 @@ def _vectors_source(lake: Lake, ds: str, gate: GateDecision, model: str, reason:
 
 
 def neighbour_scores(owners: np.ndarray, neighbours_path: str) -> np.ndarray:
-    """By a model's item-item weights; those below 0 say nothing."""
+    """Scores items by a model's item-item weights; those below 0 count as 0.
+
+    Args:
+        owners: item indices, int. Shape (num_owners,).
+
+    Returns:
+        Shape (num_owners, num_items), float32.
+    """
     return _rows(neighbour_weights(neighbours_path), owners)
 
 
 def edge_scores(owners: np.ndarray, graph_edges_path: str) -> np.ndarray:
-    """By how often items meet in sessions and weeks."""
+    """Scores items by how often they meet in sessions and weeks.
+
+    Args:
+        owners: item indices, int. Shape (num_owners,).
+
+    Returns:
+        Shape (num_owners, num_items), float32.
+    """
     return _rows(edge_weights(graph_edges_path), owners)
 
 
 def vector_cosines(owners: np.ndarray, item_vectors_path: str) -> np.ndarray:
-    """By the angle between a model's item vectors."""
+    """Scores items by the cosine between a model's item vectors; those below 0 count as 0.
+
+    Args:
+        owners: item indices, int. Shape (num_owners,).
+
+    Returns:
+        Shape (num_owners, num_items), float32.
+    """
     vectors = unit_vectors(item_vectors_path)
     return np.asarray(np.maximum(_padded(vectors, owners) @ vectors.T, 0), np.float32)
 
 
 @lru_cache(maxsize=2)
 def edge_weights(graph_edges_path: str) -> sparse.csr_matrix:
-    """The sum of the edges of ITEM_EDGES from an item to another; read once per worker."""
+    """Reads the sum of the edges of ITEM_EDGES from an item to another; each version once per worker process.
+
+    Returns:
+        Shape (num_items, num_items), float32.
+    """
     columns = ["source_index", "target_index", "weight"]
     edges = parquet_dataset(graph_edges_path).to_table(columns=columns, filter=pads.field("kind").isin(ITEM_EDGES))
     source, target, weight = (edges[name].to_numpy() for name in columns)
@@ -121,7 +146,11 @@ def edge_weights(graph_edges_path: str) -> sparse.csr_matrix:
 
 @lru_cache(maxsize=2)
 def unit_vectors(item_vectors_path: str) -> np.ndarray:
-    """A model's item vectors at length 1, or 0 where they are none or no numbers. Shape (num_items, dim)."""
+    """Reads a model's item vectors at length 1, or 0 where an item has none or it is no number.
+
+    Returns:
+        Shape (num_items, dim), float32.
+    """
     vectors, is_item = item_vectors(item_vectors_path)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     is_sound = is_item[:, None] & np.isfinite(lengths) & (lengths > 0)
