@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_LOOKED_AT = 256
+_ITEMS_AT_A_TIME = 256
 """Items of the order at a time: most lists are full soon."""
 
 
@@ -82,16 +82,16 @@ class FallbackItems:
         found: list[int] = []
         is_taken = set(taken.tolist())
         uses = [Counter(cap.group_of(listed).tolist()) for cap in self.caps]
-        for start in range(0, len(order), _LOOKED_AT):
-            part = order[start : start + _LOOKED_AT]
+        for start in range(0, len(order), _ITEMS_AT_A_TIME):
+            part = order[start : start + _ITEMS_AT_A_TIME]
             for item, *groups in zip(part.tolist(), *(cap.group_of(part).tolist() for cap in self.caps), strict=True):
-                of_caps = list(zip(self.caps, uses, groups, strict=True))
-                if item in is_taken or any(group and use[group] >= cap.most for cap, use, group in of_caps):
+                uses_by_cap = list(zip(self.caps, uses, groups, strict=True))
+                if item in is_taken or any(group and use[group] >= cap.most for cap, use, group in uses_by_cap):
                     continue
                 found.append(item)
                 if len(found) == num:
                     return np.array(found, order.dtype)
-                for _, use, group in of_caps:
+                for _, use, group in uses_by_cap:
                     use[group] += 1
         return np.array(found, order.dtype)
 

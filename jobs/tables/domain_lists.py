@@ -96,26 +96,28 @@ def domain_lists(asking: pa.Table, met: pa.Table, rules: DomainRules) -> pa.Tabl
         if len(items) and rows.any():
             places = np.flatnonzero(rows)
             tables.append(
-                _of_domain(domain, items, users[places], vectors[places], [histories[p] for p in places], rules)
+                _lists_of_one_domain(
+                    domain, items, users[places], vectors[places], [histories[p] for p in places], rules
+                )
             )
     return pa.concat_tables(tables) if tables else _SCHEMA.empty_table()
 
 
-def _of_domain(
+def _lists_of_one_domain(
     domain: int, items: np.ndarray, users: np.ndarray, vectors: np.ndarray, histories: list[History], rules: DomainRules
 ) -> pa.Table:
     """Args: `items` are those that can be bought in the domain; `vectors` and `histories` follow `users`."""
-    of_items = _vectors_of(items, rules.item_vectors_path, vectors.shape[1])
+    vectors_by_item = _vectors_of(items, rules.item_vectors_path, vectors.shape[1])
     in_demand = rules.items_in_demand[rules.domain_of[rules.items_in_demand] == domain]
     popular = in_demand[: rules.num_popular] if rules.history_vectors_path else in_demand
-    scores = vectors @ of_items.T  # (num_users, num_items)
+    scores = vectors @ vectors_by_item.T  # (num_users, num_items)
     columns: list[list[np.ndarray]] = [[] for _ in range(6)]
-    for user, history, of_user in zip(users, histories, scores, strict=True):
-        of_user[np.isin(items, history.excluded)] = -np.inf
-        order = _best(of_user, rules.top_k)
-        codes, because = _reasons(domain, items[order], of_items[order], history, popular, rules)
+    for user, history, user_scores in zip(users, histories, scores, strict=True):
+        user_scores[np.isin(items, history.excluded)] = -np.inf
+        order = _best(user_scores, rules.top_k)
+        codes, because = _reasons(domain, items[order], vectors_by_item[order], history, popular, rules)
         ranks = np.arange(1, len(order) + 1)
-        found = (np.full(len(order), user), items[order], ranks, of_user[order], codes, because)
+        found = (np.full(len(order), user), items[order], ranks, user_scores[order], codes, because)
         for column, values in zip(columns, found, strict=True):
             column.append(values)
     user, item, rank, score, code, because = (np.concatenate(column) for column in columns)
@@ -124,12 +126,17 @@ def _of_domain(
 
 
 def _reasons(
-    domain: int, listed: np.ndarray, of_listed: np.ndarray, history: History, popular: np.ndarray, rules: DomainRules
+    domain: int,
+    listed: np.ndarray,
+    listed_vectors: np.ndarray,
+    history: History,
+    popular: np.ndarray,
+    rules: DomainRules,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reason code of every row, and the index of the item that it cites; 0 where it cites none.
 
     Args:
-        of_listed: the vectors of the listed items.
+        listed_vectors: the vectors of the listed items.
         popular: items of the domain that may be called so.
     """
     is_personal = rules.history_vectors_path is not None
@@ -138,8 +145,8 @@ def _reasons(
     because = np.zeros(len(listed), np.int32)
     outside = np.flatnonzero((rules.domain_of[history.items] != domain) & (history.weights > 0))
     if is_personal and len(outside) and len(listed):
-        told = _vectors_of(history.items[outside], rules.history_vectors_path, of_listed.shape[1])
-        parts = np.sqrt(history.weights[outside])[:, None] * (told @ of_listed.T)  # (num_outside, num_listed)
+        told = _vectors_of(history.items[outside], rules.history_vectors_path, listed_vectors.shape[1])
+        parts = np.sqrt(history.weights[outside])[:, None] * (told @ listed_vectors.T)  # (num_outside, num_listed)
         speaker, is_spoken_for = outside[parts.argmax(axis=0)], parts.max(axis=0) > 0
         said = np.where(history.is_bought[speaker], Reason.BECAUSE_YOU_BOUGHT.value, Reason.BECAUSE_YOU_VIEWED.value)
         codes[is_spoken_for] = said[is_spoken_for]

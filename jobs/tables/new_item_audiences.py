@@ -150,18 +150,18 @@ def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame) -> D
     met = interactions.select("item_index").distinct().toArrow()["item_index"].to_numpy()
     words = content_source(features)
 
-    def of_block(owners: pa.Table) -> pa.Table:
-        return likes_of(np.sort(owners["item_index"].to_numpy()), words, met)
+    def likes_in_block(owners: pa.Table) -> pa.Table:
+        return most_alike(np.sort(owners["item_index"].to_numpy()), words, met)
 
     return (
         Blocks.of_items(features.version(ITEM_FEATURES).rows)
         .split(new)
         .groupBy(BLOCK)
-        .applyInArrow(of_block, LIKES_DDL)
+        .applyInArrow(likes_in_block, LIKES_DDL)
     )
 
 
-def likes_of(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) -> pa.Table:
+def most_alike(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) -> pa.Table:
     """Finds the NUM_LIKES items that are most like each of some items, among those that somebody met.
 
     Args:

@@ -48,17 +48,17 @@ def within_caps(audiences: DataFrame, recommendations: DataFrame, items: DataFra
 
     With one place to explore this is exact; with more, some that would fit are left out.
     """
-    of_list = Window.partitionBy("user_id")
-    rest = recommendations.withColumn("length", F.max("rank").over(of_list)).where("rank < length")
+    by_list = Window.partitionBy("user_id")
+    rest = recommendations.withColumn("length", F.max("rank").over(by_list)).where("rank < length")
     audiences = audiences.join(recommendations.select("user_id", "item_id"), on=["user_id", "item_id"], how="left_anti")
     for name, (most, group) in caps_of(rules).items():
         groups = F.broadcast(items.select("item_id", group.alias(name)))
         used = rest.join(groups, on="item_id").groupBy("user_id", name).agg(F.count("*").alias("num_used"))
-        of_group = Window.partitionBy("user_id", name).orderBy(F.desc("score"), "item_id")
+        by_group = Window.partitionBy("user_id", name).orderBy(F.desc("score"), "item_id")
         audiences = (
             audiences.join(groups, on="item_id")
             .join(used, on=["user_id", name], how="left")
-            .withColumn("nth", F.row_number().over(of_group))
+            .withColumn("nth", F.row_number().over(by_group))
             .where(F.col(name).isNull() | (F.coalesce("num_used", F.lit(0)) + F.col("nth") <= most))
             .drop(name, "num_used", "nth")
         )
@@ -81,10 +81,10 @@ def with_new_items(recommendations: DataFrame, audiences: DataFrame, num_places:
         .where(F.col("place") <= num_places)
     )
     num_brought = brought.groupBy("user_id").agg(F.count("*").alias("num_brought"))
-    of_list = Window.partitionBy("user_id")
+    by_list = Window.partitionBy("user_id")
     kept = (
         recommendations.join(num_brought, on="user_id", how="left")
-        .withColumn("length", F.count("*").over(of_list) - F.coalesce("num_brought", F.lit(0)))
+        .withColumn("length", F.count("*").over(by_list) - F.coalesce("num_brought", F.lit(0)))
         .where(F.col("rank") <= F.col("length"))
     )
     ends = kept.where(F.col("rank") == F.col("length")).select("user_id", "length", F.col("score").alias("last_score"))

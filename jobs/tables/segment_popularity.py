@@ -63,14 +63,14 @@ def demand_by_segment(wishes: DataFrame, people: DataFrame, min_people: int) -> 
     sizes = members.groupBy("segment").agg(F.count("*").alias("num_people"))
     is_large = (F.col("num_people") >= min_people) | (F.col("segment") == EVERYBODY)
     large = F.broadcast(sizes.where(is_large).select("segment"))
-    of_segment = Window.partitionBy("segment")
+    by_segment = Window.partitionBy("segment")
     name = ("segment", "parent", "depth", "country_name")
     counts = (
         wishes.join(members.select("user_index", *name).join(large, on="segment"), on="user_index")
         .groupBy(*name, "item_index")
         .agg(F.sum("parts").alias("parts"))
     )
-    total = F.sum("parts").over(of_segment) / PARTS_OF_WISH
+    total = F.sum("parts").over(by_segment) / PARTS_OF_WISH
     return counts.select(*name, "item_index", (F.col("parts") / PARTS_OF_WISH).alias("demand"), total.alias("total"))
 
 
@@ -89,9 +89,9 @@ def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int) -> DataFra
     rates = _rates_of_everybody(demand, available).persist()
     best = found = best_rates(rates, top_k).persist()
     for depth in range(1, _deepest(demand) + 1):
-        of_depth = demand.where(F.col("depth") == depth)
-        own = _own_rates(of_depth, rates).persist()
-        inherited = _inherited_rates(of_depth, best, own)
+        demand_at_depth = demand.where(F.col("depth") == depth)
+        own = _own_rates(demand_at_depth, rates).persist()
+        inherited = _inherited_rates(demand_at_depth, best, own)
         rates, best = own, best_rates(own.unionByName(inherited), top_k).persist()
         found = found.unionByName(best)
     return found
@@ -158,7 +158,7 @@ def _rates_of_everybody(demand: DataFrame, available: DataFrame) -> DataFrame:
 
 def _own_rates(demand: DataFrame, rates: DataFrame) -> DataFrame:
     """Rates of what the segments' own people want. Where they want it more than the coarser, that is the reason."""
-    of_parent = rates.select(
+    parent_rates = rates.select(
         F.col("segment").alias("parent"),
         "item_index",
         F.col("rate").alias("parent_rate"),
@@ -168,7 +168,7 @@ def _own_rates(demand: DataFrame, rates: DataFrame) -> DataFrame:
     is_theirs = F.col("demand") / F.col("total") > F.col("parent_rate")
     has_country = F.col("country_name").isNotNull()
     code = F.when(has_country, Reason.POPULAR_IN_COUNTRY.value).otherwise(Reason.POPULAR_WITH_PEERS.value)
-    return demand.join(of_parent, on=["parent", "item_index"], how="inner").select(
+    return demand.join(parent_rates, on=["parent", "item_index"], how="inner").select(
         "segment",
         "item_index",
         _shrunk(F.col("parent_rate")).alias("rate"),
@@ -180,9 +180,9 @@ def _own_rates(demand: DataFrame, rates: DataFrame) -> DataFrame:
 def _inherited_rates(demand: DataFrame, best_of_parents: DataFrame, own: DataFrame) -> DataFrame:
     """The parents' best that the segments' own people do not want."""
     sizes = demand.groupBy("segment", "parent").agg(F.max("total").alias("total"))
-    of_parent = best_of_parents.withColumnsRenamed({"segment": "parent", "rate": "parent_rate"})
+    parent_rates = best_of_parents.withColumnsRenamed({"segment": "parent", "rate": "parent_rate"})
     return (
-        sizes.join(of_parent, on="parent", how="inner")
+        sizes.join(parent_rates, on="parent", how="inner")
         .join(own, on=["segment", "item_index"], how="left_anti")
         .withColumn("demand", F.lit(0.0))
         .select("segment", "item_index", _shrunk(F.col("parent_rate")).alias("rate"), "reason_code", "country_name")

@@ -109,9 +109,9 @@ def _weights(num_users: np.ndarray, sources: Sequence[SimilaritySource]) -> list
     reasons = [source.reason for source in sources]
     if Reason.ALIKE not in reasons or Reason.BOUGHT_TOGETHER not in reasons:
         trust = np.full(len(num_users), float(Reason.BOUGHT_TOGETHER in reasons))
-    of_reason = {Reason.BOUGHT_TOGETHER: trust, Reason.ALIKE: 1 - trust}
-    total = {reason: sum(source.share for source in sources if source.reason == reason) for reason in of_reason}
-    return [(of_reason[v.reason] * v.share / total[v.reason]).astype(np.float32) for v in sources]
+    weight_by_reason = {Reason.BOUGHT_TOGETHER: trust, Reason.ALIKE: 1 - trust}
+    total = {reason: sum(source.share for source in sources if source.reason == reason) for reason in weight_by_reason}
+    return [(weight_by_reason[v.reason] * v.share / total[v.reason]).astype(np.float32) for v in sources]
 
 
 def _kept(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_kept: int) -> sparse.csr_matrix:

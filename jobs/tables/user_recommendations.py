@@ -156,13 +156,13 @@ def ranked(lists: DataFrame, interactions: DataFrame, shop: Shop, counts: RuleCo
     if most < shop.top_k:
         bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
         rows = lists.join(bought, on=["user_index", "item_index"], how="left")
-        of_repeats = Window.partitionBy("user_index", "is_repeat").orderBy(*best_first)
+        by_user_and_repeat = Window.partitionBy("user_index", "is_repeat").orderBy(*best_first)
         is_too_many = F.col("is_repeat").isNotNull() & (F.col("rank") > most)
-        rows = rows.withColumn("rank", F.row_number().over(of_repeats)).withColumn("is_too_many", is_too_many)
+        rows = rows.withColumn("rank", F.row_number().over(by_user_and_repeat)).withColumn("is_too_many", is_too_many)
         rows = counts.observe(rows, {"max_repeat_share": F.count_if("is_too_many")})
         lists = rows.where(~F.col("is_too_many")).drop("is_repeat", "rank", "is_too_many")
-    of_user = Window.partitionBy("user_index").orderBy(*best_first)
-    rows = lists.withColumn("rank", F.row_number().over(of_user))
+    by_user = Window.partitionBy("user_index").orderBy(*best_first)
+    rows = lists.withColumn("rank", F.row_number().over(by_user))
     return rows.where(F.col("rank") <= depth).drop("rank")
 
 

@@ -15,7 +15,7 @@ from expectations.tables import ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import gate_decision
 from jobs.tables.content_cosines import content_cosines
-from jobs.tables.new_item_audiences import likes_of
+from jobs.tables.new_item_audiences import most_alike
 from jobs.tables.similar_item_lists import SHRINKAGE, ItemFacts, similar_item_lists
 from jobs.tables.similarity_sources import SimilaritySource, similarity_sources, unit_vectors, vector_cosines
 from tests.worlds.small_night import write_gate, write_neighbours, write_rows, write_vectors, write_words
@@ -136,7 +136,7 @@ def test_vectors_that_are_no_numbers_are_like_nothing(night: Night) -> None:
 
 def test_the_new_item_does_not_speak_for_itself_and_neither_does_what_nobody_met(night: Night) -> None:
     alike = source_of(Reason.ALIKE, {COLD: {COLD: 1.0, TWIN: 0.5, FRIEND: 0.25, KNOWN: 0.25, BEST_SELLER: 0.9}})
-    found = likes_of(np.array([COLD]), alike, met=np.array([TWIN, KNOWN, FRIEND, COLD]))
+    found = most_alike(np.array([COLD]), alike, met=np.array([TWIN, KNOWN, FRIEND, COLD]))
     assert [tuple(row.values()) for row in found.to_pylist()] == [
         (COLD, TWIN, 0.5),
         (COLD, KNOWN, 0.25),
