@@ -33,7 +33,8 @@ from expectations.tables import (
     NightError,
 )
 from jobs.lists.block_scoring import LISTS_DDL, lists_from_neighbours, lists_from_vectors
-from jobs.storage.partitions import build_partition, read_partition
+from jobs.lists.feature_tables import FeatureTables
+from jobs.storage.partitions import build_partition, read_versions
 from jobs.storage.user_blocks import BLOCK, Blocks
 
 logger = logging.getLogger(__name__)
@@ -64,65 +65,75 @@ def build_candidates(spark: SparkSession, night: Night, as_of: str) -> list[str]
             f"candidates ds={as_of}: no retrieval model of {', '.join(night.shop.models)} has vectors or neighbours. "
             f"Was models.train run with --as-of {as_of}?"
         )
+    features, num_candidates = FeatureTables.resolve(lake, as_of), night.shop.num_candidates
     for model in models:
         if model in by_vectors:
-            _build_from_vectors(spark, night, as_of, model)
+            _build_from_vectors(spark, lake, features, model, num_candidates)
         else:
-            _build_from_neighbours(spark, night, as_of, model)
+            _build_from_neighbours(spark, lake, features, model, num_candidates)
     return models
 
 
-def _build_from_vectors(spark: SparkSession, night: Night, as_of: str, model: str) -> None:
-    lake, num_candidates = night.lake, night.shop.num_candidates
-    item_vectors = lake.require(ITEM_VECTORS, as_of, model)
+def _build_from_vectors(
+    spark: SparkSession, lake: Lake, features: FeatureTables, model: str, num_candidates: int
+) -> None:
+    user_vectors, item_vectors = (lake.require(table, features.ds, model) for table in (USER_VECTORS, ITEM_VECTORS))
 
     def lists(users: pa.Table, met: pa.Table) -> pa.Table:
         return lists_from_vectors(users, met, item_vectors.path, num_candidates)
 
     def rows() -> DataFrame:
-        blocks = _blocks(lake, as_of)
-        users = read_partition(spark, lake, USER_VECTORS, as_of, model).select("user_index", "vector")
-        met = blocks.split(_met_items(spark, lake, as_of))
+        blocks = _blocks(features)
+        users = read_versions(spark, USER_VECTORS, [user_vectors]).select("user_index", "vector")
+        met = blocks.split(_met_items(spark, features))
         return blocks.split(users).groupBy(BLOCK).cogroup(met.groupBy(BLOCK)).applyInArrow(lists, LISTS_DDL)
 
-    _build(night, as_of, model, [lake.require(USER_VECTORS, as_of, model), item_vectors], rows)
+    _build(lake, features, model, [user_vectors, item_vectors], rows, num_candidates)
 
 
-def _build_from_neighbours(spark: SparkSession, night: Night, as_of: str, model: str) -> None:
-    lake, num_candidates = night.lake, night.shop.num_candidates
-    neighbours = lake.require(ITEM_NEIGHBOURS, as_of, model)
+def _build_from_neighbours(
+    spark: SparkSession, lake: Lake, features: FeatureTables, model: str, num_candidates: int
+) -> None:
+    neighbours = lake.require(ITEM_NEIGHBOURS, features.ds, model)
 
     def lists(met: pa.Table) -> pa.Table:
         return lists_from_neighbours(met, neighbours.path, num_candidates)
 
     def rows() -> DataFrame:
-        met = _blocks(lake, as_of).split(_met_items(spark, lake, as_of))
+        met = _blocks(features).split(_met_items(spark, features))
         return met.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
 
-    _build(night, as_of, model, [neighbours], rows)
+    _build(lake, features, model, [neighbours], rows, num_candidates)
 
 
-def _build(night: Night, as_of: str, model: str, fitted: Sequence[Version], rows: Callable[[], DataFrame]) -> None:
-    features = [night.lake.require(table, as_of) for table in (INTERACTIONS, USER_FEATURES, ITEM_FEATURES)]
+def _build(
+    lake: Lake,
+    features: FeatureTables,
+    model: str,
+    fitted: Sequence[Version],
+    rows: Callable[[], DataFrame],
+    num_candidates: int,
+) -> None:
+    read = [features.version(table) for table in (INTERACTIONS, USER_FEATURES, ITEM_FEATURES)]
     build_partition(
-        night.lake,
+        lake,
         CANDIDATES,
-        as_of,
-        inputs=[*fitted, *features],
-        settings=[night.shop.num_candidates],
+        features.ds,
+        inputs=[*fitted, *read],
+        settings=[num_candidates],
         rows=lambda: rows().withColumn("model", F.lit(model)),
         code=code_version("jobs.build_candidates"),
         model=model,
     )
 
 
-def _blocks(lake: Lake, as_of: str) -> Blocks:
-    """Blocks of the users of one as-of day."""
-    return Blocks.of_users(*(lake.require(table, as_of).rows for table in (USER_FEATURES, ITEM_FEATURES)))
+def _blocks(features: FeatureTables) -> Blocks:
+    """The blocks of the users of one as-of day."""
+    return Blocks.of_users(features.version(USER_FEATURES).rows, features.version(ITEM_FEATURES).rows)
 
 
-def _met_items(spark: SparkSession, lake: Lake, as_of: str) -> DataFrame:
-    return read_partition(spark, lake, INTERACTIONS, as_of).select("user_index", "item_index")
+def _met_items(spark: SparkSession, features: FeatureTables) -> DataFrame:
+    return features.read(spark, INTERACTIONS).select("user_index", "item_index")
 
 
 if __name__ == "__main__":
