@@ -128,7 +128,7 @@ def _build(
 
 
 def _blocks(features: FeatureTables) -> Blocks:
-    """The blocks of the users of one as-of day."""
+    """Returns the blocks of the users of one as-of day."""
     return Blocks.of_users(features.version(USER_FEATURES).rows, features.version(ITEM_FEATURES).rows)
 
 

@@ -69,7 +69,7 @@ def build_tables(spark: SparkSession, night: Night, names: Collection[str] = OUT
 
 
 def plans(spark: SparkSession, inputs: TableInputs, shop: Shop, num_domains: int) -> list[Plan]:
-    """How each table is built, in the order in which they are."""
+    """Returns how each table is built, in the order in which they are."""
     return [
         _user_recommendations(spark, inputs, shop),
         _similar_items(spark, inputs, shop),

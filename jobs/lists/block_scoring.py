@@ -21,7 +21,7 @@ _LISTS_SCHEMA = pa.schema(
 
 
 def lists_from_vectors(users: pa.Table, met: pa.Table, item_vectors_path: str, num_candidates: int) -> pa.Table:
-    """Lists of the block's users by the product of their vectors with all item vectors.
+    """Returns lists of the block's users by the product of their vectors with all item vectors.
 
     Args:
         users: columns user_index, vector.
@@ -39,7 +39,7 @@ def lists_from_vectors(users: pa.Table, met: pa.Table, item_vectors_path: str, n
 
 
 def lists_from_neighbours(met: pa.Table, neighbours_path: str, num_candidates: int) -> pa.Table:
-    """Lists of the block's users by the summed weights from the items they met. Score 0 is no candidate.
+    """Returns lists of the block's users by the summed weights from the items they met. Score 0 is no candidate.
 
     Args:
         met: columns user_index, item_index.

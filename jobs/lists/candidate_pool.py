@@ -9,7 +9,7 @@ import numpy as np
 from expectations.tables import PADDING_INDEX
 
 _NO_VARIANCE = 1e-18
-"""Of relevances that only differ by how floating point rounds."""
+"""Relevances whose variance is no larger differ only by how floating point rounds."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.semantics.item_eligibility import boost_factor, category_path, is_new, refused_by
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.tables import ITEMS, VOCABULARIES
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.reason_text import readable_title
 
 
-def catalogue_rows(spark: SparkSession, features: FeatureTables, rules: Rules) -> DataFrame:
+def catalogue_rows(spark: SparkSession, features: FeatureTables, rules: ListRules) -> DataFrame:
     """Items known when `ds` ended: item_index, item_id, title, and what the shop's rules say of each.
 
     `refused_by` names the rule that keeps an item out of all lists, be it only `availability`, and is null where none

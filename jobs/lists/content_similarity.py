@@ -30,7 +30,7 @@ class ItemContent:
 
 @lru_cache(maxsize=2)
 def item_content(path: str) -> ItemContent:
-    """Of a version of `item_features`, which never changes: read once per worker process, and kept."""
+    """Reads the features of a version of `item_features`; each version once per worker process, since none changes."""
     rows = parquet_dataset(path).to_table(columns=["item_index", *_COLUMNS])
     owners, features, num_features = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     for name in _COLUMNS:
@@ -88,7 +88,7 @@ class CandidateSimilarity:
 
 
 def _known_values(items: np.ndarray, column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
-    """The column's values that a vocabulary knows, each with its item."""
+    """Returns the column's values that a vocabulary knows, each with its item."""
     if pa.types.is_list(column.type):
         items = np.repeat(items, pc.list_value_length(column).to_numpy())
         column = pc.list_flatten(column)

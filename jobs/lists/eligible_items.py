@@ -32,13 +32,13 @@ class EligibleItems:
     boost: np.ndarray
 
     def caps(self, max_per_category: int, max_per_brand: int) -> tuple[Cap, ...]:
-        """The caps that are set."""
+        """Returns the caps that are set."""
         caps = (Cap(max_per_category, self.category), Cap(max_per_brand, self.brand))
         return tuple(cap for cap in caps if cap.most)
 
 
 def eligible_items(items: DataFrame, ds: str, top_k: int) -> EligibleItems:
-    """The items that lists may show, from the rows of `jobs.lists.catalogue`.
+    """Returns the items that lists may show, from the rows of `jobs.lists.catalogue`.
 
     Raises:
         NightError: the rules leave fewer than `top_k` items.
@@ -79,7 +79,7 @@ def _require_k_items(ds: str, top_k: int, refused_by: pa.ChunkedArray, num_allow
 
 
 def _numbers(names: pa.ChunkedArray) -> np.ndarray:
-    """A number from 1 for each name, 0 for none."""
+    """Returns a number from 1 for each name, 0 for none."""
     numbers = pc.fill_null(names.combine_chunks().dictionary_encode().indices, -1)
     counted: np.ndarray = numbers.to_numpy() + 1
     return counted

@@ -28,7 +28,7 @@ class Lists:
 
 
 def exact_top_k(scores: np.ndarray, seen: csr_matrix, num_candidates: int) -> Lists:
-    """The best `num_candidates` items of each user, together with the best `num_candidates` unseen ones.
+    """Returns the best `num_candidates` items of each user, together with the best `num_candidates` unseen ones.
 
     Args:
         scores: Shape (num_users, num_items), float32; -inf where an item must not be a candidate. Overwritten.
@@ -75,7 +75,7 @@ def _seen_among_best(
     unseen_items: np.ndarray,
     num_candidates: int,
 ) -> np.ndarray:
-    """Places, within `seen_items`, of those that reach the best `num_candidates` overall."""
+    """Returns places, within `seen_items`, of those that reach the best `num_candidates` overall."""
     is_possible = np.flatnonzero(seen_scores > -np.inf)
     all_items = np.concatenate([seen_items[is_possible], unseen_items])
     all_scores = np.concatenate([seen_scores[is_possible], unseen_scores])

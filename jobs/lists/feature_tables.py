@@ -45,7 +45,7 @@ class FeatureTables:
         return cls(ds, {name: version for name, version in found.items() if version is not None})
 
     def version(self, table: Table) -> Version:
-        """The version of a table.
+        """Returns the version of a table.
 
         Raises:
             TableContractError: the partition was never built; says which program builds it.
@@ -55,9 +55,9 @@ class FeatureTables:
         return self.versions[table.name]
 
     def read(self, spark: SparkSession, table: Table) -> DataFrame:
-        """The rows of a table, for Spark; raises TableContractError where it was never built."""
+        """Returns the rows of a table, for Spark; raises TableContractError where it was never built."""
         return read_versions(spark, table, [self.version(table)])
 
     def to_arrow(self, table: Table, columns: Sequence[str]) -> pa.Table:
-        """Some columns of a table, whole in memory; raises TableContractError where it was never built."""
+        """Returns some columns of a table, whole in memory; raises TableContractError where it was never built."""
         return parquet_dataset(self.version(table).path).to_table(columns=list(columns))

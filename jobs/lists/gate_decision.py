@@ -43,7 +43,7 @@ class GateDecision:
     model_versions: dict[str, str]
 
     def version_of(self, source: str) -> str:
-        """The version that rows of `source` carry.
+        """Returns the version that rows of `source` carry.
 
         Raises:
             TableContractError: the gate named none, so nobody could say later what made the row.
@@ -57,13 +57,13 @@ class GateDecision:
         return self.model_versions[source]
 
     def is_sound(self, model: str) -> bool:
-        """Whether the gate looked at the model's fit of this night, and found nothing wrong with its lists."""
+        """Returns whether the gate looked at the model's fit of this night, and found nothing wrong with its lists."""
         healthy = {row["model"] for row in self.decision.get("models", ()) if row["is_healthy"]}
         return model in self.model_versions and model in healthy
 
 
 def gate_decision(lake: Lake, ds: str) -> GateDecision:
-    """The decision in force; raises TableContractError when the gate did not decide, or decided twice."""
+    """Returns the decision in force; raises TableContractError when the gate did not decide, or decided twice."""
     version = lake.require(GATE_DECISIONS, ds)
     rows = parquet_dataset(version.path).to_table().to_pylist()
     if len(rows) != 1:
@@ -82,7 +82,7 @@ def gate_decision(lake: Lake, ds: str) -> GateDecision:
 
 
 def lists_of(lake: Lake, ds: str, model: str) -> tuple[Table, Version]:
-    """The lists of a model as of `ds`: scores where it ranks, candidates where it retrieves.
+    """Returns the lists of a model as of `ds`: scores where it ranks, candidates where it retrieves.
 
     Raises:
         NightError: it has neither.

@@ -145,11 +145,11 @@ class FinishedRows:
 
     @classmethod
     def empty(cls) -> FinishedRows:
-        """The rows of no list."""
+        """Returns the rows of no list."""
         return cls(*(np.empty(0) for _ in fields(cls)))
 
     def to_arrow(self) -> pa.Table:
-        """The rows as a table with the columns of FINISHED_DDL; `brought_by` becomes a name, or null."""
+        """Returns the rows as a table with the columns of FINISHED_DDL; `brought_by` becomes a name, or null."""
         names = (*BROUGHT_BY, None)
         return pa.table(
             {
@@ -242,7 +242,7 @@ def user_pools(asked: pa.Table, user_indices: np.ndarray, boost: np.ndarray | No
 
 
 def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, plan: AssemblyPlan) -> FinishedList:
-    """A chosen list, filled to K items."""
+    """Returns a chosen list, filled to K items."""
     places, fallback = chosen.places[row], plan.fallback
     is_place = places >= 0
     listed, own_scores = pool.items[row, places[is_place]], pool.scores[row, places[is_place]]
@@ -270,19 +270,20 @@ def _finished(pool: Pool, chosen: Chosen, row: int, bought: np.ndarray, plan: As
 
 
 def _attributed(asked: pa.Table, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """What the candidates say that each row owes most to; 0 for nothing."""
-    told = asked.filter(pc.is_valid(asked["because_index"]))
-    keys, own_keys = _pairs(told["user_index"].to_numpy(), told["item_index"].to_numpy()), _pairs(users, items)
+    """Returns what the candidates say that each row owes most to; 0 for nothing."""
+    attributions = asked.filter(pc.is_valid(asked["because_index"]))
+    keys = _pairs(attributions["user_index"].to_numpy(), attributions["item_index"].to_numpy())
+    own_keys = _pairs(users, items)
     if not len(keys):
         return np.zeros(len(items), np.int64)
     order = np.argsort(keys)
     places = order[np.minimum(np.searchsorted(keys, own_keys, sorter=order), len(keys) - 1)]
-    attributed: np.ndarray = np.where(keys[places] == own_keys, told["because_index"].to_numpy()[places], 0)
+    attributed: np.ndarray = np.where(keys[places] == own_keys, attributions["because_index"].to_numpy()[places], 0)
     return attributed
 
 
 def _pairs(users: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """One integer a pair; indices are 32-bit."""
+    """Returns one integer a pair; indices are 32-bit."""
     return (users.astype(np.int64) << 32) | items
 
 

@@ -7,7 +7,7 @@ A list is chosen slot by slot. In each, the candidate with the best value is tak
 which is maximal marginal relevance, exact and greedy, with one dial from pure relevance to variety. Equal values fall
 to the more relevant, then to the better score, then to the smaller item_index.
 
-So that it can be told what each rule did, the list is chosen once for every rule in force, each time with one rule
+To know what each rule did, the list is chosen once for every rule in force, each time with one rule
 more. An item that is in the finished list was brought in by the rule with which it came, or by the model. Randomness
 comes last: where a shop wants any, the list is then drawn under all rules by these same values
 (`jobs.lists.softmax_sampling`), and says of each place with which probability its item came there. What the draw had no
@@ -233,7 +233,7 @@ def _with_new_items(
     fallback: FallbackItems,
     excluded: list[np.ndarray],
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
-    """Lists with enough new items, where some had too few."""
+    """Returns lists with enough new items, where some had too few."""
     assert selection.is_new is not None
     is_new = selection.is_new[pool.items] & pool.is_item
     num_new = (np.take_along_axis(is_new, np.maximum(places, 0), axis=1) & (places >= 0)).sum(axis=1)
@@ -254,7 +254,7 @@ def _sampled(
     fallback: FallbackItems,
     excluded: list[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, dict[int, np.ndarray]]:
-    """Lists drawn under all rules, their propensities, and the new items of the fallback that come after them.
+    """Returns lists drawn under all rules, their propensities, and the new items of the fallback that come after them.
 
     Which lists had enough new items without it would depend on the draw, and so would its probabilities: the places
     are reserved for everybody's best new candidates instead.
@@ -281,12 +281,12 @@ def _reserved_for_new(
 
 
 def _by_row(reserved: ReservedSlots, rows: np.ndarray) -> dict[int, np.ndarray]:
-    """The items that are reserved beside candidates, by the row of their user."""
+    """Returns the items that are reserved beside candidates, by the row of their user."""
     return {int(user): own[own != PADDING_INDEX] for user, own in zip(rows, reserved.others, strict=True)}
 
 
 def _is_in(places: np.ndarray, pool: Pool) -> np.ndarray:
-    """Whether each candidate is at one of its user's places. Shape of the pool."""
+    """Returns whether each candidate is at one of its user's places. Shape of the pool."""
     is_in = np.zeros((len(pool.items), pool.items.shape[1] + 1), bool)
     np.put_along_axis(is_in, places, True, axis=1)  # -1 is the column that is cut off
     return is_in[:, :-1] & pool.is_item

@@ -39,7 +39,7 @@ class PopularityVectors:
 
 
 def popularity_vectors(lake: Lake, ds: str) -> PopularityVectors | None:
-    """The model that says what sells, and its item vectors; None when neither was fitted as of `ds`."""
+    """Returns the model that says what sells, and its item vectors; None when neither was fitted as of `ds`."""
     for model in POPULARITY_MODELS:
         version = lake.current(ITEM_VECTORS, ds, model)
         if version is not None:

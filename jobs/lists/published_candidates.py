@@ -34,7 +34,7 @@ class RecommendedLists:
 
 
 def recommended_lists(lake: Lake, ds: str, gate: GateDecision, shop: Shop) -> RecommendedLists:
-    """The lists that the gate and the policy's decision allow.
+    """Returns the lists that the gate and the policy's decision allow.
 
     Raises:
         NightError: the published model has none.

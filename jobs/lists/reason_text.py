@@ -12,7 +12,7 @@ from expectations.shop.reasons import MAX_TITLE_LENGTH, Reason
 
 
 def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[str, str]) -> Column:
-    """The words of a reason.
+    """Returns the words of a reason.
 
     Args:
         title: of the item, or the name of the country or category, that the reason cites; not looked at for codes that
@@ -29,7 +29,7 @@ def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[
 
 
 def readable_title(title: Column, item_id: Column) -> Column:
-    """A title on one line and not too long; the item's id where there is none."""
+    """Returns a title on one line and not too long; the item's id where there is none."""
     line = F.trim(F.regexp_replace(title, r"[\s\p{Cntrl}]+", " "))
     cut = F.concat(F.rtrim(F.substring(line, 1, MAX_TITLE_LENGTH - 1)), F.lit("…"))
     return F.coalesce(F.when(F.length(line) > MAX_TITLE_LENGTH, cut).when(F.length(line) > 0, line), item_id)

@@ -22,5 +22,5 @@ class RuleCounts:
         return rows.observe(observation, *(count.alias(name) for name, count in counts.items()))
 
     def get(self) -> dict[str, int]:
-        """All counts, once a job has computed the rows; 0 where there were none to compute."""
+        """Returns all counts, once a job has computed the rows; 0 where there were none to compute."""
         return {name: int(seen.get(name) or 0) for o, names in self._observed for seen in (o.get,) for name in names}

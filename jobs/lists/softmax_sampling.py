@@ -89,7 +89,7 @@ def gumbel_noise(seed: int, users: np.ndarray, place: int, items: np.ndarray) ->
 
 
 def _mixed(state: np.ndarray) -> np.ndarray:
-    """The finalizer of SplitMix64: every bit of the state has a part in every bit of the result."""
+    """Applies the finalizer of SplitMix64: every bit of the state has a part in every bit of the result."""
     state = (state ^ (state >> np.uint64(30))) * _FIRST
     state = (state ^ (state >> np.uint64(27))) * _SECOND
     mixed: np.ndarray = state ^ (state >> np.uint64(31))

@@ -1,4 +1,4 @@
-"""Who gets a list."""
+"""The users who get a list: everybody, or those who were active lately."""
 
 from __future__ import annotations
 

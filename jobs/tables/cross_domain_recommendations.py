@@ -43,7 +43,7 @@ from jobs.tables.domain_vectors import DomainVectors
 def cross_domain_inputs(
     features: FeatureTables, vectors: DomainVectors, popularity: PopularityVectors | None, repeats: str
 ) -> list[Version]:
-    """Every version that `cross_domain_recommendations` reads under the shop's `repeats`."""
+    """Returns every version that `cross_domain_recommendations` reads under the shop's `repeats`."""
     tables = [VOCABULARIES, ITEMS, USERS, INTERACTIONS, USER_FEATURES, ITEM_FEATURES]
     if repeats == "after_gap":
         tables.append(HISTORIES)
@@ -61,7 +61,7 @@ def cross_domain_recommendations(
     popularity: PopularityVectors | None,
     shop: Shop,
 ) -> DataFrame:
-    """The rows of `cross_domain_recommendations`, without the columns that every published row has besides.
+    """Returns the rows of `cross_domain_recommendations`, without the columns that every published row has besides.
 
     Args:
         vectors: what scores the items of a domain.
@@ -84,7 +84,7 @@ def cross_domain_recommendations(
 
 
 def _asking(spark: SparkSession, vectors: DomainVectors, targets: DataFrame) -> DataFrame:
-    """Who gets lists, with their vectors: one number where nobody's taste is known."""
+    """Returns who gets lists, with their vectors: one number where nobody's taste is known."""
     users = targets.select("user_index")
     if vectors.users is None:
         return users.withColumn("vector", F.array(F.lit(1.0).cast("float")))
@@ -93,7 +93,7 @@ def _asking(spark: SparkSession, vectors: DomainVectors, targets: DataFrame) -> 
 
 
 def _met(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
-    """What users met, and what must not be in their lists."""
+    """Returns what users met, and what must not be in their lists."""
     met = features.read(spark, INTERACTIONS).select(
         "user_index", "item_index", "weight", (F.col("num_purchases") > 0).alias("is_bought")
     )
@@ -108,7 +108,7 @@ def _met(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
 
 
 def _rules(items: DataFrame, vectors: DomainVectors, popularity: PopularityVectors | None, shop: Shop) -> DomainRules:
-    """What all blocks share: the catalogue by domain, and where the vectors lie."""
+    """Returns what all blocks share: the catalogue by domain, and where the vectors lie."""
     is_allowed = F.col("refused_by").isNull().alias("is_available")
     rows = items.select("item_index", "domain", is_allowed).orderBy("item_index").collect()
     domains = sorted({row["domain"] for row in rows})
@@ -139,7 +139,7 @@ def _in_shop_words(
     demand_source: str,
     texts: Mapping[str, str],
 ) -> DataFrame:
-    """Lists with the shop's own ids, and their reasons as text."""
+    """Returns lists with the shop's own ids, and their reasons as text."""
     names = F.broadcast(items.select("item_index", "item_id", "domain"))
     cited = F.broadcast(
         items.select(F.col("item_index").alias("because_index"), F.col("item_id").alias("because_id"), "title")

@@ -42,7 +42,7 @@ class DomainRules:
         items_in_demand: available items with any demand, best first, int. Shape (num_in_demand,).
         num_popular: how many of them, within a domain, may be called popular.
         item_vectors_path: the version of the items' vectors; None: nothing is known of demand, and all score 0.
-        history_vectors_path: what a met item adds to its user's vector; None: users are told apart by nothing.
+        history_vectors_path: what a met item adds to its user's vector; None: nothing tells users apart.
     """
 
     top_k: int
@@ -77,7 +77,7 @@ class History:
 
 
 def domain_lists(asking: pa.Table, met: pa.Table, rules: DomainRules) -> pa.Table:
-    """The lists of a block's users: of each domain the best K items, for who met anything outside it.
+    """Returns the lists of a block's users: of each domain the best K items, for who met anything outside it.
 
     Args:
         asking: columns user_index, vector: who gets lists.
@@ -145,8 +145,9 @@ def _reasons(
     because = np.zeros(len(listed), np.int32)
     outside = np.flatnonzero((rules.domain_of[history.items] != domain) & (history.weights > 0))
     if is_personal and len(outside) and len(listed):
-        told = _vectors_of(history.items[outside], rules.history_vectors_path, listed_vectors.shape[1])
-        parts = np.sqrt(history.weights[outside])[:, None] * (told @ listed_vectors.T)  # (num_outside, num_listed)
+        outside_vectors = _vectors_of(history.items[outside], rules.history_vectors_path, listed_vectors.shape[1])
+        products = outside_vectors @ listed_vectors.T  # (num_outside, num_listed)
+        parts = np.sqrt(history.weights[outside])[:, None] * products
         speaker, is_spoken_for = outside[parts.argmax(axis=0)], parts.max(axis=0) > 0
         said = np.where(history.is_bought[speaker], Reason.BECAUSE_YOU_BOUGHT.value, Reason.BECAUSE_YOU_VIEWED.value)
         codes[is_spoken_for] = said[is_spoken_for]
@@ -165,7 +166,7 @@ def _vectors_of(items: np.ndarray, path: str | None, length: int) -> np.ndarray:
 
 
 def _best(scores: np.ndarray, count: int) -> np.ndarray:
-    """Places of the best, equal scores in their order; -inf is none of them."""
+    """Returns the places of the best, equal scores in their order; -inf is none of them."""
     count = min(count, len(scores))
     threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
     places = np.flatnonzero((scores >= threshold) & (scores > -np.inf))
@@ -173,7 +174,7 @@ def _best(scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def _histories(met: pa.Table, users: np.ndarray, domain_of: np.ndarray) -> list[History]:
-    """One for each of the users, who are sorted. Items that the catalogue lost are in none."""
+    """Returns a history for each of the users, who are sorted. Items that the catalogue lost are in none."""
     met = met.sort_by([("user_index", "ascending"), ("item_index", "ascending")])
     indices = met["item_index"].to_numpy()
     is_known = (indices < len(domain_of)) & (domain_of[np.minimum(indices, len(domain_of) - 1)] >= 0)

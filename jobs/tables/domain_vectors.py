@@ -36,7 +36,7 @@ class DomainVectors:
 
 
 def domain_vectors(lake: Lake, ds: str, gate: GateDecision, popularity: PopularityVectors | None) -> DomainVectors:
-    """The vectors of MODEL as far as the gate found its lists sound, else those of demand, else none.
+    """Returns the vectors of MODEL as far as the gate found its lists sound, else those of demand, else none.
 
     Raises:
         TableContractError: MODEL has vectors of users, and none of items.

@@ -42,14 +42,14 @@ SOURCE = ITEM_FEATURES.name
 """What chooses: the words of the catalogue, which follow from `item_features`."""
 LIKES_DDL = "item_index int, like_index int, likeness float"
 NUM_LIKES = 300
-"""Of a new item, the items most like it that speak for it."""
+"""How many of the items most like a new one speak for it."""
 HALF_LIFE_DAYS = 365
 PARTS = 1_000_000_000
 """Parts of 1 in which a faded likeness is summed, as a whole number: such a sum is the same in any order."""
 
 
 def audience_inputs(features: FeatureTables) -> list[Version]:
-    """Every version that `new_item_audiences` reads."""
+    """Returns every version that `new_item_audiences` reads."""
     tables = (VOCABULARIES, ITEMS, ITEM_FEATURES, USERS, USER_FEATURES, INTERACTIONS, HISTORIES)
     return [features.version(table) for table in tables]
 
@@ -100,7 +100,7 @@ def most_browsed(remembered: DataFrame, paths: DataFrame) -> DataFrame:
 
 
 def with_reasons(audiences: DataFrame, items: DataFrame, new: DataFrame, texts: Mapping[str, str]) -> DataFrame:
-    """The rows of audiences in the shop's words.
+    """Returns the rows of audiences in the shop's words.
 
     Args:
         items: the catalogue.
@@ -131,13 +131,13 @@ def with_reasons(audiences: DataFrame, items: DataFrame, new: DataFrame, texts: 
 
 
 def old_until(features: FeatureTables, new_days: int) -> str:
-    """The last day that makes an item old: what was first seen later is new."""
+    """Returns the last day that makes an item old: what was first seen later is new."""
     first_seen = features.to_arrow(ITEMS, ["first_seen"])["first_seen"]
     return max(days_before(features.ds, new_days), pc.min(first_seen).as_py() or "")
 
 
 def num_new_items(features: FeatureTables, new_days: int) -> int:
-    """How many items may get an audience."""
+    """Returns how many items may get an audience."""
     items = features.to_arrow(ITEMS, ["first_seen", "is_available"])
     return (
         pc.sum(pc.and_(pc.greater(items["first_seen"], old_until(features, new_days)), items["is_available"])).as_py()
@@ -146,7 +146,7 @@ def num_new_items(features: FeatureTables, new_days: int) -> int:
 
 
 def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame) -> DataFrame:
-    """The items that speak for each new one: item_index, like_index, likeness above 0, at most 1."""
+    """Returns the items that speak for each new one: item_index, like_index, likeness above 0, at most 1."""
     met = interactions.select("item_index").distinct().toArrow()["item_index"].to_numpy()
     words = content_source(features)
 
@@ -208,6 +208,6 @@ def fans(interactions: DataFrame, likes: DataFrame, ds: str) -> DataFrame:
 
 
 def _columns(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Some columns of a source's answers; 0 for items that it does not know."""
+    """Returns some columns of a source's answers; 0 for items that it does not know."""
     is_inside = columns < scores.shape[1]
     return np.where(is_inside, scores[:, np.where(is_inside, columns, 0)], 0)

@@ -21,7 +21,7 @@ from jobs.tables.new_item_audiences import new_item_audiences
 
 
 def num_explored(shop: Shop) -> int:
-    """Places of a list that may go to new items."""
+    """Returns how many places of a list may go to new items."""
     return int(shop.new_items.exploration_share * shop.top_k + 1e-9)
 
 
@@ -44,7 +44,7 @@ def explored(
 
 
 def within_caps(audiences: DataFrame, recommendations: DataFrame, items: DataFrame, rules: ListRules) -> DataFrame:
-    """The rows of `audiences` that no cap forbids in their user's list: beside all of its rows but the last.
+    """Returns the rows of `audiences` that no cap forbids in their user's list: beside all of its rows but the last.
 
     With one place to explore this is exact; with more, some that would fit are left out.
     """

@@ -35,12 +35,12 @@ RATE_DECIMALS = 9
 
 
 def new_user_inputs(features: FeatureTables) -> list[Version]:
-    """Every version that `new_user_recommendations` reads."""
+    """Returns every version that `new_user_recommendations` reads."""
     return [features.version(table) for table in (VOCABULARIES, ITEMS, USERS, USER_FEATURES, HISTORIES)]
 
 
 def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
-    """The rows of `new_user_recommendations`, without what every published row has besides."""
+    """Returns the rows of `new_user_recommendations`, without what every published row has besides."""
     vocabularies, histories, users, user_features = (
         features.read(spark, table) for table in (VOCABULARIES, HISTORIES, USERS, USER_FEATURES)
     )

@@ -1,4 +1,4 @@
-"""What people of a kind want these days: demand by segment, from everybody to the finest, each shrunk to the coarser.
+"""Demand by segment of people these days, from everybody to the finest, each shrunk to the coarser.
 
 A segment is a set of attributes: `all`, `country=Germany`, `country=Germany&age_bucket=25-34`. Its parent is the
 segment without its last attribute. What a segment says of an item is a posterior mean of a Dirichlet-multinomial model
@@ -34,7 +34,7 @@ FIRST_DAYS = 14
 """For so many days after they were first seen people are new."""
 LATER_WEIGHT = 0.1
 PRIOR_DEMAND = 100.0
-"""So much demand of its own a segment needs before it weighs as much as its parent's rates."""
+"""The demand at which a segment's own counts weigh as much as the rates of its parent."""
 PARTS_OF_WISH = 1_000_000_000
 """A faded wish is summed in so many parts of 1, as a whole number: a sum of them is the same in any order."""
 
@@ -104,13 +104,13 @@ def _deepest(demand: DataFrame) -> int:
 
 
 def best_rates(rates: DataFrame, top_k: int) -> DataFrame:
-    """The first `top_k` of each segment; equal rates by item."""
+    """Returns the first `top_k` of each segment; equal rates by item."""
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
     return rates.withColumn("rank", F.row_number().over(best_first)).where(F.col("rank") <= top_k).drop("rank")
 
 
 def _segment(names: tuple[str, ...]) -> Column:
-    """The segment of some attributes as a struct; its name is null where one of them is not known."""
+    """Returns the segment of some attributes as a struct; its name is null where one of them is not known."""
     parts = [F.concat(F.lit(f"{name}="), _escaped(F.col(name))) for name in names]
     country = F.col("country") if "country" in names else F.lit(None).cast("string")
     return F.struct(
@@ -128,14 +128,14 @@ def _name(parts: list[Column]) -> Column:
 
 
 def _escaped(value: Column) -> Column:
-    """A value within a name: as in a URL, so that no value reads as two."""
+    """Returns a value within a name: as in a URL, so that no value reads as two."""
     for sign, code in (("%", "%25"), ("&", "%26"), ("=", "%3D")):
         value = F.replace(value, F.lit(sign), F.lit(code))
     return value
 
 
 def _rates_of_everybody(demand: DataFrame, available: DataFrame) -> DataFrame:
-    """Rates of all that may be listed, wanted or not."""
+    """Returns rates of all that may be listed, wanted or not."""
     wanted = demand.where(F.col("segment") == EVERYBODY).select("item_index", "demand", "total")
     num_available = available.count()
     total = F.coalesce(F.max("total").over(Window.partitionBy("segment")), F.lit(0.0))
@@ -178,7 +178,7 @@ def _own_rates(demand: DataFrame, rates: DataFrame) -> DataFrame:
 
 
 def _inherited_rates(demand: DataFrame, best_of_parents: DataFrame, own: DataFrame) -> DataFrame:
-    """The parents' best that the segments' own people do not want."""
+    """Returns the parents' best that the segments' own people do not want."""
     sizes = demand.groupBy("segment", "parent").agg(F.max("total").alias("total"))
     parent_rates = best_of_parents.withColumnsRenamed({"segment": "parent", "rate": "parent_rate"})
     return (

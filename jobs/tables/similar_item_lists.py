@@ -1,4 +1,4 @@
-"""What belongs to an item: several sources, each with items of its own, blended into one list. Runs in executors.
+"""Lists of what belongs to an item, blended from the scores of several sources. Runs in executors.
 
 A source says for pairs of items how strongly they belong together, on a scale of its own, so each item's answers are
 divided by their largest. What goes *together* weighs the more, and what is *alike* the less, the more people met the
@@ -104,7 +104,7 @@ def similar_item_lists(
 
 
 def _weights(num_users: np.ndarray, sources: Sequence[SimilaritySource]) -> list[np.ndarray]:
-    """The weight of each source, each (num_owners,). A reason without a rival has all the weight."""
+    """Returns the weight of each source, each (num_owners,). A reason without a rival has all the weight."""
     trust = num_users / (num_users + SHRINKAGE)
     reasons = [source.reason for source in sources]
     if Reason.ALIKE not in reasons or Reason.BOUGHT_TOGETHER not in reasons:
@@ -134,7 +134,7 @@ def _kept(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_kept: in
 
 
 def _list_of(place: int, owner: int, kept: Sequence[sparse.csr_matrix], facts: ItemFacts, top_k: int) -> ItemList:
-    """The list of one item: the best of all sources, equal scores by index; then the fallback, at score 0."""
+    """Returns the list of one item: the best of all sources, equal scores by index; then the fallback, at score 0."""
     named = [slice(part.indptr[place], part.indptr[place + 1]) for part in kept]
     items = np.unique(np.concatenate([part.indices[mine] for part, mine in zip(kept, named, strict=True)]))
     shares = np.zeros((len(kept), len(items)))
@@ -153,6 +153,6 @@ def _list_of(place: int, owner: int, kept: Sequence[sparse.csr_matrix], facts: I
 
 
 def _filling(taken: np.ndarray, num_missing: int, facts: ItemFacts) -> np.ndarray:
-    """So many available items that are not taken, best demand first."""
+    """Returns so many available items that are not taken, best demand first."""
     head = facts.fallback_items[: num_missing + len(taken)]
     return head[~np.isin(head, taken)][:num_missing]

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
@@ -31,7 +31,7 @@ HALF_LIFE_DAYS = 30
 def similar_inputs(
     features: FeatureTables, sources: Sequence[SimilaritySource], popularity: PopularityVectors | None
 ) -> list[Version]:
-    """Every version that `similar_items` reads."""
+    """Returns every version that `similar_items` reads."""
     return [
         *(features.version(table) for table in (VOCABULARIES, ITEMS, INTERACTIONS, ITEM_FEATURES)),
         *(source.version for source in sources),
@@ -45,10 +45,10 @@ def similar_items(
     sources: Sequence[SimilaritySource],
     popularity: PopularityVectors | None,
     top_k: int,
-    rules: Rules,
+    rules: ListRules,
     texts: Mapping[str, str],
 ) -> DataFrame:
-    """The rows of `similar_items`, without the columns that every published row has besides.
+    """Returns the rows of `similar_items`, without the columns that every published row has besides.
 
     Args:
         sources: who says which items belong together.
@@ -85,7 +85,7 @@ def similar_items(
 def item_facts(
     spark: SparkSession, features: FeatureTables, items: DataFrame, popularity: PopularityVectors | None
 ) -> ItemFacts:
-    """A few numbers for every item of the catalogue, which the driver holds."""
+    """Returns a few numbers for every item of the catalogue, which the driver holds."""
     known = items.select("item_index", F.col("refused_by").isNull().alias("is_available")).toArrow()
     indices, is_available = known["item_index"].to_numpy(), known["is_available"].to_numpy()
     met = item_demand(features.read(spark, INTERACTIONS), features.ds).toArrow()

@@ -50,10 +50,10 @@ class SimilaritySource:
 def similarity_sources(
     lake: Lake, features: FeatureTables, gate: GateDecision, weights: Version | None
 ) -> tuple[SimilaritySource, ...]:
-    """Everybody who has a say as of the day of `features`.
+    """Returns the sources that say which items belong together, as of the day of `features`.
 
-    What goes together is told by item-item weights, or by the edges of the graph where no model of the night has any;
-    what is alike by the words of the catalogue; the vectors of `graph` and of `content` join in where these are fitted.
+    Item-item weights say what goes together, or the edges of the graph where no model of the night has any. The words
+    of the catalogue say what is alike. The vectors of `graph` and of `content` join in where these are fitted.
 
     Args:
         weights: the item-item weights of the gate's `similar_model`; None where it names none.
@@ -68,14 +68,14 @@ def similarity_sources(
 
 
 def content_source(features: FeatureTables) -> SimilaritySource:
-    """The words of the catalogue."""
+    """Returns the source that compares items by the words of the catalogue."""
     version = features.version(ITEM_FEATURES)
     scores = partial(content_cosines, item_features_path=version.path)
     return SimilaritySource(ITEM_FEATURES.name, version, Reason.ALIKE, scores)
 
 
 def _weights_source(features: FeatureTables, gate: GateDecision, weights: Version | None) -> SimilaritySource:
-    """The item-item weights of the similar items' model, or the edges of the graph where there is none."""
+    """Returns the item-item weights of the similar items' model, or the edges of the graph where there is none."""
     if weights is not None:
         scores = partial(neighbour_scores, neighbours_path=weights.path)
         return SimilaritySource(gate.similar_model, weights, Reason.BOUGHT_TOGETHER, scores)
@@ -85,7 +85,7 @@ def _weights_source(features: FeatureTables, gate: GateDecision, weights: Versio
 
 
 def _vectors_source(lake: Lake, ds: str, gate: GateDecision, model: str, reason: Reason) -> list[SimilaritySource]:
-    """The item vectors of a model, if the gate found nothing wrong with it."""
+    """Returns the item vectors of a model, if the gate found nothing wrong with it."""
     version = lake.current(ITEM_VECTORS, ds, model)
     if version is None or not gate.is_sound(model):
         return []
@@ -158,7 +158,7 @@ def unit_vectors(item_vectors_path: str) -> np.ndarray:
 
 
 def _rows(matrix: sparse.csr_matrix, owners: np.ndarray) -> np.ndarray:
-    """The rows of some items, dense, none below 0; zeros for items beyond the matrix."""
+    """Returns the rows of some items, dense, none below 0; zeros for items beyond the matrix."""
     is_inside = owners < matrix.shape[0]
     rows = np.zeros((len(owners), matrix.shape[1]), np.float32)
     rows[is_inside] = np.maximum(matrix[owners[is_inside]].toarray(), 0)

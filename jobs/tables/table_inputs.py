@@ -80,13 +80,13 @@ def table_inputs(lake: Lake, ds: str, shop: Shop) -> TableInputs:
 
 
 def _attributions(lake: Lake, ds: str, gate: GateDecision, lists: RecommendedLists) -> Version | None:
-    """What the rows of the published lists owe most to, where these very lists were explained."""
+    """Returns what the rows of the published lists owe most to, where these very lists were explained."""
     version = lake.current(ATTRIBUTIONS, ds, gate.published_model)
     return version if version and version.facts.get("lists") == lists.version.fingerprint else None
 
 
 def _neighbours(lake: Lake, ds: str, gate: GateDecision, weights: Version | None) -> Version | None:
-    """The published model's own neighbours where it has any, else those of the similar items' model."""
+    """Returns the published model's own neighbours where it has any, else those of the similar items' model."""
     if gate.published_model == gate.similar_model:
         return weights
     return lake.current(ITEM_NEIGHBOURS, ds, gate.published_model) or weights

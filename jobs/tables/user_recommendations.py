@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.lake import Version
 from expectations.semantics.item_eligibility import refusals, unknown_names
 from expectations.semantics.repeat_purchases import excluded_pairs, excludes_bought_fallback, max_repeats
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop
 from expectations.tables import (
@@ -58,7 +58,7 @@ _MAX_NAMED = 5
 
 
 def recommendation_inputs(inputs: TableInputs, repeats: str) -> list[Version]:
-    """Every version that `user_recommendations` reads under the shop's `repeats`."""
+    """Returns every version that `user_recommendations` reads under the shop's `repeats`."""
     tables = [VOCABULARIES, ITEMS, USERS, INTERACTIONS, USER_FEATURES, ITEM_FEATURES]
     if repeats == "after_gap":
         tables.append(HISTORIES)
@@ -72,7 +72,7 @@ def recommendation_inputs(inputs: TableInputs, repeats: str) -> list[Version]:
 
 
 def user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop, counts: RuleCounts) -> DataFrame:
-    """The rows of `user_recommendations`, without the columns that every published row has besides.
+    """Returns the rows of `user_recommendations`, without the columns that every published row has besides.
 
     Args:
         counts: learns what each rule did.
@@ -108,7 +108,7 @@ def user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop, c
     )
 
 
-def rule_details(items: DataFrame, rules: Rules, ds: str, counts: dict[str, int]) -> dict[str, Any]:
+def rule_details(items: DataFrame, rules: ListRules, ds: str, counts: dict[str, int]) -> dict[str, Any]:
     """What `run_manifest` says of the rules of a night: which they were, what they did, which names meant nothing.
 
     Args:
@@ -126,9 +126,9 @@ def rule_details(items: DataFrame, rules: Rules, ds: str, counts: dict[str, int]
 
 
 def eligible_candidates(
-    lists: DataFrame, items: DataFrame, excluded: DataFrame | None, rules: Rules, counts: RuleCounts
+    lists: DataFrame, items: DataFrame, excluded: DataFrame | None, rules: ListRules, counts: RuleCounts
 ) -> DataFrame:
-    """The rows of `lists` that the rules of single items and of repeat purchases leave.
+    """Returns the rows of `lists` that the rules of single items and of repeat purchases leave.
 
     Args:
         items: the catalogue.
@@ -245,7 +245,7 @@ def _assembly_plan(inputs: TableInputs, shop: Shop, order: PopularityOrder, item
     )
 
 
-def _require_caps_leave_k(ds: str, top_k: int, rules: Rules, fallback: FallbackItems) -> None:
+def _require_caps_leave_k(ds: str, top_k: int, rules: ListRules, fallback: FallbackItems) -> None:
     none = np.empty(0, np.int32)
     num_left = len(fallback.best(top_k, none, none))
     if num_left < top_k:
