@@ -5,7 +5,7 @@
 Public data sets come as one file, while a night reads one drop a day. Reads the log (CSV, JSON lines or Parquet, by its
 name) with the shop file's columns, time format and zone, and writes each day's rows, as JSON lines, to where `[events]`
 looks for them: under `{root}/raw` for the shops that ship. Rows without a readable time go with the first day, so that
-`jobs.ingest` counts them in `quarantine`. `--items` is a catalogue that knows no days; it is told with the first one.
+`jobs.ingest` counts them in `quarantine`. `--items` is a catalogue that knows no days; it goes with the first one.
 
 A log that has each user's order but no times (`--order-column`, `--last-day`) gets days: every user's last event falls
 on the last day, the one before it a day earlier, and so on. The days are made, their order is not; with
@@ -130,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Splits `--log` for `--shop`."""
     parser = night_parser(__doc__)
     parser.add_argument("--log", required=True, type=Path, help="the downloaded events: .csv, .json or .parquet")
-    parser.add_argument("--items", type=Path, help="a catalogue without days; it is told with the first one")
+    parser.add_argument("--items", type=Path, help="a catalogue without days; it goes with the first one")
     parser.add_argument("--order-column", help="for a log without times: grows from a user's first event to the last")
     parser.add_argument("--last-day", help="with --order-column: the day of every user's last event")
     arguments = parser.parse_args(argv)

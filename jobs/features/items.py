@@ -1,7 +1,7 @@
 """Builds `items`: the catalogue as it stood when a day ended.
 
 Reads the catalogue of the day that this one goes on from, and the `item_updates` and `events` since, so a catalogue of
-the past never knows what came later. Each attribute is the last one that was told. Safe to re-run: the partition is
+the past never knows what came later. An attribute has the latest value of all updates. Safe to re-run: the partition is
 replaced, or left alone when nothing changed.
 
 Whether an item is for sale: with a `full` items file, when it is in the latest one, and its flag says so; with
@@ -46,26 +46,30 @@ def build_items(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
 def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of: str, base: DataFrame) -> DataFrame:
     """Returns one row per item of `base`, the catalogue of an earlier day, or that an update or event since names."""
     # What an earlier day knew of an item is as good as an update of that day.
-    told_on = updates.select("item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen"))
-    told_on = told_on.unionByName(base.select(*told_on.columns[:-1], F.col("last_seen").alias("seen")))
-    told = told_on.groupBy("item_id").agg(
+    dated_updates = updates.select(
+        "item_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), F.col("ds").alias("seen")
+    )
+    dated_updates = dated_updates.unionByName(
+        base.select(*dated_updates.columns[:-1], F.col("last_seen").alias("seen"))
+    )
+    latest = dated_updates.groupBy("item_id").agg(
         *(last_known(name).alias(name) for name in _ATTRIBUTES if name != "category"),
         last_known("category", F.size("category") > 0).alias("category"),
-        F.min("first_seen").alias("first_told"),
-        F.max("seen").alias("last_told"),
-        F.max("ds").alias("told_in"),
+        F.min("first_seen").alias("first_updated"),
+        F.max("seen").alias("last_updated"),
+        F.max("ds").alias("updated_in"),
     )
     met = events.groupBy("item_id").agg(
         F.min("ds").alias("first_met"),
         F.max("ds").alias("last_met"),
         F.min_by("domain", F.struct("ds", "domain")).alias("met_domain"),
     )
-    latest_file = F.broadcast(told_on.agg(F.max("ds").alias("latest_file")))
+    latest_file = F.broadcast(dated_updates.agg(F.max("ds").alias("latest_file")))
     return (
-        told.join(met, on="item_id", how="full")
+        latest.join(met, on="item_id", how="full")
         .crossJoin(latest_file)
-        .withColumn("first_seen", F.least("first_told", "first_met"))
-        .withColumn("last_seen", F.greatest("last_told", "last_met"))
+        .withColumn("first_seen", F.least("first_updated", "first_met"))
+        .withColumn("last_seen", F.greatest("last_updated", "last_met"))
         .withColumn("is_available", F.coalesce(_is_available(shop, as_of), F.lit(False)))
         .withColumn("domain", F.coalesce("domain", "met_domain"))
         .withColumn("category", F.coalesce("category", F.array().cast("array<string>")))
@@ -79,4 +83,4 @@ def _is_available(shop: Shop, as_of: str) -> Column:
         return F.col("last_seen") > days_before(as_of, SOLD_WITHIN_DAYS)
     if shop.items_file == "changes":
         return F.col("is_available")
-    return F.col("is_available") & (F.col("told_in") == F.col("latest_file"))
+    return F.col("is_available") & (F.col("updated_in") == F.col("latest_file"))

@@ -1,7 +1,7 @@
 """Builds `users`: everybody the shop knew when a day ended.
 
-Reads the users of the day that this one goes on from, and the `user_updates` and `events` since. Each attribute is the
-last one that was told. Safe to re-run: the partition is replaced, or left alone when nothing changed.
+Reads the users of the day that this one goes on from, and the `user_updates` and `events` since. Each attribute has the
+latest value of all updates. Safe to re-run: the partition is replaced, or left alone when nothing changed.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
     """
     # What an earlier day knew of a user is as good as an update of that day.
     nobody_active = F.lit(None).cast("string").alias("last_active")
-    told_on = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
-    told_on = told_on.unionByName(base.select(*told_on.columns))
-    told = told_on.groupBy("user_id").agg(
+    dated_updates = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
+    dated_updates = dated_updates.unionByName(base.select(*dated_updates.columns))
+    latest = dated_updates.groupBy("user_id").agg(
         *(last_known(name).alias(name) for name in _ATTRIBUTES if name != "interests"),
         last_known("interests", F.size("interests") > 0).alias("interests"),
         F.min("first_seen").alias("first_seen"),
@@ -49,7 +49,7 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
     )
     active = events.groupBy("user_id").agg(F.max("ds").alias("active_since"))
     return (
-        told.join(active, on="user_id", how="left")
+        latest.join(active, on="user_id", how="left")
         .withColumn("last_active", F.coalesce("active_since", "active_before"))
         .withColumn("interests", F.coalesce("interests", F.array().cast("array<string>")))
         .select(*(name for name in USERS.column_names if name != "ds"))

@@ -2,9 +2,9 @@
 
 An anchor day is fitted afresh: from its catalogue and users come the frequent brands, categories, countries and so on,
 from its tokenizer the pieces of texts; rare values share the unknown index. Every other day takes the vocabularies of
-its anchor and appends what was told since. Users and items are numbered in the order of the first day that told them,
-so that their indices never change, not even from one anchor to the next. Safe to re-run: the partition is replaced, or
-left alone when nothing changed.
+its anchor and appends what updates brought since. Users and items are numbered in the order of the first day that named
+them, so that their indices never change, not even from one anchor to the next. Safe to re-run: the partition is
+replaced, or left alone when nothing changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jobs.features.vocabulary_values import (
     frequent_values,
     ids,
     snapshot_values,
-    values_told,
+    updated_values,
 )
 from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, read_base
 from jobs.storage.partitions import read_partition
@@ -66,15 +66,15 @@ def _continued(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     lake, anchor = log.lake, log.anchor
     items, users = (read_partition(spark, lake, table, log.until) for table in (ITEMS, USERS))
     new_items = items.where(F.col("first_seen") > anchor)
-    told = values_told(
+    found = updated_values(
         log.read(spark, ITEM_UPDATES, after=anchor), log.read(spark, USER_UPDATES, after=anchor), new_items
     )
     # What the anchor knew and found too rare stays so until the next one.
     known = snapshot_values(*(read_partition(spark, lake, table, anchor) for table in (ITEMS, USERS)))
-    told = told.join(known, on=["field", "value"], how="left_anti")
+    found = found.join(known, on=["field", "value"], how="left_anti")
     new_ids = ids(new_items, users.where(F.col("first_seen") > anchor))
     before = read_partition(spark, lake, VOCABULARIES, anchor)
-    return appended(before.select(*_ENTRY), new_ids.unionByName(told), shop.max_values)
+    return appended(before.select(*_ENTRY), new_ids.unionByName(found), shop.max_values)
 
 
 def fitted_vocabularies(

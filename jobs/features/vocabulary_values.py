@@ -1,4 +1,4 @@
-"""The values that get an index: what a catalogue and its users hold at an anchor, and what was first told after it."""
+"""The values that get an index: what a catalogue and its users hold at an anchor, and what was first seen after it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUE_DDL = "field string, value string, day string"
 
 
 def ids(items: DataFrame, users: DataFrame) -> DataFrame:
-    """Returns every item and user, by the first day that told of it."""
+    """Returns every item and user, by the first day that named it."""
     parts = [
         rows.select(F.lit(name).alias("field"), F.col(name).alias("value"), F.col("first_seen").alias("day"))
         for name, rows in (("item_id", items), ("user_id", users))
@@ -51,8 +51,8 @@ def frequent_values(items: DataFrame, users: DataFrame, max_values: int, min_val
     return chosen.select("field", "value", F.lit("").alias("day"))
 
 
-def values_told(updates: DataFrame, user_updates: DataFrame, new_items: DataFrame) -> DataFrame:
-    """Returns the values that some days told, by the first of them.
+def updated_values(updates: DataFrame, user_updates: DataFrame, new_items: DataFrame) -> DataFrame:
+    """Returns the values that the updates of some days hold, by the first of these days.
 
     Args:
         new_items: items that were first seen on these days; one that only events name has a domain and no update.
@@ -60,8 +60,8 @@ def values_told(updates: DataFrame, user_updates: DataFrame, new_items: DataFram
     met = new_items.select(
         F.lit("domain").alias("field"), F.col("domain").alias("value"), F.col("first_seen").alias("day")
     )
-    told = _values(updates, user_updates, "ds").withColumnRenamed("ds", "day").unionByName(met)
-    return told.groupBy("field", "value").agg(F.min("day").alias("day"))
+    found = _values(updates, user_updates, "ds").withColumnRenamed("ds", "day").unionByName(met)
+    return found.groupBy("field", "value").agg(F.min("day").alias("day"))
 
 
 def snapshot_values(items: DataFrame, users: DataFrame) -> DataFrame:
@@ -74,11 +74,11 @@ def _values(items: DataFrame, users: DataFrame, *also: str) -> DataFrame:
     of_items = {"brand": F.array("brand"), "domain": F.array("domain"), "category": category_levels(F.col("category"))}
     of_users = {"gender": F.array("gender"), "country": F.array("country"), "interest": F.col("interests")}
     parts = [
-        rows.select(*also, F.explode(F.concat(*(_labelled(*field) for field in fields.items()))).alias("told"))
+        rows.select(*also, F.explode(F.concat(*(_labelled(*field) for field in fields.items()))).alias("entry"))
         for rows, fields in ((items, of_items), (users, of_users))
     ]
-    told = reduce(DataFrame.unionByName, parts).select(*also, "told.field", "told.value")
-    return told.where(F.col("value").isNotNull())
+    found = reduce(DataFrame.unionByName, parts).select(*also, "entry.field", "entry.value")
+    return found.where(F.col("value").isNotNull())
 
 
 def _labelled(field: str, values: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Whether the drop of a day is there, whole: told from file names and times alone."""
+"""Whether the drop of a day is there, whole: read from file names and times alone."""
 
 from __future__ import annotations
 
