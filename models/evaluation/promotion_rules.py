@@ -144,7 +144,8 @@ class Decision:
     def as_dict(self) -> dict[str, Any]:
         """Returns what `gate_decisions` keeps as JSON; its readers know the comparison under the key `contest`."""
         details = asdict(self)
-        return {**details, "contest": details.pop("comparison")}
+        details["contest"] = details.pop("comparison")
+        return details
 
 
 def decide(ds: str, challengers: Sequence[Challenger], champion: str | None, comparison: Comparison) -> Decision:

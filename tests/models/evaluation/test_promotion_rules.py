@@ -123,3 +123,9 @@ def test_a_champion_that_is_broken_tonight_is_not_published() -> None:
 def test_a_night_without_a_healthy_model_is_an_error_that_names_every_rule_broken() -> None:
     with pytest.raises(NightError, match=r"gate_decisions ds=2024-03-10: no model.*item_item \(scores are finite: NaN"):
         decided(challenger("item_item", 0.2, health=replace(SOUND, is_finite=False)), Challenger("deep_cf"))
+
+
+def test_the_decisions_json_keeps_its_keys() -> None:
+    details = decided(challenger("recent_demand", 0.1)).as_dict()
+    assert set(details) == {"published_model", "is_fallback", "champion", "reason", "contest", "models"}
+    assert details["contest"] == {"metric": "ndcg", "task": "with_repeats", "k": 10}
