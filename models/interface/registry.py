@@ -46,7 +46,7 @@ MODELS: dict[str, ModelEntry] = {
 }
 
 
-RERANKER = ModelEntry("models.policies.agents", "LearntPolicy", "deep", "policy")
+RERANKER = ModelEntry("models.policies.agents", "FittedAgent", "deep", "policy")
 """Not a model that a shop runs: what an agent of `models.policies.agents` learnt stands in `fitted_models` as this."""
 
 
