@@ -125,12 +125,14 @@ def _challenger(
     lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, backtest_name(model))
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
-    consistency = None
+    consistency, bounds = None, night.shop.gate
     if lists and earlier:
         exclude_seen = comparison_of(night).task == NEW_ITEMS
         consistency = refit.consistency(earlier, lists, night.shop.top_k, exclude_seen)
     logger.info("looked at lists: model=%s ds=%s rows=%d", model, ds, health.num_rows if health else 0)
-    return Challenger(model, str(fitted["kind"]), fitted["version"], health, backtest, gains, consistency, drift)
+    return Challenger(
+        model, str(fitted["kind"]), fitted["version"], health, backtest, gains, consistency, drift, bounds
+    )
 
 
 def _similar_model(night: Night, published_model: str) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 
 SECONDS_PER_DAY = 86_400
-SHELF_LIFE = timedelta(hours=48)
-"""How long after the end of `ds` rows may be shown: a shop whose night fails has one more day."""
 
 
 def day_number(ds: str) -> int:

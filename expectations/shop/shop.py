@@ -44,6 +44,27 @@ class Publish:
 
 
 @dataclass(frozen=True)
+class Gate:
+    """Bounds of the gate: a model whose lists break one of them cannot be published.
+
+    Attributes:
+        min_varying_share: smallest share of users whose scores are not all the same. A model that scores everything
+            alike says nothing; single users may well have ties only.
+        min_user_share: smallest share of the users with interactions who have a list. A model that reaches fewer of its
+            users is not what was judged, since the rest gets fallback lists.
+        min_kept_share: smallest share of their list of the backtest that users who did nothing since keep, of deep
+            models. Sound refits keep twice the default, and shuffled ones two thirds of it.
+        min_variety: how many different items such lists hold at least, as a share of those of the backtest. The default
+            is far below what any sound refit has, and above one that offers everybody the same ten items.
+    """
+
+    min_varying_share: Share = 0.5
+    min_user_share: Share = 0.8
+    min_kept_share: Share = 0.15
+    min_variety: Share = 0.1
+
+
+@dataclass(frozen=True)
 class NewUsers:
     """Settings of the lists that people without a history get: `new_user_recommendations`.
 
@@ -102,6 +123,12 @@ class Shop:
         retention_days: users without an event for so many days are forgotten, and begin anew should they come back:
             neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
         max_history: events per user that `histories` keeps.
+        session_pause_minutes: where a shop names no sessions, a longer pause ends one; half an hour is the custom of
+            web analytics.
+        sold_within_days: for a shop without a file of items, an item is on sale for so many days after an event or an
+            update last spoke of it.
+        shelf_life_hours: published rows tell readers that they expire so long after the end of `ds`; two days outlive
+            one night that fails.
         max_values: how many values of a category, brand, country or interest get an index of their own.
         min_value_count: how many items (or users) must have a value for that; rarer ones share the unknown index.
         image_size: height and width of the pictures that models see, in pixels.
@@ -128,6 +155,7 @@ class Shop:
     drops: Drops = field(default_factory=Drops)
     publish: Publish = field(default_factory=Publish)
     rules: ListRules = field(default_factory=ListRules)
+    gate: Gate = field(default_factory=Gate)
     policy: Policy = field(default_factory=Policy)
     reward: Reward = field(default_factory=Reward)
     new_users: NewUsers = field(default_factory=NewUsers)
@@ -148,6 +176,9 @@ class Shop:
     active_days: ZeroForNoBound = 0
     retention_days: ZeroForNoBound = field(default=0, metadata={"old_names": ("memory_days",)})
     max_history: AtLeastOne = 200
+    session_pause_minutes: AtLeastOne = 30
+    sold_within_days: AtLeastOne = 365
+    shelf_life_hours: AtLeastOne = 48
     max_values: AtLeastOne = 20_000
     min_value_count: AtLeastOne = 1
     image_size: AtLeastOne = 64

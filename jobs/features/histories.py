@@ -19,16 +19,13 @@ from jobs.features.recent_events import recent_events_up_to
 from jobs.storage.log_as_of import LogAsOf, build_from_log, sums_up_to
 from jobs.storage.partitions import read_partition
 
-SESSION_PAUSE_MINUTES = 30
-"""Where a shop names no sessions: a longer pause ends one, as web analytics has it."""
-
 
 def build_histories(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
     """Builds the partition of `log.until`."""
 
     def rows() -> DataFrame:
         recent = sums_up_to(spark, log, shop, RECENT_EVENTS, recent_events_up_to)
-        return histories_from(recent, returned_pairs(spark, log, shop))
+        return histories_from(recent, returned_pairs(spark, log, shop), shop.session_pause_minutes)
 
     return build_from_log(log, shop, HISTORIES, code_version(__name__), rows)
 
@@ -49,7 +46,7 @@ def returned_pairs(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     return totals.where(came_back()).select(*PAIR)
 
 
-def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
+def histories_from(recent: DataFrame, returned: DataFrame, session_pause_minutes: int) -> DataFrame:
     """Returns one row per user of `recent` with an event that counts.
 
     Args:
@@ -69,7 +66,7 @@ def histories_from(recent: DataFrame, returned: DataFrame) -> DataFrame:
             F.col("entries.event_type_index").alias("event_type_indices"),
             gap_buckets(F.col("entries.seconds")).alias("gap_buckets"),
             F.col("entries.seconds").alias("event_times"),
-            session_starts(entries).alias("session_starts"),
+            session_starts(entries, session_pause_minutes).alias("session_starts"),
             F.transform("entries.seconds", weekday).alias("weekdays"),
         )
         .sortWithinPartitions("user_index")
@@ -97,15 +94,16 @@ def gap_buckets(seconds: Column) -> Column:
     return F.zip_with(seconds, _one_before(seconds), bucket)
 
 
-def session_starts(entries: Column) -> Column:
+def session_starts(entries: Column, session_pause_minutes: int) -> Column:
     """1 where an entry opens a session: it names another than the one before, or follows it after a long pause.
 
     Args:
         entries: in order, with `seconds` and `session`.
+        session_pause_minutes: where no session is named, a longer pause ends one.
     """
 
     def starts(entry: Column, before: Column) -> Column:
-        is_pause = entry["seconds"] - before["seconds"] > 60 * SESSION_PAUSE_MINUTES
+        is_pause = entry["seconds"] - before["seconds"] > 60 * session_pause_minutes
         is_other = F.coalesce(entry["session"] != before["session"], is_pause)
         return F.when(before.isNull() | is_other, F.lit(1)).otherwise(F.lit(0))
 

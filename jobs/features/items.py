@@ -5,7 +5,7 @@ the past never knows what came later. An attribute has the latest value of all u
 replaced, or left alone when nothing changed.
 
 Whether an item is for sale: with a `full` items file, when it is in the latest one, and its flag says so; with
-`changes`, by its last flag; without a file, when an event or update of the last `SOLD_WITHIN_DAYS` days spoke of it.
+`changes`, by its last flag; without a file, when an event or update of the last `sold_within_days` days spoke of it.
 An item that events name and no items file does is known, but not for sale.
 """
 
@@ -20,9 +20,6 @@ from expectations.runtime.lake import Version
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
 from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, last_known, read_base
-
-SOLD_WITHIN_DAYS = 365
-"""A year: goods of a season come back, and a catalogue that nobody keeps should rather hold too much."""
 
 _ATTRIBUTES = ("title", "description", "category", "brand", "price", "image_path", "domain", "is_available")
 
@@ -80,7 +77,7 @@ def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of:
 
 def _is_available(shop: Shop, as_of: str) -> Column:
     if shop.items is None:
-        return F.col("last_seen") > days_before(as_of, SOLD_WITHIN_DAYS)
+        return F.col("last_seen") > days_before(as_of, shop.sold_within_days)
     if shop.items_file == "changes":
         return F.col("is_available")
     return F.col("is_available") & (F.col("updated_in") == F.col("latest_file"))

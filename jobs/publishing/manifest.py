@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.code_version import code_version
-from expectations.runtime.days import SHELF_LIFE, end_of
+from expectations.runtime.days import end_of
 from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
 from expectations.shop.policy_settings import POLICY
 from expectations.shop.shop import Shop
@@ -61,14 +61,16 @@ def stage_manifest(
     figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
     require_fit_to_publish(ds, figures[USER_RECOMMENDATIONS], shop)
     rows = [_row(lake, ds, gate, table, version, figures[table], shop) for table, version in staged.items()]
-    fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()])
+    fingerprint = fingerprint_of(
+        RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()], shop.shelf_life_hours
+    )
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
         return current
     signed = {
         "run_id": run_id,
         "generated_at": now.replace(microsecond=0),
-        "expires_at": end_of(ds) + SHELF_LIFE,
+        "expires_at": end_of(ds) + timedelta(hours=shop.shelf_life_hours),
     }
     table = pa.Table.from_pylist([{**row, **signed} for row in rows], schema=arrow_schema(RUN_MANIFEST))
     path = lake.new_version_path(RUN_MANIFEST, ds, fingerprint)

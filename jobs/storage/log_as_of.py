@@ -128,6 +128,8 @@ def _settings(shop: Shop) -> list[Any]:
         shop.items_file,
         shop.event_weights,
         shop.max_history,
+        shop.session_pause_minutes,
+        shop.sold_within_days,
         shop.retention_days,
         shop.max_values,
         shop.min_value_count,

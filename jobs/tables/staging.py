@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from expectations.runtime.days import SHELF_LIFE, end_of
+from expectations.runtime.days import end_of
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.tables import NightError, Table
 from jobs.lists.gate_decision import GateDecision
@@ -48,24 +48,27 @@ class Plan:
     facts: Callable[[], dict[str, Any]] = dict
 
 
-def stage(lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, top_k: int) -> None:
+def stage(
+    lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, top_k: int, shelf_life_hours: int
+) -> None:
     """Builds a table and puts its files where `jobs.publish_tables` finds them, unless they lie there already.
 
     Args:
         generated_at: in UTC; every row carries it.
         top_k: how long lists are; noted with the table.
+        shelf_life_hours: how long after the end of the day rows expire.
 
     Raises:
         NightError: the table came out empty, and must not be.
     """
     ds, table = gate.ds, plan.table
     inputs = [v.fingerprint for v in (gate.version, *plan.inputs)]
-    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, list(plan.settings))
+    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, [*plan.settings, shelf_life_hours])
     current = lake.current(table, ds)
     if current is not None and current.fingerprint == fingerprint:
         logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)
         return
-    rows = contract_columns(_signed(plan.rows(), gate, plan.sources, generated_at), table, ds)
+    rows = contract_columns(_signed(plan.rows(), gate, plan.sources, generated_at, shelf_life_hours), table, ds)
     path = lake.new_version_path(table, ds, fingerprint)
     num_files = max(1, -(-plan.max_rows // ROWS_PER_FILE))
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
@@ -75,13 +78,15 @@ def stage(lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, to
     logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 
-def _signed(rows: DataFrame, gate: GateDecision, sources: Sequence[str], generated_at: datetime) -> DataFrame:
+def _signed(
+    rows: DataFrame, gate: GateDecision, sources: Sequence[str], generated_at: datetime, shelf_life_hours: int
+) -> DataFrame:
     """`rows` with what every published row tells of itself."""
     return rows.withColumns(
         {
             "model_version": _version_of(F.col("source"), sources, gate),
             "generated_at": F.lit(generated_at.replace(microsecond=0)),
-            "expires_at": F.lit(end_of(gate.ds) + SHELF_LIFE),
+            "expires_at": F.lit(end_of(gate.ds) + timedelta(hours=shelf_life_hours)),
         }
     )
 

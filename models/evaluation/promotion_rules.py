@@ -9,21 +9,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from expectations.shop.shop import Gate
 from expectations.tables import NightError
 from models.evaluation.list_health import ListHealth
 from models.evaluation.refit_consistency import RefitConsistency
-
-MIN_VARYING_SHARE = 0.5
-"""A model that scores everything alike says nothing; single users may well have ties only."""
-MIN_USER_SHARE = 0.8
-"""The rest gets filled lists: a model that reaches fewer of its users is not what was judged."""
-
-MIN_KEPT_SHARE = 0.15
-"""Sound refits keep twice as much, and shuffled ones two thirds of it; see `models.evaluation.refit_consistency`."""
-
-
-MIN_VARIETY = 0.1
-"""Far below what any sound refit has, and above one that offers everybody the same ten items."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +43,7 @@ class Challenger:
         consistency: how the lists of users who did nothing since stand beside those that were judged; None when there
             is nobody to ask.
         refit_overlap: share of the backtest fit's top items that are still top items of the refit; only noted.
+        bounds: what the shop asks of a model's lists.
     """
 
     model: str
@@ -64,6 +54,7 @@ class Challenger:
     gains: dict[str, dict[str, Any]] = field(default_factory=dict)
     consistency: RefitConsistency | None = None
     refit_overlap: float | None = None
+    bounds: Gate = field(default_factory=Gate)
 
     def health_checks(self) -> list[PromotionCheck]:
         """Returns the checks of this night's lists; ends where there is nothing to look at."""
@@ -72,7 +63,7 @@ class Challenger:
         is_fitted = PromotionCheck("is fitted as of ds", self.version, True)
         if self.health is None:
             return [is_fitted, PromotionCheck("has lists as of ds", "no lists under the vocabulary in force", False)]
-        health = self.health
+        health, bounds = self.health, self.bounds
         rules = [
             is_fitted,
             PromotionCheck("has lists as of ds", f"{health.num_rows} rows", health.num_rows > 0),
@@ -80,18 +71,20 @@ class Challenger:
                 "scores are finite", "all finite" if health.is_finite else "NaN or infinity", health.is_finite
             ),
             PromotionCheck(
-                f"scores vary for at least {MIN_VARYING_SHARE:.0%} of users",
+                f"scores vary for at least {bounds.min_varying_share:.0%} of users",
                 f"{health.varying_share:.1%}",
-                health.varying_share >= MIN_VARYING_SHARE,
+                health.varying_share >= bounds.min_varying_share,
             ),
             PromotionCheck(
-                f"at least {MIN_USER_SHARE:.0%} of users with interactions have a list",
+                f"at least {bounds.min_user_share:.0%} of users with interactions have a list",
                 f"{health.user_share:.1%}",
-                health.user_share >= MIN_USER_SHARE,
+                health.user_share >= bounds.min_user_share,
             ),
         ]
         # Demand may turn over in a month, and baselines with it: this is asked of deep models alone.
-        return [*rules, *_consistency_checks(self.consistency)] if self.kind == "deep" and self.consistency else rules
+        if self.kind == "deep" and self.consistency:
+            rules += _consistency_checks(self.consistency, bounds)
+        return rules
 
     @property
     def is_healthy(self) -> bool:
@@ -99,17 +92,17 @@ class Challenger:
         return all(rule.passed for rule in self.health_checks())
 
 
-def _consistency_checks(consistency: RefitConsistency) -> list[PromotionCheck]:
+def _consistency_checks(consistency: RefitConsistency, bounds: Gate) -> list[PromotionCheck]:
     return [
         PromotionCheck(
-            f"users who did nothing since the backtest keep at least {MIN_KEPT_SHARE:.0%} of their list",
+            f"users who did nothing since the backtest keep at least {bounds.min_kept_share:.0%} of their list",
             f"{consistency.kept_share:.1%}",
-            consistency.kept_share >= MIN_KEPT_SHARE,
+            consistency.kept_share >= bounds.min_kept_share,
         ),
         PromotionCheck(
-            f"their lists hold at least {MIN_VARIETY:.0%} as many different items",
+            f"their lists hold at least {bounds.min_variety:.0%} as many different items",
             f"{consistency.variety:.1%}",
-            consistency.variety >= MIN_VARIETY,
+            consistency.variety >= bounds.min_variety,
         ),
     ]
 

@@ -36,7 +36,7 @@ def test_a_session_begins_where_its_name_changes_or_after_a_long_pause(spark: Sp
     times = [0, 10, 10 + half_hour, 11 + 2 * half_hour, 12 + 2 * half_hour, 9 * half_hour]
     names = [7, 7, None, None, 8, 8]
     rows = spark.createDataFrame([(times, names)], "seconds array<bigint>, session array<bigint>")
-    starts = rows.select(session_starts(F.arrays_zip("seconds", "session")))
+    starts = rows.select(session_starts(F.arrays_zip("seconds", "session"), 30))
     assert starts.collect()[0][0] == [1, 0, 0, 1, 0, 0]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from expectations.shop.shop import Gate
 from expectations.tables import NightError
 from models.evaluation.list_health import ListHealth
 from models.evaluation.promotion_rules import Challenger, Comparison, Decision, decide
@@ -129,3 +130,11 @@ def test_the_decisions_json_keeps_its_keys() -> None:
     details = decided(challenger("recent_demand", 0.1)).as_dict()
     assert set(details) == {"published_model", "is_fallback", "champion", "reason", "contest", "models"}
     assert details["contest"] == {"metric": "ndcg", "task": "with_repeats", "k": 10}
+
+
+def test_a_shop_moves_the_bounds_of_its_gate() -> None:
+    few = replace(SOUND, user_share=0.5)
+    asked = Challenger("item_item", "baseline", "item_item-v1", few)
+    assert not asked.is_healthy
+    assert replace(asked, bounds=Gate(min_user_share=0.4)).is_healthy
+    assert replace(asked, bounds=Gate(min_user_share=0.4)).health_checks()[-1].rule.startswith("at least 40%")
