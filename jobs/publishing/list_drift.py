@@ -24,10 +24,12 @@ QUANTILES = {"lowest": 0.0, "p05": 0.05, "median": 0.5, "p95": 0.95, "highest": 
 
 @dataclass(frozen=True)
 class ListDrift:
-    """Attributes:
-    compared_with: the latest earlier day whose partition is published; None: there is none.
-    overlap: of a list, the mean share that stood in the owner's list of that day; None: no owner had one.
-    scores: name of QUANTILES -> that quantile of the scores.
+    """How far the lists of a night differ from those that were published before.
+
+    Attributes:
+        compared_with: the latest earlier day whose partition is published; None: there is none.
+        overlap: mean share of a list that stood in the owner's list of that day; None: no owner had one.
+        scores: name of QUANTILES -> that quantile of the scores.
     """
 
     compared_with: str | None

@@ -106,7 +106,14 @@ def domain_lists(asking: pa.Table, met: pa.Table, rules: DomainRules) -> pa.Tabl
 def _lists_of_one_domain(
     domain: int, items: np.ndarray, users: np.ndarray, vectors: np.ndarray, histories: list[History], rules: DomainRules
 ) -> pa.Table:
-    """Args: `items` are those that can be bought in the domain; `vectors` and `histories` follow `users`."""
+    """The lists of one domain.
+
+    Args:
+        items: items of the domain that can be bought.
+        users: user indices. Shape (num_users,).
+        vectors: the users' vectors. Shape (num_users, dim).
+        histories: in the order of `users`.
+    """
     vectors_by_item = _vectors_of(items, rules.item_vectors_path, vectors.shape[1])
     in_demand = rules.items_in_demand[rules.domain_of[rules.items_in_demand] == domain]
     popular = in_demand[: rules.num_popular] if rules.history_vectors_path else in_demand

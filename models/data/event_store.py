@@ -79,7 +79,11 @@ def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def read_interactions(version: Version, num_users: int, end: int, shop: Shop) -> Interactions:
-    """Args: `end` is the moment the day is over, in seconds since 1970 UTC."""
+    """Reads the pairs of user and item, in the order of users, then of items.
+
+    Args:
+        end: the moment at which the day is over, in seconds since 1970 UTC.
+    """
     demand = "num_purchases" if "purchase" in shop.target_events else "num_events"
 
     def entries(rows: pa.RecordBatch) -> Mapping[str, np.ndarray]:
@@ -110,8 +114,10 @@ def _sort_by_item(interactions: Interactions) -> None:
 
 
 def read_events(version: Version, num_users: int, end: int, event_types: Mapping[str, int], shop: Shop) -> Events:
-    """Args:
-        end: the moment the day is over, in seconds since 1970 UTC.
+    """Reads the events, user by user in the order of time.
+
+    Args:
+        end: the moment at which the day is over, in seconds since 1970 UTC.
         event_types: event type -> index.
 
     Raises:

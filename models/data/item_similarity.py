@@ -30,11 +30,13 @@ PRODUCTS_AT_ONCE = 16_000_000
 
 @dataclass(frozen=True)
 class SimilarityConfig:
-    """Attributes:
-    num_neighbours: largest weights that an item keeps.
-    half_life_days: after which a pair of user and item counts half.
-    shrinkage: EASE's ridge penalty, and what is added to the denominator of a cosine.
-    max_dense: rows of the largest dense matrix that EASE may invert.
+    """How similar items are found; see the module's docstring.
+
+    Attributes:
+        num_neighbours: largest weights that an item keeps.
+        half_life_days: days after which a pair of user and item counts half.
+        shrinkage: EASE's ridge penalty, and what is added to the denominator of a cosine.
+        max_dense: rows of the largest dense matrix that EASE may invert.
     """
 
     num_neighbours: int

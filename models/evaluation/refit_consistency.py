@@ -23,9 +23,11 @@ MAX_USERS = 2_000
 
 @dataclass(frozen=True)
 class RefitConsistency:
-    """Attributes:
-    kept_share: the mean share of a list that was judged that is still in the list of the refit.
-    variety: different items in all lists of the refit, over those in all lists that were judged.
+    """How far the lists of a refit agree with those that were evaluated.
+
+    Attributes:
+        kept_share: mean share of an evaluated list that is still in the list of the refit.
+        variety: number of different items in all lists of the refit, over that in all evaluated lists.
     """
 
     kept_share: float

@@ -172,7 +172,11 @@ class SlateValues(SlateTrainer):
     """The Q-values of lists, and the supervised head beside them. Used in training only."""
 
     def __init__(self, network: keras.Model, units: Units, config: QLearningConfig, examination: np.ndarray) -> None:
-        """Args: `examination`: how much each rank is, at first; the first rank counts 1. Shape (top_k,)."""
+        """Starts the learnt examination of the ranks.
+
+        Args:
+            examination: the initial examination of each rank, of which the first one counts 1. Shape (top_k,).
+        """
         super().__init__(network)
         self.units, self.config = units, config
         log_share = keras.initializers.Constant(np.log(examination))

@@ -23,7 +23,11 @@ from models.interface.published_lists import published_lists
 
 @dataclass(frozen=True)
 class Exposures:
-    """Attributes: `shown` are keys of users and the items that they were shown, ascending, by the day since 1970."""
+    """What users were shown.
+
+    Attributes:
+        shown: day since 1970 -> keys of the pairs of user and shown item, ascending. Shape (num_pairs,).
+    """
 
     shown: Mapping[int, np.ndarray] = field(default_factory=dict)
 

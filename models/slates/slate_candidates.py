@@ -33,9 +33,11 @@ class SlateCandidates:
     """What the users of a night could have been shown; see the module's docstring."""
 
     def __init__(self, lake: Lake, ds: str, of_crowd: EventLog, shop: Shop) -> None:
-        """Args:
-        of_crowd: what is remembered of many users, which tells what the same people find; of lists as of a day it
-            tells what happened up to that day.
+        """Keeps what the candidates are made from.
+
+        Args:
+            of_crowd: the log of many users, from which item-item similarities are learnt; for lists as of a day only
+                what happened up to that day.
         """
         self.lake, self.ds, self.num_candidates = lake, ds, shop.num_candidates
         self.exclude_seen = decisive_task(shop) == NEW_ITEMS

@@ -21,7 +21,12 @@ LURE, FRIEND = 0, 1
 
 @dataclass(frozen=True)
 class Log:
-    """Attributes: `immediate_reward` and `returns` of each slot, shape (num_slates, top_k)."""
+    """A log with known rewards.
+
+    Attributes:
+        immediate_reward: of each slot. Shape (num_slates, top_k).
+        returns: of each slot. Shape (num_slates, top_k).
+    """
 
     candidates: CandidateSets
     slates: Slates

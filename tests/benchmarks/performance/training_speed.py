@@ -36,7 +36,12 @@ PEERS_PROGRAM = Path(__file__).with_name("training_speed_peers.py")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Attributes: `data` is a file under NIGHTJAR_DATA with users and items; `settings` holds for both sides."""
+    """One model of ours and its peer.
+
+    Attributes:
+        data: a file under NIGHTJAR_DATA with users and items.
+        settings: hold for both sides.
+    """
 
     label: str
     ours: str

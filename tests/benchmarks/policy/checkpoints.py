@@ -35,12 +35,14 @@ class Run:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """Attributes:
-    outcomes: by policy.
-    truth, estimate: what a list earns under each of the policies judged by the log: when they led the shop, and as
-        the log tells.
-    seconds: by what they were spent on.
-    libraries: name and version of the peers among the policies.
+    """What one seed gave.
+
+    Attributes:
+        outcomes: by policy.
+        truth, estimate: what a list earns under each of the policies judged by the log: when they led the shop, and as
+            the log says.
+        seconds: by what they were spent on.
+        libraries: name and version of the peers among the policies.
     """
 
     run: Run

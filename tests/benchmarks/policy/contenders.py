@@ -26,10 +26,12 @@ HORIZON_DAYS = 21
 
 @dataclass(frozen=True)
 class Contender:
-    """Attributes:
-    policy: None shows nothing, and leaves people to find their own way.
-    scores: where candidates come from; None: the best of the ranker.
-    is_drawn: whether lists are drawn, or the best ones.
+    """A policy that leads the simulated shop, and how its lists come about.
+
+    Attributes:
+        policy: None shows nothing, and leaves people to find their own way.
+        scores: where candidates come from; None: the best of the ranker.
+        is_drawn: whether lists are drawn, or the best ones.
     """
 
     policy: Leader | None
