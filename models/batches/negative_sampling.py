@@ -30,7 +30,7 @@ class NegativeSampler:
         """Builds the sampler from how much each item is in demand.
 
         Args:
-            items: the items that can be drawn. Shape (num_drawable,).
+            items: indices of the items that can be drawn, int64. Shape (num_drawable,).
             demand: by item index; items without demand are drawn by the uniform share alone. Shape (num_items,).
             exponent: power of the demand.
             uniform_share: share of the draws that are uniform over `items`, in [0, 1].
@@ -43,7 +43,7 @@ class NegativeSampler:
         return cls(items, cumulative / cumulative[-1])
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Draws items with replacement. Returns item indices of the shape `shape`."""
+        """Draws items with replacement. Returns item indices of the shape `shape`, int64."""
         return self.items[np.searchsorted(self.cumulative, rng.random(shape), side="right")]
 
 
@@ -75,7 +75,7 @@ def shared_candidates(
     popular items for standing in most batches.
 
     Args:
-        positives: items wanted by the batch's users, with repetitions. Shape (num_positives,).
+        positives: items wanted by the batch's users, with repetitions, int64. Shape (num_positives,).
         frequency: share of each item among all positives of the window. Shape (num_items,).
         known_items: the catalogue; all of it is taken when it is not larger than `size`. Shape (num_known,).
         size: number of candidates.

@@ -98,7 +98,7 @@ class WindowRows:
         """Draws new rows, of shape (len(user_indices), row_length).
 
         Args:
-            user_indices: some of `users`. Shape (any number,).
+            user_indices: some of `users`, int64. Shape (any number,).
         """
         shape = (len(user_indices), self.sampling.row_length)
         rows = Rows(*(np.zeros(shape, dtype=kind) for kind in (np.int64, np.float32, np.float32, np.float32)))
@@ -183,7 +183,7 @@ class RankingBatches(ReshuffledBatches[tuple[WindowRows, np.ndarray]]):
         """A batch holds users of one window; a window's last batch is filled from its first users: one shape.
 
         Returns:
-            For each batch the window and the user indices, of shape (batch_size,).
+            For each batch the window and the user indices, int64, of shape (batch_size,).
         """
         rng = self.rng()
         batches = []

@@ -42,7 +42,7 @@ def latest_sequences(
 
     Returns:
         The arrays of `sequences`, of shape (num_users, width), with item indices in `items`; and the position of each
-        user's last event, 0 for a user without events. Shape (num_users,).
+        user's last event, 0 for a user without events. Shape (num_users,), int64.
     """
     ends = snapshot.ends[user_indices]
     lengths = np.minimum(ends - snapshot.starts[user_indices], max_length - 1)
@@ -143,7 +143,7 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
             have.
 
         Returns:
-            For each batch the positions of its stretches. Each of shape (about batch_size,).
+            For each batch the positions of its stretches, int64. Each of shape (about batch_size,).
         """
         rng = self.rng()
         by_length = np.lexsort((rng.random(len(self.starts)), self.lengths))

@@ -41,7 +41,7 @@ class Explainable(Protocol):
                 (num_rows,).
 
         Returns:
-            Shape of `item_indices`, floating point.
+            Shape of `item_indices`, float32 or float64.
         """
 
 
@@ -68,7 +68,7 @@ def attributions(
 
     Args:
         user_indices: shape (num_users,).
-        listed: item indices, padded with PADDING_INDEX. Shape (num_users, num_listed).
+        listed: item indices, padded with PADDING_INDEX, int64. Shape (num_users, num_listed).
         causes: items of the users' histories, padded likewise; see `candidate_causes`. Shape (num_users, num_causes).
     """
     drops = np.zeros((*causes.shape, listed.shape[1]), dtype=np.float32)

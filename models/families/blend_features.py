@@ -38,20 +38,20 @@ class ListedPairs:
 
     @property
     def user_indices(self) -> np.ndarray:
-        """The user of each pair. Shape (num_pairs,)."""
+        """The user of each pair. Shape (num_pairs,), int64."""
         return users_of(self.keys)
 
     @property
     def item_indices(self) -> np.ndarray:
-        """The item of each pair. Shape (num_pairs,)."""
+        """The item of each pair. Shape (num_pairs,), int64."""
         return items_of(self.keys)
 
     def where(self, is_kept: np.ndarray) -> ListedPairs:
-        """Keeps the pairs where `is_kept`, of shape (num_pairs,), is true."""
+        """Keeps the pairs where `is_kept`, bool of shape (num_pairs,), is true."""
         return ListedPairs(self.keys[is_kept], self.is_seen[is_kept], self.features[is_kept])
 
     def of_users(self, user_indices: np.ndarray) -> ListedPairs:
-        """Keeps the pairs of some users. `user_indices` has the shape (any number,)."""
+        """Keeps the pairs of some users. `user_indices` has the shape (any number,), int64."""
         return self.where(np.isin(self.user_indices, user_indices))
 
     @classmethod

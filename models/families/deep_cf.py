@@ -172,7 +172,7 @@ class DeepCf:
         """Returns None: the model ranks what others retrieve."""
 
     def scores(self, dataset: Dataset, user_indices: np.ndarray) -> np.ndarray:
-        """The probabilities of `pair_scores` for the whole catalogue. Shape (len(user_indices), num_items)."""
+        """The probabilities of `pair_scores` for the whole catalogue. Shape (len(user_indices), num_items), float32."""
         items = np.tile(np.arange(dataset.num_items), (len(user_indices), 1))
         return self.pair_scores(dataset, user_indices, items)
 

@@ -246,8 +246,8 @@ class GraphNetwork(keras.Model):
         """Returns the propagation along a graph: a function of all nodes' own vectors, and of whether it trains.
 
         Args:
-            matrix: weights of the edges. Shape (num_nodes, num_nodes). The vectors have the shape
-                (num_nodes, embedding_dim).
+            matrix: weights of the edges, float32. Shape (num_nodes, num_nodes). The vectors have the shape
+                (num_nodes, embedding_dim), float32.
         """
         if self.attention is None:
             mean_of_layers = MeanOfLayers(matrix, self.num_layers)

@@ -97,7 +97,18 @@ class GraphAttention(keras.layers.Layer):
         self.looks_at = self.add_weight(shape=(self.num_heads, self.head_dim), name="looks_at")
 
     def call(self, nodes: Any, sources: Any, targets: Any, log_weights: Any, training: bool = False) -> Any:
-        """Shapes (num_nodes, dim), then three of (num_edges,); returns the shape of `nodes`."""
+        """Computes the nodes' new vectors, in the layer's compute dtype.
+
+        Args:
+            nodes: shape (num_nodes, dim).
+            sources: shape (num_edges,), int32.
+            targets: shape (num_edges,), int32.
+            log_weights: shape (num_edges,).
+            training: whether attention is dropped out.
+
+        Returns:
+            Shape (num_nodes, dim).
+        """
         num_nodes = ops.shape(nodes)[0]
         heads = ops.einsum("nd,dhk->nhk", nodes, self.project)
         asks = ops.sum(heads * self.looks_from, axis=-1)  # (num_nodes, num_heads)

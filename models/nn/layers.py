@@ -27,7 +27,7 @@ class MeanEmbedding(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, indices: Any) -> Any:
-        """From indices (..., length), int32, to vectors (..., output_dim)."""
+        """From indices of shape (..., length), int32, to vectors (..., output_dim) in the layer's compute dtype."""
         is_value = ops.cast(ops.not_equal(indices, 0), self.compute_dtype)[..., None]  # (..., length, 1)
         total = ops.sum(self.embedding(indices) * is_value, axis=-2)  # (..., dim)
         return total / ops.maximum(ops.sum(is_value, axis=-2), 1.0)
@@ -77,7 +77,7 @@ class TextEncoder(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, indices: Any) -> Any:
-        """From indices (batch, length), int32, to vectors (batch, output_dim)."""
+        """From indices (batch, length), int32, to vectors (batch, output_dim) in the layer's compute dtype."""
         is_word = ops.cast(ops.not_equal(indices, 0), self.compute_dtype)[..., None]  # (batch, length, 1)
         words = self.embedding(indices) * is_word
         if self.reads_by == "cnn":
@@ -115,7 +115,7 @@ class PositionEmbedding(keras.layers.Layer):
         )
 
     def call(self, sequence: Any) -> Any:
-        """Takes and returns the shape (batch, length, dim), with `length` at most `max_length`."""
+        """Keeps the shape (batch, length, dim) and the dtype; `length` is at most `max_length`."""
         return sequence + self.places[: ops.shape(sequence)[1]]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -153,7 +153,7 @@ class TitleVector(keras.layers.Layer):
         return ops.convert_to_tensor(values, dtype=dtype)
 
     def call(self, indices: Any) -> Any:
-        """From indices (batch, length), int32, to vectors (batch, output_dim), of length 1 or 0."""
+        """From indices (batch, length), int32, to (batch, output_dim) of length 1 or 0, in its compute dtype."""
         is_piece = ops.cast(indices >= FIRST_VALUE_INDEX, self.compute_dtype)[..., None]  # (batch, length, 1)
         worth = ops.take(self.worth, indices, axis=0) * is_piece
         total = ops.sum(ops.take(self.pieces, indices, axis=0) * worth, axis=1)
@@ -179,7 +179,7 @@ class RecentSum(keras.layers.Layer):
         self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(3.0), name="scale")
 
     def call(self, sequence: Any) -> Any:
-        """Takes and returns the shape (batch, length, dim)."""
+        """Keeps the shape (batch, length, dim) and the dtype."""
         places = ops.cast(ops.arange(ops.shape(sequence)[1]), "float32")
         steps_back = places[:, None] - places[None, :]  # (length, length)
         log_factor = ops.log_sigmoid(ops.cast(self.keeps, "float32"))

@@ -22,11 +22,11 @@ class SoftmaxCrossentropy(keras.losses.Loss):
         """The loss of each target.
 
         Args:
-            targets: row and column of each item that came. Shape (num_targets, 2).
+            targets: row and column of each item that came. Shape (num_targets, 2), whole numbers as float32.
             logits: shape (rows, columns).
 
         Returns:
-            Shape (num_targets,).
+            Shape (num_targets,), float32.
         """
         rows, columns = _rows_columns(targets)
         return ops.take(ops.logsumexp(logits, axis=1), rows) - _logits_at(logits, rows, columns)
@@ -54,11 +54,11 @@ class GeneralizedBinaryCrossentropy(keras.losses.Loss):
         """The loss of each target.
 
         Args:
-            targets: row and column of each item that came. Shape (num_targets, 2).
+            targets: row and column of each item that came. Shape (num_targets, 2), whole numbers as float32.
             logits: the first `num_negatives` columns are the negatives. Shape (rows, columns).
 
         Returns:
-            Shape (num_targets,).
+            Shape (num_targets,), float32.
         """
         rows, columns = _rows_columns(targets)
         positive = _logits_at(logits, rows, columns)

@@ -29,7 +29,7 @@ def take_over(model: str, networks: Mapping[str, keras.Model], before: Mapping[s
 
 
 def grown(model: str, name: str, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns `rows`, with copies of the unknown value's row below them up to `shape`.
+    """Returns `rows` in their dtype, with copies of the unknown value's row below them up to `shape`.
 
     Args:
         model: its name, for errors.
