@@ -56,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         flags = ["--ds", arguments.ds, "--shop", SHOP, "--root", root, "--data", arguments.data]
         seconds = run_night([*flags, "--models", ",".join(models)], models)
         night = night_from(night_parser(None).parse_args(flags))
-        peers = peer_rows(night, arguments.peers) if arguments.peers else []
+        inputs = night.lake, night.ds, night.backtest_as_of, night.shop
+        peers = peer_rows(*inputs, arguments.peers) if arguments.peers else []
         benchmark = benchmark_of(night, seconds, peers, date.today().isoformat())
     print(benchmark.text())
     if arguments.peers and arguments.ds == DS and not arguments.models:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from expectations.runtime.code_version import REPOSITORY
-from expectations.runtime.program import Night
+from expectations.runtime.lake import Lake
+from expectations.shop.shop import Shop
 from expectations.tables import FIRST_VALUE_INDEX
 from models.data.dataset import Dataset, load_dataset
 from models.data.item_similarity import SimilarityConfig
@@ -43,21 +44,17 @@ NUM_FROM_EACH = 100
 MAX_WINDOWS = 5
 
 
-def peer_rows(night: Night, python: str) -> list[dict[str, Any]]:
-    """One row a peer: fits it in the environment of `python`, and judges it."""
-    as_of = night.backtest_as_of
-    dataset, tasks = (
-        load_dataset(night.lake, night.shop, as_of),
-        held_out_tasks(night.lake, night.ds, as_of, night.shop),
-    )
+def peer_rows(lake: Lake, ds: str, as_of: str, shop: Shop, python: str) -> list[dict[str, Any]]:
+    """One row a peer: fits it as of `as_of` in the environment of `python`, and judges it on the days up to `ds`."""
+    dataset, tasks = load_dataset(lake, shop, as_of), held_out_tasks(lake, ds, as_of, shop)
     judged = np.unique(np.concatenate([task.user_indices for task in tasks]))
     rows = []
     with TemporaryDirectory(prefix="nightjar-") as folder:
-        shop, answer = (str(Path(folder) / name) for name in ("shop.npz", "scores.npz"))
-        np.savez(shop, allow_pickle=False, **shop_arrays(dataset, judged))
+        arrays, answer = (str(Path(folder) / name) for name in ("shop.npz", "scores.npz"))
+        np.savez(arrays, allow_pickle=False, **shop_arrays(dataset, judged))
         for name, label in PEERS.items():
             started = time.monotonic()
-            subprocess.run([python, str(PROGRAM), name, shop, answer], check=True, cwd=REPOSITORY)
+            subprocess.run([python, str(PROGRAM), name, arrays, answer], check=True, cwd=REPOSITORY)
             seconds = round(time.monotonic() - started, 1)
             with np.load(answer) as found:
                 scores, library = found["scores"], str(found["library"])
