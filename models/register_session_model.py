@@ -23,7 +23,9 @@ from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
-from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS, readable
+from expectations.semantics.item_eligibility.in_python import capped_category, is_refused
+from expectations.semantics.titles import readable_title
+from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS
 from expectations.tables import (
     FITTED_MODELS,
     HISTORIES,
@@ -167,10 +169,10 @@ def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_sourc
     for row in night.lake.read(ITEMS, night.ds, columns=columns).to_pylist():
         index = index_of.get(row["item_id"])
         if index is not None:
-            titles[index] = readable(row["title"], row["item_id"])
-            groups["category"][index] = night.shop.rules.capped_category(row["category"])
+            titles[index] = readable_title(row["title"], row["item_id"])
+            groups["category"][index] = capped_category(row["category"], night.shop.rules)
             groups["brand"][index] = row["brand"]
-            is_available[index] = row["is_available"] and not night.shop.rules.refuses(row)
+            is_available[index] = row["is_available"] and not is_refused(row, night.shop.rules)
     if demand_source != CATALOGUE_ORDER:
         vectors = night.lake.read(ITEM_VECTORS, night.ds, demand_source, columns=["item_index", "vector"])
         demand[vectors["item_index"].to_numpy()] = pc.list_flatten(vectors["vector"]).to_numpy()

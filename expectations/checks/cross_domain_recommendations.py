@@ -21,7 +21,7 @@ from expectations.checks.published_lists import (
 from expectations.checks.row_rules import Check, Rule
 from expectations.runtime.days import days_before
 from expectations.runtime.program import Night
-from expectations.semantics.item_eligibility import allowed_items
+from expectations.semantics.item_eligibility.in_spark import allowed_items
 from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, INTERACTIONS, ITEMS, USERS
 
 OWNER = ("user_id", "domain")

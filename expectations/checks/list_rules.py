@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from expectations.checks.partitions import Partitions
 from expectations.checks.row_rules import Check, Rule
 from expectations.runtime.program import Night
-from expectations.semantics.item_eligibility import allowed_items, caps_of, is_new
+from expectations.semantics.item_eligibility.in_spark import allowed_items, caps_of, is_new
 from expectations.semantics.repeat_purchases import excludes_bought_fallback
 from expectations.shop.list_rules import ListRules
 from expectations.tables import ITEMS

@@ -9,8 +9,8 @@ from expectations.checks.partitions import Partitions
 from expectations.checks.row_rules import Rule
 from expectations.runtime.days import end_of
 from expectations.runtime.program import Night
-from expectations.semantics.item_eligibility import refused_by
-from expectations.semantics.repeat_purchases import excluded_pairs
+from expectations.semantics.item_eligibility.in_spark import refused_by
+from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
 from expectations.tables import HISTORIES, INTERACTIONS, ITEMS, VOCABULARIES
 
 

@@ -21,7 +21,8 @@ from expectations.checks.published_lists import (
 from expectations.checks.row_rules import Check, Rule
 from expectations.runtime.days import days_before
 from expectations.runtime.program import Night
-from expectations.semantics.item_eligibility import AVAILABILITY, refusals
+from expectations.semantics.item_eligibility import AVAILABILITY
+from expectations.semantics.item_eligibility.in_spark import refusals
 from expectations.semantics.repeat_purchases import max_repeats
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS, USERS
 

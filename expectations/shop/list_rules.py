@@ -8,7 +8,6 @@ lists are kept by `jobs.lists.mmr_selection`. Purchased items have a policy of t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
@@ -115,28 +114,6 @@ class ListRules:
         return bool(
             self.boosts or self.diversity or self.max_per_category or self.max_per_brand or self.min_new_item_share
         )
-
-    def capped_category(self, category: Sequence[str] | None) -> str | None:
-        """What an item of that path counts for in `max_per_category`, as `item_rules.caps_of` tells it in Spark."""
-        path = list(category or ())
-        return PATH_SEPARATOR.join(path[: self.category_level] if self.category_level else path) if path else None
-
-    def refuses(self, item: Mapping[str, Any]) -> bool:
-        """Whether a rule keeps an item out of all lists, as `expectations.semantics.item_eligibility` asks it in Spark.
-
-        Args:
-            item: a row of `items` with item_id, category, brand and price; whether it is available is not asked.
-        """
-        path = PATH_SEPARATOR.join([*(item["category"] or ()), ""])
-        lies_below = any(path.startswith(f"{named}{PATH_SEPARATOR}") for named in self.exclude_categories)
-        is_named = item["item_id"] in self.exclude_items or item["brand"] in self.exclude_brands
-        return lies_below or is_named or not self._bounds_hold(item["price"])
-
-    def _bounds_hold(self, price: float | None) -> bool:
-        if self.min_price is None and self.max_price is None:
-            return True
-        lowest, highest = self.min_price or 0.0, math.inf if self.max_price is None else self.max_price
-        return price is not None and lowest <= price <= highest
 
     def num_new(self, top_k: int) -> int:
         """How many items of a list of `top_k` must be new."""

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Version
+from expectations.semantics.gap_buckets import gap_bucket_in_spark
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, HISTORIES, PAIR_TOTALS, PURCHASE_INDEX, RECENT_EVENTS, VOCABULARIES
 from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, returnable, totals_of_events
@@ -82,14 +83,10 @@ def _without_returned(entries: Column, returned: Column) -> Column:
 
 
 def gap_buckets(seconds: Column) -> Column:
-    """Returns 0 for the first entry; then 1 for less than a minute since the last, and 1 more each time it doubles.
-
-    With m whole minutes it is floor(log2(m + 1)) + 1: the number of binary digits of m + 1, which is exact.
-    """
+    """The bucket of the pause before each entry, see `expectations.semantics.gap_buckets`; 0 for the first entry."""
 
     def bucket(second: Column, before: Column) -> Column:
-        minutes = F.floor((second - before) / 60)
-        return F.when(before.isNull(), F.lit(0)).otherwise(F.length(F.bin(minutes + 1)))
+        return F.when(before.isNull(), F.lit(0)).otherwise(gap_bucket_in_spark(second - before))
 
     return F.zip_with(seconds, _one_before(seconds), bucket)
 

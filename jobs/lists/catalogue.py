@@ -5,11 +5,11 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.semantics.item_eligibility import boost_factor, category_path, is_new, refused_by
+from expectations.semantics.item_eligibility.in_spark import boost_factor, category_path, is_new, refused_by
+from expectations.semantics.titles import readable_title_in_spark
 from expectations.shop.list_rules import ListRules
 from expectations.tables import ITEMS, VOCABULARIES
 from jobs.lists.feature_tables import FeatureTables
-from jobs.lists.reason_text import readable_title
 
 
 def catalogue_rows(spark: SparkSession, features: FeatureTables, rules: ListRules) -> DataFrame:
@@ -26,7 +26,7 @@ def catalogue_rows(spark: SparkSession, features: FeatureTables, rules: ListRule
         .select(
             "item_index",
             "item_id",
-            readable_title(F.col("title"), F.col("item_id")).alias("title"),
+            readable_title_in_spark(F.col("title"), F.col("item_id")).alias("title"),
             "is_available",
             refused_by(rules).alias("refused_by"),
             category_path(rules.category_level).alias("category"),

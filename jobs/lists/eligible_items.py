@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
+from expectations.semantics.list_caps import Cap
 from expectations.tables import USER_RECOMMENDATIONS, NightError
-from jobs.lists.fallback_fill import Cap
 
 logger = logging.getLogger(__name__)
 

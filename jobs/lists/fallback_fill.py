@@ -6,33 +6,11 @@ allowed items beyond the caps follow, so that every list has as many items as th
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
 
-_ITEMS_AT_A_TIME = 256
-"""Items of the order at a time: most lists are full soon."""
-
-
-@dataclass(frozen=True)
-class Cap:
-    """A bound on how many items of one group a list may hold.
-
-    Attributes:
-        most: the bound; the same for every group.
-        group: the group of each item, by item_index, int. Items of group 0, and items beyond the end, belong to none
-            and are not bounded. Shape (num_items,).
-    """
-
-    most: int
-    group: np.ndarray
-
-    def group_of(self, items: np.ndarray) -> np.ndarray:
-        """Returns the groups of items, int, in the shape of `items`."""
-        is_known = items < len(self.group)
-        groups: np.ndarray = np.where(is_known, self.group[np.where(is_known, items, 0)], 0)
-        return groups
+from expectations.semantics.list_caps import Cap, split_by_caps
 
 
 @dataclass(frozen=True)
@@ -64,7 +42,9 @@ class FallbackItems:
         if num <= 0:
             return order[:0]
         taken = np.concatenate([listed, excluded])
-        return self._under_caps(order, num, listed, taken) if self.caps else _first_free(order, num, taken)
+        if not self.caps:
+            return _first_free(order, num, taken)
+        return np.array(split_by_caps(order, num, self.caps, listed, frozenset(taken.tolist()))[0], order.dtype)
 
     def beyond_caps(self, num: int, listed: np.ndarray, excluded: np.ndarray) -> np.ndarray:
         """Returns at most `num` items that the list does not hold, best first, and looks at no cap.
@@ -77,23 +57,6 @@ class FallbackItems:
             Item indices, int. Shape (num_found,).
         """
         return _first_free(self.items, num, np.concatenate([listed, excluded]))
-
-    def _under_caps(self, order: np.ndarray, num: int, listed: np.ndarray, taken: np.ndarray) -> np.ndarray:
-        found: list[int] = []
-        is_taken = set(taken.tolist())
-        uses = [Counter(cap.group_of(listed).tolist()) for cap in self.caps]
-        for start in range(0, len(order), _ITEMS_AT_A_TIME):
-            part = order[start : start + _ITEMS_AT_A_TIME]
-            for item, *groups in zip(part.tolist(), *(cap.group_of(part).tolist() for cap in self.caps), strict=True):
-                uses_by_cap = list(zip(self.caps, uses, groups, strict=True))
-                if item in is_taken or any(group and use[group] >= cap.most for cap, use, group in uses_by_cap):
-                    continue
-                found.append(item)
-                if len(found) == num:
-                    return np.array(found, order.dtype)
-                for _, use, group in uses_by_cap:
-                    use[group] += 1
-        return np.array(found, order.dtype)
 
 
 def _first_free(order: np.ndarray, num: int, taken: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from expectations.shop.reasons import Reason
+from expectations.semantics.reasons import reasons_of
 from expectations.tables import PADDING_INDEX
 from jobs.lists.block_scoring import neighbour_weights
 from jobs.lists.candidate_pool import Pool
@@ -313,20 +313,12 @@ def _reasons(
     best = np.lexsort((cited, -weights, row))
     best = best[np.flatnonzero(np.diff(row[best], prepend=-1))]
     best = best[weights[best] > 0]
-    spoken_for, speaker, speaker_bought = row[best], cited[best], is_bought[best]
 
     in_demand = np.isin(items, plan.fallback.items[: plan.num_in_demand])
     is_popular = np.isin(items, plan.fallback.items[: plan.num_popular]) | (by_demand & in_demand)
-    codes = np.where(by_demand, Reason.IN_OUR_RANGE, Reason.PICKED_FOR_YOU).astype(object)
-    because = np.zeros(len(items), np.int32)
-    codes[is_popular] = Reason.POPULAR
-    codes[is_met_before] = Reason.LOOK_AGAIN
-    codes[spoken_for] = np.where(speaker_bought, Reason.BECAUSE_YOU_BOUGHT, Reason.BECAUSE_YOU_VIEWED)
-    codes[is_bought_before] = Reason.BUY_AGAIN
-    because[is_met_before] = items[is_met_before]
-    because[spoken_for] = speaker
-    because[is_bought_before] = items[is_bought_before]
-    return codes, because
+    cited_item, is_cited_bought = np.zeros(len(items), np.int64), np.zeros(len(items), bool)
+    cited_item[row[best]], is_cited_bought[row[best]] = cited[best], is_bought[best]
+    return reasons_of(items, by_demand, is_popular, is_met_before, cited_item, is_cited_bought, is_bought_before)
 
 
 def _weights(path: str | None, items: np.ndarray, neighbours: np.ndarray) -> np.ndarray:

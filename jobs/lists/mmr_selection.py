@@ -24,10 +24,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from expectations.semantics.list_caps import Cap, CapUse
 from expectations.tables import PADDING_INDEX
 from jobs.lists.candidate_pool import Pool, ReservedSlots
 from jobs.lists.content_similarity import CandidateSimilarity, ItemContent, item_content
-from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.softmax_sampling import SlotSampler
 
 STAGES = ("boosts", "diversity", "caps", "new_items", "randomness")
@@ -163,7 +164,7 @@ def sampled_places(
     is_open = pool.is_item if is_open is None else pool.is_item & is_open
     similarity = CandidateSimilarity(pool.items, content) if content is not None else None
     nearest, relevance, spread = np.zeros(pool.items.shape), (1 - diversity) * pool.relevance, pool.spread
-    uses = [_CapUse.of(cap, pool.items, reserved) for cap in caps]
+    uses = [_cap_use(cap, pool.items, reserved) for cap in caps]
     is_reserved = np.zeros(pool.items.shape, bool) if reserved is None else reserved.is_reserved
     num_others = 0 if reserved is None else (reserved.others != PADDING_INDEX).sum(axis=1)
     num_free = num_places - is_reserved.sum(axis=1) - num_others
@@ -189,35 +190,18 @@ def sampled_places(
     return places, propensity
 
 
-class _CapUse:
-    """How much of a cap each user has used up for the group of each candidate."""
-
-    def __init__(self, cap: Cap, items: np.ndarray) -> None:
-        self.cap, self.groups, self.num_used = cap, cap.group_of(items), np.zeros(items.shape, np.int32)
-
-    @classmethod
-    def of(cls, cap: Cap, items: np.ndarray, reserved: ReservedSlots | None) -> _CapUse:
-        """Counts what is reserved from the start."""
-        use = cls(cap, items)
-        if reserved is not None:
-            for column in np.flatnonzero(reserved.is_reserved.any(axis=0)):
-                use.add(items[:, column], reserved.is_reserved[:, column])
-            for column in reserved.others.T:
-                use.add(column, column != PADDING_INDEX)
-        return use
-
-    def add(self, items: np.ndarray, is_counted: np.ndarray) -> None:
-        """Counts one item a user."""
-        group = self.cap.group_of(items)
-        self.num_used += (self.groups == group[:, None]) & is_counted[:, None]
-
-    @property
-    def is_full(self) -> np.ndarray:
-        full: np.ndarray = (self.groups > 0) & (self.num_used >= self.cap.most)
-        return full
+def _cap_use(cap: Cap, items: np.ndarray, reserved: ReservedSlots | None) -> CapUse:
+    """Counts what is reserved from the start."""
+    use = CapUse(cap, items)
+    if reserved is not None:
+        for column in np.flatnonzero(reserved.is_reserved.any(axis=0)):
+            use.add(items[:, column], reserved.is_reserved[:, column])
+        for column in reserved.others.T:
+            use.add(column, column != PADDING_INDEX)
+    return use
 
 
-def _is_capped(uses: list[_CapUse], pool: Pool) -> np.ndarray:
+def _is_capped(uses: list[CapUse], pool: Pool) -> np.ndarray:
     is_capped = np.zeros(pool.items.shape, bool)
     for use in uses:
         is_capped |= use.is_full

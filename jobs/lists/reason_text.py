@@ -8,7 +8,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from expectations.shop.reason_texts import worded
-from expectations.shop.reasons import MAX_TITLE_LENGTH, Reason
+from expectations.shop.reasons import Reason
 
 
 def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[str, str]) -> Column:
@@ -26,10 +26,3 @@ def reason_text(code: Column, title: Column, demand_source: str, texts: Mapping[
         words = F.lit(before) if after is None else F.concat(F.lit(before), title, F.lit(after))
         text = F.when(code == reason.value, words).otherwise(text)
     return text
-
-
-def readable_title(title: Column, item_id: Column) -> Column:
-    """Returns a title on one line and not too long; the item's id where there is none."""
-    line = F.trim(F.regexp_replace(title, r"[\s\p{Cntrl}]+", " "))
-    cut = F.concat(F.rtrim(F.substring(line, 1, MAX_TITLE_LENGTH - 1)), F.lit("…"))
-    return F.coalesce(F.when(F.length(line) > MAX_TITLE_LENGTH, cut).when(F.length(line) > 0, line), item_id)

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.semantics.repeat_purchases import excluded_pairs
+from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
 from expectations.shop.shop import Shop
 from expectations.tables import (
     HISTORIES,

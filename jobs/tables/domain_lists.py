@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from expectations.shop.reasons import Reason
+from expectations.semantics.reasons import reasons_of
 from jobs.lists.block_scoring import item_vectors, matrix_of
 from jobs.lists.list_assembly import SCORE_DECIMALS
 
@@ -147,19 +147,17 @@ def _reasons(
         popular: items of the domain that may be called so.
     """
     is_personal = rules.history_vectors_path is not None
-    otherwise = Reason.PICKED_FOR_YOU if is_personal else Reason.IN_OUR_RANGE
-    codes = np.where(np.isin(listed, popular), Reason.POPULAR.value, otherwise.value).astype(object)
-    because = np.zeros(len(listed), np.int32)
+    cited, is_cited_bought, nothing = np.zeros(len(listed), np.int64), *np.zeros((2, len(listed)), bool)
     outside = np.flatnonzero((rules.domain_of[history.items] != domain) & (history.weights > 0))
     if is_personal and len(outside) and len(listed):
         outside_vectors = _vectors_of(history.items[outside], rules.history_vectors_path, listed_vectors.shape[1])
         products = outside_vectors @ listed_vectors.T  # (num_outside, num_listed)
         parts = np.sqrt(history.weights[outside])[:, None] * products
         speaker, is_spoken_for = outside[parts.argmax(axis=0)], parts.max(axis=0) > 0
-        said = np.where(history.is_bought[speaker], Reason.BECAUSE_YOU_BOUGHT.value, Reason.BECAUSE_YOU_VIEWED.value)
-        codes[is_spoken_for] = said[is_spoken_for]
-        because[is_spoken_for] = history.items[speaker][is_spoken_for]
-    return codes, because
+        cited[is_spoken_for] = history.items[speaker[is_spoken_for]]
+        is_cited_bought = history.is_bought[speaker]
+    by_demand = np.full(len(listed), not is_personal)
+    return reasons_of(listed, by_demand, np.isin(listed, popular), nothing, cited, is_cited_bought, nothing)
 
 
 def _vectors_of(items: np.ndarray, path: str | None, length: int) -> np.ndarray:

@@ -26,14 +26,15 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, days_before, end_of
 from expectations.runtime.lake import Version
-from expectations.semantics.item_eligibility import category_path
+from expectations.semantics.item_eligibility.in_spark import category_path
+from expectations.semantics.titles import readable_title_in_spark
 from expectations.shop.reasons import Reason
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, ITEM_FEATURES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.list_assembly import SCORE_DECIMALS
-from jobs.lists.reason_text import readable_title, reason_text
+from jobs.lists.reason_text import reason_text
 from jobs.lists.target_users import target_users
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.similarity_sources import SimilaritySource, content_source
@@ -65,7 +66,9 @@ def new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop)
         "item_id",
         "first_seen",
         category_path().alias("path"),
-        readable_title(F.element_at(F.when(F.size("category") > 0, F.col("category")), -1), F.lit("")).alias("shelf"),
+        readable_title_in_spark(F.element_at(F.when(F.size("category") > 0, F.col("category")), -1), F.lit("")).alias(
+            "shelf"
+        ),
     )
     known = items.select("item_index", "item_id", "refused_by").join(shelves, on="item_id")
     new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(features, shop.new_items.days)))

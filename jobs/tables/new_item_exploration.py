@@ -11,7 +11,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from expectations.semantics.item_eligibility import caps_of
+from expectations.semantics.item_eligibility.in_spark import caps_of
 from expectations.shop.list_rules import ListRules
 from expectations.shop.shop import Shop
 from expectations.tables import ITEMS

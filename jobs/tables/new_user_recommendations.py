@@ -12,12 +12,13 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
+from expectations.semantics.titles import readable_title_in_spark
 from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
-from jobs.lists.reason_text import readable_title, reason_text
+from jobs.lists.reason_text import reason_text
 from jobs.tables.segment_popularity import (
     ATTRIBUTES,
     FIRST_DAYS,
@@ -53,7 +54,7 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
     people = known_people(user_features, vocabularies)
     demand = demand_by_segment(wishes, people, shop.new_users.min_people)
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
-    country = readable_title(F.col("country_name"), F.lit(""))
+    country = readable_title_in_spark(F.col("country_name"), F.lit(""))
     return (
         shrunk_rates(demand, available, shop.top_k)
         .join(F.broadcast(items.select("item_index", "item_id")), on="item_index")

@@ -21,8 +21,9 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
-from expectations.semantics.item_eligibility import refusals, unknown_names
-from expectations.semantics.repeat_purchases import excluded_pairs, excludes_bought_fallback, max_repeats
+from expectations.semantics.item_eligibility.in_spark import refusals, unknown_names
+from expectations.semantics.repeat_purchases import excludes_bought_fallback, max_repeats
+from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
 from expectations.shop.list_rules import ListRules
 from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop

@@ -25,9 +25,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
+from expectations.semantics.list_caps import Cap
 from expectations.tables import NightError
 from models.nn.network_fitting import load_network
-from models.serving.capped_top_k import Cap
 from models.serving.known_users import SessionUsers
 from models.serving.new_user_lists import NewcomerLists
 
@@ -143,7 +143,7 @@ class SessionBundle:
     def caps(self) -> list[Cap]:
         """Those that the shop sets."""
         caps = [(self.facts.max_per_category, self.items.category), (self.facts.max_per_brand, self.items.brand)]
-        return [(most, groups) for most, groups in caps if most]
+        return [Cap(most, groups) for most, groups in caps if most]
 
     def _require_one_size(self) -> None:
         sizes = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-Cap = tuple[int, np.ndarray]
-"""At most so many of a group, and each item's group by its index: 0 is none."""
+from expectations.semantics.list_caps import Cap, split_by_caps
+
 _SEARCHED = 4
 """So many times a list's items are looked at first for what caps leave."""
 
@@ -42,25 +41,7 @@ def capped_top_k(scores: np.ndarray, k: int, caps: Sequence[Cap]) -> np.ndarray:
     num_searched = _SEARCHED * k
     while True:
         best = top_k(scores, num_searched)
-        kept, passed = _within(best, k, caps)
+        kept, passed = split_by_caps(best, k, caps)
         if len(kept) == k or len(best) < num_searched:
             return np.array([*kept, *passed[: k - len(kept)]], dtype=np.int64)
         num_searched *= _SEARCHED
-
-
-def _within(best_first: np.ndarray, k: int, caps: Sequence[Cap]) -> tuple[list[int], list[int]]:
-    """What the caps let into a list of `k`, and what they passed over."""
-    uses: list[Counter[int]] = [Counter() for _ in caps]
-    kept: list[int] = []
-    passed: list[int] = []
-    for item in best_first.tolist():
-        groups = [int(group[item]) for _, group in caps]
-        if any(group and use[group] >= most for (most, _), use, group in zip(caps, uses, groups, strict=True)):
-            passed.append(item)
-            continue
-        kept.append(item)
-        if len(kept) == k:
-            break
-        for use, group in zip(uses, groups, strict=True):
-            use[group] += 1
-    return kept, passed

@@ -1,7 +1,7 @@
 """From which day may what a user bought stand in their list again? A shop's `repeats`, for one user at a time.
 
-`expectations.semantics.repeat_purchases` says the same in Spark for all pairs of a night; a test holds the two
-together. Days are counted from 1970 in UTC. An item may come back on a day that is not before its return day.
+`expectations.semantics.repeat_purchases` says what the rule is, and has it in Spark for all pairs of a night. Days are
+counted from 1970 in UTC. An item may come back on a day that is not before its return day.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ import numpy as np
 
 from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Lake
+from expectations.semantics.repeat_purchases.in_numpy import NEVER, first_days_back, gap_totals, usual_gap_days
 from expectations.tables import INTERACTIONS
 from models.data.dataset import Dataset
 from models.data.event_store import Events
 from models.data.mmap_arrays import grouped_by_user, spans_of_users
-
-NUM_PRIOR_GAPS = 20
-"""As in `expectations.semantics.repeat_purchases`."""
-NEVER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class ReturnDays:
             ["item_index", "num_purchases"],
         )
         if repeats == "after_gap":
-            gaps = usual_gap_days(dataset.events, purchase_index, dataset.num_items)
+            gaps = usual_gaps(dataset.events, purchase_index, dataset.num_items)
         else:
             gaps = np.full(dataset.num_items, np.inf if repeats == "never" else 0.0)
         met, is_bought = columns["item_index"], columns["is_bought"]
@@ -72,32 +69,19 @@ class ReturnDays:
             events = slice(*self.events.offsets[user_index : user_index + 2])
             is_bought = self.events.event_type[events] == self.purchase_index
             in_history, last_day = self.events.item_index[events][is_bought], self.events.time[events][is_bought]
-            returns = last_day // SECONDS_PER_DAY + np.ceil(self.usual_gap_days[in_history])
+            returns = first_days_back(last_day // SECONDS_PER_DAY, self.usual_gap_days[in_history])
             is_known = np.isin(in_history, items)
-            np.maximum.at(days, np.searchsorted(items, in_history[is_known]), _whole(returns[is_known]))
+            np.maximum.at(days, np.searchsorted(items, in_history[is_known]), returns[is_known])
         return items.astype(np.int32), days.astype(np.int32)
 
 
-def usual_gap_days(events: Events, purchase_index: int, num_items: int) -> np.ndarray:
-    """The mean days from one day with a purchase to the same user's next one, held back by the shop's.
-
-    float64, shape (num_items,); infinite where nobody bought anything twice.
-    """
-    days, num_gaps = np.zeros(num_items), np.zeros(num_items)
+def usual_gaps(events: Events, purchase_index: int, num_items: int) -> np.ndarray:
+    """Returns each item's usual gap in days, from all histories. Float64 of shape (num_items,)."""
+    days, num_gaps = np.zeros((2, num_items))
     for first, last in spans_of_users(events.offsets):
         part = slice(int(events.offsets[first]), int(events.offsets[last]))
         is_bought = events.event_type[part] == purchase_index
-        pairs = events.user_index[part][is_bought].astype(np.int64) * num_items + events.item_index[part][is_bought]
-        on_day = np.unique(np.stack([pairs, events.time[part][is_bought] // SECONDS_PER_DAY]), axis=1)
-        keys, starts, counts = np.unique(on_day[0], return_index=True, return_counts=True)
-        items = keys % num_items
-        np.add.at(days, items, on_day[1][starts + counts - 1] - on_day[1][starts])
-        np.add.at(num_gaps, items, counts - 1)
-    if not num_gaps.sum():
-        return np.full(num_items, np.inf)
-    of_shop = days.sum() / num_gaps.sum()
-    return np.asarray((days + NUM_PRIOR_GAPS * of_shop) / (num_gaps + NUM_PRIOR_GAPS))
-
-
-def _whole(days: np.ndarray) -> np.ndarray:
-    return np.minimum(days, NEVER).astype(np.int64)
+        users, items = events.user_index[part][is_bought], events.item_index[part][is_bought]
+        more_days, more_gaps = gap_totals(users, items, events.time[part][is_bought] // SECONDS_PER_DAY, num_items)
+        days, num_gaps = days + more_days, num_gaps + more_gaps
+    return usual_gap_days(days, num_gaps)

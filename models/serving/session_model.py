@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from expectations.runtime.days import SECONDS_PER_DAY
+from expectations.semantics.gap_buckets import gap_bucket
+from expectations.semantics.reasons import reasons_of
 from expectations.shop.reason_texts import worded
 from expectations.shop.reasons import Reason
 from expectations.tables import PADDING_INDEX, UNKNOWN_INDEX
@@ -93,11 +95,11 @@ class SessionModel:
         most = self.facts.max_length - 1
         kept, ignored = self._latest(request, user, most)
         seconds = [event[2] for event in kept]
-        gaps = [gap_bucket(after - before) for before, after in pairwise(seconds)]
+        gaps = [_gap(after - before) for before, after in pairwise(seconds)]
         if len(kept) > most:
             kept = kept[1:]  # it was there to tell the gap of the one after it
         elif kept:
-            gaps = [gap_bucket(seconds[0] - user.last_seconds) if user else 0, *gaps]
+            gaps = [_gap(seconds[0] - user.last_seconds) if user else 0, *gaps]
         items, event_types = [event[0] for event in kept], [event[1] for event in kept]
         if user:
             room = most - len(kept)
@@ -219,23 +221,24 @@ class SessionModel:
         met = np.unique(np.array([*session.items, *session.bought], dtype=np.int64))
         weights = np.asarray(self.bundle.neighbours[met][:, listed].todense()) * (met[:, None] != listed)
         causes = weights.argmax(axis=0) if len(met) and not by_demand else None
-        read, codes, cited_items = set(session.items), [], []
-        for place, item in enumerate(listed.tolist()):
-            code, cited = Reason.IN_OUR_RANGE if by_demand else Reason.PICKED_FOR_YOU, 0
-            if items.is_popular[item] or (by_demand and items.demand[item] > 0):
-                code = Reason.POPULAR
-            if item in session.bought:
-                code, cited = Reason.BUY_AGAIN, item
-            elif causes is not None and weights[causes[place], place] > 0:
-                cited = int(met[causes[place]])
-                code = Reason.BECAUSE_YOU_BOUGHT if cited in session.bought else Reason.BECAUSE_YOU_VIEWED
-            elif item in read:
-                code, cited = Reason.LOOK_AGAIN, item
-            codes.append(code)
-            cited_items.append(cited)
-        return codes, cited_items
+        is_spoken_for = np.zeros(len(listed), bool)
+        cited = np.zeros(len(listed), np.int64)
+        if causes is not None:
+            is_spoken_for = weights[causes, np.arange(len(listed))] > 0
+            cited[is_spoken_for] = met[causes[is_spoken_for]]
+        bought = np.array(sorted(session.bought), dtype=np.int64)
+        codes, cited_items = reasons_of(
+            listed,
+            by_demand=np.full(len(listed), by_demand),
+            is_popular=items.is_popular[listed] | (by_demand & (items.demand[listed] > 0)),
+            is_met=np.isin(listed, session.items),
+            cited=cited,
+            is_cited_bought=np.isin(cited, bought),
+            is_bought=np.isin(listed, bought),
+        )
+        return codes.tolist(), cited_items.tolist()
 
 
-def gap_bucket(seconds: int) -> int:
-    """As in `histories`: 1 for less than a minute since the event before, and one more each time it doubles."""
-    return min((seconds // 60 + 1).bit_length(), NUM_GAP_BUCKETS - 1)
+def _gap(seconds: int) -> int:
+    """The bucket of a pause, of those that the encoder knows."""
+    return min(gap_bucket(seconds), NUM_GAP_BUCKETS - 1)

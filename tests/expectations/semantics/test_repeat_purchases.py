@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.semantics import repeat_purchases as repeat_policy
-from expectations.semantics.repeat_purchases import usual_gaps, within_repurchase_gap
+from expectations.semantics.repeat_purchases import in_spark
+from expectations.semantics.repeat_purchases.in_spark import usual_gaps, within_repurchase_gap
 from expectations.tables import EVENT_TYPES, FIRST_VALUE_INDEX, HISTORIES
 
 DS = "2024-03-31"
@@ -27,7 +27,7 @@ def history(user: int, *events: tuple[int, str, int]) -> tuple[object, ...]:
 @pytest.fixture
 def pairs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
     """Coffee is bought every ten days; nobody bought a lamp twice; the shop's gap is that of coffee and soap."""
-    monkeypatch.setattr(repeat_policy, "NUM_PRIOR_GAPS", 1)
+    monkeypatch.setattr(in_spark, "NUM_PRIOR_GAPS", 1)
     rows = [
         history(2, (COFFEE, "03-01", PURCHASE), (COFFEE, "03-11", PURCHASE), (COFFEE, "03-21", PURCHASE)),
         history(3, (COFFEE, "03-10", PURCHASE), (COFFEE, "03-10", PURCHASE), (COFFEE, "03-30", VIEW)),

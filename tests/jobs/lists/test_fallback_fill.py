@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jobs.lists.fallback_fill import Cap, FallbackItems
+from expectations.semantics.list_caps import Cap
+from jobs.lists.fallback_fill import FallbackItems
 
 NONE = np.empty(0, np.int32)
 ORDER = np.array([5, 2, 7, 3, 4, 6], np.int32)

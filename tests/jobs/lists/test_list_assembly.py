@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from expectations.semantics.list_caps import Cap
 from jobs.lists import list_assembly as module
-from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.list_assembly import AssemblyPlan, assembled_lists
 from jobs.lists.mmr_selection import Selection
 from jobs.lists.softmax_sampling import SlotSampler

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from expectations.semantics.list_caps import Cap
 from jobs.lists.candidate_pool import Pool
 from jobs.lists.content_similarity import CandidateSimilarity, item_content
-from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.mmr_selection import BY_MODEL, STAGES, Selection, best_places, selected_lists
 
 NUM_ITEMS = 30

@@ -8,9 +8,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from expectations.semantics.list_caps import Cap
 from jobs.lists.candidate_pool import Pool, ReservedSlots
 from jobs.lists.content_similarity import item_content
-from jobs.lists.fallback_fill import Cap, FallbackItems
+from jobs.lists.fallback_fill import FallbackItems
 from jobs.lists.mmr_selection import STAGES, Chosen, Selection, sampled_places, selected_lists
 from jobs.lists.softmax_sampling import SlotSampler, gumbel_noise
 from tests.jobs.lists.test_mmr_selection import written_features

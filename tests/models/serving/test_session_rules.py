@@ -17,16 +17,17 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.semantics.repeat_purchases import excluded_pairs
-from expectations.shop.reasons import readable
+from expectations.semantics.gap_buckets import gap_bucket
+from expectations.semantics.list_caps import Cap
+from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
+from expectations.semantics.titles import readable_title, readable_title_in_spark
 from expectations.tables import HISTORIES, NEW_USER_RECOMMENDATIONS, Table
 from jobs.features.histories import gap_buckets
-from jobs.lists.reason_text import readable_title
 from models.data.dataset import Dataset, load_dataset
 from models.serving.capped_top_k import capped_top_k, top_k
 from models.serving.new_user_lists import NewcomerLists
 from models.serving.repurchase_days import ReturnDays
-from models.serving.session_model import SessionModel, gap_bucket
+from models.serving.session_model import SessionModel
 from tests.worlds.communities import DAY
 from tests.worlds.session_night import SETTINGS
 from tests.worlds.session_requests import (
@@ -176,8 +177,8 @@ def test_gaps_and_titles_are_told_as_the_night_tells_them(spark: SparkSession) -
     assert row[0] == [0, *(gap_bucket(b - a) for a, b in pairwise(seconds))]
     titles = [None, "", " \t\n", "Lamp", "A\nlamp \x07", "x" * 80, "long " * 40, " wide\u00a0space "]
     rows = spark.createDataFrame([(n, title) for n, title in enumerate(titles)], "n int, title string")
-    found = rows.select(readable_title(F.col("title"), F.lit("id"))).collect()
-    assert [row[0] for row in found] == [readable(title, "id") for title in titles]
+    found = rows.select(readable_title_in_spark(F.col("title"), F.lit("id"))).collect()
+    assert [row[0] for row in found] == [readable_title(title, "id") for title in titles]
 
 
 def test_equal_scores_stand_in_the_order_of_the_index() -> None:
@@ -190,7 +191,7 @@ def test_caps_pass_over_what_is_too_much_however_far_the_next_one_stands() -> No
     scores = np.arange(100, 0, -1).astype(np.float32)
     group = np.where(np.arange(100) < 60, 1, np.arange(100))
     group[99] = 0
-    assert capped_top_k(scores, 4, [(2, group)]).tolist() == [0, 1, 60, 61]
-    assert capped_top_k(scores, 4, [(2, group), (1, np.ones(100, int))]).tolist() == [0, 1, 2, 3]
+    assert capped_top_k(scores, 4, [Cap(2, group)]).tolist() == [0, 1, 60, 61]
+    assert capped_top_k(scores, 4, [Cap(2, group), Cap(1, np.ones(100, int))]).tolist() == [0, 1, 2, 3]
     assert capped_top_k(scores, 4, []).tolist() == [0, 1, 2, 3]
-    assert len(capped_top_k(np.full(3, -np.inf), 4, [(2, group)])) == 0
+    assert len(capped_top_k(np.full(3, -np.inf), 4, [Cap(2, group)])) == 0

@@ -1,4 +1,4 @@
-"""Which items may stand in a list at all, and what the rules of lists ask of an item, in Spark.
+"""What the rules of lists ask of an item, in Spark, for all items of a night.
 
 The jobs that build lists and the checks that look at them ask the same questions here.
 """
@@ -13,9 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import days_before
+from expectations.semantics.item_eligibility import AVAILABILITY
 from expectations.shop.list_rules import PATH_SEPARATOR, Boost, ListRules
-
-AVAILABILITY = "availability"
 
 
 def allowed_items(items: DataFrame, rules: ListRules) -> DataFrame:

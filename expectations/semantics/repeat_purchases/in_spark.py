@@ -1,4 +1,4 @@
-"""When may an item come back to somebody who bought it? What a shop's `repeats` and `max_repeat_share` mean, in Spark.
+"""Repeat purchases in Spark, for all pairs of a night. `expectations.semantics.repeat_purchases` says what the rule is.
 
 The job that builds the lists and the check that looks at them ask the same question here.
 """
@@ -11,21 +11,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
+from expectations.semantics.repeat_purchases import NUM_PRIOR_GAPS
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, PURCHASE_INDEX, Table
-
-NUM_PRIOR_GAPS = 20
-"""An item's usual gap is taken together with so many of the shop's: one impatient user does not make a consumable."""
-
-
-def max_repeats(shop: Shop) -> int:
-    """Items of a list that the user may have bought before, of those that may come back at all."""
-    return int(shop.max_repeat_share * shop.top_k + 1e-9)
-
-
-def excludes_bought_fallback(shop: Shop) -> bool:
-    """Whether what fills a list must be new to the user: repeats are bounded."""
-    return shop.repeats != "allowed" or max_repeats(shop) < shop.top_k
 
 
 def excluded_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> DataFrame | None:

@@ -1,0 +1,34 @@
+"""What the rules of lists ask of an item, in Python, for one row of `items` at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from expectations.shop.list_rules import PATH_SEPARATOR, Rules
+
+
+def is_refused(item: Mapping[str, Any], rules: Rules) -> bool:
+    """Returns whether a rule of the shop file keeps an item out of all lists.
+
+    Args:
+        item: a row of `items` with item_id, category, brand and price; whether it is available is not asked.
+    """
+    path = PATH_SEPARATOR.join([*(item["category"] or ()), ""])
+    lies_below = any(path.startswith(f"{named}{PATH_SEPARATOR}") for named in rules.exclude_categories)
+    is_named = item["item_id"] in rules.exclude_items or item["brand"] in rules.exclude_brands
+    return lies_below or is_named or not _bounds_hold(item["price"], rules)
+
+
+def capped_category(category: Sequence[str] | None, rules: Rules) -> str | None:
+    """Returns what an item of that path counts for in `max_per_category`; None for nothing."""
+    path = list(category or ())
+    return PATH_SEPARATOR.join(path[: rules.category_level] if rules.category_level else path) if path else None
+
+
+def _bounds_hold(price: float | None, rules: Rules) -> bool:
+    if rules.min_price is None and rules.max_price is None:
+        return True
+    lowest, highest = rules.min_price or 0.0, math.inf if rules.max_price is None else rules.max_price
+    return price is not None and lowest <= price <= highest
