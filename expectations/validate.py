@@ -1,6 +1,6 @@
 """Checks the tables of one stage of the night; a failure stops the night before anything is learnt or published.
 
-Reads the partitions in force of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stage
+Reads the current partitions of `events`, `items`, `users` (stage `inputs`), of the features as of `--as-of` (stage
 `features`) or the staged lists of `ds` (stage `outputs`). Writes Data Docs, and notes which versions passed; run again,
 it checks again and adds another page.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
-from expectations.checks.contract_suite import contract_expectations, contract_rules, shape_expectations
+from expectations.checks.contract_suite import contract_expectations, contract_row_checks, shape_expectations
 from expectations.checks.cross_domain_recommendations import cross_domain_checks
 from expectations.checks.data_docs import publish_data_docs
 from expectations.checks.features import (
@@ -36,9 +36,11 @@ from expectations.checks.published_tables import (
 from expectations.checks.row_rules import Check
 from expectations.checks.suite_runner import TableExpectations, quiet_context, run_table
 from expectations.checks.user_recommendations import user_recommendation_checks
+from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.semantics.published_tables import output_tables
+from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, FEATURE_TABLES, INPUT_TABLES, OUTPUT_TABLES, TABLES, Table, TableContractError
 
 logger = logging.getLogger(__name__)
@@ -51,8 +53,7 @@ STAGES = {
 AS_OF_STAGES = ("features",)
 
 # The first check of each is of the table's own rows, perhaps with more columns.
-CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
-    "events": event_checks,
+CHECKS: dict[str, Callable[[Partitions, str, Shop], list[Check]]] = {
     "items": item_checks,
     "users": user_checks,
     "vocabularies": vocabulary_checks,
@@ -68,7 +69,7 @@ CHECKS: dict[str, Callable[[Night, Partitions, str], list[Check]]] = {
     "new_item_audiences": new_item_audience_checks,
     "cross_domain_recommendations": cross_domain_checks,
 }
-MIN_ROWS: dict[str, Callable[[Night, Table, str], int]] = {
+MIN_ROWS: dict[str, Callable[[Lake, Table, str, Shop], int]] = {
     "events": min_events,
     "item_images": min_images,
     "user_recommendations": min_listed_rows,
@@ -82,7 +83,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags, checks the stage."""
     parser = night_parser(__doc__)
     add_as_of(parser)
-    parser.add_argument("--stage", required=True, choices=tuple(STAGES), help="which door of the night")
+    parser.add_argument(
+        "--stage",
+        required=True,
+        choices=tuple(STAGES),
+        help="which tables to check: what came in, what was computed from it, or what will be published",
+    )
     arguments = parser.parse_args(argv)
     night = night_from(arguments)
     spark = session_from_environment("validate")
@@ -107,7 +113,8 @@ def validate_stage(night: Night, spark: SparkSession, stage: str, as_of: str) ->
     spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions(num_rows)))
     context = quiet_context()
     runs = [run_table(context, expectations_of(night, partitions, TABLES[name], ds)) for name, ds in days.items()]
-    docs = publish_data_docs(context, night, f"{stage}_{as_of}" if stage in AS_OF_STAGES else stage, runs)
+    page = f"{stage}_{as_of}" if stage in AS_OF_STAGES else stage
+    docs = publish_data_docs(context, night.lake.root, night.ds, night.now, page, runs)
     failures = [f"{run.table.name} ds={run.ds}: {failure}" for run in runs for failure in run.failures]
     if failures:
         more = f" (and {len(failures) - 1} more expectations)" if len(failures) > 1 else ""
@@ -120,21 +127,27 @@ def expectations_of(night: Night, partitions: Partitions, table: Table, ds: str)
     """Everything that is expected of one partition: what the contract says of any table, and what this one means."""
 
     def checks() -> list[Check]:
-        first, *others = CHECKS[table.name](night, partitions, ds)
+        first, *others = _checks_of(night, partitions, table, ds)
         whole = Check(
             first.rows,
             [*contract_expectations(table, ds), *first.expectations],
-            [*contract_rules(table), *first.rules],
+            [*contract_row_checks(table), *first.row_checks],
         )
         return [whole, *others]
 
-    least = MIN_ROWS[table.name](night, table, ds) if table.name in MIN_ROWS else 1
+    least = MIN_ROWS[table.name](night.lake, table, ds, night.shop) if table.name in MIN_ROWS else 1
     return TableExpectations(table, ds, partitions.rows(table, ds), shape_expectations(table, least), checks)
+
+
+def _checks_of(night: Night, partitions: Partitions, table: Table, ds: str) -> list[Check]:
+    if table is EVENTS:
+        return event_checks(partitions, ds, catalogue_ds=night.ds)
+    return CHECKS[table.name](partitions, ds, night.shop)
 
 
 def _partition_day(night: Night, stage: str, table: Table, as_of: str) -> str:
     if table is EVENTS:
-        day = events_day(night)
+        day = events_day(night.lake, night.ds, night.shop)
         if day != night.ds:
             logger.info("the shop was closed; its latest drop is checked: ds=%s events=%s", night.ds, day)
         return day

@@ -10,7 +10,7 @@ from great_expectations.execution_engine import ExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation, Expectation
 from pyspark.sql import functions as F
 
-from expectations.checks.row_rules import Rule, is_not_finite
+from expectations.checks.row_rules import RowCheck, is_not_finite
 from expectations.tables import Table
 
 _TOLD_BY_DEFAULT = 3
@@ -69,18 +69,18 @@ def contract_expectations(table: Table, ds: str) -> list[Expectation]:
     return expectations
 
 
-def contract_rules(table: Table) -> list[Rule]:
+def contract_row_checks(table: Table) -> list[RowCheck]:
     """Numbers are numbers, and ids are not empty: what "not null" forgets."""
     names = table.column_names
     row = tuple(name for name in (*table.key, *names) if name != "ds")[:_TOLD_BY_DEFAULT]
-    rules = [
-        Rule(f"{c.name}_is_finite", f"{c.name} is neither infinite nor NaN.", is_not_finite(c.name), (*row, c.name))
+    row_checks = [
+        RowCheck(f"{c.name}_is_finite", f"{c.name} is neither infinite nor NaN.", is_not_finite(c.name), (*row, c.name))
         for c in table.columns
         if c.type in ("double", "float")
     ]
-    rules += [
-        Rule(f"{name}_is_not_empty", f"{name} is not empty.", F.trim(name) == "", row)
+    row_checks += [
+        RowCheck(f"{name}_is_not_empty", f"{name} is not empty.", F.trim(name) == "", row)
         for name in ("user_id", "item_id", "domain", "source", "reason_code", "reason", "model_version")
         if name in names
     ]
-    return rules
+    return row_checks

@@ -8,40 +8,40 @@ from pyspark.sql import functions as F
 from expectations.checks.partitions import Partitions
 from expectations.checks.published_lists import (
     barred_items,
-    is_allowed_rule,
-    item_rules,
+    is_allowed_check,
     known_items,
-    list_rules,
+    list_checks,
+    listed_item_checks,
+    listed_row_checks,
     lists_by,
-    may_come_back_rule,
+    may_come_back_check,
     met_items,
-    row_rules,
     with_ids,
 )
-from expectations.checks.row_rules import Check, Rule
+from expectations.checks.row_rules import Check, RowCheck
 from expectations.runtime.days import days_before
-from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility.in_spark import allowed_items
+from expectations.shop.shop import Shop
 from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, INTERACTIONS, ITEMS, USERS
 
 OWNER = ("user_id", "domain")
 
 
-def cross_domain_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+def cross_domain_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Rows name items of their domain that may be sold; reasons are of the user's history in other domains."""
     listed = partitions.rows(CROSS_DOMAIN_RECOMMENDATIONS, ds)
     domains = partitions.rows(ITEMS, ds).select("item_id", F.col("domain").alias("item_domain"))
     # One row per user and item met in the log, with the item's domain; items that the catalogue lost are none.
     met = met_items(partitions, ds).join(domains, on="item_id")
-    barred = barred_items(partitions, night, ds)
-    rows = listed.join(known_items(night, partitions, ds), on="item_id", how="left").join(
+    barred = barred_items(partitions, ds, shop)
+    rows = listed.join(known_items(partitions, ds, shop), on="item_id", how="left").join(
         domains, on="item_id", how="left"
     )
-    rules = [
-        *item_rules("item_id"),
-        is_allowed_rule("item_id"),
-        *row_rules(ds),
-        Rule(
+    row_checks = [
+        *listed_item_checks("item_id"),
+        is_allowed_check("item_id"),
+        *listed_row_checks(ds),
+        RowCheck(
             "item_is_of_domain",
             "Every item is of the domain of its list.",
             F.col("domain") != F.col("item_domain"),
@@ -50,11 +50,11 @@ def cross_domain_checks(night: Night, partitions: Partitions, ds: str) -> list[C
     ]
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")
-        rules.append(may_come_back_rule(night, *OWNER, "item_id"))
+        row_checks.append(may_come_back_check(shop, *OWNER, "item_id"))
     return [
-        Check(rows, [], rules),
-        Check(_cited(listed, met), [], _cited_rules()),
-        _lists_of_domains(night, partitions, listed, barred, ds),
+        Check(rows, [], row_checks),
+        Check(_cited(listed, met), [], _cited_checks()),
+        _lists_of_domains(partitions, ds, listed, barred, shop),
     ]
 
 
@@ -64,16 +64,16 @@ def _cited(listed: DataFrame, met: DataFrame) -> DataFrame:
     return cited.join(met, on=["user_id", "item_id"], how="left")
 
 
-def _cited_rules() -> list[Rule]:
+def _cited_checks() -> list[RowCheck]:
     told = (*OWNER, "rank", "item_id")
     return [
-        Rule(
+        RowCheck(
             "because_is_in_history",
             "Every cited item is in the user's own history.",
             F.col("item_domain").isNull(),
             told,
         ),
-        Rule(
+        RowCheck(
             "because_is_of_another_domain",
             "Every cited item is of another domain than the list.",
             F.col("item_domain") == F.col("domain"),
@@ -83,38 +83,38 @@ def _cited_rules() -> list[Rule]:
 
 
 def _lists_of_domains(
-    night: Night, partitions: Partitions, listed: DataFrame, barred: DataFrame | None, ds: str
+    partitions: Partitions, ds: str, listed: DataFrame, barred: DataFrame | None, shop: Shop
 ) -> Check:
     """One row per user and domain: those with a list, and those that should have one."""
     lists = lists_by(listed.withColumn("owner", F.struct(*OWNER)), "owner", "item_id")
     lists = lists.select(*(F.col(f"owner.{name}").alias(name) for name in OWNER), "*")
-    rows = lists.join(_expected(night, partitions, barred, ds), on=list(OWNER), how="full")
-    rules = [
-        Rule(
+    rows = lists.join(_expected(partitions, ds, barred, shop), on=list(OWNER), how="full")
+    row_checks = [
+        RowCheck(
             "user_knows_another_domain",
             "Whoever has a list met something in another domain, and was active in the last `active_days`.",
             F.col("num_expected").isNull(),
             OWNER,
         ),
-        Rule(
+        RowCheck(
             "list_is_as_long_as_it_can_be",
-            f"A list has K={night.shop.top_k} items, or all of its domain that the user may get.",
+            f"A list has K={shop.top_k} items, or all of its domain that the user may get.",
             F.coalesce("num_rows", F.lit(0)) != F.col("num_expected"),
             (*OWNER, "num_rows", "num_expected"),
         ),
-        *list_rules("owner"),
+        *list_checks("owner"),
     ]
-    return Check(rows, [], rules)
+    return Check(rows, [], row_checks)
 
 
-def _expected(night: Night, partitions: Partitions, barred: DataFrame | None, ds: str) -> DataFrame:
+def _expected(partitions: Partitions, ds: str, barred: DataFrame | None, shop: Shop) -> DataFrame:
     """`user_id`, `domain`, `num_expected` of every list that should be there."""
     items = partitions.rows(ITEMS, ds)
     met = with_ids(partitions.rows(INTERACTIONS, ds).select("user_index", "item_index"), partitions, ds)
     met = met.join(items.select("item_id", F.col("domain").alias("item_domain")), on="item_id")
-    since = days_before(ds, night.shop.active_days) if night.shop.active_days else ""
+    since = days_before(ds, shop.active_days) if shop.active_days else ""
     active = partitions.rows(USERS, ds).where(F.col("last_active") > since).select("user_id")
-    available = allowed_items(items, night.shop.rules).select("item_id", "domain")
+    available = allowed_items(items, shop.rules).select("item_id", "domain")
     known = met.select("user_id", "item_domain").distinct().join(active, on="user_id")
     per_domain = available.groupBy("domain").agg(F.count("*").alias("num_available"))
     pairs = known.crossJoin(F.broadcast(per_domain)).where(F.col("domain") != F.col("item_domain"))
@@ -123,5 +123,5 @@ def _expected(night: Night, partitions: Partitions, barred: DataFrame | None, ds
     if barred is not None:
         counts = barred.join(available, on="item_id").groupBy(*OWNER).agg(F.count("*").alias("num_barred"))
         pairs, num_barred = pairs.join(counts, on=list(OWNER), how="left"), F.coalesce("num_barred", F.lit(0))
-    length = F.least(F.lit(night.shop.top_k), F.col("num_available") - num_barred)
+    length = F.least(F.lit(shop.top_k), F.col("num_available") - num_barred)
     return pairs.select(*OWNER, length.alias("num_expected"))

@@ -16,9 +16,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import great_expectations as gx
 from great_expectations.core import (
@@ -32,34 +32,26 @@ from great_expectations.data_context.types.resource_identifiers import (
     ValidationResultIdentifier,
 )
 from great_expectations.render.renderer.site_builder import SiteBuilder
+from jinja2 import Environment, FileSystemLoader
 from pyarrow import fs
 
 from expectations.checks.suite_runner import TableRun, expectation_of
 from expectations.runtime.lake import whole_file
-from expectations.runtime.program import Night
 
 MAX_RUNS_LISTED = 500
 
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Nightjar: Data Docs</title>
-<style>
- body {font-family: sans-serif; margin: 2em} table {border-collapse: collapse}
- td, th {border-bottom: 1px solid #ccc; padding: .3em 1em; text-align: left; vertical-align: top}
-</style>
-<h1>What was expected of each table, and what was found</h1>
-<table><tr><th>night<th>stage<th>run at (UTC)<th>table and partition<th>expectations<th>not met</tr>
-<!-- rows -->
-</table></html>
-"""
+_TEMPLATE = "data_docs_index.html"
+"""Beside this file."""
 
 
-def publish_data_docs(context: EphemeralDataContext, night: Night, stage: str, runs: Sequence[TableRun]) -> str:
-    """Adds the pages of one run of a stage and the index. Returns the index's path."""
-    ds, now = night.ds, night.now
+def publish_data_docs(
+    context: EphemeralDataContext, root: str, ds: str, now: datetime, stage: str, runs: Sequence[TableRun]
+) -> str:
+    """Adds the pages of one run of a stage and the index, below the lake's root. Returns the index's path."""
     run = RunIdentifier(run_name=f"{ds}_{stage}", run_time=now)
     for table_run in runs:
         _store(context, run, table_run)
-    folder = f"{night.lake.root}/data_docs"
+    folder = f"{root}/data_docs"
     with tempfile.TemporaryDirectory() as site:
         _build_pages(context, site, with_static=not _exists(f"{folder}/static"))
         fs.copy_files(f"{Path(site).as_uri()}", folder)
@@ -151,14 +143,9 @@ def _records(folder: str) -> list[dict[str, Any]]:
 
 
 def _index(records: Sequence[dict[str, Any]]) -> str:
-    rows = []
-    for record in records:
-        for line in record["tables"]:
-            failures = "<br>".join(html.escape(failure) for failure in line["failures"])
-            link = f'<a href="{html.escape(quote(line["page"]))}">{line["table"]} {line["ds"]}</a>'
-            cells = (record["ds"], record["stage"], record["time"], link, line["expectations"], failures or "all met")
-            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    return _PAGE.replace("<!-- rows -->", "\n".join(rows))
+    # What the template writes is escaped: a failing value with HTML in it must not run in a reader's browser.
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    return environment.get_template(_TEMPLATE).render(records=records)
 
 
 def _exists(path: str) -> bool:

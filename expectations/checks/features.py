@@ -10,9 +10,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
-from expectations.checks.row_rules import Check, Rule
+from expectations.checks.row_rules import Check, RowCheck
 from expectations.runtime.days import end_of
-from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.tables import (
     FIRST_VALUE_INDEX,
     HISTORIES,
@@ -47,7 +47,7 @@ _FIELD_OF_COLUMN = {
 }
 
 
-def vocabulary_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+def vocabulary_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """One integer, one value: no gap, no two values at one place, one hash."""
     vocabularies = partitions.rows(VOCABULARIES, ds)
     fields = vocabularies.groupBy("field").agg(
@@ -56,7 +56,7 @@ def vocabulary_checks(night: Night, partitions: Partitions, ds: str) -> list[Che
     has_gap = (F.col("first_index") != FIRST_VALUE_INDEX) | (
         F.col("last_index") != F.col("num_values") + FIRST_VALUE_INDEX - 1
     )
-    gap = Rule(
+    gap = RowCheck(
         "index_has_no_gap",
         f"The indices of a field run from {FIRST_VALUE_INDEX} without a gap.",
         has_gap,
@@ -72,11 +72,11 @@ def vocabulary_checks(night: Night, partitions: Partitions, ds: str) -> list[Che
     return [Check(vocabularies, of_rows), Check(fields, [needed], [gap])]
 
 
-def interaction_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+def interaction_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Pairs of known users and items, in order of time, nothing after `ds`."""
-    rules = [
-        *index_rules(partitions, INTERACTIONS, ds, lowest=FIRST_VALUE_INDEX),
-        Rule(
+    row_checks = [
+        *index_checks(partitions, INTERACTIONS, ds, lowest=FIRST_VALUE_INDEX),
+        RowCheck(
             "times_are_in_order",
             f"No pair met last before it met first, nor after {ds} ended.",
             (F.col("last_time") < F.col("first_time")) | (F.col("last_time") >= F.lit(end_of(ds))),
@@ -85,48 +85,48 @@ def interaction_checks(night: Night, partitions: Partitions, ds: str) -> list[Ch
     ]
     some_events = gxe.ExpectColumnValuesToBeBetween(column="num_events", min_value=1)
     no_debt = gxe.ExpectColumnValuesToBeBetween(column="num_purchases", min_value=0)
-    return [Check(partitions.rows(INTERACTIONS, ds), [some_events, no_debt], rules)]
+    return [Check(partitions.rows(INTERACTIONS, ds), [some_events, no_debt], row_checks)]
 
 
-def history_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+def history_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Arrays of one length, in order of time, no longer than the shop says, nothing after `ds`."""
     arrays = tuple(column.name for column in HISTORIES.columns if column.type.startswith("array"))
     lengths = [F.size(name) for name in arrays]
-    rules = [
-        *index_rules(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
-        Rule(
+    row_checks = [
+        *index_checks(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
+        RowCheck(
             "lengths_are_equal",
             "The arrays of a history have one length, which is not 0.",
             reduce(or_, (length != lengths[0] for length in lengths[1:])) | (lengths[0] < 1),
             ("user_index", *arrays),
         ),
-        Rule(
+        RowCheck(
             "history_is_not_too_long",
-            f"No history is longer than max_history={night.shop.max_history}.",
-            lengths[0] > night.shop.max_history,
+            f"No history is longer than max_history={shop.max_history}.",
+            lengths[0] > shop.max_history,
             ("user_index",),
         ),
-        Rule(
+        RowCheck(
             "event_times_are_in_order",
             f"The events of a history are in order of time, and none is after {ds} ended.",
             (F.sort_array("event_times") != F.col("event_times"))
             | (F.array_max("event_times") >= int(end_of(ds).timestamp())),
             ("user_index", "event_times"),
         ),
-        Rule(
+        RowCheck(
             "weekday_is_one_of_seven",
             "Weekdays are from 1, Monday, to 7.",
             F.exists("weekdays", lambda weekday: ~weekday.between(1, 7)),
             ("user_index", "weekdays"),
         ),
     ]
-    return [Check(partitions.rows(HISTORIES, ds), [], rules)]
+    return [Check(partitions.rows(HISTORIES, ds), [], row_checks)]
 
 
-def item_feature_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+def item_feature_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Indices that the vocabularies have, price deciles, ages that are not negative."""
     too_many = [
-        Rule(
+        RowCheck(
             f"{column}_are_not_too_many",
             f"No text has more than {most} tokens in {column}.",
             F.size(column) > most,
@@ -139,21 +139,21 @@ def item_feature_checks(night: Night, partitions: Partitions, ds: str) -> list[C
         gxe.ExpectColumnValuesToBeBetween(column="age_days", min_value=0),
         gxe.ExpectColumnValuesToBeBetween(column="item_index", min_value=FIRST_VALUE_INDEX),
     ]
-    rules = [*index_rules(partitions, ITEM_FEATURES, ds, lowest=PADDING_INDEX), *too_many]
-    return [Check(partitions.rows(ITEM_FEATURES, ds), expectations, rules)]
+    row_checks = [*index_checks(partitions, ITEM_FEATURES, ds, lowest=PADDING_INDEX), *too_many]
+    return [Check(partitions.rows(ITEM_FEATURES, ds), expectations, row_checks)]
 
 
-def user_feature_checks(night: Night, partitions: Partitions, ds: str) -> list[Check]:
+def user_feature_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Indices that the vocabularies have."""
     known = gxe.ExpectColumnValuesToBeBetween(column="user_index", min_value=FIRST_VALUE_INDEX)
-    rules = index_rules(partitions, USER_FEATURES, ds, lowest=PADDING_INDEX)
-    return [Check(partitions.rows(USER_FEATURES, ds), [known], rules)]
+    row_checks = index_checks(partitions, USER_FEATURES, ds, lowest=PADDING_INDEX)
+    return [Check(partitions.rows(USER_FEATURES, ds), [known], row_checks)]
 
 
-def index_rules(partitions: Partitions, table: Table, ds: str, lowest: int) -> list[Rule]:
+def index_checks(partitions: Partitions, table: Table, ds: str, lowest: int) -> list[RowCheck]:
     """Every index column of a table holds `lowest` up to the last index of its field."""
     last_of_field = last_indices(partitions.rows(VOCABULARIES, ds))
-    rules = []
+    row_checks = []
     for column in table.columns:
         if column.name in _FIELD_OF_COLUMN:
             field = _FIELD_OF_COLUMN[column.name]
@@ -161,8 +161,8 @@ def index_rules(partitions: Partitions, table: Table, ds: str, lowest: int) -> l
             last = last_of_field.get(field, FIRST_VALUE_INDEX - 1)
             is_broken = _is_outside(column.name, column.type.startswith("array"), lowest, last)
             statement = f"{column.name} is from {lowest} to {last}, the last index of the vocabulary {field}."
-            rules.append(Rule(f"{column.name}_is_known", statement, is_broken, (table.key[1], column.name)))
-    return rules
+            row_checks.append(RowCheck(f"{column.name}_is_known", statement, is_broken, (table.key[1], column.name)))
+    return row_checks
 
 
 def _is_outside(name: str, is_array: bool, lowest: int, last: int) -> Column:

@@ -6,32 +6,32 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
-from expectations.checks.row_rules import Check, Rule
-from expectations.runtime.program import Night
+from expectations.checks.row_rules import Check, RowCheck
 from expectations.semantics.item_eligibility.in_spark import allowed_items, caps_of, is_new
 from expectations.semantics.repeat_purchases import excludes_bought_fallback
 from expectations.shop.list_rules import ListRules
+from expectations.shop.shop import Shop
 from expectations.tables import ITEMS
 
 
 def list_rule_checks(
-    night: Night, partitions: Partitions, recommendations: DataFrame, met: DataFrame, ds: str
+    partitions: Partitions, ds: str, recommendations: DataFrame, met: DataFrame, shop: Shop
 ) -> list[Check]:
     """A check for each rule of lists that the shop sets.
 
     Args:
         met: user_id, item_id, is_bought of what users met.
     """
-    rules = night.shop.rules
+    rules = shop.rules
     items = partitions.rows(ITEMS, ds)
     groups = {name: group for name, (_, group) in caps_of(rules).items()}
     about = items.select("item_id", is_new(rules, ds).alias("is_new"), *(g.alias(name) for name, g in groups.items()))
     rows = recommendations.join(about, on="item_id")
-    bought = met.where("is_bought") if excludes_bought_fallback(night.shop) else met.where("false")
+    bought = met.where("is_bought") if excludes_bought_fallback(shop) else met.where("false")
     checks = [_cap_check(rules, rows, bought, name) for name in groups]
     # Under two caps nobody says in passing how many new items go together in a list.
-    if rules.num_new(night.shop.top_k) and len(groups) < 2:
-        checks.append(_new_item_check(night, rows, bought.join(about, on="item_id"), allowed_items(items, rules), ds))
+    if rules.num_new(shop.top_k) and len(groups) < 2:
+        checks.append(_new_item_check(ds, rows, bought.join(about, on="item_id"), allowed_items(items, rules), shop))
     return checks
 
 
@@ -46,7 +46,7 @@ def _cap_check(rules: ListRules, rows: DataFrame, bought: DataFrame, name: str) 
     counted = counts.agg(F.count("*").alias("num_rows"), F.count_if(~F.col("is_fallback")).alias("num_chosen"))
     buyers = bought.select("user_id", F.lit(True).alias("has_bought")).distinct()
     may_be_lifted = F.lit(other_caps > 0) | F.coalesce("has_bought", F.lit(False))
-    rule = Rule(
+    rule = RowCheck(
         f"{name}_is_kept",
         f"No list holds more than {most} items of one {name.removeprefix('max_per_')}.",
         (F.col("num_chosen") > most) | ((F.col("num_rows") > most) & ~may_be_lifted),
@@ -55,16 +55,16 @@ def _cap_check(rules: ListRules, rows: DataFrame, bought: DataFrame, name: str) 
     return Check(counted.join(buyers, on="user_id", how="left"), [], [rule])
 
 
-def _new_item_check(night: Night, rows: DataFrame, bought: DataFrame, allowed: DataFrame, ds: str) -> Check:
+def _new_item_check(ds: str, rows: DataFrame, bought: DataFrame, allowed: DataFrame, shop: Shop) -> Check:
     """One row per list: enough new items, or all that the shop has for this user and a cap lets in."""
-    rules = night.shop.rules
+    rules = shop.rules
     lists = rows.groupBy("user_id").agg(F.count_if("is_new").alias("num_new"))
     had = bought.groupBy("user_id").agg(F.count_if("is_new").alias("num_bought"))
-    rule = Rule(
+    rule = RowCheck(
         "min_new_item_share_is_kept",
-        f"At least {rules.num_new(night.shop.top_k)} items of a list are new, where the shop has as many.",
+        f"At least {rules.num_new(shop.top_k)} items of a list are new, where the shop has as many.",
         F.col("num_new") + F.coalesce("num_bought", F.lit(0))
-        < F.least(F.lit(rules.num_new(night.shop.top_k)), "num_fitting"),
+        < F.least(F.lit(rules.num_new(shop.top_k)), "num_fitting"),
         ("user_id", "num_new"),
     )
     num_fitting = _num_fitting(allowed.where(is_new(rules, ds)), rules)

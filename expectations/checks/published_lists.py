@@ -6,11 +6,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
-from expectations.checks.row_rules import Rule
+from expectations.checks.row_rules import RowCheck
 from expectations.runtime.days import end_of
-from expectations.runtime.program import Night
 from expectations.semantics.item_eligibility.in_spark import refused_by
 from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
+from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, ITEMS, VOCABULARIES
 
 
@@ -29,22 +29,22 @@ def lists_by(rows: DataFrame, owner: str, item: str) -> DataFrame:
     )
 
 
-def list_rules(owner: str) -> list[Rule]:
+def list_checks(owner: str) -> list[RowCheck]:
     """What holds for every list, of rows that `lists_by` gives."""
     return [
-        Rule(
+        RowCheck(
             "ranks_have_no_gap",
             "The ranks of a list run from 1 without a gap.",
             F.col("ranks") != F.sequence(F.lit(1), F.col("num_rows").cast("int")),
             (owner, "ranks"),
         ),
-        Rule(
+        RowCheck(
             "items_are_distinct",
             "No list names an item twice.",
             F.col("num_items") != F.col("num_rows"),
             (owner, "num_rows", "num_items"),
         ),
-        Rule(
+        RowCheck(
             "score_never_rises",
             "The score never rises with the rank.",
             F.reverse(F.sort_array("scores")) != F.col("scores"),
@@ -53,21 +53,21 @@ def list_rules(owner: str) -> list[Rule]:
     ]
 
 
-def item_rules(item: str) -> list[Rule]:
+def listed_item_checks(item: str) -> list[RowCheck]:
     """What holds for every listed item, of rows with the columns of `known_items`."""
     return [
-        Rule(
+        RowCheck(
             f"{item}_is_in_catalogue", f"{item} is in the catalogue of ds.", F.col("is_sold").isNull(), (item, "rank")
         ),
-        Rule(f"{item}_is_available", f"{item} is available after ds.", ~F.col("is_sold"), (item, "rank")),
+        RowCheck(f"{item}_is_available", f"{item} is available after ds.", ~F.col("is_sold"), (item, "rank")),
     ]
 
 
-def row_rules(ds: str) -> list[Rule]:
+def listed_row_checks(ds: str) -> list[RowCheck]:
     """What holds for every published row."""
     # Not compared with `generated_at`: a backfill writes rows that have long expired, as they would have been then.
     return [
-        Rule(
+        RowCheck(
             "expires_after_the_day",
             "A row may be shown for some time after ds ends.",
             F.col("expires_at") <= F.lit(end_of(ds)),
@@ -76,9 +76,9 @@ def row_rules(ds: str) -> list[Rule]:
     ]
 
 
-def is_allowed_rule(item: str) -> Rule:
+def is_allowed_check(item: str) -> RowCheck:
     """Of rows with the columns of `known_items`."""
-    return Rule(
+    return RowCheck(
         f"{item}_is_allowed",
         f"No rule of the shop leaves {item} out of lists.",
         F.col("is_sold") & ~F.col("is_allowed"),
@@ -86,25 +86,25 @@ def is_allowed_rule(item: str) -> Rule:
     )
 
 
-def known_items(night: Night, partitions: Partitions, ds: str) -> DataFrame:
+def known_items(partitions: Partitions, ds: str, shop: Shop) -> DataFrame:
     """`item_id`, `is_sold`, `is_allowed` (by availability and the shop's rules) and `first_seen` of the catalogue."""
-    is_allowed = refused_by(night.shop.rules).isNull().alias("is_allowed")
+    is_allowed = refused_by(shop.rules).isNull().alias("is_allowed")
     items = partitions.rows(ITEMS, ds)
     return items.select("item_id", F.col("is_available").alias("is_sold"), is_allowed, "first_seen")
 
 
-def barred_items(partitions: Partitions, night: Night, ds: str) -> DataFrame | None:
+def barred_items(partitions: Partitions, ds: str, shop: Shop) -> DataFrame | None:
     """`user_id`, `item_id`, `is_barred` of what must not come back to a user; None where all may."""
-    barred = excluded_pairs(lambda table: partitions.rows(table, ds), night.shop, ds)
+    barred = excluded_pairs(lambda table: partitions.rows(table, ds), shop, ds)
     if barred is None:
         return None
     return with_ids(barred.withColumn("is_barred", F.lit(True)), partitions, ds)
 
 
-def may_come_back_rule(night: Night, *told: str) -> Rule:
+def may_come_back_check(shop: Shop, *told: str) -> RowCheck:
     """Of rows with the columns of `barred_items`; `told` are the columns that failing rows show."""
-    statement = f"No user is recommended what they bought against the shop's `repeats = {night.shop.repeats}`."
-    return Rule("item_may_come_back", statement, F.col("is_barred"), told)
+    statement = f"No user is recommended what they bought against the shop's `repeats = {shop.repeats}`."
+    return RowCheck("item_may_come_back", statement, F.col("is_barred"), told)
 
 
 def with_ids(pairs: DataFrame, partitions: Partitions, ds: str) -> DataFrame:

@@ -20,7 +20,7 @@ MAX_TOLD_LENGTH = 80
 
 
 @dataclass(frozen=True)
-class Rule:
+class RowCheck:
     """What holds for every row of a frame.
 
     Attributes:
@@ -46,18 +46,20 @@ class Check:
 
     rows: DataFrame
     expectations: Sequence[Expectation] = ()
-    rules: Sequence[Rule] = field(default=())
+    row_checks: Sequence[RowCheck] = field(default=())
 
     def checked_rows(self) -> DataFrame:
-        """`rows` with a column per rule."""
+        """Returns `rows` with a column per row check, null where a row keeps it."""
         return self.rows.withColumns(
-            {rule.name: F.when(rule.is_broken, told(*rule.tell)).otherwise(F.lit(None)) for rule in self.rules}
+            {check.name: F.when(check.is_broken, told(*check.tell)).otherwise(F.lit(None)) for check in self.row_checks}
         )
 
     def all_expectations(self) -> list[Expectation]:
-        """The expectations, those of the rules included."""
-        of_rules = [gxe.ExpectColumnValuesToBeNull(column=rule.name, description=rule.statement) for rule in self.rules]
-        return [*self.expectations, *of_rules]
+        """Returns the expectations, those of the row checks included."""
+        of_rows = [
+            gxe.ExpectColumnValuesToBeNull(column=check.name, description=check.statement) for check in self.row_checks
+        ]
+        return [*self.expectations, *of_rows]
 
 
 def told(*columns: str) -> Column:

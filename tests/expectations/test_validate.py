@@ -113,24 +113,24 @@ def test_lists_are_compared_with_the_latest_that_passed(
     if is_noted:
         night.lake.note_validated(USER_RECOMMENDATIONS, "2024-03-08", previous)
     write_rows(night.lake, USER_RECOMMENDATIONS, rows * 9, "2024-03-11")
-    assert min_listed_rows(night, USER_RECOMMENDATIONS, DS) == least
+    assert min_listed_rows(night.lake, USER_RECOMMENDATIONS, DS, night.shop) == least
 
 
 def test_a_day_is_compared_with_the_median_of_the_days_before(night: Night) -> None:
     night = replace(night, shop=replace(night.shop, drops=Drops(min_rows_share=0.5)))
-    assert min_events(night, EVENTS, DS) == 1
+    assert min_events(night.lake, EVENTS, DS, night.shop) == 1
     event = good_tables()["events"][0]
     for day, num_rows in (("2024-03-06", 100), ("2024-03-07", 9), ("2024-03-08", 10), ("2024-03-11", 100)):
         write_rows(night.lake, EVENTS, [event] * num_rows, day)
-    assert min_events(night, EVENTS, DS) == 5
+    assert min_events(night.lake, EVENTS, DS, night.shop) == 5
 
 
 def test_on_a_closed_day_the_latest_drop_is_checked(night: Night) -> None:
     write_rows(night.lake, EVENTS, good_tables()["events"], "2024-03-08")
     write_rows(night.lake, EVENTS, good_tables()["events"], "2024-03-11")
-    assert events_day(night) == DS
+    assert events_day(night.lake, night.ds, night.shop) == DS
     closed = replace(night, shop=replace(night.shop, drops=Drops(missing_day="closed")))
-    assert events_day(closed) == "2024-03-08"
+    assert events_day(closed.lake, closed.ds, closed.shop) == "2024-03-08"
 
 
 def test_one_version_is_read_throughout(spark: SparkSession, lake: Lake) -> None:

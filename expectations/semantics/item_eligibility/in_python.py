@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expectations.shop.list_rules import PATH_SEPARATOR, Rules
+from expectations.shop.list_rules import PATH_SEPARATOR, ListRules
 
 
-def is_refused(item: Mapping[str, Any], rules: Rules) -> bool:
+def is_refused(item: Mapping[str, Any], rules: ListRules) -> bool:
     """Returns whether a rule of the shop file keeps an item out of all lists.
 
     Args:
@@ -21,13 +21,13 @@ def is_refused(item: Mapping[str, Any], rules: Rules) -> bool:
     return lies_below or is_named or not _bounds_hold(item["price"], rules)
 
 
-def capped_category(category: Sequence[str] | None, rules: Rules) -> str | None:
+def capped_category(category: Sequence[str] | None, rules: ListRules) -> str | None:
     """Returns what an item of that path counts for in `max_per_category`; None for nothing."""
     path = list(category or ())
     return PATH_SEPARATOR.join(path[: rules.category_level] if rules.category_level else path) if path else None
 
 
-def _bounds_hold(price: float | None, rules: Rules) -> bool:
+def _bounds_hold(price: float | None, rules: ListRules) -> bool:
     if rules.min_price is None and rules.max_price is None:
         return True
     lowest, highest = rules.min_price or 0.0, math.inf if rules.max_price is None else rules.max_price

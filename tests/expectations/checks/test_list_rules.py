@@ -43,8 +43,8 @@ def broken(spark: SparkSession, night: Night, **rules: Any) -> dict[str, list[st
     """Rule -> what it tells of the rows that break it; of the rules that the shop sets."""
     night = replace(night, shop=replace(night.shop, rules=ListRules(version="1", **rules)))
     told: dict[str, list[str]] = {}
-    for check in user_recommendation_checks(night, Partitions(spark, night.lake), night.ds):
-        names = [rule.name for rule in check.rules if rule.name.removesuffix("_is_kept") in rules]
+    for check in user_recommendation_checks(Partitions(spark, night.lake), night.ds, night.shop):
+        names = [row_check.name for row_check in check.row_checks if row_check.name.removesuffix("_is_kept") in rules]
         for row in check.checked_rows().select(*names).collect() if names else ():
             for name in names:
                 told.setdefault(name, []).extend([row[name]] if row[name] else [])
