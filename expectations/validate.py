@@ -83,12 +83,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parses the flags, checks the stage."""
     parser = night_parser(__doc__)
     add_as_of(parser)
-    parser.add_argument(
-        "--stage",
-        required=True,
-        choices=tuple(STAGES),
-        help="which tables to check: what came in, what was computed from it, or what will be published",
-    )
+    which = "inputs: what came in; features: what was computed from it; outputs: what is to be published"
+    parser.add_argument("--stage", required=True, choices=tuple(STAGES), help=which)
     arguments = parser.parse_args(argv)
     night = night_from(arguments)
     spark = session_from_environment("validate")
