@@ -87,7 +87,7 @@ def _user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop) 
         recommendations = user_recommendations(spark, inputs, shop, counts)
         return explored(spark, features, recommendations, shop, inputs.gate.is_fallback)
 
-    def facts() -> dict[str, Any]:
+    def metadata() -> dict[str, Any]:
         rules = rule_details(features.read(spark, ITEMS), shop.rules, inputs.ds, counts.get())
         return {"rules": rules, "policy": policy_details(shop.policy, lists)}
 
@@ -101,7 +101,7 @@ def _user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop) 
         rows,
         _code(),
         [*bounds, asdict(shop.new_items), asdict(shop.rules), *chance, shop.texts],
-        facts=facts,
+        metadata=metadata,
     )
 
 

@@ -2,9 +2,9 @@
 
 Reads every drop up to `ds` that the lake lacks, or whose bytes, mapping or code have changed, in passes over so many
 days as a small machine holds at once. Writes `events`, `quarantine`, `item_updates` and `user_updates`, one partition a
-drop day, then `items` and `users` of `ds` and of the anchor that they go on from. Nothing of a pass is put in force
+drop day, then `items` and `users` of `ds` and of the anchor that they go on from. Nothing of a pass becomes current
 before all of its days are read, checked and written; `events` of a day comes last, so that a night that was killed
-finds the day unfinished and does it again. A day that is in force is not read again.
+finds the day unfinished and does it again. A day that is current is not read again.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _check(
     # A file whose lines are all blank reaches Spark without a row.
     events = {plan.ds: counts["events"].get(plan.ds, DropCounts()) for plan in plans}
     current = lake.versions(EVENTS, plans[-1].ds)
-    earlier = {ds: int(version.facts["rows_read"]) for ds, version in current.items() if ds not in events}
+    earlier = {ds: int(version.metadata["rows_read"]) for ds, version in current.items() if ds not in events}
     require_usable_drops(shop, events, earlier)
 
 
@@ -157,8 +157,8 @@ def _write_and_commit(
     for plan in plans:
         for table, by_day in written.items():
             day = by_day[plan.ds]
-            facts = _facts(plan, counts) if table is EVENTS else {}
-            lake.commit(table, plan.ds, day.path, plan.fingerprint, day.rows, **facts)
+            metadata = _metadata(plan, counts) if table is EVENTS else {}
+            lake.commit(table, plan.ds, day.path, plan.fingerprint, day.rows, **metadata)
     logger.info("committed: days=%d from=%s to=%s", len(days), days[0], days[-1])
 
 
@@ -179,10 +179,10 @@ def _tables(shop: Shop, validated: ValidatedRows) -> dict[Table, DataFrame]:
     return {**{table: rows.repartition("ds") for table, rows in small.items()}, EVENTS: accepted["events"]}
 
 
-def _facts(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, Any]:
+def _metadata(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, Any]:
     of_day = {kind: by_day[plan.ds] for kind, by_day in counts.items() if plan.ds in by_day}
     return {
-        "files": [file.facts for file in plan.files],
+        "files": [file.metadata for file in plan.files],
         "rows_read": of_day["events"].rows,
         "rejected": {kind: dict(count.rejected) for kind, count in of_day.items()},
     }

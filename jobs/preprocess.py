@@ -3,7 +3,7 @@
 Reads `events`, `item_updates` and `user_updates` up to the day, and nothing later. Writes first what the day goes on
 from, at its anchor: the catalogue, the users, the tokenizer, the vocabularies and the sums of the log; then the feature
 tables of the day itself. On most days the anchor is there already, and only the days after it are read. With `--tables`
-only the tables that it names are built, from those that lie in the lake. Safe to re-run: what is in force already is
+only the tables that it names are built, from those that lie in the lake. Safe to re-run: what is current already is
 left alone.
 """
 

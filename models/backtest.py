@@ -37,7 +37,7 @@ from models.evaluation.list_evaluation import EvaluatedTask, backtest_rows, eval
 from models.evaluation.population_stats import population_stats
 from models.evaluation.slices import slices_of
 from models.interface import tracking
-from models.interface.ranked_lists import backtest_name, lists_in_force
+from models.interface.ranked_lists import backtest_name, current_lists
 
 CUTOFFS = (5, 10, 20)
 
@@ -90,7 +90,7 @@ def lists_to_evaluate(night: Night) -> dict[str, dict[str, Version]]:
     """
     days = night.backtest_days
     in_force = {
-        model: {day: lists_in_force(night.lake, day, backtest_name(model)) for day in days}
+        model: {day: current_lists(night.lake, day, backtest_name(model)) for day in days}
         for model in night.shop.models
     }
     lists: dict[str, dict[str, Version]] = {}
@@ -98,13 +98,13 @@ def lists_to_evaluate(night: Night) -> dict[str, dict[str, Version]]:
         missing_days = [day for day, version in by_day.items() if version is None]
         if missing_days:
             where = ", ".join(missing_days)
-            logger.warning("not judged: model=%s as_of=%s reason=no lists under the vocabulary in force", model, where)
+            logger.warning("not judged: model=%s as_of=%s reason=no lists under the current vocabulary", model, where)
         else:
             lists[model] = {day: version for day, version in by_day.items() if version is not None}
     if not lists:
         raise NightError(
             f"backtests ds={night.ds}: none of {', '.join(in_force)} has lists as of {', '.join(days)} under the "
-            "vocabulary in force. Were models.train, jobs.build_candidates and models.score run --as-of backtest?"
+            "current vocabulary. Were models.train, jobs.build_candidates and models.score run --as-of backtest?"
         )
     return lists
 

@@ -33,7 +33,7 @@ from models.families.blend import Blend
 from models.families.blend_features import ListedPairs, listed_pairs
 from models.interface import tracking
 from models.interface.fitted_models import fitted_model, write_fitted_model
-from models.interface.ranked_lists import OUT_OF_FOLD, lists_in_force
+from models.interface.ranked_lists import OUT_OF_FOLD, current_lists
 from models.interface.registry import shop_config, shop_values
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import fetched_folder, put_folder, weights_path
@@ -110,7 +110,7 @@ def lists_to_join(night: Night, as_of: str) -> dict[str, Version]:
     Raises:
         NightError: there are fewer than two.
     """
-    found = {model: lists_in_force(night.lake, as_of, model) for model in night.shop.models if model != NAME}
+    found = {model: current_lists(night.lake, as_of, model) for model in night.shop.models if model != NAME}
     lists = {model: version for model, version in found.items() if version is not None}
     if len(lists) < 2:
         raise NightError(
@@ -169,7 +169,7 @@ class Answer:
         return fingerprint_of(SCORES.name, self.as_of, self.name, code_version("models.blend_lists"), details, settings)
 
     def is_written(self) -> bool:
-        """Whether just this is in force already."""
+        """Whether just this is current already."""
         current = self.night.lake.current(FITTED_MODELS, self.as_of, self.name)
         if current is None or current.fingerprint != self.fingerprint:
             return False

@@ -34,7 +34,7 @@ from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.families.attribution import Explainable, attributions, candidate_causes
 from models.interface.fitted_models import fitted_model
 from models.interface.model import NO_ITEM
-from models.interface.ranked_lists import lists_in_force, read_list_rows, top_items
+from models.interface.ranked_lists import current_lists, read_list_rows, top_items
 from models.interface.registry import MODELS, model_class
 from models.interface.shards import Shard, ShardedTable
 from models.interface.vector_rows import neighbour_matrix
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def explain(night: Night, shard: Shard) -> Version | None:
-    """Writes a shard's attributions. Returns the version if it is in force afterwards.
+    """Writes a shard's attributions. Returns the version if it is current afterwards.
 
     None where shards are missing, or where the published model cannot be asked without an item.
     """
@@ -94,7 +94,7 @@ def explain(night: Night, shard: Shard) -> Version | None:
 
 def lists_to_explain(night: Night, name: str) -> Version | None:
     """The published model's lists, in the policy's order where that is allowed; None where it has none."""
-    lists = lists_in_force(night.lake, night.ds, name)
+    lists = current_lists(night.lake, night.ds, name)
     decision = policy_decision(night.lake, night.shop, night.ds, lists) if lists else None
     return decision.lists if decision and decision.lists else lists
 

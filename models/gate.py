@@ -24,7 +24,7 @@ from models.evaluation.refit_consistency import Refit
 from models.interface import tracking
 from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
-from models.interface.ranked_lists import backtest_name, lists_in_force
+from models.interface.ranked_lists import backtest_name, current_lists
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
 """Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""
@@ -122,7 +122,7 @@ def _challenger(
     if lake.current(FITTED_MODELS, ds, model) is None:
         return Challenger(model, backtest=backtest, gains=gains)
     fitted = fitted_model(lake, ds, model)
-    lists, earlier = lists_in_force(lake, ds, model), lists_in_force(lake, as_of, backtest_name(model))
+    lists, earlier = current_lists(lake, ds, model), current_lists(lake, as_of, backtest_name(model))
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None
     consistency, bounds = None, night.shop.gate

@@ -42,7 +42,7 @@ from expectations.tables import (
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
 from models.interface.fitted_models import write_fitted_model
-from models.interface.ranked_lists import backtest_name, lists_in_force
+from models.interface.ranked_lists import backtest_name, current_lists
 from models.interface.registry import RERANKER
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import put_folder, weights_path
@@ -141,13 +141,13 @@ def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -
         NightError: the published model has no lists.
     """
     model = str(lake.read(GATE_DECISIONS, ds)["published_model"][0].as_py())
-    lists = lists_in_force(lake, ds, model)
+    lists = current_lists(lake, ds, model)
     if lists is None:
         raise NightError(
             f"{POLICY_DECISIONS.name} ds={ds}: the published model {model} has no lists to re-rank. Were "
             f"jobs.build_candidates and models.score run for it?"
         )
-    found = {day: lists_in_force(lake, day, backtest_name(model)) for day in backtest_days}
+    found = {day: current_lists(lake, day, backtest_name(model)) for day in backtest_days}
     earlier = {day: version for day, version in found.items() if version is not None}
     shown, values = shown_days(lake, ds, shop.policy.log_days), agent_values(shop)
     since = min([*earlier, days_before(ds, shop.policy.log_days)])

@@ -1,9 +1,9 @@
 """Scores every user's candidates with the ranking model.
 
 Reads candidates of all retrieval models as of `--as-of`, the feature tables, and the ranking model's weights. Adds the
-items that a user met lately, since people buy again. Writes scores. With `--shard i/n` a program scores one n-th of
-the users into a version folder that all shards share, and whichever completes the set puts it in force; every shard
-may be re-run at any time. Users are read block by block, so that memory does not grow with them.
+items that a user met lately, since people buy again. Writes scores. With `--shard i/n` a program scores one n-th of the
+users into a version folder that all shards share, and whichever completes the set makes it the current version; every
+shard may be re-run at any time. Users are read block by block, so that memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Version | None:
-    """Writes a shard's scores. Returns the version if it is in force afterwards, None while shards are missing."""
+    """Writes a shard's scores. Returns the version if it is current afterwards, None while shards are missing."""
     fitted = night.lake.require(FITTED_MODELS, as_of, name)
     candidates = candidate_versions(night, as_of)
     parts = [version.fingerprint for version in (fitted, *candidates, *dataset_versions(night.lake, as_of))]
@@ -78,13 +78,13 @@ def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Versi
 
 
 def candidate_versions(night: Night, as_of: str) -> list[Version]:
-    """The candidates in force of the shop's retrieval models, in the shop's order.
+    """The current candidates of the shop's retrieval models, in the shop's order.
 
     Raises:
         TableContractError: there are none.
     """
-    in_force = night.lake.models(CANDIDATES, as_of)
-    names = [name for name in night.shop.models if name in in_force]
+    current = night.lake.models(CANDIDATES, as_of)
+    names = [name for name in night.shop.models if name in current]
     if not names:
         raise TableContractError(
             f"{CANDIDATES.name} ds={as_of}: no model of {', '.join(night.shop.models)} has any. "
@@ -157,7 +157,7 @@ def _scores_of_rows(
 
 
 def _load_ranking_model(lake: Lake, as_of: str, name: str, dataset: Dataset) -> RankingModel:
-    """The fitted model, if it speaks of the vocabulary in force.
+    """The fitted model, if it speaks of the current vocabulary.
 
     Raises:
         NightError: the vocabulary was built anew since.

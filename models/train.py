@@ -3,7 +3,7 @@
 Reads the feature tables of `--as-of` that `models.data.dataset` names. Writes user_vectors and item_vectors, or
 item_neighbours (a ranking model writes neither), the weights under `{root}/weights`, a run in MLflow, and last the row
 of fitted_models that vouches for the rest. A model whose row already carries the fingerprint of all that it would be
-fitted from is left alone, so that a re-run is safe and cheap. A fit that fails half-way puts nothing in force; the
+fitted from is left alone, so that a re-run is safe and cheap. A fit that fails half-way makes nothing current; the
 weights of its last good epoch are kept beside where its own would lie, for whoever looks into it.
 """
 
@@ -77,7 +77,7 @@ def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
 
 def anchor_to_go_on_from(night: Night, as_of: str) -> str | None:
     """The anchor of `as_of`, where the shop's models go on from their anchors and `as_of` is none itself."""
-    anchor: str = night.lake.require(VOCABULARIES, as_of).facts.get("anchor", as_of)
+    anchor: str = night.lake.require(VOCABULARIES, as_of).metadata.get("anchor", as_of)
     return anchor if night.shop.warm_start and anchor != as_of else None
 
 

@@ -143,7 +143,7 @@ def root_for(shop: Shop, given: str | None) -> str:
     if given:
         return given
     try:
-        Lake("./data").claim(shop.name)
+        Lake("./data").bind_shop(shop.name)
     except NightError:
         return f"./data-{shop.name}"
     return "./data"

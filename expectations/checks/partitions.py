@@ -1,4 +1,4 @@
-"""What validation reads: the versions of partitions that are in force, as Spark frames."""
+"""What validation reads: the current versions of partitions, as Spark frames."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Partitions:
     _versions: dict[tuple[str, str], Version] = field(default_factory=dict)
 
     def version(self, table: Table, ds: str) -> Version:
-        """The version that was in force when it was first asked for.
+        """Returns the version that was current when it was first asked for.
 
         Raises:
             TableContractError: the partition was never built.

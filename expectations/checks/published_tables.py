@@ -33,7 +33,7 @@ def min_listed_rows(lake: Lake, table: Table, ds: str, shop: Shop) -> int:
         return 1
     previous = lake.require(table, passed[-1])
     # A list that was made shorter on purpose is no loss.
-    shrunk_by = min(1.0, shop.top_k / previous.facts.get("top_k", shop.top_k))
+    shrunk_by = min(1.0, shop.top_k / previous.metadata.get("top_k", shop.top_k))
     return max(1, math.ceil(MIN_SHARE_OF_PREVIOUS * shrunk_by * previous.rows))
 
 

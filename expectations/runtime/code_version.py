@@ -2,7 +2,7 @@
 
 A version of a module is a hash of its syntax tree and of those of all modules of ours that it imports, directly or
 not. Comments, docstrings and formatting are not in a syntax tree, or are taken out of it, so that a better sentence
-computes nothing anew; and an edit in a room that a program does not import leaves what that program wrote in force.
+computes nothing anew; and an edit in a room that a program does not import leaves what that program wrote current.
 Imports that only type checkers follow are not followed. A module that is found by a name in a text (a model of the
 registry) is no import: whoever loads it names it.
 """

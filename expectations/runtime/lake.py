@@ -1,6 +1,6 @@
 """The lake: where the tables that programs hand to each other lie under `NIGHTJAR_ROOT`, and how they are replaced.
 
-A version of a partition is an immutable folder of Parquet files, and a small pointer file names the one in force:
+A version of a partition is an immutable folder of Parquet files, and a small pointer file names the current one:
 
     lake/interactions/ds=2011-11-09/3f0c…-81d2/part-0000.parquet
     lake/interactions/ds=2011-11-09/current.json      {"path": …, "fingerprint": …, "rows": …}
@@ -35,22 +35,31 @@ from pyarrow import fs
 from expectations.tables import VOCABULARIES, NightError, Table, TableContractError
 
 _POINTER = "current.json"
+_METADATA_OF_OLD = "facts"
+"""Pointers that version 0.1.0 and earlier wrote say so; they stay readable, since a root outlives a release."""
 
 
 def fingerprint_of(*parts: Any) -> str:
-    """A short hash of anything JSON can write: the same parts, the same 20 hexadecimal digits."""
+    """Returns a short hash of anything JSON can write: the same parts, the same 20 hexadecimal digits."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True)
 class Version:
-    """The version of a partition that is in force. `path` is absolute; `facts` is what its program noted."""
+    """The current version of a partition.
+
+    Attributes:
+        path: of its folder, absolute.
+        fingerprint: a hash of everything that it was computed from.
+        rows: how many it has.
+        metadata: what its program noted with it.
+    """
 
     path: str
     fingerprint: str
     rows: int
-    facts: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,7 @@ class Lake:
         if "://" not in self.root:
             object.__setattr__(self, "root", str(Path(self.root).resolve()))
 
-    def claim(self, shop_name: str) -> None:
+    def bind_shop(self, shop_name: str) -> None:
         """Ties this root to one shop: two shops' partitions of the same `ds` would replace each other.
 
         Raises:
@@ -80,22 +89,24 @@ class Lake:
             )
 
     def table_path(self, table: Table) -> str:
-        """The folder of a table; for a published one, the Delta table that readers open."""
+        """Returns the folder of a table; for a published one, the Delta table that readers open."""
         return f"{self.root}/{'tables' if table.home == 'published' else 'lake'}/{table.name}"
 
     def partition_path(self, table: Table, ds: str, model: str | None = None) -> str:
-        """The folder of a partition; tables that models write have one partition per model in each `ds`."""
+        """Returns the folder of a partition; tables that models write have one partition per model in each `ds`."""
         return f"{self.table_path(table)}/{_partition(ds, model)}"
 
     def current(self, table: Table, ds: str, model: str | None = None) -> Version | None:
-        """The version in force, or None when the partition was never built."""
+        """Returns the current version, or None when the partition was never built."""
         pointer = self._read_json(self._pointer_path(table, ds, model))
         if pointer is None:
             return None
-        return Version(**{**pointer, "path": f"{self.table_path(table)}/{pointer['path']}"})
+        metadata = pointer[_METADATA_OF_OLD if _METADATA_OF_OLD in pointer else "metadata"]
+        path = f"{self.table_path(table)}/{pointer['path']}"
+        return Version(path, pointer["fingerprint"], pointer["rows"], metadata)
 
     def require(self, table: Table, ds: str, model: str | None = None) -> Version:
-        """The version in force.
+        """Returns the current version.
 
         Raises:
             TableContractError: the partition was never built; says which program builds it.
@@ -109,18 +120,18 @@ class Lake:
         return version
 
     def days(self, table: Table, until: str | None = None, since: str | None = None) -> list[str]:
-        """The days that have a version in force, in order, `since` and `until` included."""
+        """Returns the days that have a current version, in order, `since` and `until` included."""
         # A writer that died before its first commit leaves a folder, which is no partition.
         days = self._day_folders(table, until, since)
         return [ds for ds in days if self.current(table, ds) or self.models(table, ds)]
 
     def versions(self, table: Table, until: str | None = None, since: str | None = None) -> dict[str, Version]:
-        """Day -> the version in force, in order, of a table without models; each pointer is read once."""
+        """Returns day -> current version, in order, of a table without models; each pointer is read once."""
         found = {ds: self.current(table, ds) for ds in self._day_folders(table, until, since)}
         return {ds: version for ds, version in found.items() if version is not None}
 
     def models(self, table: Table, ds: str) -> list[str]:
-        """Which models have a partition in force for `ds`, in alphabetical order."""
+        """Returns which models have a current partition for `ds`, in alphabetical order."""
         names = self._folder_names(self.partition_path(table, ds))
         models = [name.removeprefix("model=") for name in names if name.startswith("model=")]
         return sorted(m for m in models if self.current(table, ds, m))
@@ -128,7 +139,7 @@ class Lake:
     def new_version_path(
         self, table: Table, ds: str, fingerprint: str, model: str | None = None, attempt: str | None = None
     ) -> str:
-        """Where to write a version before `commit`; not seen by readers until then.
+        """Returns where to write a version before `commit`; readers do not see it until then.
 
         Args:
             attempt: tells attempts apart; random unless several programs write one version together.
@@ -136,10 +147,10 @@ class Lake:
         return f"{self.partition_path(table, ds, model)}/{fingerprint}-{attempt or uuid.uuid4().hex[:8]}"
 
     def commit(
-        self, table: Table, ds: str, path: str, fingerprint: str, rows: int, model: str | None = None, **facts: Any
+        self, table: Table, ds: str, path: str, fingerprint: str, rows: int, model: str | None = None, **metadata: Any
     ) -> Version:
-        """Puts a version that is completely written in force, in one atomic step."""
-        version = Version(path, fingerprint, rows, facts)
+        """Makes a version that is completely written the current one, in one atomic step."""
+        version = Version(path, fingerprint, rows, metadata)
         relative = path.removeprefix(f"{self.table_path(table)}/")
         self._write_json(self._pointer_path(table, ds, model), {**asdict(version), "path": relative})
         return version
@@ -149,7 +160,7 @@ class Lake:
         self._write_json(self._validated_path(table, ds), {"path": version.path})
 
     def is_validated(self, table: Table, ds: str) -> bool:
-        """Whether the version in force is the one that passed its expectations."""
+        """Returns whether the current version is the one that passed its expectations."""
         noted, version = self._read_json(self._validated_path(table, ds)), self.current(table, ds)
         return noted is not None and version is not None and noted["path"] == version.path
 
@@ -161,14 +172,26 @@ class Lake:
         columns: Iterable[str] | None = None,
         filter: pads.Expression | None = None,
     ) -> pa.Table:
-        """A partition as an Arrow table, for programs without Spark."""
+        """Returns a partition as an Arrow table with the types of the contract, for programs without Spark.
+
+        Args:
+            columns: all by default.
+            filter: which rows; all by default.
+
+        Raises:
+            TableContractError: the partition was never built.
+        """
         dataset = parquet_dataset(self.require(table, ds, model).path)
         return dataset.to_table(columns=list(columns) if columns else None, filter=filter)
 
     def write(
-        self, table: Table, ds: str, rows: pa.Table, fingerprint: str, model: str | None = None, **facts: Any
+        self, table: Table, ds: str, rows: pa.Table, fingerprint: str, model: str | None = None, **metadata: Any
     ) -> Version:
-        """Writes and commits a partition from an Arrow table, for programs without Spark.
+        """Writes and commits a partition from an Arrow table, for programs without Spark. Returns its version.
+
+        Args:
+            rows: the columns of the contract, in any order; others are left out.
+            metadata: noted with the version.
 
         Raises:
             TableContractError: the columns are not those of the contract.
@@ -178,7 +201,7 @@ class Lake:
         filesystem, local = fs.FileSystem.from_uri(path)
         filesystem.create_dir(local, recursive=True)
         pq.write_table(rows.select(table.column_names), f"{local}/part-00000.parquet", filesystem=filesystem)
-        return self.commit(table, ds, path, fingerprint, rows.num_rows, model, **facts)
+        return self.commit(table, ds, path, fingerprint, rows.num_rows, model, **metadata)
 
     def _pointer_path(self, table: Table, ds: str, model: str | None) -> str:
         # A Delta table's folder holds nothing but what Delta knows, so the pointers to staged versions lie elsewhere.
@@ -218,7 +241,7 @@ def _partition(ds: str, model: str | None) -> str:
 
 @contextmanager
 def whole_file(filesystem: fs.FileSystem, place: str) -> Iterator[pa.NativeFile]:
-    """A stream to a file that readers see when it is complete, or not at all; bytes are written as they are."""
+    """Opens a stream to a file that readers see when it is complete, or not at all; bytes are written as they are."""
     filesystem.create_dir(place.rpartition("/")[0], recursive=True)
     # A local file is written beside its place and renamed; an object store's put is atomic by itself.
     is_local = isinstance(filesystem, fs.LocalFileSystem)
@@ -230,13 +253,13 @@ def whole_file(filesystem: fs.FileSystem, place: str) -> Iterator[pa.NativeFile]
 
 
 def parquet_dataset(path: str) -> pads.Dataset:
-    """The files of a version, to be read batch by batch or by column."""
+    """Returns the files of a version, to be read batch by batch or by column."""
     filesystem, local = fs.FileSystem.from_uri(path)
     return pads.dataset(local, filesystem=filesystem, format="parquet", exclude_invalid_files=False)
 
 
 def vocabulary_hash(lake: Lake, as_of: str) -> str:
-    """The hash that stands in every row of the vocabularies of `as_of`."""
+    """Returns the hash that stands in every row of the vocabularies of `as_of`."""
     vocabularies = parquet_dataset(lake.require(VOCABULARIES, as_of).path)
     return str(vocabularies.head(1, columns=["vocabulary_hash"])["vocabulary_hash"][0].as_py())
 

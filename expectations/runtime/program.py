@@ -137,7 +137,7 @@ def night_from(arguments: argparse.Namespace) -> Night:
     ds = ds_from_text(arguments.ds)
     data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
     lake = Lake(arguments.root)
-    lake.claim(shop.name)
+    lake.bind_shop(shop.name)
     now, server = datetime.now(timezone.utc), tracking_server_from(os.environ)
     return Night(lake, data, shop, ds, arguments.run_id, now, server)
 

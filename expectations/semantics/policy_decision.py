@@ -30,7 +30,7 @@ class PolicyDecision:
 
 
 def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDecision | None:
-    """The decision in force; None where there is none about these lists under what the shop file says now.
+    """Returns the current decision; None where there is none about these lists under what the shop file says now.
 
     Args:
         lists: of the published model, as of `ds`.

@@ -124,5 +124,5 @@ def _image(row: dict[str, Any], files: PictureFiles, size: int) -> dict[str, Any
 def _known_images(spark: SparkSession, lake: Lake, as_of: str, decoder: str) -> DataFrame | None:
     """Returns the latest earlier partition that came out of the same decoder."""
     versions = lake.versions(ITEM_IMAGES, days_before(as_of, 1))
-    days = [ds for ds, version in versions.items() if version.facts.get("decoder") == decoder]
+    days = [ds for ds, version in versions.items() if version.metadata.get("decoder") == decoder]
     return read_partition(spark, lake, ITEM_IMAGES, days[-1]) if days else None

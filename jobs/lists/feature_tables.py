@@ -1,4 +1,4 @@
-"""The feature tables of one day, each in the version that was in force when the job began.
+"""The feature tables of one day, each in the version that was current when the job began.
 
 A backfill may replace a partition while a job reads it. So a job looks every pointer up once, reads the files of that
 version, and takes its fingerprint of the very same version.
@@ -40,7 +40,7 @@ class FeatureTables:
 
     @classmethod
     def resolve(cls, lake: Lake, ds: str) -> FeatureTables:
-        """Looks up which versions are in force, each once."""
+        """Looks up which versions are current, each once."""
         found = {table.name: lake.current(table, ds) for table in FEATURE_TABLES}
         return cls(ds, {name: version for name, version in found.items() if version is not None})
 

@@ -63,7 +63,7 @@ class GateDecision:
 
 
 def gate_decision(lake: Lake, ds: str) -> GateDecision:
-    """Returns the decision in force; raises TableContractError when the gate did not decide, or decided twice."""
+    """Returns the current decision; raises TableContractError when the gate did not decide, or decided twice."""
     version = lake.require(GATE_DECISIONS, ds)
     rows = parquet_dataset(version.path).to_table().to_pylist()
     if len(rows) != 1:

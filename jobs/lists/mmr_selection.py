@@ -7,7 +7,7 @@ A list is chosen slot by slot. In each, the candidate with the best value is tak
 which is maximal marginal relevance, exact and greedy, with one dial from pure relevance to variety. Equal values fall
 to the more relevant, then to the better score, then to the smaller item_index.
 
-To know what each rule did, the list is chosen once for every rule in force, each time with one rule
+To know what each rule did, the list is chosen once for every rule that is set, each time with one rule
 more. An item that is in the finished list was brought in by the rule with which it came, or by the model. Randomness
 comes last: where a shop wants any, the list is then drawn under all rules by these same values
 (`jobs.lists.softmax_sampling`), and says of each place with which probability its item came there. What the draw had no

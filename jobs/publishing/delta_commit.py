@@ -55,7 +55,7 @@ def commit_partition(lake: Lake, table: Table, ds: str, version: Version, run_id
     except RetryError as err:
         raise NightError(
             f"{table.name} ds={ds}: {NUM_ATTEMPTS} commits met commits of other programs. Nothing was published; "
-            f"the partition of before is still in force. Run jobs.publish_tables again when they are done."
+            f"the partition of before is still the current one. Run jobs.publish_tables again when they are done."
         ) from err
 
 
@@ -63,7 +63,7 @@ def _commit_once(lake: Lake, table: Table, ds: str, version: Version, run_id: st
     path = lake.table_path(table)
     delta_table = _opened(path, table)
     actions = _add_actions(lake, table, ds, version)
-    if {action.path for action in actions} == set(_paths_in_force(delta_table, path, ds)):
+    if {action.path for action in actions} == set(_current_paths(delta_table, path, ds)):
         logger.info("already published: table=%s ds=%s version=%d", table.name, ds, delta_table.version())
         return False
     _replace_partition(delta_table, table, ds, actions, version, run_id)
@@ -113,7 +113,7 @@ def _version(path: str) -> int:
     return DeltaTable(path).version()
 
 
-def _paths_in_force(delta_table: DeltaTable, path: str, ds: str) -> list[str]:
+def _current_paths(delta_table: DeltaTable, path: str, ds: str) -> list[str]:
     """Returns files of the partition that readers see, relative to the table."""
     actions = pa.table(delta_table.get_add_actions(flatten=True))
     partitions, paths = actions["partition.ds"].to_pylist(), actions["path"].to_pylist()

@@ -108,7 +108,7 @@ def _row(
     lake: Lake, ds: str, gate: GateDecision, table: Table, version: Version, figures: TableFigures, shop: Shop
 ) -> dict[str, Any]:
     metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
-    metrics |= {name: version.facts[name] for name in ("rules", "policy") if name in version.facts}
+    metrics |= {name: version.metadata[name] for name in ("rules", "policy") if name in version.metadata}
     versions, policy = gate.model_versions, metrics.get("policy", {})
     if policy.get("is_allowed"):
         versions = {**versions, POLICY: policy["model_version"]}

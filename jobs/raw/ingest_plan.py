@@ -83,7 +83,7 @@ def found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:
 
 def known_hash(version: Version | None, file: DroppedFile) -> str | None:
     """The hash of a file that a version of `events` came from, as far as size and time tell; None for any other."""
-    for noted in version.facts["files"] if version else ():
+    for noted in version.metadata["files"] if version else ():
         if (noted["path"], noted["size"], noted["mtime"]) == (file.path, file.size, file.mtime):
             return str(noted["sha256"])
     return None
@@ -92,7 +92,7 @@ def known_hash(version: Version | None, file: DroppedFile) -> str | None:
 def _is_current(lake: Lake, ds: str, found: list[DroppedFile], shop: Shop) -> bool:
     """Tells whether the lake's version came from these very files, as far as size and time tell."""
     version = lake.current(EVENTS, ds)
-    if version is None or len(found) != len(version.facts["files"]):
+    if version is None or len(found) != len(version.metadata["files"]):
         return False
     known = [replace(file, sha256=known_hash(version, file) or "") for file in found]
     return all(file.sha256 for file in known) and _has_fingerprint(version, day_fingerprint(ds, known, shop))

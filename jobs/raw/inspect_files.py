@@ -50,7 +50,7 @@ class DroppedFile:
     problem: str = ""
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """What a version of the lake notes about the file it came from."""
         return {key: getattr(self, key) for key in ("kind", "path", "size", "mtime", "sha256")}
 

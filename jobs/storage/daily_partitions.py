@@ -14,7 +14,7 @@ from expectations.tables import Table
 
 @dataclass(frozen=True)
 class WrittenDay:
-    """The rows of a day as they lie on disk, in force or not."""
+    """The rows of a day as they lie on disk, current or not."""
 
     path: str
     rows: int

@@ -29,7 +29,7 @@ def ingested_hashes(lake: Lake, until: str) -> dict[str, FileHashes]:
 
 def version_hashes(version: Version) -> FileHashes:
     """Returns the files that `jobs.ingest` noted with a version of `events`."""
-    return hashes_of((file["kind"], file["sha256"]) for file in version.facts.get("files", ()))
+    return hashes_of((file["kind"], file["sha256"]) for file in version.metadata.get("files", ()))
 
 
 def hashes_of(files: Iterable[tuple[str, str]]) -> FileHashes:

@@ -32,7 +32,7 @@ class LogAsOf:
     lake: Lake
     until: str
     versions: Mapping[str, Mapping[str, Version]]
-    """Table name -> day -> version in force, the days in order."""
+    """Table name -> day -> current version, the days in order."""
 
     @classmethod
     def of(cls, lake: Lake, until: str) -> LogAsOf:
@@ -70,10 +70,10 @@ class LogAsOf:
 
 
 def build_from_log(
-    log: LogAsOf, shop: Shop, table: Table, code: str, rows: Callable[[], DataFrame], **facts: Any
+    log: LogAsOf, shop: Shop, table: Table, code: str, rows: Callable[[], DataFrame], **metadata: Any
 ) -> Version:
-    """Builds the partition of `log.until`, unless it is there as it would come out; `facts` are noted with it."""
-    return put_partition(log.lake, table, log.until, _fingerprint(log, shop, table, code), rows, **facts)
+    """Builds the partition of `log.until`, unless it is there as it would come out; `metadata` are noted with it."""
+    return put_partition(log.lake, table, log.until, _fingerprint(log, shop, table, code), rows, **metadata)
 
 
 def base_day(log: LogAsOf, shop: Shop, table: Table, code: str) -> str | None:

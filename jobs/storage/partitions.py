@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def read_partition(spark: SparkSession, lake: Lake, table: Table, ds: str, model: str | None = None) -> DataFrame:
-    """Returns the version in force of one partition; raises TableContractError when there is none."""
+    """Returns the current version of one partition; raises TableContractError when there is none."""
     return spark.read.schema(table.ddl).parquet(lake.require(table, ds, model).path)
 
 
@@ -37,7 +37,7 @@ def build_partition(
     rows: Callable[[], DataFrame],
     code: str,
     model: str | None = None,
-    **facts: Any,
+    **metadata: Any,
 ) -> Version:
     """Builds partition `ds` of a lake table, unless the lake already holds what would come out.
 
@@ -47,10 +47,10 @@ def build_partition(
         rows: computes the partition; called only when it has to be built.
         code: the version of the code that does so.
         model: whose partition, for tables that hold one per model in each `ds`.
-        facts: noted with the version.
+        metadata: noted with the version.
     """
     fingerprint = fingerprint_of(table.name, ds, model, code, [v.fingerprint for v in inputs], list(settings))
-    return put_partition(lake, table, ds, fingerprint, rows, model, **facts)
+    return put_partition(lake, table, ds, fingerprint, rows, model, **metadata)
 
 
 def put_partition(
@@ -60,7 +60,7 @@ def put_partition(
     fingerprint: str,
     rows: Callable[[], DataFrame],
     model: str | None = None,
-    **facts: Any,
+    **metadata: Any,
 ) -> Version:
     """Like `build_partition`, for a caller that knows the fingerprint of all that `rows` depends on."""
     of_model = f" model={model}" if model else ""
@@ -73,7 +73,7 @@ def put_partition(
     # In Spark's UI and event log, every job says which table it is for.
     SparkSession.active().sparkContext.setJobDescription(table.name)
     num_rows = write_parquet(contract_columns(rows(), table, ds), path)
-    version = lake.commit(table, ds, path, fingerprint, num_rows, model, **facts)
+    version = lake.commit(table, ds, path, fingerprint, num_rows, model, **metadata)
     seconds = time.monotonic() - started
     logger.info("built: table=%s ds=%s%s rows=%d seconds=%.1f", table.name, ds, of_model, num_rows, seconds)
     return version

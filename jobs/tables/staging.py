@@ -34,7 +34,7 @@ class Plan:
         code: the version of the code that computes them.
         settings: every setting of the shop that `rows` depends on.
         may_be_empty: whether a night without any row is as it should be.
-        facts: what is noted with the table, once it is written.
+        metadata: what is noted with the table, once it is written.
     """
 
     table: Table
@@ -45,7 +45,7 @@ class Plan:
     code: str
     settings: Sequence[Any]
     may_be_empty: bool = False
-    facts: Callable[[], dict[str, Any]] = dict
+    metadata: Callable[[], dict[str, Any]] = dict
 
 
 def stage(
@@ -74,7 +74,7 @@ def stage(
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
     if num_rows == 0 and not plan.may_be_empty:
         raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=top_k, **plan.facts())
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=top_k, **plan.metadata())
     logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 

@@ -57,7 +57,7 @@ class TableInputs:
 
 
 def table_inputs(lake: Lake, ds: str, shop: Shop) -> TableInputs:
-    """Looks up what is in force for `ds`, each pointer once.
+    """Looks up what is current for `ds`, each pointer once.
 
     Raises:
         TableContractError: the gate did not decide, or a table was never built.
@@ -82,7 +82,7 @@ def table_inputs(lake: Lake, ds: str, shop: Shop) -> TableInputs:
 def _attributions(lake: Lake, ds: str, gate: GateDecision, lists: RecommendedLists) -> Version | None:
     """Returns what the rows of the published lists owe most to, where these very lists were explained."""
     version = lake.current(ATTRIBUTIONS, ds, gate.published_model)
-    return version if version and version.facts.get("lists") == lists.version.fingerprint else None
+    return version if version and version.metadata.get("lists") == lists.version.fingerprint else None
 
 
 def _neighbours(lake: Lake, ds: str, gate: GateDecision, weights: Version | None) -> Version | None:

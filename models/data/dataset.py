@@ -137,7 +137,7 @@ class Dataset:
 
 
 def dataset_versions(lake: Lake, as_of: str) -> list[Version]:
-    """The versions in force of all that a dataset is read from; what a fit's fingerprint is taken of."""
+    """The current versions of all that a dataset is read from; what a fit's fingerprint is taken of."""
     return [lake.require(table, as_of) for table in DATASET_TABLES]
 
 

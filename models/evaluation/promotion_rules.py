@@ -62,7 +62,7 @@ class Challenger:
             return [PromotionCheck("is fitted as of ds", "no fit", False)]
         is_fitted = PromotionCheck("is fitted as of ds", self.version, True)
         if self.health is None:
-            return [is_fitted, PromotionCheck("has lists as of ds", "no lists under the vocabulary in force", False)]
+            return [is_fitted, PromotionCheck("has lists as of ds", "no lists under the current vocabulary", False)]
         health, bounds = self.health, self.bounds
         rules = [
             is_fitted,

@@ -1,4 +1,4 @@
-"""The rows of `fitted_models`: each puts a fit in force."""
+"""The rows of `fitted_models`: each makes a fit the current one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_fitted_model(
     stands_as: str | None = None,
     entry: ModelEntry | None = None,
 ) -> Version:
-    """Writes the row that puts the fit in force.
+    """Writes the row that makes the fit the current one.
 
     Args:
         stands_as: the name in the table, where it is not the model's.
@@ -42,7 +42,7 @@ def write_fitted_model(
 
 
 def is_fitted(lake: Lake, as_of: str, model: str) -> bool:
-    """Whether the model was fitted under the vocabulary in force: otherwise its indices mean something else by now."""
+    """Whether the model was fitted under the current vocabulary: otherwise its indices mean something else by now."""
     if lake.current(FITTED_MODELS, as_of, model) is None:
         return False
     return fitted_model(lake, as_of, model)["vocabulary_hash"] == vocabulary_hash(lake, as_of)

@@ -30,7 +30,7 @@ class ListRows:
     scores: np.ndarray
 
 
-def lists_in_force(lake: Lake, as_of: str, model: str) -> Version | None:
+def current_lists(lake: Lake, as_of: str, model: str) -> Version | None:
     """Where the lists of a model lie: `scores` when it ranks, `candidates` when it retrieves; None without any."""
     if not is_fitted(lake, as_of, model):
         return None

@@ -68,7 +68,7 @@ class ShardedTable:
     shard: Shard
 
     def built(self) -> Version | None:
-        """The version in force where it was built from just these inputs, otherwise None."""
+        """The current version where it was built from just these inputs, otherwise None."""
         current = self.lake.current(self.table, self.as_of, self.model)
         if current is None or current.fingerprint != self.fingerprint:
             return None
@@ -76,18 +76,18 @@ class ShardedTable:
         logger.info(text, self.table.name, self.as_of, self.model, current.rows)
         return current
 
-    def write(self, blocks: Iterator[pa.Table], **facts: str) -> Version | None:
-        """Writes the shard's rows. Returns the version if it is in force afterwards, None while shards are missing.
+    def write(self, blocks: Iterator[pa.Table], **metadata: str) -> Version | None:
+        """Writes the shard's rows. Returns the version if it is current afterwards, None while shards are missing.
 
         Args:
             blocks: Arrow tables with the columns and types of the table's contract.
-            facts: what the version remembers beside its fingerprint.
+            metadata: what the version remembers beside its fingerprint.
         """
         attempt = f"shards-{self.shard.count}"
         path = self.lake.new_version_path(self.table, self.as_of, self.fingerprint, self.model, attempt=attempt)
         write_shard(blocks, path, self.shard, self.table)
         return commit_if_complete(
-            self.lake, self.as_of, self.model, path, self.fingerprint, self.shard, self.table, **facts
+            self.lake, self.as_of, self.model, path, self.fingerprint, self.shard, self.table, **metadata
         )
 
 
@@ -110,9 +110,9 @@ def commit_if_complete(
     fingerprint: str,
     shard: Shard,
     table: Table = SCORES,
-    **facts: str,
+    **metadata: str,
 ) -> Version | None:
-    """Puts the version in force when the files of all shards are there. Two that finish at once commit the same."""
+    """Makes the version current when the files of all shards are there. Two that finish at once commit the same."""
     filesystem, folder = fs.FileSystem.from_uri(path)
     files = [f"{folder}/{_shard_file(Shard(n, shard.count))}" for n in range(1, shard.count + 1)]
     infos = filesystem.get_file_info(files)
@@ -121,7 +121,7 @@ def commit_if_complete(
         logger.info("wrote a shard: shard=%d/%d missing=%s", shard.index, shard.count, ",".join(missing))
         return None
     rows = sum(pq.read_metadata(file, filesystem=filesystem).num_rows for file in files)
-    version = lake.commit(table, as_of, path, fingerprint, rows, model=name, **facts)
+    version = lake.commit(table, as_of, path, fingerprint, rows, model=name, **metadata)
     logger.info("built: table=%s ds=%s model=%s rows=%d", table.name, as_of, name, rows)
     return version
 

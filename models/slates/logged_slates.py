@@ -24,7 +24,7 @@ from expectations.shop.shop import Shop
 from expectations.tables import USER_RECOMMENDATIONS
 from models.data.vocabulary import indices_of, read_vocabulary
 from models.interface.published_lists import published_lists, published_nights
-from models.interface.ranked_lists import lists_in_force
+from models.interface.ranked_lists import current_lists
 from models.slates.slate_candidates import SlateCandidates
 from models.slates.slates import CandidateSets, Slates
 from models.slates.training_slates import (
@@ -66,7 +66,7 @@ def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
     for n in range(log_days, 0, -1):
         day = days_before(ds, n)
         files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
-        lists = lists_in_force(lake, day, models[day]) if files and day in models else None
+        lists = current_lists(lake, day, models[day]) if files and day in models else None
         if lists is not None:
             # Folders are named by a fingerprint and an attempt (`expectations.runtime.lake`): that the night was tried
             # twice says nothing of what it published.

@@ -76,7 +76,7 @@ def test_a_root_of_another_shop_is_left_alone(
     assert run_night.root_for(shop, "elsewhere") == "elsewhere"
     assert run_night.root_for(shop, None) == "./data"
     (tmp_path / "data" / "shop.json").unlink()
-    Lake("./data").claim("another")
+    Lake("./data").bind_shop("another")
     assert run_night.root_for(shop, None) == "./data-corner"
 
 

@@ -103,13 +103,13 @@ def test_a_half_empty_list_is_an_error(spark: SparkSession, night: Night) -> Non
 
 
 @pytest.mark.parametrize(
-    ("is_noted", "facts", "least"), [(True, {}, 5), (False, {}, 1), (True, {"top_k": 9}, 2), (True, {"top_k": 1}, 5)]
+    ("is_noted", "metadata", "least"), [(True, {}, 5), (False, {}, 1), (True, {"top_k": 9}, 2), (True, {"top_k": 1}, 5)]
 )
 def test_lists_are_compared_with_the_latest_that_passed(
-    night: Night, is_noted: bool, facts: dict[str, int], least: int
+    night: Night, is_noted: bool, metadata: dict[str, int], least: int
 ) -> None:
     rows = good_tables()["user_recommendations"]
-    previous = write_rows(night.lake, USER_RECOMMENDATIONS, rows, "2024-03-08", **facts)
+    previous = write_rows(night.lake, USER_RECOMMENDATIONS, rows, "2024-03-08", **metadata)
     if is_noted:
         night.lake.note_validated(USER_RECOMMENDATIONS, "2024-03-08", previous)
     write_rows(night.lake, USER_RECOMMENDATIONS, rows * 9, "2024-03-11")

@@ -58,8 +58,8 @@ def test_the_first_night_takes_in_all_days_and_later_ones_only_what_changed(
         "bob": "2024-03-08",
         "cyd": "2024-03-10",
     }
-    facts = lake.require(EVENTS, "2024-03-10").facts
-    assert (facts["rows_read"], facts["rejected"]) == (3, {"events": {"duplicate": 1}})
+    metadata = lake.require(EVENTS, "2024-03-10").metadata
+    assert (metadata["rows_read"], metadata["rejected"]) == (3, {"events": {"duplicate": 1}})
     log = read_versions(spark, EVENTS, lake.versions(EVENTS, "2024-03-10").values())
     assert log.columns == list(EVENTS.column_names)
 

@@ -31,7 +31,7 @@ def take_in(night: Night, ds: str, fingerprint: str = "a fingerprint") -> None:
     """Commits events with what `jobs.ingest` notes of the drop that lies there."""
     version = write_rows(night, EVENTS, [{"user_id": "ann"}], ds)
     found = found_files(night.shop, DropFolder(night.shop, night.lake.root, night.data), ds)
-    files = [replace(file, sha256=sha256_of(file.path)).facts for file in found]
+    files = [replace(file, sha256=sha256_of(file.path)).metadata for file in found]
     night.lake.commit(EVENTS, ds, version.path, fingerprint, version.rows, files=files)
 
 

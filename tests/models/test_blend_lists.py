@@ -16,7 +16,7 @@ from models import blend_lists as blend_lists
 from models.families.blend import Blend, BlendConfig
 from models.families.blend_features import ListedPairs
 from models.gate import challengers_of
-from models.interface.ranked_lists import lists_in_force
+from models.interface.ranked_lists import current_lists
 from tests.worlds.judged_night import write_events, write_features, write_interactions, write_model, write_vocabulary
 
 DS, AS_OF = "2024-03-10", "2024-03-03"
@@ -137,7 +137,7 @@ def test_one_list_cannot_be_joined(flags: list[str]) -> None:
 
 def test_a_shop_that_does_not_blend_is_left_alone(flags: list[str], lake: Lake) -> None:
     blend_lists.main([*flags, "--as-of", "backtest", "--models", "two_tower,sequence"])
-    assert lists_in_force(lake, AS_OF, "blend_out_of_fold") is None
+    assert current_lists(lake, AS_OF, "blend_out_of_fold") is None
 
 
 def test_where_nothing_may_return_it_learns_from_what_is_new(flags: list[str]) -> None:

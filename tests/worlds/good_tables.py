@@ -18,7 +18,7 @@ Rows = list[dict[str, Any]]
 """What programs note with a version and checks read."""
 
 
-def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any) -> Version:
+def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **metadata: Any) -> Version:
     """Commits rows as a job would: the files of a published table do not hold `ds`."""
     columns = [c for c in table.columns if table.home == "lake" or c.name != "ds"]
     schema = pa.schema([(c.name, arrow_type(c.type)) for c in columns])
@@ -27,7 +27,7 @@ def write_rows(lake: Lake, table: Table, rows: Rows, ds: str = DS, **facts: Any)
     filesystem.create_dir(local, recursive=True)
     content = pa.Table.from_pylist([{"ds": ds, **row} for row in rows], schema=schema)
     pq.write_table(content, f"{local}/part-00000.parquet", filesystem=filesystem)
-    return lake.commit(table, ds, path, "fingerprint", len(rows), **facts)
+    return lake.commit(table, ds, path, "fingerprint", len(rows), **metadata)
 
 
 def write_good_night(lake: Lake) -> None:

@@ -1,4 +1,4 @@
-"""A partition is seen whole or not at all, and a pointer says which version is in force."""
+"""A partition is seen whole or not at all, and a pointer says which version is the current one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,15 @@ def test_what_is_written_is_read_in_the_order_of_the_contract(lake: Lake) -> Non
         {"ds": DS, "source": "events", "reason": "no_price", "raw": "row no_price"}
     ]
     assert lake.current(QUARANTINE, DS) == version
-    assert (version.rows, version.fingerprint, version.facts) == (1, "f1", {"note": "x"})
+    assert (version.rows, version.fingerprint, version.metadata) == (1, "f1", {"note": "x"})
+
+
+def test_a_pointer_that_an_older_release_wrote_is_read(lake: Lake) -> None:
+    version = lake.write(QUARANTINE, DS, quarantine("no_price"), "f1", note="x")
+    pointer = Path(lake.partition_path(QUARANTINE, DS)) / "current.json"
+    pointer.write_text(pointer.read_text("utf-8").replace('"metadata"', '"facts"'), "utf-8")
+    assert '"metadata"' not in pointer.read_text("utf-8")
+    assert lake.current(QUARANTINE, DS) == version
 
 
 def test_columns_and_rows_may_be_chosen(lake: Lake) -> None:
@@ -163,10 +171,10 @@ def test_a_staged_published_table_keeps_its_pointer_out_of_the_delta_folder(lake
 
 
 def test_a_root_holds_one_shop(lake: Lake) -> None:
-    lake.claim("corner")
-    lake.claim("corner")
+    lake.bind_shop("corner")
+    lake.bind_shop("corner")
     with pytest.raises(NightError, match=r"belongs to the shop 'corner'.*NIGHTJAR_ROOT"):
-        lake.claim("other")
+        lake.bind_shop("other")
 
 
 def test_fingerprints_depend_on_every_part_and_on_nothing_else() -> None:

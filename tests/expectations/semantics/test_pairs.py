@@ -22,7 +22,7 @@ from expectations.semantics.reasons import reasons_of
 from expectations.semantics.repeat_purchases.in_numpy import first_days_back, gap_totals, usual_gap_days
 from expectations.semantics.repeat_purchases.in_spark import within_repurchase_gap
 from expectations.semantics.titles import readable_title, readable_title_in_spark
-from expectations.shop.list_rules import Rules
+from expectations.shop.list_rules import ListRules
 from expectations.shop.reasons import Reason
 from expectations.tables import HISTORIES, PURCHASE_INDEX
 
@@ -62,7 +62,7 @@ items = st.tuples(
     st.none() | st.integers(0, 5).map(float),
 )
 rules = st.builds(
-    Rules,
+    ListRules,
     version=st.just("1"),
     exclude_items=st.lists(st.sampled_from(["a", "b"]), max_size=1).map(tuple),
     exclude_categories=st.lists(st.sampled_from(["Home", "Home > Light", "Desk"]), max_size=2).map(tuple),
@@ -76,7 +76,9 @@ rules = st.builds(
 
 @in_spark
 @given(st.lists(items, min_size=50, max_size=100), rules)
-def test_an_item_is_refused_and_counted_alike(spark: SparkSession, items: list[tuple[Any, ...]], rules: Rules) -> None:
+def test_an_item_is_refused_and_counted_alike(
+    spark: SparkSession, items: list[tuple[Any, ...]], rules: ListRules
+) -> None:
     ddl = "item_id string, category array<string>, brand string, price double"
     rows = spark.createDataFrame(items, ddl).withColumn("is_available", F.lit(True))
     told = rows.select("*", refused_by(rules).isNotNull().alias("is_refused"), caps_of(rules)["max_per_category"][1])

@@ -65,7 +65,7 @@ def listed(night: Night, user_id: str, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def policy_noted(night: Night) -> dict[str, Any]:
-    found: dict[str, Any] = night.lake.require(USER_RECOMMENDATIONS, night.ds).facts["policy"]
+    found: dict[str, Any] = night.lake.require(USER_RECOMMENDATIONS, night.ds).metadata["policy"]
     return found
 
 

@@ -270,7 +270,7 @@ def test_nothing_is_counted_twice_where_rows_are_looked_at_twice(
 ) -> None:
     night = with_rules(own_night, RULES)
     build_tables(spark, night, LISTS)
-    counts = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds).facts["rules"]["counts"]
+    counts = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds).metadata["rules"]["counts"]
     # A file a row: Spark first takes a sample of all rows, to find where each file begins.
     monkeypatch.setattr(module, "ROWS_PER_FILE", 1)
     for is_adaptive in ("false", "true"):
@@ -281,7 +281,7 @@ def test_nothing_is_counted_twice_where_rows_are_looked_at_twice(
         finally:
             spark.conf.set("spark.sql.adaptive.enabled", "false")
         version = own_night.lake.require(USER_RECOMMENDATIONS, own_night.ds)
-        assert (len(parquet_dataset(version.path).files), version.facts["rules"]["counts"]) == (NUM_FILES, counts)
+        assert (len(parquet_dataset(version.path).files), version.metadata["rules"]["counts"]) == (NUM_FILES, counts)
 
 
 def test_other_rules_are_another_table(spark: SparkSession, own_night: Night) -> None:

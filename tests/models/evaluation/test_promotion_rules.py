@@ -67,7 +67,7 @@ def test_a_beaten_champion_is_named() -> None:
 @pytest.mark.parametrize(
     ("health", "failed"),
     [
-        (None, "has lists as of ds: no lists under the vocabulary in force"),
+        (None, "has lists as of ds: no lists under the current vocabulary"),
         (replace(SOUND, varying_share=0.0), "scores vary for at least 50% of users: 0.0%"),
         (replace(SOUND, is_finite=False), "scores are finite: NaN or infinity"),
         (replace(SOUND, user_share=0.3), "at least 80% of users with interactions have a list: 30.0%"),
