@@ -34,3 +34,15 @@ def test_no_folder_holds_more_python_files_than_one_can_hold_in_the_head() -> No
     roots = ("dags", "docker", "tests", *PACKAGES)
     folders = Counter(path.parent for root in roots for path in (REPOSITORY / root).rglob("*.py"))
     assert {str(folder): count for folder, count in folders.items() if count > MOST_FILES} == {}
+
+
+def imports_night(path: Path) -> bool:
+    """Whether the file imports what `main()` makes; only for type checkers counts, too."""
+    imports = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom))
+    return any(alias.name == "Night" for node in imports for alias in node.names)
+
+
+def test_a_library_takes_what_it_uses_and_not_the_whole_night() -> None:
+    files = [path for package in PACKAGES for path in (REPOSITORY / package).glob("*/**/*.py")]
+    found = {path.relative_to(REPOSITORY).as_posix() for path in files if imports_night(path)}
+    assert found == set()
