@@ -44,7 +44,7 @@ from models.interface.published_lists import published_nights
 from models.interface.vector_rows import neighbour_matrix
 from models.interface.weights_store import fetched_folder
 from models.nn.network_fitting import save_networks
-from models.serving import model_registry as session_registry
+from models.serving import model_registry
 from models.serving.bundle import USERS_FILE, Facts, SessionBundle, SessionItems, require_same_vocabulary, save_parts
 from models.serving.known_users import write_session_users
 from models.serving.new_user_lists import NewcomerLists
@@ -73,13 +73,13 @@ def register_session_model(night: Night) -> None:
         BundleError: the fit, or something that it is served with, is of another vocabulary.
     """
     version = bundle_version(night)
-    number = session_registry.find_session_model(night.tracking, night.shop.name, version)
+    number = model_registry.find_session_model(night.tracking, night.shop.name, version)
     if number == "":
         number = _build_and_log(night, version)
     elif number:
         logger.info("already registered: version=%s", version)
     if number and published_nights(night.lake).is_latest(night.ds):
-        session_registry.serve_from_now(night.tracking, night.shop.name, number)
+        model_registry.serve_from_now(night.tracking, night.shop.name, number)
     elif number:
         logger.info("alias serving stays: a later night than ds=%s is published", night.ds)
 
@@ -91,7 +91,7 @@ def _build_and_log(night: Night, version: str) -> str | None:
         num_users = build_bundle(night, bundle)
         size = sum(file.stat().st_size for file in bundle.iterdir()) / 2**20
         logger.info("built bundle: version=%s users=%d mib=%.1f", version, num_users, size)
-        return session_registry.log_session_model(night.tracking, night.run_tags, version, bundle, model)
+        return model_registry.log_session_model(night.tracking, night.run_tags, version, bundle, model)
 
 
 def bundle_version(night: Night) -> str:

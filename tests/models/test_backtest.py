@@ -10,8 +10,7 @@ import pytest
 from expectations.runtime.program import Night
 from expectations.tables import NightError
 from models.backtest import judged_night, lists_to_evaluate, read_backtest, write_backtest
-from models.evaluation import list_evaluation as judging
-from models.evaluation import slices
+from models.evaluation import list_evaluation, slices
 from models.evaluation.backtest_report import backtest_figures, backtest_text
 from models.evaluation.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, held_out_tasks
 from models.evaluation.list_evaluation import list_scores_of
@@ -130,7 +129,7 @@ def test_judging_in_ranges_of_users_gives_what_judging_at_once_gives(
     stats = population_stats(judged.lake, AS_OF)
     asked = [(task, [1, 3]) for task in tasks]
     at_once = list_scores_of("recent_demand", lists, asked, stats)
-    monkeypatch.setattr(judging, "USERS_PER_CHUNK", 5)
+    monkeypatch.setattr(list_evaluation, "USERS_PER_CHUNK", 5)
     in_ranges = list_scores_of("recent_demand", lists, asked, stats)
     for list_scores, again in zip(at_once, in_ranges, strict=True):
         assert again.recommended == list_scores.recommended

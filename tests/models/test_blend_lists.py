@@ -11,8 +11,7 @@ import pytest
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser
 from expectations.tables import FITTED_MODELS, SCORES, NightError
-from models import backtest, gate
-from models import blend_lists as blend_lists
+from models import backtest, blend_lists, gate
 from models.families.blend import Blend, BlendConfig
 from models.families.blend_features import ListedPairs
 from models.gate import challengers_of

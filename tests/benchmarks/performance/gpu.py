@@ -36,8 +36,7 @@ from expectations.runtime.lake import Lake
 from models.data.dataset import Dataset
 from models.interface.model import Model
 from models.interface.registry import build_model
-from tests.benchmarks.accuracy import beauty, beauty_content, beauty_sequence, gowalla, gowalla_graph
-from tests.benchmarks.accuracy import gowalla_two_tower as gowalla_two_tower
+from tests.benchmarks.accuracy import beauty, beauty_content, beauty_sequence, gowalla, gowalla_graph, gowalla_two_tower
 from tests.benchmarks.harness.report import RESULTS, Benchmark, hardware, num_gpus
 from tests.benchmarks.harness.variants import OURS, data_folder
 

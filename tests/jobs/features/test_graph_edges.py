@@ -21,7 +21,7 @@ from expectations.tables import (
     VOCABULARIES,
     TableContractError,
 )
-from jobs.features import co_occurrence_counts as item_pairs
+from jobs.features import co_occurrence_counts
 from jobs.features import graph_edges as graph
 from tests.worlds.small_night import write_rows
 
@@ -167,7 +167,7 @@ def test_equal_edges_are_kept_by_item_index(
 
 def test_only_the_latest_visits_take_part(spark: SparkSession, features_path: str) -> None:
     old = [Event(LAMP, 3, 0), Event(MUG, 3, 0)]
-    many = [Event(10 + place, 2, 0) for place in range(item_pairs.MAX_VISITS - 1)]
+    many = [Event(10 + place, 2, 0) for place in range(co_occurrence_counts.MAX_VISITS - 1)]
     histories = histories_of(spark, [*old, *many], [*old, *many])
     found = edges_of(graph.item_item_edges(histories, features_path), "window")
     assert not any(LAMP in pair for pair in found)
@@ -179,7 +179,7 @@ def test_rows_do_not_depend_on_how_users_are_split(
 ) -> None:
     users = [[Event(2 + (u * k) % 4, 20 - k / 2, int(k % 3 == 0)) for k in range(1, 9)] for u in range(1, 12)]
     whole = graph.item_item_edges(histories_of(spark, *users).repartition(1), features_path).collect()
-    monkeypatch.setattr(item_pairs, "USERS_AT_ONCE", 2)
+    monkeypatch.setattr(co_occurrence_counts, "USERS_AT_ONCE", 2)
     split = graph.item_item_edges(histories_of(spark, *users).repartition(5), features_path).collect()
     assert whole
     assert sorted(whole) == sorted(split)

@@ -12,7 +12,7 @@ import pytest
 
 from expectations.runtime.days import SECONDS_PER_DAY
 from models.batches.sequence_batches import NextItemBatches
-from models.data import mmap_arrays as disk_arrays
+from models.data import mmap_arrays
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array, grouped_by_user, spans, spans_of_users
 from models.data.pair_features import PairFeatures
@@ -23,8 +23,8 @@ from models.interface.vector_rows import vector_rows
 
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_arrays, "ENTRIES_AT_ONCE", 7)
-    monkeypatch.setattr(disk_arrays, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(mmap_arrays, "ENTRIES_AT_ONCE", 7)
+    monkeypatch.setattr(mmap_arrays, "ROWS_AT_ONCE", 5)
 
 
 def write_files(folder: Path, users: list[list[int]], lists: list[list[list[int]]]) -> None:
@@ -104,7 +104,7 @@ def test_what_is_counted_part_by_part_is_what_is_counted_at_once(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = what_is_counted(dataset)
-    monkeypatch.setattr(disk_arrays, "ENTRIES_AT_ONCE", 7)
+    monkeypatch.setattr(mmap_arrays, "ENTRIES_AT_ONCE", 7)
     for name, values in what_is_counted(dataset).items():
         np.testing.assert_allclose(values, at_once[name], rtol=1e-4, atol=1e-6, err_msg=name)
 

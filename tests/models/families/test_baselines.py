@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from models.data import item_similarity
-from models.data import mmap_arrays as disk_arrays
+from models.data import item_similarity, mmap_arrays
 from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig, ease_weights, neighbour_weights
 from models.families.item_item import ItemItem
@@ -76,7 +75,7 @@ class TestItemItemOfSessions(TestItemItem):
 def test_a_session_holds_what_was_met_without_a_pause(
     dataset: Dataset, entries_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(disk_arrays, "ENTRIES_AT_ONCE", entries_at_once)
+    monkeypatch.setattr(mmap_arrays, "ENTRIES_AT_ONCE", entries_at_once)
     start = dataset.end - 86_400
     seen = [(2, 5, 0), (2, 6, 200), (2, 5, 400), (2, 7, 800), (3, 8, 800), (3, 9, 1_000), (4, 9, 1_001), (4, 9, 1_002)]
     users, items, seconds = (np.array(values) for values in zip(*seen, strict=True))

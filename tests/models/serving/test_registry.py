@@ -17,7 +17,7 @@ from expectations.runtime.program import Night
 from expectations.runtime.tracking_config import TrackingConfig
 from models import register_session_model
 from models.interface.published_lists import PublishedNights
-from models.serving import model_registry as session_registry
+from models.serving import model_registry
 from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY
 from tests.worlds.session_requests import (
@@ -65,7 +65,7 @@ def test_a_shop_without_a_sequence_model_has_nothing_to_serve(
         register_session_model.main([*flags, "recent_demand,sequence"])
     assert "nothing to serve: the shop does not run sequence" in caplog.text
     assert f"nothing to serve: sequence was not fitted as of ds={DAY}" in caplog.text
-    assert session_registry.serving_uri(TrackingConfig(str(tmp_path / "root")), "communities") is None
+    assert model_registry.serving_uri(TrackingConfig(str(tmp_path / "root")), "communities") is None
 
 
 def test_to_serve_before_any_night_says_what_to_run(tmp_path: Path) -> None:

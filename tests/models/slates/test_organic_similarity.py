@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.slates import organic_similarity as organic_similarity
+from models.slates import organic_similarity
 from models.slates.event_log import CLICK, VIEW, EventLog
 from models.slates.organic_similarity import SHRINKAGE, OrganicSimilarity
 
