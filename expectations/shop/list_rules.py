@@ -13,14 +13,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from expectations.shop.bounds import NotNegativeInt, Share
+from expectations.shop.bounds import Bounded, NotNegativeInt, Share
 
 PATH_SEPARATOR = " > "
 """Between the levels of a category."""
 
 
 @dataclass(frozen=True)
-class Boost:
+class Boost(Bounded):
     """Makes items of one kind stronger or weaker; exactly one kind is named.
 
     Attributes:
@@ -39,6 +39,7 @@ class Boost:
     is_new: bool | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         kinds = [f.name for f in fields(self)[1:] if getattr(self, f.name) is not None]
         if len(kinds) != 1:
             raise ValueError(f"a boost needs exactly one of category, brand, items, is_new. Received: {kinds}")
@@ -48,7 +49,7 @@ class Boost:
 
 
 @dataclass(frozen=True)
-class ListRules:
+class ListRules(Bounded):
     """Rules of the lists of users; without any, the published model's best K items are the list.
 
     The relevance of a candidate is its score between the user's best candidate (1) and their last one (0), times the
@@ -86,6 +87,7 @@ class ListRules:
     boosts: tuple[Boost, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("exclude_items", "exclude_categories", "exclude_brands"):
             _require_names(name, getattr(self, name))
         lowest, highest = self.min_price or 0.0, math.inf if self.max_price is None else self.max_price

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from expectations.shop.bounds import AtLeastOne
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative
 from expectations.tables import AGENTS
 
 POLICY = "policy"
@@ -18,7 +18,7 @@ POLICY = "policy"
 
 
 @dataclass(frozen=True)
-class Policy:
+class Policy(Bounded):
     """How the published model's lists are re-ranked for the long term, and how much of them is left to chance.
 
     Attributes:
@@ -34,9 +34,7 @@ class Policy:
     """
 
     agent: str = ""
-    kl_weight: Annotated[float, Field(ge=0), "must be 0 or more"] | None = field(
-        default=None, metadata={"old_names": ("nearness",)}
-    )
+    kl_weight: NotNegative | None = field(default=None, metadata={"old_names": ("nearness",)})
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False), "must be 0 or more, and finite"] = field(
         default=0.0, metadata={"old_names": ("randomness",)}
     )
@@ -44,5 +42,6 @@ class Policy:
     log_days: AtLeastOne = 28
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.agent and self.agent not in AGENTS:
             raise ValueError(f'`policy.agent` must be {" or ".join(AGENTS)}, or "" for none. Received: {self.agent!r}')

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Annotated
 
-from expectations.shop.bounds import ZeroForNoBound, one_of
+from expectations.shop.bounds import Bounded, ZeroForNoBound, one_of
 from expectations.tables import EVENT_TYPES
 
 UNIX_TIMES = {"unix_seconds": 1_000_000, "unix_milliseconds": 1_000}
@@ -49,7 +49,7 @@ class RejectRule:
 
 
 @dataclass(frozen=True)
-class RawFile:
+class RawFile(Bounded):
     """A kind of file in the drop of a day.
 
     Attributes:
@@ -80,6 +80,7 @@ class RawFile:
     reject: tuple[RejectRule, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if "{ds}" not in self.path:
             raise ValueError(f"`path` must hold {{ds}}, the day of the drop. Received: {self.path!r}")
         unknown = set(re.findall(r"\{(\w*)\}", self.path)) - {"ds", "data", "root"}
@@ -94,7 +95,7 @@ class RawFile:
 
 
 @dataclass(frozen=True)
-class Drops:
+class Drops(Bounded):
     """When a day's drop is complete, and what a day without one means.
 
     Attributes:

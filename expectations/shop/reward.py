@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from expectations.shop.bounds import Amount, AtLeastOne, ShareBelowOne
+from expectations.shop.bounds import Amount, AtLeastOne, Bounded, ShareBelowOne
 from expectations.tables import EVENT_TYPES
 
 
@@ -15,7 +15,7 @@ def _shop_default() -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Reward:
+class Reward(Bounded):
     """What a shop is paid in, so to speak. `models.slates.rewards` computes it.
 
     Attributes:
@@ -41,6 +41,7 @@ class Reward:
     discount: ShareBelowOne = 0.97
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = sorted(set(self.event_weights) - set(EVENT_TYPES))
         if unknown:
             raise ValueError(f"`event_weights` must be of {', '.join(EVENT_TYPES)}. Received: {', '.join(unknown)}")

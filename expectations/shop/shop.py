@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from expectations.shop.bounds import AtLeastOne, Share, ZeroForNoBound, one_of
+from expectations.shop.bounds import AtLeastOne, Bounded, Share, ZeroForNoBound, one_of
 from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import Policy
 from expectations.shop.raw_files import Drops, RawFile
@@ -29,7 +29,7 @@ SHIPPED_SHOPS = Path(__file__).resolve().parents[2] / "jobs" / "shops"
 
 
 @dataclass(frozen=True)
-class Publish:
+class Publish(Bounded):
     """Bounds on all finished lists together; a night whose lists break one of them publishes nothing.
 
     Attributes:
@@ -44,7 +44,7 @@ class Publish:
 
 
 @dataclass(frozen=True)
-class Gate:
+class Gate(Bounded):
     """Bounds of the gate: a model whose lists break one of them cannot be published.
 
     Attributes:
@@ -65,7 +65,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class NewUsers:
+class NewUsers(Bounded):
     """Settings of the lists that people without a history get: `new_user_recommendations`.
 
     Attributes:
@@ -77,7 +77,7 @@ class NewUsers:
 
 
 @dataclass(frozen=True)
-class NewItems:
+class NewItems(Bounded):
     """Settings of how new items, which have no history yet, reach users.
 
     Attributes:
@@ -93,7 +93,7 @@ class NewItems:
 
 
 @dataclass(frozen=True)
-class Shop:
+class Shop(Bounded):
     """What a night needs to know of a shop. Checks itself; see docs/own_shop.md.
 
     Attributes:
@@ -196,6 +196,7 @@ class Shop:
     folder: str = field(default=".", metadata={"not_in_file": True})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.retention_days and not 1 <= self.active_days <= self.retention_days:
             raise ValueError(
                 f"with `retention_days`, `active_days` must be 1 to {self.retention_days}: whoever is forgotten gets "

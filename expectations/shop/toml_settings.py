@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-import types
 from collections.abc import Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from expectations.shop.bounds import TYPE_WORDS, inside, plain_type, words_of
 from expectations.tables import NightError
 
 if TYPE_CHECKING:
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
-_TYPES = {
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "dict_type": "a table",
-    "dataclass_type": "a table",
-}
-"""What pydantic calls a value of another type -> what it had to be."""
 
 
 class SettingsError(NightError):
@@ -73,7 +62,7 @@ def _refusal(cls: type[Any], error: ErrorDetails, where: str) -> str:
     is_about_key = kind in ("unexpected_keyword_argument", "missing")
     hint, names = cls, ""
     for step in path[:-1] if is_about_key else path:
-        hint, name = _inside(hint, step)
+        hint, name = inside(hint, step)
         where, names = (where + names + name, "") if name.startswith("[") else (where, names + name)
     place = where + names
     if kind == "missing":
@@ -85,35 +74,10 @@ def _refusal(cls: type[Any], error: ErrorDetails, where: str) -> str:
         return f"{place}: unknown key {path[-1]!r}. {hope}"
     if kind == "value_error":
         return f"{place}: {error['ctx']['error']}"
-    if kind not in _TYPES and (words := words_of(hint)):
+    if kind not in TYPE_WORDS and (words := words_of(hint)):
         return f"{where}: `{names.strip().replace(' ', '.')}` {words}. Received: {error['input']!r}"
     choices = f"one of {', '.join(map(repr, get_args(plain_type(hint))))}"
-    return f"{place} must be {choices if kind == 'literal_error' else _TYPES[kind]}. Received: {error['input']!r}"
-
-
-def plain_type(hint: Any) -> Any:
-    """A field's type without its bounds and without `| None`."""
-    while get_origin(hint) in (Annotated, Union, types.UnionType):
-        hint = next(a for a in get_args(hint) if a is not type(None))
-    return hint
-
-
-def words_of(hint: Any) -> str:
-    """How a field's bound is worded; empty where it has none."""
-    while get_origin(hint) in (Annotated, Union, types.UnionType):
-        for word in reversed(getattr(hint, "__metadata__", ())):
-            if isinstance(word, str):
-                return word
-        hint = next(a for a in get_args(hint) if a is not type(None))
-    return ""
-
-
-def _inside(hint: Any, step: str | int) -> tuple[Any, str]:
-    """The type of one field, item or value, and how its name is joined to that of the table."""
-    hint = plain_type(hint)
-    if is_dataclass(hint):
-        return get_type_hints(hint, include_extras=True)[str(step)], f" {step}"
-    return (get_args(hint)[0], f"[{step}]") if get_origin(hint) is tuple else (get_args(hint)[1], f".{step}")
+    return f"{place} must be {choices if kind == 'literal_error' else TYPE_WORDS[kind]}. Received: {error['input']!r}"
 
 
 def with_current_keys(cls: type[Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from unittest.mock import patch
 
 from expectations.runtime.program import add_as_of, night_parser
 from expectations.shop import bounds
+from expectations.shop.bounds import plain_type, words_of
 from expectations.shop.shop import Shop
-from expectations.shop.toml_settings import plain_type, words_of
 from models.interface.registry import CONFIGS, MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
