@@ -27,7 +27,7 @@ BOUNDED = {
     "jobs/publishing/night_sample.py:sample_audiences": "a page to look at, by pyarrow's head()",
     "jobs/split_days.py:split_days": "one row of counts",
     "expectations/checks/features.py:last_indices": "one row per field of the vocabularies",
-    "expectations/semantics/item_eligibility.py:unknown_names": "at most one row per name in the shop file",
+    "expectations/semantics/item_eligibility/in_spark.py:unknown_names": "at most one row per name in the shop file",
     "expectations/runtime/lake.py:vocabulary_hash": "one value, by pyarrow's head()",
 }
 
