@@ -89,12 +89,12 @@ def lists_to_evaluate(night: Night) -> dict[str, dict[str, Version]]:
         NightError: no model has.
     """
     days = night.backtest_days
-    in_force = {
+    found = {
         model: {day: current_lists(night.lake, day, backtest_name(model)) for day in days}
         for model in night.shop.models
     }
     lists: dict[str, dict[str, Version]] = {}
-    for model, by_day in in_force.items():
+    for model, by_day in found.items():
         missing_days = [day for day, version in by_day.items() if version is None]
         if missing_days:
             where = ", ".join(missing_days)
@@ -103,7 +103,7 @@ def lists_to_evaluate(night: Night) -> dict[str, dict[str, Version]]:
             lists[model] = {day: version for day, version in by_day.items() if version is not None}
     if not lists:
         raise NightError(
-            f"backtests ds={night.ds}: none of {', '.join(in_force)} has lists as of {', '.join(days)} under the "
+            f"backtests ds={night.ds}: none of {', '.join(found)} has lists as of {', '.join(days)} under the "
             "current vocabulary. Were models.train, jobs.build_candidates and models.score run --as-of backtest?"
         )
     return lists

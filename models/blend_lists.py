@@ -124,6 +124,12 @@ def examples(night: Night, as_of: str, lists: Sequence[Version], max_users: int)
     """The listed pairs of users who wanted something in the days after `as_of`, and whether it was the pair's item.
 
     They are those of the task that decides: where lists are to hold nothing that the user met, nor do these.
+
+    Returns:
+        The pairs, and for each of them whether it was wanted. Shape (num_pairs,), bool.
+
+    Raises:
+        NightError: nobody wanted anything that the task asks for.
     """
     task = decisive_task(night.shop)
     tasks = held_out_tasks(night.lake, night.ds, as_of, night.shop)
@@ -177,7 +183,11 @@ class Answer:
         return True
 
     def write(self, weights: Blend, scores: Callable[[ListedPairs], np.ndarray], seconds: float) -> None:
-        """Writes the scores of all listed pairs, then what vouches for them."""
+        """Writes the scores of all listed pairs, then the row of `fitted_models` that makes them current.
+
+        Args:
+            scores: pairs -> their scores. Shape (num_pairs,), float32.
+        """
         night, fingerprint = self.night, self.fingerprint
         path = night.lake.new_version_path(SCORES, self.as_of, fingerprint, self.name)
         write_shard(self._blocks(scores), path, Shard())

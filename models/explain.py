@@ -108,7 +108,12 @@ def explained_blocks(
     weights: sparse.csr_matrix | None,
     shard: Shard,
 ) -> Iterator[pa.Table]:
-    """Rows of `attributions` for the shard's users, block by block."""
+    """Yields rows of `attributions` for the shard's users, block by block.
+
+    Args:
+        weights: [item met, item listed], which tells the likely causes; shape (num_items, num_items), float32. None:
+            the latest items of a history are asked about.
+    """
     exclude_seen = decisive_task(night.shop) == NEW_ITEMS
     blocks = shard.user_blocks(dataset.num_users, USERS_AT_ONCE)
     for n, block in enumerate(blocks, start=1):

@@ -165,7 +165,7 @@ def _load_ranking_model(lake: Lake, as_of: str, name: str, dataset: Dataset) -> 
     row = fitted_model(lake, as_of, name)
     if row["vocabulary_hash"] != dataset.vocabulary_hash:
         raise NightError(
-            f"{name} as of {as_of} was fitted under vocabulary {row['vocabulary_hash']}, and in force is "
+            f"{name} as of {as_of} was fitted under vocabulary {row['vocabulary_hash']}, and the current one is "
             f"{dataset.vocabulary_hash}. Run models.train for it again."
         )
     with fetched_folder(str(row["weights_path"])) as folder:

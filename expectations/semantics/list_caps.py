@@ -45,9 +45,9 @@ def split_by_caps(
     """Returns the first `num` items of an order that go into one list, and those that a cap passed over before them.
 
     Args:
-        order: item indices, best first, each once. Shape (num_ordered,).
+        order: item indices, best first, each once. Shape (num_ordered,), integers.
         num: at least 1.
-        listed: items that are in the list already and count for the caps. Shape (num_listed,).
+        listed: items that are in the list already and count for the caps. Shape (num_listed,), integers.
         taken: items of the order that are not looked at.
     """
     uses = [Counter([] if listed is None else cap.group_of(listed).tolist()) for cap in caps]
@@ -74,7 +74,7 @@ class CapUse:
     """How much of a cap each user has used up for the group of each of their candidates.
 
     Args:
-        items: item indices of the candidates. Shape (num_users, num_candidates).
+        items: item indices of the candidates. Shape (num_users, num_candidates), integers.
     """
 
     def __init__(self, cap: Cap, items: np.ndarray) -> None:
@@ -84,14 +84,14 @@ class CapUse:
         """Counts one item a user.
 
         Args:
-            items: item indices of any items, candidates or not. Shape (num_users,).
-            is_counted: False where a user's is not to be counted. Bools of the same shape.
+            items: item indices of any items, candidates or not. Shape (num_users,), integers.
+            is_counted: False where a user's is not to be counted. Shape (num_users,), bool.
         """
         group = self.cap.group_of(items)
         self.num_used += (self.groups == group[:, None]) & is_counted[:, None]
 
     @property
     def is_full(self) -> np.ndarray:
-        """Which candidates the cap forbids now. Bools of shape (num_users, num_candidates)."""
+        """Tells which candidates the cap forbids now. Shape (num_users, num_candidates), bool."""
         full: np.ndarray = (self.groups > 0) & (self.num_used >= self.cap.most)
         return full

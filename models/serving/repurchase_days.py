@@ -76,7 +76,7 @@ class ReturnDays:
 
 
 def usual_gaps(events: Events, purchase_index: int, num_items: int) -> np.ndarray:
-    """Returns each item's usual gap in days, from all histories. Float64 of shape (num_items,)."""
+    """Returns each item's usual gap in days, from all histories. Shape (num_items,), float64."""
     days, num_gaps = np.zeros((2, num_items))
     for first, last in spans_of_users(events.offsets):
         part = slice(int(events.offsets[first]), int(events.offsets[last]))
