@@ -8,9 +8,12 @@ the network's output is the log-odds of the real event, not of the sample.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegativeInt
 from models.batches.negative_sampling import NegativeSampler
 from models.batches.reshuffled_batches import ReshuffledBatches
 from models.data.dataset import Dataset
@@ -21,7 +24,7 @@ from models.data.tower_inputs import item_arrays, mask_item, user_arrays
 
 
 @dataclass(frozen=True)
-class SamplingConfig:
+class SamplingConfig(Bounded):
     """How many items a user's row holds, and where they are drawn from.
 
     Attributes:
@@ -32,17 +35,11 @@ class SamplingConfig:
         uniform_share: see `NegativeSampler`.
     """
 
-    num_positives: int
-    num_from_catalogue: int
-    num_from_history: int
+    num_positives: AtLeastOne
+    num_from_catalogue: AtLeastOne
+    num_from_history: NotNegativeInt
     popularity_exponent: float
-    uniform_share: float
-
-    def __post_init__(self) -> None:
-        if min(self.num_positives, self.num_from_catalogue) < 1 or self.num_from_history < 0:
-            raise ValueError("`num_positives` and `num_from_catalogue` must be at least 1, `num_from_history` 0")
-        if not 0 < self.uniform_share <= 1:
-            raise ValueError(f"`uniform_share` must lie in (0, 1]. Received: {self.uniform_share}")
+    uniform_share: Annotated[float, Field(gt=0, le=1), "must lie in (0, 1]"]
 
     @property
     def row_length(self) -> int:

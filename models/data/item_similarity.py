@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
+from expectations.shop.bounds import AtLeastOne, Bounded, Positive
 from expectations.tables import NightError
 from models.data.mmap_arrays import disk_array
 
@@ -29,7 +30,7 @@ PRODUCTS_AT_ONCE = 16_000_000
 
 
 @dataclass(frozen=True)
-class SimilarityConfig:
+class SimilarityConfig(Bounded):
     """How similar items are found; see the module's docstring.
 
     Attributes:
@@ -39,15 +40,10 @@ class SimilarityConfig:
         max_dense: rows of the largest dense matrix that EASE may invert.
     """
 
-    num_neighbours: int
-    half_life_days: float
-    shrinkage: float
+    num_neighbours: AtLeastOne
+    half_life_days: Positive
+    shrinkage: Positive
     max_dense: int
-
-    def __post_init__(self) -> None:
-        for name in ("num_neighbours", "half_life_days", "shrinkage"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"`{name}` must be more than 0. Received: {getattr(self, name)}")
 
 
 def decayed_matrix(

@@ -13,18 +13,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative
 from models.families.blend_features import FEATURES_OF_A_LIST, ListedPairs
 from models.families.listwise_softmax import listwise_weights
-from models.interface.config_checks import require_at_least
 
 WEIGHTS_FILE = "weights.json"
 
 
 @dataclass(frozen=True)
-class BlendConfig:
+class BlendConfig(Bounded):
     """See models/configs/blend.toml.
 
     Attributes:
@@ -33,14 +35,9 @@ class BlendConfig:
         max_users: users at most that the weights are learnt from.
     """
 
-    regularization: float
-    num_folds: int
-    max_users: int
-
-    def __post_init__(self) -> None:
-        require_at_least(0, self, "regularization")
-        require_at_least(2, self, "num_folds")
-        require_at_least(1, self, "max_users")
+    regularization: NotNegative
+    num_folds: Annotated[int, Field(ge=2), "must be at least 2"]
+    max_users: AtLeastOne
 
 
 @dataclass(frozen=True)

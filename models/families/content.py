@@ -19,9 +19,9 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from expectations.shop.bounds import AtLeastOne, ShareBelowOne
 from models.data.tower_inputs import CONTENT_COLUMNS, NUM_PRICE_BUCKETS, PICTURE, item_content_inputs
 from models.families.next_item import NextItemConfig, NextItemModel
-from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.nn.layers import MeanEmbedding, TextEncoder
 
 READABLE = (*CONTENT_COLUMNS, PICTURE)
@@ -37,20 +37,19 @@ class ContentConfig(NextItemConfig):
         part_dropout: share of items for which a step goes without one of these, as where a shop has no picture.
     """
 
+    feature_dim: AtLeastOne
     reads: tuple[str, ...]
-    part_dropout: float
+    part_dropout: ShareBelowOne
     text_encoder: Literal["cnn", "attention"]
-    text_dim: int
-    max_description_tokens: int
-    hidden_dim: int
+    text_dim: AtLeastOne
+    max_description_tokens: AtLeastOne
+    hidden_dim: AtLeastOne
 
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [name for name in self.reads if name not in READABLE]
         if unknown or not self.reads:
             raise ValueError(f"`reads` must name some of {', '.join(READABLE)}. Received: {', '.join(self.reads)!r}")
-        require_in_half_open_unit(self, "part_dropout")
-        require_at_least(1, self, "feature_dim", "text_dim", "max_description_tokens", "hidden_dim")
 
 
 class Content(NextItemModel[ContentConfig]):

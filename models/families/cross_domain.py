@@ -23,12 +23,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, NotNegativeInt, OneOrMore, Share, ShareBelowOne
 from models.batches.masked_domain_batches import CONTENT, DomainBatches, HistoryReading, history_matrices
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_content, item_content_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_in_half_open_unit, require_in_unit
 from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
@@ -45,37 +45,30 @@ SMOOTHING = 0.3
 
 
 @dataclass(frozen=True)
-class CrossDomainConfig:
+class CrossDomainConfig(Bounded):
     """See models/configs/cross_domain.toml."""
 
-    embedding_dim: int
-    feature_dim: int
-    bucket_days: float = field(metadata={"old_names": ("era_days",)})
-    num_time_buckets: int = field(metadata={"old_names": ("num_eras",)})
-    bucket_smoothing_days: float = field(metadata={"old_names": ("era_spread_days",)})
-    max_length: int
-    hidden_share: float
-    random_mask_share: float = field(metadata={"old_names": ("chance_share",)})
-    user_weight_exponent: float = field(metadata={"old_names": ("breadth_exponent",)})
-    num_candidates: int
-    item_dropout: float
-    dropout: float
+    embedding_dim: AtLeastOne
+    feature_dim: NotNegativeInt
+    bucket_days: OneOrMore = field(metadata={"old_names": ("era_days",)})
+    num_time_buckets: AtLeastOne = field(metadata={"old_names": ("num_eras",)})
+    bucket_smoothing_days: NotNegative = field(metadata={"old_names": ("era_spread_days",)})
+    max_length: AtLeastOne
+    hidden_share: ShareBelowOne
+    random_mask_share: Share = field(metadata={"old_names": ("chance_share",)})
+    user_weight_exponent: NotNegative = field(metadata={"old_names": ("breadth_exponent",)})
+    num_candidates: AtLeastOne
+    item_dropout: ShareBelowOne
+    dropout: ShareBelowOne
     learning_rate: float
-    final_rate: float
+    final_rate: Share
     weight_decay: float
-    batch_size: int
-    min_steps: int
-    epochs: int
-    warm_epochs: int
+    batch_size: AtLeastOne
+    min_steps: AtLeastOne
+    epochs: AtLeastOne
+    warm_epochs: AtLeastOne
     precision: Precision
     data_parallel: bool
-
-    def __post_init__(self) -> None:
-        require_at_least(1, self, "embedding_dim", "bucket_days", "num_time_buckets", "max_length", "num_candidates")
-        require_at_least(1, self, "batch_size", "min_steps", "epochs", "warm_epochs")
-        require_at_least(0, self, "feature_dim", "user_weight_exponent", "bucket_smoothing_days")
-        require_in_half_open_unit(self, "hidden_share", "item_dropout", "dropout")
-        require_in_unit(self, "random_mask_share", "final_rate")
 
     @property
     def reading(self) -> HistoryReading:

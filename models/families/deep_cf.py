@@ -16,19 +16,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import keras
 import numpy as np
+from pydantic import Field
 from scipy.special import expit
 
+from expectations.shop.bounds import AtLeastOne, Bounded, ShareBelowOne, one_of
 from models.batches.ranking_batches import RankingBatches, SamplingConfig, WindowRows, ranking_arrays
 from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig
 from models.data.pair_features import PAIR_DIM, PairFeatures
 from models.data.snapshot import Snapshot, training_windows
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_inputs, user_inputs
-from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.interface.model import TrainingHistory, load_saved_config
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
@@ -46,7 +47,7 @@ LOSSES = {"binary_crossentropy": keras.losses.BinaryCrossentropy, "squared_error
 
 
 @dataclass(frozen=True)
-class DeepCfConfig:
+class DeepCfConfig(Bounded):
     """See models/configs/deep_cf.toml.
 
     Attributes:
@@ -54,32 +55,23 @@ class DeepCfConfig:
         epochs: epochs at most; fewer when `patience` epochs brought no gain on the held-out window.
     """
 
-    num_members: int
-    embedding_dim: int
+    num_members: AtLeastOne
+    embedding_dim: AtLeastOne
     feature_dim: int
-    hidden_units: tuple[int, ...]
-    max_length: int
-    max_windows: int
-    dropout: float
-    loss: str
+    hidden_units: Annotated[tuple[int, ...], Field(min_length=1), "must name at least one layer"]
+    max_length: AtLeastOne
+    max_windows: AtLeastOne
+    dropout: ShareBelowOne
+    loss: Annotated[str, one_of(*LOSSES), "must be one of binary_crossentropy, squared_error"]
     learning_rate: float
-    batch_size: int
-    epochs: int
-    patience: int
-    warm_epochs: int
+    batch_size: AtLeastOne
+    epochs: AtLeastOne
+    patience: AtLeastOne
+    warm_epochs: AtLeastOne
     precision: Precision
     data_parallel: bool
     sampling: SamplingConfig
     neighbours: SimilarityConfig
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise ValueError(f"`loss` must be one of {', '.join(LOSSES)}. Received: {self.loss!r}")
-        if not self.hidden_units:
-            raise ValueError("`hidden_units` must name at least one layer")
-        require_in_half_open_unit(self, "dropout")
-        require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs", "patience")
-        require_at_least(1, self, "num_members", "warm_epochs")
 
 
 class DeepCf:

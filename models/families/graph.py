@@ -21,13 +21,14 @@ import numpy as np
 from keras import ops
 from scipy import sparse
 
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, NotNegativeInt, ShareBelowOne
 from expectations.tables import UNKNOWN_INDEX
 from models.batches.retrieval_batches import UserBatches
 from models.data.dataset import Dataset
 from models.data.tower_inputs import ITEM_CONTENT, item_content, user_content
 from models.families.graph_adjacency import node_matrix
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_divisor, require_in_half_open_unit
+from models.interface.cross_field_rules import require_heads_divide
 from models.interface.model import Vectors
 from models.nn.graph_layers import GraphAttention, MeanOfLayers
 from models.nn.item_tower import build_item_tower
@@ -41,35 +42,32 @@ from models.nn.user_tower import build_user_tower
 
 
 @dataclass(frozen=True)
-class GraphConfig:
+class GraphConfig(Bounded):
     """See models/configs/graph.toml."""
 
     propagation: Literal["light", "attention"]
-    embedding_dim: int
-    feature_dim: int
-    num_layers: int
-    num_heads: int
-    edge_exponent: float
-    item_item_weight: float
-    user_weight_exponent: float = field(metadata={"old_names": ("breadth_exponent",)})
-    num_candidates: int
-    node_dropout: float
-    attention_dropout: float
+    embedding_dim: AtLeastOne
+    feature_dim: NotNegativeInt
+    num_layers: AtLeastOne
+    num_heads: AtLeastOne
+    edge_exponent: NotNegative
+    item_item_weight: NotNegative
+    user_weight_exponent: NotNegative = field(metadata={"old_names": ("breadth_exponent",)})
+    num_candidates: AtLeastOne
+    node_dropout: ShareBelowOne
+    attention_dropout: ShareBelowOne
     learning_rate: float
     weight_decay: float
-    batch_size: int
-    min_steps: int
-    epochs: int
-    warm_epochs: int
+    batch_size: AtLeastOne
+    min_steps: AtLeastOne
+    epochs: AtLeastOne
+    warm_epochs: AtLeastOne
     precision: Precision
     data_parallel: bool
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "embedding_dim", "num_layers", "num_heads", "num_candidates", "batch_size", "epochs")
-        require_at_least(1, self, "min_steps", "warm_epochs")
-        require_at_least(0, self, "feature_dim", "edge_exponent", "item_item_weight", "user_weight_exponent")
-        require_in_half_open_unit(self, "node_dropout", "attention_dropout")
-        require_divisor(self)
+        super().__post_init__()
+        require_heads_divide(self)
 
 
 class Graph(SharedSoftmaxModel[GraphConfig]):

@@ -24,10 +24,10 @@ import numpy as np
 from scipy import sparse
 
 from expectations.runtime.days import SECONDS_PER_DAY
+from expectations.shop.bounds import NotNegative
 from models.data.dataset import Dataset
 from models.data.item_similarity import SimilarityConfig, decayed_matrix, neighbour_weights
 from models.data.mmap_arrays import spans_of_users
-from models.interface.config_checks import require_at_least
 from models.interface.model import Neighbours, TrainingHistory, load_saved_config, save_config
 
 
@@ -41,13 +41,9 @@ class ItemItemConfig(SimilarityConfig):
         session_pause: seconds without an event after which a session has ended.
     """
 
-    self_weight: float
-    session_weight: float
-    session_pause: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_at_least(0, self, "self_weight", "session_weight", "session_pause")
+    self_weight: NotNegative
+    session_weight: NotNegative
+    session_pause: NotNegative
 
 
 class ItemItem:

@@ -27,12 +27,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
+from pydantic import Field
 
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegativeInt, Share, ShareBelowOne
 from expectations.tables import FIRST_VALUE_INDEX
 from models.batches.sequence_batches import NextItemBatches, latest_sequences
 from models.data.dataset import Dataset
@@ -40,7 +42,7 @@ from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import ITEM_CONTENT, item_arrays, item_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_divisor, require_in_half_open_unit, require_in_unit
+from models.interface.cross_field_rules import require_heads_divide
 from models.interface.model import Vectors
 from models.nn.layers import TitleVector
 from models.nn.losses import GeneralizedBinaryCrossentropy, SoftmaxCrossentropy, calibrated_power
@@ -59,7 +61,7 @@ ITEMS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class NextItemConfig:
+class NextItemConfig(Bounded):
     """See models/configs/sequence.toml.
 
     Attributes:
@@ -67,34 +69,28 @@ class NextItemConfig:
     """
 
     encoder: Encoder
-    embedding_dim: int
+    embedding_dim: AtLeastOne
     feature_dim: int
-    title_dim: int
-    num_blocks: int
-    num_heads: int
-    max_length: int
-    dropout: float
+    title_dim: NotNegativeInt
+    num_blocks: AtLeastOne
+    num_heads: AtLeastOne
+    max_length: Annotated[int, Field(ge=2), "must be at least 2: a start and an event"]
+    dropout: ShareBelowOne
     loss: Loss
-    num_candidates: int
-    calibration: float
-    popularity_discount: float
+    num_candidates: AtLeastOne
+    calibration: Share
+    popularity_discount: Share
     learning_rate: float
     weight_decay: float
-    batch_size: int
-    epochs: int
-    warm_epochs: int
+    batch_size: AtLeastOne
+    epochs: AtLeastOne
+    warm_epochs: AtLeastOne
     precision: Precision
     data_parallel: bool
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "num_candidates", "batch_size", "epochs")
-        require_at_least(1, self, "warm_epochs")
-        if self.max_length < 2:
-            raise ValueError(f"`max_length` must be at least 2: a start and an event. Received: {self.max_length}")
-        require_at_least(0, self, "title_dim")
-        require_in_half_open_unit(self, "dropout")
-        require_in_unit(self, "calibration", "popularity_discount")
-        require_divisor(self)
+        super().__post_init__()
+        require_heads_divide(self)
 
 
 C = TypeVar("C", bound=NextItemConfig)

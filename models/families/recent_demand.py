@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.runtime.days import SECONDS_PER_DAY
+from expectations.shop.bounds import AtLeastOne, Bounded, Positive
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import spans
 from models.families.popularity_model import PopularityModel
@@ -18,7 +19,7 @@ from models.interface.model import TrainingHistory
 
 
 @dataclass(frozen=True)
-class RecentDemandConfig:
+class RecentDemandConfig(Bounded):
     """See models/configs/recent_demand.toml.
 
     Attributes:
@@ -26,13 +27,8 @@ class RecentDemandConfig:
         half_life_days: if it is very large, every event of the window counts the same.
     """
 
-    window_days: int
-    half_life_days: float
-
-    def __post_init__(self) -> None:
-        for name in ("window_days", "half_life_days"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"`{name}` must be more than 0. Received: {getattr(self, name)}")
+    window_days: AtLeastOne
+    half_life_days: Positive
 
 
 class RecentDemand(PopularityModel[RecentDemandConfig]):

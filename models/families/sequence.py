@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import keras
 
+from expectations.shop.bounds import ShareBelowOne
 from models.families.next_item import NextItemConfig, NextItemModel
-from models.interface.config_checks import require_in_half_open_unit
 from models.nn.item_tower import build_item_tower
 
 
@@ -20,11 +20,7 @@ from models.nn.item_tower import build_item_tower
 class SequenceModelConfig(NextItemConfig):
     """See models/configs/sequence.toml."""
 
-    item_dropout: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_in_half_open_unit(self, "item_dropout")
+    item_dropout: ShareBelowOne
 
 
 class SequenceModel(NextItemModel[SequenceModelConfig]):

@@ -18,18 +18,19 @@ of a user or an item also reaches the vector past the hidden layer, which tells 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
+from pydantic import Field
 
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, ShareBelowOne
 from models.batches.retrieval_batches import HiddenBatches, WindowBatches
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
 from models.data.snapshot import Snapshot
 from models.data.tower_inputs import NUM_PRICE_BUCKETS, item_arrays, item_inputs, mask_item, user_arrays, user_inputs
 from models.families.shared_softmax import SharedSoftmaxModel
-from models.interface.config_checks import require_at_least, require_in_half_open_unit
 from models.interface.model import Vectors
 from models.nn.layers import MeanEmbedding
 from models.nn.network_fitting import (
@@ -43,35 +44,28 @@ USERS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class TwoTowerConfig:
+class TwoTowerConfig(Bounded):
     """See models/configs/two_tower.toml."""
 
     objective: Literal["next_window", "hidden_items"] = field(metadata={"old_names": ("asks",)})
-    hidden_share: float
+    hidden_share: ShareBelowOne
     similarity: Literal["dot", "cosine"]
-    temperature: float
-    user_weight_exponent: float = field(metadata={"old_names": ("breadth_exponent",)})
-    embedding_dim: int
+    temperature: Annotated[float, Field(ge=1e-3), "must be at least 0.001"]
+    user_weight_exponent: NotNegative = field(metadata={"old_names": ("breadth_exponent",)})
+    embedding_dim: AtLeastOne
     hidden_dim: int
     feature_dim: int
-    max_length: int
-    max_windows: int
+    max_length: AtLeastOne
+    max_windows: AtLeastOne
     num_candidates: int
-    dropout: float
+    dropout: ShareBelowOne
     learning_rate: float
     weight_decay: float
-    batch_size: int
-    epochs: int
-    warm_epochs: int
+    batch_size: AtLeastOne
+    epochs: AtLeastOne
+    warm_epochs: AtLeastOne
     precision: Precision
     data_parallel: bool
-
-    def __post_init__(self) -> None:
-        require_at_least(1, self, "embedding_dim", "max_length", "max_windows", "batch_size", "epochs")
-        require_at_least(1, self, "warm_epochs")
-        require_at_least(0, self, "user_weight_exponent")
-        require_at_least(1e-3, self, "temperature")
-        require_in_half_open_unit(self, "dropout", "hidden_share")
 
 
 class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):

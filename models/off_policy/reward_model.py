@@ -11,12 +11,16 @@ for each fold, and `GroupKFold` assigns other folds than those of published figu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
+
+from expectations.shop.bounds import Bounded
 
 
 @dataclass(frozen=True)
-class RewardModelConfig:
+class RewardModelConfig(Bounded):
     """How to fit.
 
     Attributes:
@@ -26,15 +30,9 @@ class RewardModelConfig:
         seed: of the folds.
     """
 
-    num_folds: int = 5
-    penalty: float = 100.0
+    num_folds: Annotated[int, Field(ge=2), "must be at least 2: one to learn, one to ask"] = 5
+    penalty: Annotated[float, Field(gt=0), "must be above 0, or rare features have no answer"] = 100.0
     seed: int = 1
-
-    def __post_init__(self) -> None:
-        if self.num_folds < 2:
-            raise ValueError(f"`num_folds` must be at least 2: one to learn, one to ask. Received: {self.num_folds}")
-        if not self.penalty > 0:
-            raise ValueError(f"`penalty` must be above 0, or rare features have no answer. Received: {self.penalty}")
 
 
 def cross_fitted_rewards(

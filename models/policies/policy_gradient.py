@@ -35,7 +35,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.interface.config_checks import require_at_least, require_in_half_open_unit
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, OneOrMore, ShareBelowOne
 from models.interface.model import TrainingHistory
 from models.nn.network_fitting import as_numpy
 from models.nn.training_setup import guarded_fit, prepare_training
@@ -61,26 +61,21 @@ _LOWEST = 1e-6
 
 
 @dataclass(frozen=True)
-class PolicyGradientConfig:
+class PolicyGradientConfig(Bounded):
     """See models/configs/policy_gradient.toml."""
 
-    hidden_dim: int
-    inverse_temperature: float = field(metadata={"old_names": ("sharpness",)})
-    kl_weight: float = field(metadata={"old_names": ("nearness",)})
-    weight_cap: float
+    hidden_dim: AtLeastOne
+    inverse_temperature: NotNegative = field(metadata={"old_names": ("sharpness",)})
+    kl_weight: NotNegative = field(metadata={"old_names": ("nearness",)})
+    weight_cap: OneOrMore
     top_k_correction: bool
-    entropy: float
-    held_out_share: float
-    patience: int
+    entropy: NotNegative
+    held_out_share: ShareBelowOne
+    patience: AtLeastOne
     learning_rate: float
-    weight_decay: float
-    batch_size: int
-    epochs: int
-
-    def __post_init__(self) -> None:
-        require_at_least(1, self, "hidden_dim", "weight_cap", "patience", "batch_size", "epochs")
-        require_at_least(0, self, "inverse_temperature", "kl_weight", "entropy", "weight_decay")
-        require_in_half_open_unit(self, "held_out_share")
+    weight_decay: NotNegative
+    batch_size: AtLeastOne
+    epochs: AtLeastOne
 
 
 def fit(

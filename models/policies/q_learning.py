@@ -28,7 +28,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from models.interface.config_checks import require_at_least, require_divisor, require_in_half_open_unit
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, OneOrMore, ShareBelowOne
+from models.interface.cross_field_rules import require_heads_divide
 from models.interface.model import TrainingHistory
 from models.nn.network_fitting import as_numpy, select_inputs
 from models.nn.sequence_encoder import Encoder
@@ -51,34 +52,29 @@ from models.slates.trajectories import Trajectories, link_slates
 
 
 @dataclass(frozen=True)
-class QLearningConfig:
+class QLearningConfig(Bounded):
     """See models/configs/q_learning.toml."""
 
     acts_by: Literal["q", "actor"]
     encoder: Encoder
-    embedding_dim: int
-    num_blocks: int
-    num_heads: int
-    hidden_dim: int
-    dropout: float
-    supervised_weight: float
-    weight_cap: float
-    inverse_temperature: float = field(metadata={"old_names": ("sharpness",)})
-    kl_weight: float = field(metadata={"old_names": ("nearness",)})
-    gone_after_days: float
+    embedding_dim: AtLeastOne
+    num_blocks: AtLeastOne
+    num_heads: AtLeastOne
+    hidden_dim: AtLeastOne
+    dropout: ShareBelowOne
+    supervised_weight: NotNegative
+    weight_cap: OneOrMore
+    inverse_temperature: NotNegative = field(metadata={"old_names": ("sharpness",)})
+    kl_weight: NotNegative = field(metadata={"old_names": ("nearness",)})
+    gone_after_days: NotNegative
     learning_rate: float
-    weight_decay: float
-    batch_size: int
-    epochs: int
+    weight_decay: NotNegative
+    batch_size: AtLeastOne
+    epochs: AtLeastOne
 
     def __post_init__(self) -> None:
-        require_at_least(1, self, "embedding_dim", "num_blocks", "num_heads", "hidden_dim")
-        require_at_least(1, self, "weight_cap", "batch_size", "epochs")
-        require_at_least(
-            0, self, "supervised_weight", "inverse_temperature", "kl_weight", "gone_after_days", "weight_decay"
-        )
-        require_in_half_open_unit(self, "dropout")
-        require_divisor(self)
+        super().__post_init__()
+        require_heads_divide(self)
 
     @property
     def max_length(self) -> int:
