@@ -79,26 +79,29 @@ def model_class(name: str) -> type[Model]:
 
 
 def config_values(name: str) -> dict[str, Any]:
-    """What the model's config file says, as written."""
+    """What the model's config file says; old keys come out under their new names."""
     require_known([name])
-    return tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8"))
+    return file_values(_config_class(name), CONFIGS / f"{name}.toml")
+
+
+def file_values(config_class: type[Any], path: Path) -> dict[str, Any]:
+    """What a config file says, under the current names of its keys: a fit does not depend on which were written.
+
+    Raises:
+        SettingsError: the file gives a setting under two of its names.
+    """
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    return with_current_keys(config_class, values, str(path.relative_to(CONFIGS.parents[1])))
 
 
 def shop_values(shop: Shop, name: str) -> dict[str, Any]:
     """What the model's config file says, with what the shop file says under `[settings.<model>]` in its place.
 
-    Old keys of the shop file come out under their new names, so that a fit does not depend on which were written.
+    Old keys come out under their new names, so that a fit does not depend on which were written.
     """
-    values, changes = config_values(name), shop.settings.get(name, {})
-    if not _keys(changes) <= _keys(values):
-        changes = with_current_keys(_config_class(name), changes, f"shop {shop.name} [settings.{name}]")
-    return _merged(values, changes)
-
-
-def _keys(values: Mapping[str, Any], *path: str) -> set[tuple[str, ...]]:
-    """The paths of all keys; a config file of ours holds no old one, so that few shops' settings import a model."""
-    inner = [_keys(value, *path, key) for key, value in values.items() if isinstance(value, Mapping)]
-    return {(*path, key) for key in values}.union(*inner)
+    changes = shop.settings.get(name, {})
+    where = f"shop {shop.name} [settings.{name}]"
+    return _merged(config_values(name), with_current_keys(_config_class(name), changes, where) if changes else changes)
 
 
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

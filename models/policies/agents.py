@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from expectations.shop.shop import Shop
 from expectations.shop.toml_settings import settings_from_mapping
 from models.interface.model import TrainingHistory
-from models.interface.registry import CONFIGS
+from models.interface.registry import CONFIGS, file_values
 from models.policies.cross_fitting import NUM_FOLDS, CrossFitted, folds_of
 from models.policies.plackett_luce import PlackettLucePolicy
 from models.slates.training_slates import Examples
@@ -43,10 +42,19 @@ class FittedAgent:
 
 
 def agent_values(shop: Shop) -> dict[str, Any]:
-    """Returns the settings of the agent's config file, with the shop's `kl_weight` where it has one."""
+    """Returns the settings of the agent's config file, with the shop's `kl_weight` where it has one.
+
+    Old keys come out under their new names, so that a fit does not depend on which were written.
+    """
     agent, kl_weight = shop.policy.agent, shop.policy.kl_weight
-    values = tomllib.loads((CONFIGS / "policies" / f"{agent}.toml").read_text(encoding="utf-8"))
+    values = file_values(_config_class(agent), CONFIGS / "policies" / f"{agent}.toml")
     return values if kl_weight is None else {**values, "kl_weight": kl_weight}
+
+
+def _config_class(agent: str) -> type[Any]:
+    from models.policies import policy_gradient, q_learning
+
+    return {"policy_gradient": policy_gradient.PolicyGradientConfig, "q_learning": q_learning.QLearningConfig}[agent]
 
 
 def fit_agent(examples: Examples, shop: Shop, values: Mapping[str, Any], last_day: float) -> FittedAgent:
