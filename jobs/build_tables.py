@@ -112,9 +112,11 @@ def _similar_items(spark: SparkSession, inputs: TableInputs, shop: Shop) -> Plan
         similar_inputs(features, sources, popularity),
         (*(source.source for source in sources), inputs.fallback_source),
         features.version(ITEMS).rows * shop.top_k,
-        lambda: similar_items(spark, features, sources, popularity, shop.top_k, shop.rules, shop.texts),
+        lambda: similar_items(
+            spark, features, sources, popularity, shop.top_k, shop.similar_items, shop.rules, shop.texts
+        ),
         _code(),
-        [shop.top_k, asdict(shop.rules), shop.texts],
+        [shop.top_k, asdict(shop.similar_items), asdict(shop.rules), shop.texts],
     )
 
 
@@ -126,7 +128,7 @@ def _new_user_recommendations(spark: SparkSession, features: FeatureTables, shop
         shop.top_k,
         lambda: new_user_recommendations(spark, features, shop),
         _code(),
-        [shop.top_k, shop.target_events, shop.new_users.min_people, asdict(shop.rules), shop.texts],
+        [shop.top_k, shop.target_events, asdict(shop.new_users), asdict(shop.rules), shop.texts],
     )
 
 

@@ -19,6 +19,7 @@ from expectations.shop.policy_settings import Policy
 from expectations.shop.raw_files import Drops, RawFile
 from expectations.shop.reason_texts import LANGUAGES, require_texts
 from expectations.shop.reward import Reward
+from expectations.shop.table_settings import GraphEdges, NewItems, NewUsers, SimilarItems
 from expectations.shop.toml_settings import SettingsError, settings_from_mapping
 from expectations.tables import EVENT_TYPES, EVENTS, ITEM_UPDATES, USER_UPDATES
 
@@ -62,34 +63,6 @@ class Gate(Bounded):
     min_user_share: Share = 0.8
     min_kept_share: Share = 0.15
     min_variety: Share = 0.1
-
-
-@dataclass(frozen=True)
-class NewUsers(Bounded):
-    """Settings of the lists that people without a history get: `new_user_recommendations`.
-
-    Attributes:
-        min_people: a country, an age or a gender gets a list of its own once at least so many of its people have
-            bought or wanted something lately.
-    """
-
-    min_people: AtLeastOne = 15
-
-
-@dataclass(frozen=True)
-class NewItems(Bounded):
-    """Settings of how new items, which have no history yet, reach users.
-
-    Attributes:
-        days: an item is new for this many days after it was first seen.
-        audience_size: how many users `new_item_audiences` names for each.
-        exploration_share: of a user's list, how much at its end may go to new items that the user is in the audience
-            of; 0 leaves the lists as they are.
-    """
-
-    days: AtLeastOne = 14
-    audience_size: AtLeastOne = 100
-    exploration_share: Annotated[float, Field(ge=0, le=0.5), "must lie between 0 and 0.5"] = 0.0
 
 
 @dataclass(frozen=True)
@@ -158,8 +131,10 @@ class Shop(Bounded):
     gate: Gate = field(default_factory=Gate)
     policy: Policy = field(default_factory=Policy)
     reward: Reward = field(default_factory=Reward)
+    similar_items: SimilarItems = field(default_factory=SimilarItems)
     new_users: NewUsers = field(default_factory=NewUsers)
     new_items: NewItems = field(default_factory=NewItems)
+    graph_edges: GraphEdges = field(default_factory=GraphEdges)
     language: str = "en"
     reason_texts: dict[str, str] = field(default_factory=dict)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Counts which items meet in histories: what `jobs.features.graph_edges` runs in executors.
 
 Three kinds of meeting, each a column of counts. `session`: how many sessions hold both items. `window`: how many users
-met both within WINDOW_DAYS. `cross_domain`: how many users met both, of different departments, at any time. Only the
+met both within `window_days`. `cross_domain`: how many users met both, of different departments, at any time. Only the
 latest MAX_VISITS of a session or a user take part, so that the work grows with the number of users, not with the
 square of the longest history.
 """
@@ -20,8 +20,6 @@ from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import parquet_dataset
 from expectations.tables import FIRST_VALUE_INDEX, PADDING_INDEX
 
-WINDOW_DAYS = 7
-"""A week: what belongs to one errand, also when it takes two trips."""
 MAX_VISITS = 30
 """They make 435 pairs, which is most of what a night pays for; more say more of a reseller than of a taste."""
 USERS_AT_ONCE = 1024
@@ -71,13 +69,13 @@ def item_counts(histories: pa.RecordBatch) -> pa.RecordBatch:
     return _record_batch({"item_index": items[held]}, [of_sessions[held], of_users[held], of_users[held]])
 
 
-def pair_counts(histories: pa.RecordBatch, item_features_path: str) -> pa.RecordBatch:
+def pair_counts(histories: pa.RecordBatch, item_features_path: str, window_days: int) -> pa.RecordBatch:
     """Counts how often two items meet, `item_index` below `other_index`. Those that never do are left out."""
     items, sessions, users = _visits(histories)
     domains = domains_of(items, item_features_path)
     in_sessions = _pair_keys(sessions, *_pairs(sessions), len(items))
     earlier, later = _pairs(users)
-    is_near = users.seconds[later] - users.seconds[earlier] <= WINDOW_DAYS * SECONDS_PER_DAY
+    is_near = users.seconds[later] - users.seconds[earlier] <= window_days * SECONDS_PER_DAY
     of_earlier, of_later = domains[users.items[earlier]], domains[users.items[later]]
     is_across = (of_earlier != of_later) & (np.minimum(of_earlier, of_later) >= FIRST_VALUE_INDEX)
     near, across = (_pair_keys(users, earlier[chosen], later[chosen], len(items)) for chosen in (is_near, is_across))

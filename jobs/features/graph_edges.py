@@ -8,6 +8,7 @@ alone when nothing changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -17,40 +18,37 @@ from pyspark.sql.window import Window
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Lake, Version
+from expectations.shop.table_settings import GraphEdges
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, HISTORIES, ITEM_FEATURES, VOCABULARIES
 from jobs.features.co_occurrence_counts import ITEM_DDL, KINDS, PAIR_DDL, counted, item_counts, pair_counts
 from jobs.storage.partitions import build_partition, read_partition
 
-HALF_LIFE_DAYS = 30
-"""An event of a month ago says half of what one of today does."""
-SHRINKAGE = 5
-"""Items that met this often get half of their cosine."""
-MIN_MEETINGS = 2
-"""Two items that met once met by chance; and these are most pairs."""
-NEIGHBOURS_PER_ITEM = 50
-"""Edges of a kind that leave an item; the weakest of more would add bytes and no taste."""
 _PARTS_OF_WEIGHT = 1_000_000_000
 """A weight is summed in so many parts of 1, as a whole number. What fades below one part is no edge any more."""
 
 
-def build_graph_edges(spark: SparkSession, lake: Lake, as_of: str, event_weights: Mapping[str, float]) -> Version:
+def build_graph_edges(
+    spark: SparkSession, lake: Lake, as_of: str, event_weights: Mapping[str, float], settings: GraphEdges
+) -> Version:
     """Builds the partition `as_of`."""
     item_features = lake.require(ITEM_FEATURES, as_of)
 
     def rows() -> DataFrame:
         histories = read_partition(spark, lake, HISTORIES, as_of)
         vocabularies = read_partition(spark, lake, VOCABULARIES, as_of)
-        edges = user_item_edges(histories, vocabularies, event_weights, as_of)
-        return edges.unionByName(item_item_edges(histories, item_features.path)).sortWithinPartitions(
+        edges = user_item_edges(histories, vocabularies, event_weights, as_of, settings.half_life_days)
+        return edges.unionByName(item_item_edges(histories, item_features.path, settings)).sortWithinPartitions(
             "kind", "source_index", "target_index"
         )
 
     inputs = [lake.require(HISTORIES, as_of), lake.require(VOCABULARIES, as_of), item_features]
-    return build_partition(lake, GRAPH_EDGES, as_of, inputs, [event_weights], rows, code=code_version(__name__))
+    return build_partition(
+        lake, GRAPH_EDGES, as_of, inputs, [event_weights, asdict(settings)], rows, code=code_version(__name__)
+    )
 
 
 def user_item_edges(
-    histories: DataFrame, vocabularies: DataFrame, event_weights: Mapping[str, float], as_of: str
+    histories: DataFrame, vocabularies: DataFrame, event_weights: Mapping[str, float], as_of: str, half_life_days: float
 ) -> DataFrame:
     """Sums over a user's events with an item of the event's weight x 2^(-age / half-life)."""
     of_types = vocabularies.where(F.col("field") == "event_type").select(
@@ -59,7 +57,7 @@ def user_item_edges(
     met = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
     events = histories.select("user_index", met.alias("met")).select("user_index", "met.*")
     age_days = (F.lit(int(end_of(as_of).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
-    faded = F.col("event_weight") * F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS)
+    faded = F.col("event_weight") * F.pow(F.lit(2.0), -age_days / half_life_days)
     parts = F.sum(F.round(faded * _PARTS_OF_WEIGHT).cast("bigint"))
     return (
         events.where(F.col("item_indices") >= FIRST_VALUE_INDEX)
@@ -78,19 +76,19 @@ def _weight_of_type(event_weights: Mapping[str, float]) -> Column:
     return weight
 
 
-def item_item_edges(histories: DataFrame, item_features_path: str) -> DataFrame:
+def item_item_edges(histories: DataFrame, item_features_path: str, settings: GraphEdges) -> DataFrame:
     """Returns each item's strongest edges of each kind, by shrunk cosine; equal ones by item index."""
 
     def items_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return counted(batches, item_counts)
 
     def pairs_of(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        return counted(batches, lambda some: pair_counts(some, item_features_path))
+        return counted(batches, lambda some: pair_counts(some, item_features_path, settings.window_days))
 
     histories = histories.select("item_indices", "event_times", "session_starts")
     items = _by_kind(_summed(histories.mapInArrow(items_of, ITEM_DDL), "item_index"))
     pairs = _by_kind(_summed(histories.mapInArrow(pairs_of, PAIR_DDL), "item_index", "other_index"))
-    pairs = pairs.where(F.col("num_meetings") >= MIN_MEETINGS)
+    pairs = pairs.where(F.col("num_meetings") >= settings.min_meetings)
     for index, total in (("item_index", "num_item"), ("other_index", "num_other")):
         totals = items.select("kind", F.col("item_index").alias(index), F.col("num_meetings").alias(total))
         pairs = pairs.join(F.broadcast(totals), on=["kind", index], how="inner")
@@ -98,20 +96,20 @@ def item_item_edges(histories: DataFrame, item_features_path: str) -> DataFrame:
         *(F.struct(F.col(source).alias("source_index"), F.col(target).alias("target_index"))
           for source, target in (("item_index", "other_index"), ("other_index", "item_index")))
     )  # fmt: skip
-    edges = pairs.select("kind", shrunk_cosine().cast("float").alias("weight"), F.inline(both_ways))
+    edges = pairs.select("kind", shrunk_cosine(settings.shrinkage).cast("float").alias("weight"), F.inline(both_ways))
     strongest_first = Window.partitionBy("kind", "source_index").orderBy(F.desc("weight"), "target_index")
     return (
         edges.withColumn("place", F.row_number().over(strongest_first))
-        .where(F.col("place") <= NEIGHBOURS_PER_ITEM)
+        .where(F.col("place") <= settings.neighbours_per_item)
         .select("kind", "source_index", "target_index", "weight")
     )
 
 
-def shrunk_cosine() -> Column:
+def shrunk_cosine(shrinkage: float) -> Column:
     """n_ij / sqrt(n_i n_j) x n_ij / (n_ij + shrinkage), of num_meetings, num_item and num_other: in (0, 1)."""
     meetings = F.col("num_meetings")
     cosine = meetings / F.sqrt(F.col("num_item") * F.col("num_other"))
-    return cosine * meetings / (meetings + SHRINKAGE)
+    return cosine * meetings / (meetings + shrinkage)
 
 
 def _summed(counts: DataFrame, *key: str) -> DataFrame:

@@ -3,15 +3,15 @@
 Hardly anybody met the item yet, so what is like it speaks for it: the items whose words are most alike, and who met
 these and how lately.
 
-    score(user) = sum over its likes that the user met of likeness x 2^(-days since / HALF_LIFE_DAYS)
+    score(user) = sum over its likes that the user met of likeness x 2^(-days since / half_life_days)
 
 It is a sum and no mean: who buys much of a kind is more likely to buy one more. An item of the first day that the
 shop's log speaks of is not new: the shop had it before.
 
 The reason is the category where the item is new in the one that the user met most of; otherwise what speaks for it.
 
-The constants were chosen on UCI Online Retail, on items first sold in the 30 days after 2011-07-12, 08-11 and 09-10;
-see `tests.benchmarks.lists.new_users_items`.
+The number of likes and the default half-life (`NewItems`) were chosen on UCI Online Retail, on items first sold in the
+30 days after 2011-07-12, 08-11 and 09-10; see `tests.benchmarks.lists.new_users_items`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ SOURCE = ITEM_FEATURES.name
 LIKES_DDL = "item_index int, like_index int, likeness float"
 NUM_LIKES = 300
 """How many of the items most like a new one speak for it."""
-HALF_LIFE_DAYS = 365
 PARTS = 1_000_000_000
 """Parts of 1 in which a faded likeness is summed, as a whole number: such a sum is the same in any order."""
 
@@ -72,7 +71,8 @@ def new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop)
     )
     known = items.select("item_index", "item_id", "refused_by").join(shelves, on="item_id")
     new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(features, shop.new_items.days)))
-    wanted = fans(interactions, likes(features, interactions, new.select("item_index")), features.ds)
+    half_life = shop.new_items.half_life_days
+    wanted = fans(interactions, likes(features, interactions, new.select("item_index")), features.ds, half_life)
     # What came back whole is no interaction, yet the user knows it.
     remembered = features.read(spark, HISTORIES).select("user_index", F.explode("item_indices").alias("item_index"))
     met = interactions.select("user_index", "item_index").unionByName(remembered)
@@ -189,10 +189,10 @@ def most_alike(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) ->
     )
 
 
-def fans(interactions: DataFrame, likes: DataFrame, ds: str) -> DataFrame:
+def fans(interactions: DataFrame, likes: DataFrame, ds: str, half_life_days: float) -> DataFrame:
     """Who met what is like a new item: item_index, user_index, parts; the like that says most, and is it bought."""
     age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
-    fading = F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS)
+    fading = F.pow(F.lit(2.0), -age_days / half_life_days)
     parts = F.round(F.col("likeness") * fading * PARTS).cast("bigint")
     met = interactions.select(
         "user_index",

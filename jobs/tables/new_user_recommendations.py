@@ -15,17 +15,14 @@ from expectations.runtime.lake import Version
 from expectations.semantics.titles import readable_title_in_spark
 from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop
+from expectations.shop.table_settings import NewUsers
 from expectations.tables import HISTORIES, ITEMS, USER_FEATURES, USERS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.reason_text import reason_text
 from jobs.tables.segment_popularity import (
     ATTRIBUTES,
-    FIRST_DAYS,
-    HALF_LIFE_DAYS,
-    LATER_WEIGHT,
     PARTS_OF_WISH,
-    WINDOW_DAYS,
     demand_by_segment,
     shrunk_rates,
 )
@@ -48,7 +45,7 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
     items = catalogue_rows(spark, features, shop.rules)
     available = F.broadcast(items.where(F.col("refused_by").isNull()).select("item_index"))
     wishes = recent_wishes(
-        histories, days_first_seen(users, vocabularies), vocabularies, features.ds, shop.target_events
+        histories, days_first_seen(users, vocabularies), vocabularies, features.ds, shop.target_events, shop.new_users
     )
     wishes = wishes.join(available, on="item_index", how="left_semi")
     people = known_people(user_features, vocabularies)
@@ -56,7 +53,7 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
     country = readable_title_in_spark(F.col("country_name"), F.lit(""))
     return (
-        shrunk_rates(demand, available, shop.top_k)
+        shrunk_rates(demand, available, shop.top_k, shop.new_users.prior_demand)
         .join(F.broadcast(items.select("item_index", "item_id")), on="item_index")
         .select(
             "segment",
@@ -71,9 +68,14 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
 
 
 def recent_wishes(
-    histories: DataFrame, first_days: DataFrame, vocabularies: DataFrame, ds: str, target_events: Sequence[str]
+    histories: DataFrame,
+    first_days: DataFrame,
+    vocabularies: DataFrame,
+    ds: str,
+    target_events: Sequence[str],
+    settings: NewUsers,
 ) -> DataFrame:
-    """Pairs that met by a target event in the last WINDOW_DAYS: user_index, item_index, parts of a faded wish.
+    """Pairs that met by a target event in the last `window_days`: user_index, item_index, parts of a faded wish.
 
     Each pair counts once, by its largest wish.
 
@@ -85,10 +87,10 @@ def recent_wishes(
     entries = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
     events = histories.select("user_index", entries.alias("entry")).select("user_index", "entry.*")
     days_known = F.date_diff(F.timestamp_seconds("event_times").cast("date"), F.col("first_seen").cast("date"))
-    weight = F.when(days_known < FIRST_DAYS, F.lit(1.0)).otherwise(F.lit(LATER_WEIGHT))
-    faded = F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS) * weight * PARTS_OF_WISH
+    weight = F.when(days_known < settings.first_days, F.lit(1.0)).otherwise(F.lit(settings.later_weight))
+    faded = F.pow(F.lit(2.0), -age_days / settings.half_life_days) * weight * PARTS_OF_WISH
     return (
-        events.where(age_days <= WINDOW_DAYS)
+        events.where(age_days <= settings.window_days)
         .join(F.broadcast(targets.select(F.col("index").alias("event_type_indices"))), on="event_type_indices")
         .join(first_days, on="user_index", how="inner")
         .groupBy("user_index", F.col("item_indices").alias("item_index"))

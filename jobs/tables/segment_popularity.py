@@ -4,14 +4,14 @@ A segment is a set of attributes: `all`, `country=Germany`, `country=Germany&age
 segment without its last attribute. What a segment says of an item is a posterior mean of a Dirichlet-multinomial model
 whose prior is the parent:
 
-    rate(item) = (demand(item) + PRIOR_DEMAND rate_parent(item)) / (total demand + PRIOR_DEMAND)
+    rate(item) = (demand(item) + prior_demand rate_parent(item)) / (total demand + prior_demand)
 
 so that a segment of few people says what its parent says, and one of many what its own people do. `all` is shrunk
 towards every item alike. A wish is a person and an item that met lately by one of the shop's `target_events`; it fades,
-and what people want when they are new says most of what the next ones will: later wishes count LATER_WEIGHT.
+and what people want when they are new says most of what the next ones will: later wishes count `later_weight`.
 
-The constants were chosen on UCI Online Retail, on people without a history before 2011-07-13, 08-12 and 09-11; see
-`tests.benchmarks.lists.new_users_items`.
+These numbers are settings of the shop (`NewUsers`). Their defaults were chosen on UCI Online Retail, on people without
+a history before 2011-07-13, 08-12 and 09-11; see `tests.benchmarks.lists.new_users_items`.
 
 Source: Gelman et al., "Bayesian Data Analysis", 3rd ed., sections 3.4 and 5.3; the weight of the prior is a setting.
 """
@@ -28,13 +28,6 @@ from expectations.tables import EVERYBODY
 
 ATTRIBUTES = ("country", "age_bucket", "gender")
 """Attributes of a segment, in the order of its name."""
-WINDOW_DAYS = 90
-HALF_LIFE_DAYS = 30.0
-FIRST_DAYS = 14
-"""For so many days after they were first seen people are new."""
-LATER_WEIGHT = 0.1
-PRIOR_DEMAND = 100.0
-"""The demand at which a segment's own counts weigh as much as the rates of its parent."""
 PARTS_OF_WISH = 1_000_000_000
 """A faded wish is summed in so many parts of 1, as a whole number: a sum of them is the same in any order."""
 
@@ -74,7 +67,7 @@ def demand_by_segment(wishes: DataFrame, people: DataFrame, min_people: int) -> 
     return counts.select(*name, "item_index", (F.col("parts") / PARTS_OF_WISH).alias("demand"), total.alias("total"))
 
 
-def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int) -> DataFrame:
+def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int, prior_demand: float) -> DataFrame:
     """The best `top_k` items of every segment: segment, item_index, rate, reason_code and country_name, without ranks.
 
     An item that nobody of a segment wants keeps its place among the others of its kind, since all their rates are the
@@ -83,15 +76,16 @@ def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int) -> DataFra
     Args:
         demand: as `demand_by_segment` gives it, of available items alone.
         available: item_index of all items that may be listed.
+        prior_demand: the demand at which a segment's own counts weigh as much as the rates of its parent.
     """
     # Each level goes on from the one above it, which must not be computed again for every level below.
     demand = demand.persist()
-    rates = _rates_of_everybody(demand, available).persist()
+    rates = _rates_of_everybody(demand, available, prior_demand).persist()
     best = found = best_rates(rates, top_k).persist()
     for depth in range(1, _deepest(demand) + 1):
         demand_at_depth = demand.where(F.col("depth") == depth)
-        own = _own_rates(demand_at_depth, rates).persist()
-        inherited = _inherited_rates(demand_at_depth, best, own)
+        own = _own_rates(demand_at_depth, rates, prior_demand).persist()
+        inherited = _inherited_rates(demand_at_depth, best, own, prior_demand)
         rates, best = own, best_rates(own.unionByName(inherited), top_k).persist()
         found = found.unionByName(best)
     return found
@@ -134,7 +128,7 @@ def _escaped(value: Column) -> Column:
     return value
 
 
-def _rates_of_everybody(demand: DataFrame, available: DataFrame) -> DataFrame:
+def _rates_of_everybody(demand: DataFrame, available: DataFrame, prior_demand: float) -> DataFrame:
     """Returns rates of all that may be listed, wanted or not."""
     wanted = demand.where(F.col("segment") == EVERYBODY).select("item_index", "demand", "total")
     num_available = available.count()
@@ -147,7 +141,7 @@ def _rates_of_everybody(demand: DataFrame, available: DataFrame) -> DataFrame:
         .select(
             "segment",
             "item_index",
-            _shrunk(F.lit(1 / max(1, num_available))).alias("rate"),
+            _shrunk(F.lit(1 / max(1, num_available)), prior_demand).alias("rate"),
             F.when(F.col("demand") > 0, F.lit(Reason.POPULAR.value))
             .otherwise(F.lit(Reason.IN_OUR_RANGE.value))
             .alias("reason_code"),
@@ -156,7 +150,7 @@ def _rates_of_everybody(demand: DataFrame, available: DataFrame) -> DataFrame:
     )
 
 
-def _own_rates(demand: DataFrame, rates: DataFrame) -> DataFrame:
+def _own_rates(demand: DataFrame, rates: DataFrame, prior_demand: float) -> DataFrame:
     """Rates of what the segments' own people want. Where they want it more than the coarser, that is the reason."""
     parent_rates = rates.select(
         F.col("segment").alias("parent"),
@@ -171,13 +165,13 @@ def _own_rates(demand: DataFrame, rates: DataFrame) -> DataFrame:
     return demand.join(parent_rates, on=["parent", "item_index"], how="inner").select(
         "segment",
         "item_index",
-        _shrunk(F.col("parent_rate")).alias("rate"),
+        _shrunk(F.col("parent_rate"), prior_demand).alias("rate"),
         F.when(is_theirs, code).otherwise(F.col("parent_code")).alias("reason_code"),
         F.when(is_theirs, F.col("country_name")).otherwise(F.col("parent_country")).alias("country_name"),
     )
 
 
-def _inherited_rates(demand: DataFrame, best_of_parents: DataFrame, own: DataFrame) -> DataFrame:
+def _inherited_rates(demand: DataFrame, best_of_parents: DataFrame, own: DataFrame, prior_demand: float) -> DataFrame:
     """Returns the parents' best that the segments' own people do not want."""
     sizes = demand.groupBy("segment", "parent").agg(F.max("total").alias("total"))
     parent_rates = best_of_parents.withColumnsRenamed({"segment": "parent", "rate": "parent_rate"})
@@ -185,9 +179,15 @@ def _inherited_rates(demand: DataFrame, best_of_parents: DataFrame, own: DataFra
         sizes.join(parent_rates, on="parent", how="inner")
         .join(own, on=["segment", "item_index"], how="left_anti")
         .withColumn("demand", F.lit(0.0))
-        .select("segment", "item_index", _shrunk(F.col("parent_rate")).alias("rate"), "reason_code", "country_name")
+        .select(
+            "segment",
+            "item_index",
+            _shrunk(F.col("parent_rate"), prior_demand).alias("rate"),
+            "reason_code",
+            "country_name",
+        )
     )
 
 
-def _shrunk(parent_rate: Column) -> Column:
-    return (F.col("demand") + PRIOR_DEMAND * parent_rate) / (F.col("total") + PRIOR_DEMAND)
+def _shrunk(parent_rate: Column, prior_demand: float) -> Column:
+    return (F.col("demand") + prior_demand * parent_rate) / (F.col("total") + prior_demand)

@@ -5,14 +5,13 @@ divided by their largest. What goes *together* weighs the more, and what is *ali
 item:
 
     score(other) = popularity(other) x (trust x together + (1 - trust) x alike)
-    trust = num_users / (num_users + SHRINKAGE)
-    popularity(other) = (demand(other) / largest demand)^POPULARITY
+    trust = num_users / (num_users + shrinkage)
+    popularity(other) = (demand(other) / largest demand)^popularity_exponent
 
 An item that nobody met has a list all the same: of what is like it. The source that adds most to a score is its reason.
 
-SHRINKAGE and POPULARITY were chosen on UCI Online Retail, on baskets of the 30 days after 2011-08-11 and 2011-09-10;
-see `tests.benchmarks.lists.similar_items`. A larger POPULARITY hits more of large baskets, with lists that are all the
-same.
+`shrinkage` and `popularity_exponent` are settings of the shop (`SimilarItems`). Their defaults were chosen on UCI
+Online Retail, on baskets of the 30 days after 2011-08-11 and 2011-09-10; see `tests.benchmarks.lists.similar_items`.
 """
 
 from __future__ import annotations
@@ -25,12 +24,11 @@ import pyarrow as pa
 from scipy import sparse
 
 from expectations.shop.reasons import Reason
+from expectations.shop.table_settings import SimilarItems
 from jobs.lists.list_assembly import SCORE_DECIMALS
 from jobs.tables.similarity_sources import SimilaritySource
 
 LISTS_DDL = "item_index int, rank int, similar_index int, score double, source string, reason_code string"
-SHRINKAGE = 2.0
-POPULARITY = 0.3
 NUM_KEPT = 100
 """Items that a source may name for one item, or as many as a list has; the best of them all make the list."""
 
@@ -55,9 +53,9 @@ class ItemFacts:
     fallback_source: str
     num_in_demand: int
 
-    def popularity(self) -> np.ndarray:
+    def popularity(self, exponent: float) -> np.ndarray:
         """Returns values above 0, at most 1; no demand counts as half a user's. Shape (num_indices,), float32."""
-        return np.asarray(((self.demand + 0.5) / (self.demand.max(initial=0) + 0.5)) ** POPULARITY, np.float32)
+        return np.asarray(((self.demand + 0.5) / (self.demand.max(initial=0) + 0.5)) ** exponent, np.float32)
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class ItemList:
 
 
 def similar_item_lists(
-    owners: np.ndarray, sources: Sequence[SimilaritySource], facts: ItemFacts, top_k: int
+    owners: np.ndarray, sources: Sequence[SimilaritySource], facts: ItemFacts, top_k: int, settings: SimilarItems
 ) -> pa.Table:
     """Makes a list of `top_k` items for each of some items, or a shorter one where the shop has fewer others on sale.
 
@@ -82,8 +80,8 @@ def similar_item_lists(
         The columns of LISTS_DDL.
     """
     num_kept = max(NUM_KEPT, top_k)
-    kept = [_kept(source.scores(owners), owners, facts, num_kept) for source in sources]
-    for part, weight in zip(kept, _weights(facts.num_users[owners], sources), strict=True):
+    kept = [_kept(source.scores(owners), owners, facts, num_kept, settings.popularity_exponent) for source in sources]
+    for part, weight in zip(kept, _weights(facts.num_users[owners], sources, settings.shrinkage), strict=True):
         part.data *= np.repeat(weight, np.diff(part.indptr))
     lists = [_list_of(place, owner, kept, facts, top_k) for place, owner in enumerate(owners)]
     labels = [(source.source, source.reason) for source in sources]
@@ -103,9 +101,9 @@ def similar_item_lists(
     )
 
 
-def _weights(num_users: np.ndarray, sources: Sequence[SimilaritySource]) -> list[np.ndarray]:
+def _weights(num_users: np.ndarray, sources: Sequence[SimilaritySource], shrinkage: float) -> list[np.ndarray]:
     """Returns the weight of each source, each (num_owners,). A reason without a rival has all the weight."""
-    trust = num_users / (num_users + SHRINKAGE)
+    trust = num_users / (num_users + shrinkage)
     reasons = [source.reason for source in sources]
     if Reason.ALIKE not in reasons or Reason.BOUGHT_TOGETHER not in reasons:
         trust = np.full(len(num_users), float(Reason.BOUGHT_TOGETHER in reasons))
@@ -114,7 +112,9 @@ def _weights(num_users: np.ndarray, sources: Sequence[SimilaritySource]) -> list
     return [(weight_by_reason[v.reason] * v.share / total[v.reason]).astype(np.float32) for v in sources]
 
 
-def _kept(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_kept: int) -> sparse.csr_matrix:
+def _kept(
+    scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_kept: int, popularity_exponent: float
+) -> sparse.csr_matrix:
     """A source's answers on the common scale, with popularity; the best `num_kept` available others, and their equals.
 
     Args:
@@ -126,7 +126,7 @@ def _kept(scores: np.ndarray, owners: np.ndarray, facts: ItemFacts, num_kept: in
     scores[is_inside, owners[is_inside]] = 0
     scores[:, ~facts.is_available[:num_items]] = 0
     scores /= np.maximum(scores.max(axis=1, keepdims=True, initial=0), np.finfo(np.float32).tiny)
-    scores *= facts.popularity()[:num_items]
+    scores *= facts.popularity(popularity_exponent)[:num_items]
     if num_items > num_kept:
         thresholds = np.partition(scores, num_items - num_kept, axis=1)[:, num_items - num_kept]
         scores[scores < thresholds[:, None]] = 0

@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
 from expectations.shop.list_rules import ListRules
+from expectations.shop.table_settings import SimilarItems
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
@@ -23,9 +24,6 @@ from jobs.lists.reason_text import reason_text
 from jobs.storage.user_blocks import BLOCK, Blocks
 from jobs.tables.similar_item_lists import LISTS_DDL, ItemFacts, similar_item_lists
 from jobs.tables.similarity_sources import SimilaritySource
-
-HALF_LIFE_DAYS = 30
-"""Somebody who met an item a month ago counts half."""
 
 
 def similar_inputs(
@@ -45,6 +43,7 @@ def similar_items(
     sources: Sequence[SimilaritySource],
     popularity: PopularityVectors | None,
     top_k: int,
+    settings: SimilarItems,
     rules: ListRules,
     texts: Mapping[str, str],
 ) -> DataFrame:
@@ -56,10 +55,10 @@ def similar_items(
         texts: the shop's words for reasons.
     """
     items = catalogue_rows(spark, features, rules)
-    facts = item_facts(spark, features, items, popularity)
+    facts = item_facts(spark, features, items, popularity, settings.half_life_days)
 
     def lists(owners: pa.Table) -> pa.Table:
-        return similar_item_lists(np.sort(owners["item_index"].to_numpy()), sources, facts, top_k)
+        return similar_item_lists(np.sort(owners["item_index"].to_numpy()), sources, facts, top_k, settings)
 
     blocks = Blocks.of_items(features.version(ITEM_FEATURES).rows).split(items.select("item_index"))
     found = blocks.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
@@ -83,12 +82,16 @@ def similar_items(
 
 
 def item_facts(
-    spark: SparkSession, features: FeatureTables, items: DataFrame, popularity: PopularityVectors | None
+    spark: SparkSession,
+    features: FeatureTables,
+    items: DataFrame,
+    popularity: PopularityVectors | None,
+    half_life_days: float,
 ) -> ItemFacts:
     """Returns a few numbers for every item of the catalogue, which the driver holds."""
     known = items.select("item_index", F.col("refused_by").isNull().alias("is_available")).toArrow()
     indices, is_available = known["item_index"].to_numpy(), known["is_available"].to_numpy()
-    met = item_demand(features.read(spark, INTERACTIONS), features.ds).toArrow()
+    met = item_demand(features.read(spark, INTERACTIONS), features.ds, half_life_days).toArrow()
     met_indices = met["item_index"].to_numpy()
     size = int(max(indices.max(initial=0), met_indices.max(initial=0))) + 1
     available, num_users, demand = np.zeros(size, bool), np.zeros(size, np.int64), np.zeros(size)
@@ -98,11 +101,11 @@ def item_facts(
     return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_in_demand)
 
 
-def item_demand(interactions: DataFrame, ds: str) -> DataFrame:
+def item_demand(interactions: DataFrame, ds: str, half_life_days: float) -> DataFrame:
     """item_index, how many users met it, and the same faded by how long ago each did last."""
     age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
     # Whole numbers have the same sum in any order.
-    parts = F.round(F.pow(F.lit(2.0), -age_days / HALF_LIFE_DAYS) * 1_000_000).cast("bigint")
+    parts = F.round(F.pow(F.lit(2.0), -age_days / half_life_days) * 1_000_000).cast("bigint")
     return interactions.groupBy("item_index").agg(
         F.count("*").alias("num_users"), (F.sum(parts) / 1_000_000).alias("demand")
     )

@@ -15,7 +15,8 @@ from expectations.checks.suite_runner import quiet_context, run_table
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import RawFile
-from expectations.shop.shop import NewItems, Shop
+from expectations.shop.shop import Shop
+from expectations.shop.table_settings import NewItems
 from expectations.tables import TABLES
 from expectations.validate import expectations_of
 from tests.worlds.good_tables import DS, Rows, at, good_tables, write_good_night, write_rows

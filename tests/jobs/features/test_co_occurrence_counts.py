@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.features.co_occurrence_counts import KINDS, MAX_VISITS, WINDOW_DAYS, counted, item_counts, pair_counts
+from jobs.features.co_occurrence_counts import KINDS, MAX_VISITS, counted, item_counts, pair_counts
 
+WINDOW_DAYS = 7
 DAY = 86_400
 HISTORY = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 20 * DAY), st.integers(0, 1)), min_size=1, max_size=30)
 
@@ -42,7 +43,7 @@ def test_items_meet_at_most_as_often_as_either_stands(
     features_path: str, users: list[list[tuple[int, int, int]]]
 ) -> None:
     of_items = {row.pop("item_index"): row for row in item_counts(batch_of(users)).to_pylist()}
-    for row in pair_counts(batch_of(users), features_path).to_pylist():
+    for row in pair_counts(batch_of(users), features_path, WINDOW_DAYS).to_pylist():
         low, high = row["item_index"], row["other_index"]
         assert 2 <= low < high
         assert all(row[kind] <= min(of_items[low][kind], of_items[high][kind]) for kind in KINDS)
@@ -64,7 +65,7 @@ def test_window_counts_are_those_of_a_walk_over_all_pairs(
         assert len(visits) <= MAX_VISITS
         near = [(a, b) for (a, s), (b, t) in combinations(visits, 2) if abs(s - t) <= WINDOW_DAYS * DAY]
         expected.update({(min(pair), max(pair)) for pair in near if pair[0] != pair[1]})
-    rows = pair_counts(batch_of(users), features_path).to_pylist()
+    rows = pair_counts(batch_of(users), features_path, WINDOW_DAYS).to_pylist()
     assert {(r["item_index"], r["other_index"]): r["window"] for r in rows if r["window"]} == expected
 
 
@@ -83,4 +84,4 @@ def test_histories_are_taken_in_bounded_parts(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_history_of_unknown_items_counts_nothing(features_path: str) -> None:
     assert item_counts(batch_of([[(1, DAY, 1)]])).num_rows == 0
-    assert pair_counts(batch_of([[(1, DAY, 1)]]), features_path).num_rows == 0
+    assert pair_counts(batch_of([[(1, DAY, 1)]]), features_path, WINDOW_DAYS).num_rows == 0

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.runtime.program import Night
 from expectations.shop.list_rules import ListRules
-from expectations.shop.shop import NewItems
+from expectations.shop.table_settings import NewItems
 from expectations.tables import ITEMS, USER_RECOMMENDATIONS
 from jobs.build_tables import build_tables
 from jobs.tables.new_item_exploration import num_explored, with_new_items, within_caps

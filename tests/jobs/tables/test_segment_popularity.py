@@ -6,17 +6,18 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from expectations.runtime.program import Night
+from expectations.shop.table_settings import NewUsers
 from jobs.tables.new_user_recommendations import recent_wishes
 from jobs.tables.segment_popularity import (
-    LATER_WEIGHT,
     PARTS_OF_WISH,
-    PRIOR_DEMAND,
     demand_by_segment,
     segments_of,
     shrunk_rates,
 )
 from tests.worlds.small_night import ANN, BOB, LANTERN, MUG
 
+SETTINGS = NewUsers()
+PRIOR_DEMAND = SETTINGS.prior_demand
 PEOPLE_DDL = "user_index int, country string, age_bucket string, gender string"
 NUM_ITEMS = 4
 FAVOURITE_OF_ALL, SECOND, OF_THE_FEW, NOBODYS = range(2, 2 + NUM_ITEMS)
@@ -41,7 +42,8 @@ def lists(
     available = spark.createDataFrame([(item,) for item in range(2, 2 + NUM_ITEMS)], "item_index int")
     demand = demand_by_segment(wishes, people, min_people)
     rows = sorted(
-        shrunk_rates(demand, available, 3).collect(), key=lambda row: (row.segment, -row.rate, row.item_index)
+        shrunk_rates(demand, available, 3, PRIOR_DEMAND).collect(),
+        key=lambda row: (row.segment, -row.rate, row.item_index),
     )
     found: dict[str, list[tuple[int, str]]] = {}
     for row in rows:
@@ -96,7 +98,10 @@ def test_rates_are_posterior_means(spark: SparkSession) -> None:
     people = people_of(spark, Norway=2)
     available = spark.createDataFrame([(item,) for item in range(2, 2 + NUM_ITEMS)], "item_index int")
     demand = demand_by_segment(wishes_of(spark, [SECOND, SECOND]), people, 1)
-    rates = {(row.segment, row.item_index): row.rate for row in shrunk_rates(demand, available, NUM_ITEMS).collect()}
+    rates = {
+        (row.segment, row.item_index): row.rate
+        for row in shrunk_rates(demand, available, NUM_ITEMS, PRIOR_DEMAND).collect()
+    }
     of_all = (2 + PRIOR_DEMAND / NUM_ITEMS) / (2 + PRIOR_DEMAND)
     assert rates["all", SECOND] == pytest.approx(of_all)
     assert rates["country=Norway", SECOND] == pytest.approx((2 + PRIOR_DEMAND * of_all) / (2 + PRIOR_DEMAND))
@@ -109,7 +114,7 @@ def test_the_best_of_a_segment_are_those_of_all_its_rates(spark: SparkSession) -
     wishes = wishes_of(spark, [OF_THE_FEW] * 4 + [FAVOURITE_OF_ALL] * 5 + [SECOND] * 4)
     available = spark.createDataFrame([(item,) for item in range(2, 2 + NUM_ITEMS)], "item_index int")
     demand = demand_by_segment(wishes, people, 1)
-    everything = shrunk_rates(demand, available, NUM_ITEMS).collect()
+    everything = shrunk_rates(demand, available, NUM_ITEMS, PRIOR_DEMAND).collect()
     whole = sorted(
         (row for row in everything if row.segment == "country=Norway"), key=lambda r: (-r.rate, r.item_index)
     )
@@ -127,7 +132,7 @@ def test_what_people_want_when_they_are_new_counts_more(spark: SparkSession, nig
     vocabulary = [("event_type", "purchase", 5), ("event_type", "view", 2)]
     vocabularies = spark.createDataFrame(vocabulary, "field string, value string, index int")
     first_days = spark.createDataFrame(list(days.items()), "user_index int, first_seen string")
-    rows = recent_wishes(histories, first_days, vocabularies, night.ds, night.shop.target_events).collect()
+    rows = recent_wishes(histories, first_days, vocabularies, night.ds, night.shop.target_events, SETTINGS).collect()
     parts = {(row.user_index, row.item_index): row.parts for row in rows}
     assert set(parts) == {(ANN, LANTERN), (BOB, LANTERN)}
-    assert parts[BOB, LANTERN] == pytest.approx(LATER_WEIGHT * parts[ANN, LANTERN])
+    assert parts[BOB, LANTERN] == pytest.approx(SETTINGS.later_weight * parts[ANN, LANTERN])

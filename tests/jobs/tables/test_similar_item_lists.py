@@ -11,15 +11,17 @@ import pytest
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
 from expectations.shop.reasons import Reason
+from expectations.shop.table_settings import SimilarItems
 from expectations.tables import ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.gate_decision import gate_decision
 from jobs.tables.content_cosines import content_cosines
 from jobs.tables.new_item_audiences import most_alike
-from jobs.tables.similar_item_lists import SHRINKAGE, ItemFacts, similar_item_lists
+from jobs.tables.similar_item_lists import ItemFacts, similar_item_lists
 from jobs.tables.similarity_sources import SimilaritySource, similarity_sources, unit_vectors, vector_cosines
 from tests.worlds.small_night import write_gate, write_neighbours, write_rows, write_vectors, write_words
 
+SETTINGS = SimilarItems()
 NUM_ITEMS = 8
 KNOWN, COLD, FRIEND, TWIN, SOLD_OUT, BEST_SELLER = range(2, NUM_ITEMS)
 
@@ -61,16 +63,16 @@ def listed(rows: pa.Table, item: int) -> list[tuple[int, str]]:
 
 
 def test_an_item_that_many_met_leans_to_what_goes_together_and_a_cold_one_to_what_is_alike(facts: ItemFacts) -> None:
-    rows = similar_item_lists(np.array([KNOWN, COLD]), [TOGETHER, ALIKE], facts, top_k=2)
+    rows = similar_item_lists(np.array([KNOWN, COLD]), [TOGETHER, ALIKE], facts, top_k=2, settings=SETTINGS)
     assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (TWIN, "alike")]
     # Nobody met the cold item, so that what goes together with it is not known, and not said.
     assert listed(rows, COLD) == [(TWIN, "alike"), (BEST_SELLER, "popular_now")]
-    trust = 98 / (98 + SHRINKAGE)
+    trust = 98 / (98 + SETTINGS.shrinkage)
     assert rows["score"].to_pylist()[:3] == pytest.approx([trust, 1 - trust, 1])
 
 
 def test_a_list_ends_with_all_other_items_on_sale_whatever_k_is(facts: ItemFacts) -> None:
-    rows = similar_item_lists(np.array([KNOWN, SOLD_OUT]), [TOGETHER, ALIKE], facts, top_k=9)
+    rows = similar_item_lists(np.array([KNOWN, SOLD_OUT]), [TOGETHER, ALIKE], facts, top_k=9, settings=SETTINGS)
     assert listed(rows, KNOWN) == [
         (FRIEND, "bought_together"),
         (TWIN, "alike"),
@@ -85,19 +87,30 @@ def test_of_equals_what_sells_comes_first(facts: ItemFacts) -> None:
     equals = source_of(Reason.ALIKE, {KNOWN: {FRIEND: 1.0, TWIN: 1.0, BEST_SELLER: 1.0}})
     demand = np.ones(NUM_ITEMS)
     demand[TWIN] = 50
-    rows = similar_item_lists(np.array([KNOWN]), [equals], replace(facts, demand=demand), top_k=3)
+    rows = similar_item_lists(np.array([KNOWN]), [equals], replace(facts, demand=demand), top_k=3, settings=SETTINGS)
     assert [item for item, _ in listed(rows, KNOWN)] == [TWIN, FRIEND, BEST_SELLER]
 
 
+def test_how_much_demand_and_trust_weigh_is_the_shops(facts: ItemFacts) -> None:
+    doubtful = replace(SETTINGS, shrinkage=98.0)
+    rows = similar_item_lists(np.array([KNOWN]), [TOGETHER, ALIKE], facts, top_k=2, settings=doubtful)
+    assert rows["score"].to_pylist() == pytest.approx([0.5, 0.5])
+    wanted = replace(facts, demand=np.where(np.arange(NUM_ITEMS) == TWIN, 1.5, 7.5))
+    for exponent in (0.0, 0.5, 1.0):
+        scaled = replace(SETTINGS, popularity_exponent=exponent)
+        rows = similar_item_lists(np.array([COLD]), [ALIKE], wanted, top_k=1, settings=scaled)
+        assert rows["score"].to_pylist() == pytest.approx([(2 / 8) ** exponent])
+
+
 def test_a_reason_without_a_rival_has_all_the_weight(facts: ItemFacts) -> None:
-    rows = similar_item_lists(np.array([KNOWN]), [ALIKE], facts, top_k=1)
+    rows = similar_item_lists(np.array([KNOWN]), [ALIKE], facts, top_k=1, settings=SETTINGS)
     assert (listed(rows, KNOWN), rows["score"].to_pylist()) == ([(TWIN, "alike")], [1.0])
 
 
 def test_voices_of_one_reason_are_heard_by_their_shares(facts: ItemFacts) -> None:
     other = replace(source_of(Reason.BOUGHT_TOGETHER, {KNOWN: {TWIN: 1.0}}), share=1 / 3)
-    rows = similar_item_lists(np.array([KNOWN]), [TOGETHER, other, ALIKE], facts, top_k=2)
-    trust = 98 / (98 + SHRINKAGE)
+    rows = similar_item_lists(np.array([KNOWN]), [TOGETHER, other, ALIKE], facts, top_k=2, settings=SETTINGS)
+    trust = 98 / (98 + SETTINGS.shrinkage)
     assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (TWIN, "bought_together")]
     assert rows["score"].to_pylist() == pytest.approx([trust * 3 / 4, trust / 4 + 1 - trust])
 
