@@ -57,9 +57,6 @@ from models.slates.slate_candidates import SlateCandidates, history_events
 from models.slates.slates import SlatePolicy
 from models.slates.training_slates import Examples, UserLog, sight_days, visits
 
-MIN_LISTS = 100
-"""With fewer lists a policy learns nothing that would hold on the day after."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -203,7 +200,7 @@ def fit_policy(ds: str, inputs: RerankInputs, logs: PolicyLogs, shop: Shop) -> t
     """Fits the shop's agent to all lists whose rewards are known. Returns it with the number of lists.
 
     Raises:
-        PolicyNotFitted: there are fewer than MIN_LISTS lists, or the training failed.
+        PolicyNotFitted: there are fewer than `policy.min_lists` lists, or the training failed.
     """
     parts = [visits(ds, day, logs.source, lists, logs.events, shop) for day, lists in inputs.earlier.items()]
     if logs.shown is not None:
@@ -211,8 +208,8 @@ def fit_policy(ds: str, inputs: RerankInputs, logs: PolicyLogs, shop: Shop) -> t
         parts.append(logs.shown.rows(np.flatnonzero(is_over)))
     parts = [part for part in parts if len(part)]
     num_lists = sum(len(part) for part in parts)
-    if num_lists < MIN_LISTS:
-        raise PolicyNotFitted(f"{num_lists} lists are too few to learn a policy from; it takes {MIN_LISTS}.")
+    if num_lists < (least := shop.policy.min_lists):
+        raise PolicyNotFitted(f"{num_lists} lists are too few to learn a policy from; it takes {least}.")
     try:
         return fit_agent(Examples.joined(parts), shop, inputs.agent_values, day_number(ds) + 1.0), num_lists
     except TrainingFailed as err:

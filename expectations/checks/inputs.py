@@ -15,8 +15,6 @@ from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from expectations.tables import EVENT_TYPES, EVENTS, ITEMS, USERS, Table
 
-_DAYS_COMPARED = 28
-
 
 def events_day(lake: Lake, ds: str, shop: Shop) -> str:
     """The day whose events are checked: `ds`, or the latest drop before it when the shop was closed on `ds`."""
@@ -28,7 +26,7 @@ def events_day(lake: Lake, ds: str, shop: Shop) -> str:
 
 def min_events(lake: Lake, table: Table, ds: str, shop: Shop) -> int:
     """Fewer rows than this make a half-empty day; see `Drops.min_rows_share`."""
-    days = lake.days(table, until=days_before(ds, 1))[-_DAYS_COMPARED:]
+    days = lake.days(table, until=days_before(ds, 1))[-shop.drops.compared_drops :]
     counts = [lake.require(table, day).rows for day in days]
     return max(1, math.ceil(shop.drops.min_rows_share * median(counts))) if counts else 1
 

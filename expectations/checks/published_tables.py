@@ -22,19 +22,18 @@ from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from expectations.tables import EVERYBODY, NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS, USERS, Table
 
-MIN_SHARE_OF_PREVIOUS = 0.5
 SEGMENT_PATTERN = r"^(all|(country|age_bucket|gender)=[^&=]+(&(age_bucket|gender)=[^&=]+){0,2})$"
 
 
 def min_listed_rows(lake: Lake, table: Table, ds: str, shop: Shop) -> int:
-    """Half of what the latest earlier partition that passed its expectations holds; 1 when there is none."""
+    """Returns `min_rows_share` of the rows of the latest earlier partition that passed; 1 when there is none."""
     passed = [day for day in lake.days(table, until=days_before(ds, 1)) if lake.is_validated(table, day)]
     if not passed:
         return 1
     previous = lake.require(table, passed[-1])
     # A list that was made shorter on purpose is no loss.
     shrunk_by = min(1.0, shop.top_k / previous.metadata.get("top_k", shop.top_k))
-    return max(1, math.ceil(MIN_SHARE_OF_PREVIOUS * shrunk_by * previous.rows))
+    return max(1, math.ceil(shop.publish.min_rows_share * shrunk_by * previous.rows))
 
 
 def similar_item_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:

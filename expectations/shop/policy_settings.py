@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative
+from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, Share
 from expectations.tables import AGENTS
 
 POLICY = "policy"
@@ -31,6 +31,12 @@ class Policy(Bounded):
         max_loss: re-ranked lists are published where, at the lower end of the 95 % interval, they lose no more than
             this share of what the published model's lists are worth.
         log_days: so many days of lists that were shown are looked back on, to learn from and to judge by.
+        min_lists: with fewer lists a policy learns nothing that would hold on the day after, and none is fitted.
+        min_effective_lists: the shown lists judge a policy where at least so many of them count for it, by their
+            weights; otherwise the backtest does.
+        min_rewarded_lists: likewise, and where at least so many of them earned something.
+        min_mean_weight: likewise, and where their mean weight, which is 1 where they show all that the policy would, is
+            at least this.
     """
 
     agent: str = ""
@@ -40,6 +46,10 @@ class Policy(Bounded):
     )
     max_loss: Annotated[float, Field(ge=0, lt=1), "must lie between 0 and 1"] = 0.02
     log_days: AtLeastOne = 28
+    min_lists: AtLeastOne = 100
+    min_effective_lists: AtLeastOne = 100
+    min_rewarded_lists: AtLeastOne = 20
+    min_mean_weight: Share = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()

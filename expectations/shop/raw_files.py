@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Annotated
 
-from expectations.shop.bounds import Bounded, ZeroForNoBound, one_of
+from expectations.shop.bounds import AtLeastOne, Bounded, ZeroForNoBound, one_of
 from expectations.tables import EVENT_TYPES
 
 UNIX_TIMES = {"unix_seconds": 1_000_000, "unix_milliseconds": 1_000}
@@ -104,7 +104,10 @@ class Drops(Bounded):
         settle_seconds: a file counts as written when it has not changed for so long.
         complete_marker: path of a file that appears when the drop is complete; then `settle_seconds` is not used.
         max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
-        min_rows_share: a day with fewer rows than this share of the median of the last 28 drops fails.
+        min_rows_share: a day with fewer rows than this share of the median of the last `compared_drops` drops
+            fails.
+        compared_drops: so many latest drops before a day say what its usual size is; four weeks of daily drops.
+        min_earlier_drops: with fewer earlier drops there is no usual size that an incoming drop is compared with.
         max_user_events: whoever has more events than this on one day is a robot or a reseller: that day's rows of
             theirs go to `quarantine`. 0 sets no bound.
     """
@@ -115,6 +118,8 @@ class Drops(Bounded):
     complete_marker: str | None = None
     max_reject_share: float = 0.05
     min_rows_share: float = 0.05
+    compared_drops: AtLeastOne = 28
+    min_earlier_drops: AtLeastOne = 7
     max_user_events: ZeroForNoBound = 0
 
 

@@ -37,11 +37,14 @@ class Publish(Bounded):
         max_fallback_share: largest share of rows that may be fallback items in place of the published model's.
         min_coverage: smallest share of the items on sale that must stand in at least one list.
         min_overlap: smallest mean share of a list that must have stood in the same user's previous published list.
+        min_rows_share: smallest number of rows of a table of lists, as a share of those that passed on the latest
+            earlier day.
     """
 
     max_fallback_share: Share = 1.0
     min_coverage: Share = 0.0
     min_overlap: Share = 0.0
+    min_rows_share: Share = 0.5
 
 
 @dataclass(frozen=True)

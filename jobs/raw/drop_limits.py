@@ -10,10 +10,6 @@ from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.reject_rules import DUPLICATE, TOO_MANY_EVENTS
 
-MIN_EARLIER_DROPS = 7
-"""With fewer earlier drops there is no usual size to compare with."""
-COMPARED_DROPS = 28
-
 
 @dataclass(frozen=True)
 class DropCounts:
@@ -61,9 +57,9 @@ def _require_clean(shop: Shop, where: str, count: DropCounts) -> None:
 
 
 def _require_whole(shop: Shop, where: str, rows: int, earlier: Sequence[int]) -> None:
-    if len(earlier) < MIN_EARLIER_DROPS:
+    if len(earlier) < shop.drops.min_earlier_drops:
         return
-    usual = median(earlier[-COMPARED_DROPS:])
+    usual = median(earlier[-shop.drops.compared_drops :])
     if rows < shop.drops.min_rows_share * usual:
         raise NightError(
             f"{where}: {rows} rows, below min_rows_share={shop.drops.min_rows_share} of the usual {usual:g}. "

@@ -4,10 +4,10 @@
 what the policy's lists would have earned on the day on which they stood (`models.off_policy.slate_estimators`,
 sequential weights, self-normalised). They may be published where, at the lower end of the 95 % interval, their gain
 over the log costs no more than `max_loss` of what the log earned. A log of whose lists the policy would hardly have
-shown any decides nothing: it takes MIN_EFFECTIVE_LISTS that count, MIN_REWARDED_LISTS that earned something, and
-weights of MIN_MEAN_WEIGHT on average. The policy is judged as it would fill lists without the shop's rules
-(`models.policies.served_policy`): where caps and diversity shape lists much, that average is far below 1, and the
-backtest decides.
+shown any decides nothing: it takes `min_effective_lists` that count, `min_rewarded_lists` that earned something, and
+weights of `min_mean_weight` on average, all of them settings of the shop. The policy is judged as it would fill lists
+without the shop's rules (`models.policies.served_policy`): where caps and diversity shape lists much, that average is
+far below 1, and the backtest decides.
 
 *By the backtest*, where there is no such log, or too little of it. Weaker, for it only asks whether lists still hold
 what people wanted anyway: on the backtest's days the policy's lists must keep all of the published model's primary
@@ -33,10 +33,8 @@ from models.off_policy.slate_estimators import evaluate_slates
 from models.slates.slates import CandidateSets, SlatePolicy
 from models.slates.training_slates import Examples, items_at, spaced
 
-MIN_EFFECTIVE_LISTS = 100
-MIN_REWARDED_LISTS = 20
-MIN_MEAN_WEIGHT = 0.5
 MAX_JUDGED = 8_192
+"""Users of the backtest, evenly spaced, whom a policy is judged on: bounds the lists that are re-ranked for that."""
 ESTIMATOR = "sequential_snips"
 
 
@@ -99,11 +97,12 @@ def check_by_log(shown: Examples | None, policy: SlatePolicy, shop: Shop) -> Saf
         "mean_weight": overlap.mean_weight.value,
     }
     seen = f"{len(shown):,} shown lists, of which {overlap.effective_rows:,.0f} count"
-    is_large = overlap.effective_rows >= MIN_EFFECTIVE_LISTS and overlap.rewarded_rows >= MIN_REWARDED_LISTS
+    least = shop.policy
+    is_large = overlap.effective_rows >= least.min_effective_lists and overlap.rewarded_rows >= least.min_rewarded_lists
     if not is_large or value <= 0:
         rewarded = f"{overlap.rewarded_rows:,} of them earned something"
         return SafetyResult(None, f"{seen} and {rewarded}, are too few to judge by.", **figures)
-    if overlap.mean_weight.value < MIN_MEAN_WEIGHT:
+    if overlap.mean_weight.value < least.min_mean_weight:
         coverage = f"with a mean weight of {overlap.mean_weight.value:.2f}, show too little of what the policy would"
         return SafetyResult(None, f"{seen}, {coverage}.", **figures)
     return _result(f"By {seen}, a list would earn", gain.low >= -shop.policy.max_loss * value, shop, **figures)

@@ -114,6 +114,8 @@ def test_lists_are_compared_with_the_latest_that_passed(
         night.lake.note_validated(USER_RECOMMENDATIONS, "2024-03-08", previous)
     write_rows(night.lake, USER_RECOMMENDATIONS, rows * 9, "2024-03-11")
     assert min_listed_rows(night.lake, USER_RECOMMENDATIONS, DS, night.shop) == least
+    none = replace(night.shop, publish=replace(night.shop.publish, min_rows_share=0.0))
+    assert min_listed_rows(night.lake, USER_RECOMMENDATIONS, DS, none) == 1
 
 
 def test_a_day_is_compared_with_the_median_of_the_days_before(night: Night) -> None:
@@ -123,6 +125,9 @@ def test_a_day_is_compared_with_the_median_of_the_days_before(night: Night) -> N
     for day, num_rows in (("2024-03-06", 100), ("2024-03-07", 9), ("2024-03-08", 10), ("2024-03-11", 100)):
         write_rows(night.lake, EVENTS, [event] * num_rows, day)
     assert min_events(night.lake, EVENTS, DS, night.shop) == 5
+    for compared, median in ((28, 10), (2, 9.5)):
+        shop = replace(night.shop, drops=Drops(min_rows_share=2.0, compared_drops=compared))
+        assert min_events(night.lake, EVENTS, DS, shop) == 2 * median
 
 
 def test_on_a_closed_day_the_latest_drop_is_checked(night: Night) -> None:

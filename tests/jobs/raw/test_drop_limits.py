@@ -42,6 +42,17 @@ def test_a_day_far_below_the_usual_size_fails(shop: Shop) -> None:
 def test_a_young_shop_has_no_usual_size(shop: Shop) -> None:
     six = dict(list(EIGHT_EARLIER.items())[:6])
     require_usable_drops(shop, {DAY: DropCounts(4)}, six)
+    sooner = replace(shop, drops=replace(shop.drops, min_earlier_drops=6))
+    with pytest.raises(NightError, match="4 rows, below min_rows_share"):
+        require_usable_drops(sooner, {DAY: DropCounts(4)}, six)
+
+
+def test_the_shop_says_how_many_drops_make_the_usual_size(shop: Shop) -> None:
+    sizes = {**EIGHT_EARLIER, "2024-03-09": 10}
+    with pytest.raises(NightError, match="of the usual 100"):
+        require_usable_drops(shop, {DAY: DropCounts(4)}, sizes)
+    last_alone = replace(shop, drops=replace(shop.drops, compared_drops=1))
+    require_usable_drops(last_alone, {DAY: DropCounts(4)}, sizes)
 
 
 def test_days_of_one_pass_are_compared_with_each_other_and_never_with_later_ones(shop: Shop) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from expectations.semantics.policy_decision import policy_settings
 from expectations.shop.policy_settings import Policy
 from expectations.shop.shop import Shop
 from jobs.lists.candidate_pool import Pool
@@ -16,7 +18,7 @@ from jobs.lists.softmax_sampling import SlotSampler
 from models.evaluation.held_out import WITH_REPEATS, HeldOut
 from models.evaluation.ranking_metrics import relevant_from_pairs
 from models.policies.cross_fitting import CrossFitted, folds_of
-from models.policies.safety_check import MIN_EFFECTIVE_LISTS, check_by_backtest, check_by_log, decisive_result
+from models.policies.safety_check import check_by_backtest, check_by_log, decisive_result
 from models.policies.served_policy import ServedPolicy
 from models.slates.slates import CandidateSets, SlatePolicy, Slates
 from models.slates.training_slates import Examples, items_at
@@ -117,11 +119,29 @@ def test_a_log_that_shows_little_of_the_policy_leaves_it_to_the_backtest(
 ) -> None:
     by_log = check_by_log(shown(candidates, wanted, RANKER, 0.3), seen(REVERSED, 0.3), shop)
     assert by_log.is_allowed is None
-    assert by_log.effective_lists < MIN_EFFECTIVE_LISTS
+    assert by_log.effective_lists < shop.policy.min_effective_lists
     by_backtest = check_by_backtest(candidates, held_out(wanted), REVERSED, shop)
     result = decisive_result(by_log, by_backtest)
     assert result.is_allowed is False
     assert by_backtest.reason in result.reason and by_log.reason in result.reason
+
+
+def test_the_shop_says_how_much_a_log_must_show_to_decide(
+    candidates: CandidateSets, wanted: np.ndarray, shop: Shop
+) -> None:
+    log = shown(candidates, wanted, RANKER)
+    result = check_by_log(log, seen(RANKER), shop)
+    assert result.is_allowed is not None
+    rewarded = int((log.immediate_reward.sum(axis=1) > 0).sum())
+    too_much: dict[str, Any] = {
+        "min_effective_lists": len(log) + 1,
+        "min_rewarded_lists": rewarded + 1,
+        "min_mean_weight": result.mean_weight + 0.01,
+    }
+    for name, value in too_much.items():
+        stricter = replace(shop, policy=replace(shop.policy, **{name: value}))
+        assert check_by_log(log, seen(RANKER), stricter).is_allowed is None, name
+        assert policy_settings(stricter) != policy_settings(shop)
 
 
 def test_a_log_of_other_lists_than_its_propensities_say_decides_nothing(
