@@ -67,38 +67,40 @@ def _shop_rows() -> Iterator[dict[str, str]]:
 
 def _model_rows() -> Iterator[dict[str, str]]:
     """Configs are read as text, so that a table of settings does not load Keras."""
-    classes = _config_classes()
+    code = _model_code()
+    classes = {node.name: node for node in code if isinstance(node, ast.ClassDef)}
+    aliases = {ast.unparse(node.targets[0]): node.value for node in code if isinstance(node, ast.Assign)}
     for path in sorted(CONFIGS.rglob("*.toml")):
         name = f"{MODELS[path.stem].class_name}Config" if path.stem in MODELS else AGENT_CONFIGS[path.stem]
         text = path.read_text(encoding="utf-8")
         said = dict(re.findall(r"^(\w+) = .*?\s# (.*)$", text, re.MULTILINE))
-        for row in _config_rows(classes, name, path.stem, tomllib.loads(text)):
+        for row in _config_rows(classes, aliases, name, path.stem, tomllib.loads(text)):
             yield {**row, "about": row["about"] or said.get(row["name"], "")}
 
 
-def _config_classes() -> dict[str, ast.ClassDef]:
+def _model_code() -> list[ast.stmt]:
+    """The top level of every module of the models."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(CONFIGS.parent.rglob("*.py"))]
-    return {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+    return [node for tree in trees for node in tree.body]
 
 
 def _config_rows(
-    classes: dict[str, ast.ClassDef], name: str, table: str, values: dict[str, Any]
+    classes: dict[str, ast.ClassDef], aliases: dict[str, ast.expr], name: str, table: str, values: dict[str, Any]
 ) -> Iterator[dict[str, str]]:
     chain = [name]
     while (parents := classes[chain[0]].bases) and ast.unparse(parents[0]) in classes:
         chain.insert(0, ast.unparse(parents[0]))
     about: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    annotations: dict[str, ast.expr] = {}
     for node in (classes[link] for link in chain):
         about |= _attribute_texts(ast.get_docstring(node) or "")
-        annotations |= {
-            ast.unparse(n.target): ast.unparse(n.annotation) for n in node.body if isinstance(n, ast.AnnAssign)
-        }
+        annotations |= {ast.unparse(n.target): n.annotation for n in node.body if isinstance(n, ast.AnnAssign)}
     for key, value in values.items():
-        if isinstance(value, dict) and annotations[key] in classes:
-            yield from _config_rows(classes, annotations[key], f"{table}.{key}", value)
+        annotation = ast.unparse(annotations[key])
+        if isinstance(value, dict) and annotation in classes:
+            yield from _config_rows(classes, aliases, annotation, f"{table}.{key}", value)
         else:
-            words = words_of(getattr(bounds, annotations[key], None)).removeprefix("must ")
+            words = _bound_words(annotations[key], aliases).removeprefix("must ")
             kind = {
                 str: "text",
                 bool: "true or false",
@@ -109,6 +111,20 @@ def _config_rows(
             }
             columns = {"type": kind[type(value)], "default": json.dumps(value), "bounds": words}
             yield _row("model config", table, key, about=about.get(key, ""), **columns)
+
+
+def _bound_words(annotation: ast.expr, aliases: dict[str, ast.expr]) -> str:
+    """How the bound or the choices of an annotation that is read as text are worded; see `words_of`."""
+    if isinstance(annotation, ast.Name):
+        if hasattr(bounds, annotation.id):
+            return words_of(getattr(bounds, annotation.id))
+        return _bound_words(aliases[annotation.id], aliases) if annotation.id in aliases else ""
+    if not isinstance(annotation, ast.Subscript):
+        return ""
+    parts = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+    texts = [str(part.value) for part in parts if isinstance(part, ast.Constant)]
+    kind = ast.unparse(annotation.value)
+    return {"Annotated": texts[-1] if texts else "", "Literal": f"must be one of {', '.join(texts)}"}.get(kind, "")
 
 
 def _fields(cls: type[Any], kind: str, table: str) -> Iterator[dict[str, str]]:

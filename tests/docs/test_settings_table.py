@@ -6,6 +6,8 @@ import re
 import tomllib
 from dataclasses import fields
 
+import pytest
+
 from expectations.shop.shop import SHIPPED_SHOPS, Shop
 from models.interface.registry import CONFIGS
 from tests.docs.settings_table import REPOSITORY, settings_rows
@@ -59,3 +61,25 @@ def test_a_bound_is_worded_as_its_refusal_is() -> None:
     bounds = {(row["table"], row["name"]): row["bounds"] for row in ROWS if row["kind"] == "shop file"}
     assert bounds["", "top_k"] == "be at least 1"
     assert bounds["publish", "min_coverage"] == "lie between 0 and 1"
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "bound"),
+    [
+        ("sequence", "item_dropout", "lie in [0, 1)"),
+        ("sequence", "dropout", "lie in [0, 1)"),
+        ("sequence", "max_length", "be at least 2: a start and an event"),
+        ("sequence", "feature_dim", ""),
+        ("content", "feature_dim", "be at least 1"),
+        ("graph", "user_weight_exponent", "be 0 or more"),
+        ("graph", "propagation", "be one of light, attention"),
+        ("deep_cf", "precision", "be one of float32, mixed_bfloat16, mixed_float16"),
+        ("deep_cf", "hidden_units", "name at least one layer"),
+        ("deep_cf.sampling", "uniform_share", "lie in (0, 1]"),
+        ("item_item", "half_life_days", "be more than 0"),
+        ("q_learning", "weight_cap", "be at least 1"),
+    ],
+)
+def test_a_models_bound_is_worded_as_its_refusal_is(table: str, name: str, bound: str) -> None:
+    bounds = {(row["table"], row["name"]): row["bounds"] for row in ROWS if row["kind"] == "model config"}
+    assert bounds[table, name] == bound
