@@ -91,7 +91,14 @@ def _user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop) 
         rules = rule_details(features.read(spark, ITEMS), shop.rules, inputs.ds, counts.get())
         return {"rules": rules, "policy": policy_details(shop.policy, lists)}
 
-    bounds = [shop.top_k, shop.repeats, shop.max_repeat_share, shop.active_days, shop.num_candidates]
+    bounds = [
+        shop.top_k,
+        shop.repeats,
+        shop.num_prior_gaps,
+        shop.max_repeat_share,
+        shop.active_days,
+        shop.num_candidates,
+    ]
     chance = [shop.policy.agent, shop.policy.temperature, shop.seed]
     return Plan(
         USER_RECOMMENDATIONS,
@@ -147,7 +154,7 @@ def _new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop
 
 def _cross_domain_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop, num_domains: int) -> Plan:
     features, vectors, popularity = inputs.features, inputs.domain_vectors, inputs.popularity
-    bounds = [shop.top_k, shop.repeats, shop.active_days, shop.num_candidates]
+    bounds = [shop.top_k, shop.repeats, shop.num_prior_gaps, shop.active_days, shop.num_candidates]
     return Plan(
         CROSS_DOMAIN_RECOMMENDATIONS,
         cross_domain_inputs(features, vectors, popularity, shop.repeats),

@@ -102,7 +102,7 @@ def bundle_version(night: Night) -> str:
     others.append(lake.current(ITEM_NEIGHBOURS, ds, NEIGHBOURS_MODEL))
     fit = fitted_model(lake, ds, MODEL)["version"]
     rules = [night.shop.top_k, night.shop.repeats, night.shop.max_repeat_share, night.shop.num_candidates]
-    rules += [night.shop.active_days, night.shop.texts, asdict(night.shop.rules)]
+    rules += [night.shop.num_prior_gaps, night.shop.active_days, night.shop.texts, asdict(night.shop.rules)]
     found = [version.fingerprint if version else None for version in others]
     newcomers = NewcomerLists.published(lake, ds).by_segment
     code = code_version("models.register_session_model")
@@ -125,7 +125,7 @@ def build_bundle(night: Night, folder: Path) -> int:
     require_same_vocabulary(f"{USER_RECOMMENDATIONS.name} as published for {night.ds}", published, facts)
     save_networks(folder, MODEL, model.config, {"encoder": model.network("encoder")})
     purchase_index = facts.event_types.get("purchase", -1)
-    return_days = ReturnDays.of(night.lake, dataset, night.shop.repeats, purchase_index)
+    return_days = ReturnDays.of(night.lake, dataset, night.shop.repeats, night.shop.num_prior_gaps, purchase_index)
     items = _items(night, dataset, return_days, facts.demand_source)
     newcomers = NewcomerLists.published(night.lake, night.ds)
     save_parts(folder, facts, items, newcomers, model.item_vectors(dataset), _neighbours(night, dataset.num_items))

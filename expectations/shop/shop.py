@@ -91,6 +91,8 @@ class Shop(Bounded):
         top_k: items per user in the published lists.
         repeats: may an item be recommended to somebody who bought it? `allowed`, `never`, or `after_gap`: when it is
             longer ago than the item's buyers usually wait until they buy it again.
+        num_prior_gaps: with `after_gap`, an item's usual wait is averaged with so many of the shop's: one impatient
+            user does not make a consumable.
         max_repeat_share: of a list, how much may be what the user bought before; 1 sets no bound.
         rules: what else the lists of users must be like.
         policy: how these lists are re-ranked for the long term, and how much of them is left to chance.
@@ -150,6 +152,7 @@ class Shop(Bounded):
     weekly_backtest: bool = False
     top_k: AtLeastOne = 10
     repeats: Annotated[str, one_of("allowed", "after_gap", "never"), "must be allowed, after_gap or never"] = "allowed"
+    num_prior_gaps: AtLeastOne = 20
     max_repeat_share: Share = 1.0
     active_days: ZeroForNoBound = 0
     retention_days: ZeroForNoBound = field(default=0, metadata={"old_names": ("memory_days",)})

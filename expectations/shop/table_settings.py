@@ -59,6 +59,7 @@ class NewItems(Bounded):
     Attributes:
         days: an item is new for this many days after it was first seen.
         audience_size: how many users `new_item_audiences` names for each.
+        num_alike: how many of the items most like a new one speak for it.
         half_life_days: somebody who met what is like a new item so many days ago counts half.
         exploration_share: of a user's list, how much at its end may go to new items that the user is in the audience
             of; 0 leaves the lists as they are.
@@ -66,6 +67,7 @@ class NewItems(Bounded):
 
     days: AtLeastOne = 14
     audience_size: AtLeastOne = 100
+    num_alike: AtLeastOne = 300
     half_life_days: PositiveAmount = 365.0
     exploration_share: Annotated[float, Field(ge=0, le=0.5), "must lie between 0 and 0.5"] = 0.0
 

@@ -10,8 +10,9 @@ shop's log speaks of is not new: the shop had it before.
 
 The reason is the category where the item is new in the one that the user met most of; otherwise what speaks for it.
 
-The number of likes and the default half-life (`NewItems`) were chosen on UCI Online Retail, on items first sold in the
-30 days after 2011-07-12, 08-11 and 09-10; see `tests.benchmarks.lists.new_users_items`.
+How many items speak for one, and the half-life, are settings of the shop (`NewItems`). Their defaults were chosen on
+UCI Online Retail, on items first sold in the 30 days after 2011-07-12, 08-11 and 09-10; see
+`tests.benchmarks.lists.new_users_items`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,6 @@ from jobs.tables.similarity_sources import SimilaritySource, content_source
 SOURCE = ITEM_FEATURES.name
 """What chooses: the words of the catalogue, which follow from `item_features`."""
 LIKES_DDL = "item_index int, like_index int, likeness float"
-NUM_LIKES = 300
-"""How many of the items most like a new one speak for it."""
 PARTS = 1_000_000_000
 """Parts of 1 in which a faded likeness is summed, as a whole number: such a sum is the same in any order."""
 
@@ -71,8 +70,8 @@ def new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop)
     )
     known = items.select("item_index", "item_id", "refused_by").join(shelves, on="item_id")
     new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(features, shop.new_items.days)))
-    half_life = shop.new_items.half_life_days
-    wanted = fans(interactions, likes(features, interactions, new.select("item_index")), features.ds, half_life)
+    alike = likes(features, interactions, new.select("item_index"), shop.new_items.num_alike)
+    wanted = fans(interactions, alike, features.ds, shop.new_items.half_life_days)
     # What came back whole is no interaction, yet the user knows it.
     remembered = features.read(spark, HISTORIES).select("user_index", F.explode("item_indices").alias("item_index"))
     met = interactions.select("user_index", "item_index").unionByName(remembered)
@@ -148,13 +147,13 @@ def num_new_items(features: FeatureTables, new_days: int) -> int:
     )
 
 
-def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame) -> DataFrame:
+def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame, num_alike: int) -> DataFrame:
     """Returns the items that speak for each new one: item_index, like_index, likeness above 0, at most 1."""
     met = interactions.select("item_index").distinct().toArrow()["item_index"].to_numpy()
     words = content_source(features)
 
     def likes_in_block(owners: pa.Table) -> pa.Table:
-        return most_alike(np.sort(owners["item_index"].to_numpy()), words, met)
+        return most_alike(np.sort(owners["item_index"].to_numpy()), words, met, num_alike)
 
     return (
         Blocks.of_items(features.version(ITEM_FEATURES).rows)
@@ -164,8 +163,8 @@ def likes(features: FeatureTables, interactions: DataFrame, new: DataFrame) -> D
     )
 
 
-def most_alike(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) -> pa.Table:
-    """Finds the NUM_LIKES items that are most like each of some items, among those that somebody met.
+def most_alike(owners: np.ndarray, source: SimilaritySource, met: np.ndarray, num_alike: int) -> pa.Table:
+    """Finds the `num_alike` items that are most like each of some items, among those that somebody met.
 
     Args:
         owners: item indices, int. Shape (num_owners,).
@@ -176,7 +175,7 @@ def most_alike(owners: np.ndarray, source: SimilaritySource, met: np.ndarray) ->
     """
     met = np.sort(met)
     likeness = _columns(source.scores(owners), met)
-    best = np.argsort(-likeness, axis=1, kind="stable")[:, :NUM_LIKES]
+    best = np.argsort(-likeness, axis=1, kind="stable")[:, :num_alike]
     values = np.take_along_axis(likeness, best, axis=1)
     values[met[best] == owners[:, None]] = 0
     rows, places = np.nonzero(values > 0)

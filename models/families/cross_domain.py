@@ -23,7 +23,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from expectations.shop.bounds import AtLeastOne, Bounded, NotNegative, NotNegativeInt, OneOrMore, Share, ShareBelowOne
+from expectations.shop.bounds import (
+    AtLeastOne,
+    Bounded,
+    NotNegative,
+    NotNegativeInt,
+    OneOrMore,
+    PositiveAmount,
+    Share,
+    ShareBelowOne,
+)
 from models.batches.masked_domain_batches import CONTENT, DomainBatches, HistoryReading, history_matrices
 from models.data.dataset import Dataset
 from models.data.mmap_arrays import disk_array
@@ -40,8 +49,6 @@ from models.nn.training_setup import Precision
 
 AT_ONCE = 4096
 """Users, or items, of which vectors are computed together."""
-SMOOTHING = 0.3
-"""Events that an item is thought to have beside its own, where its bias starts from the logarithm of its demand."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class CrossDomainConfig(Bounded):
     hidden_share: ShareBelowOne
     random_mask_share: Share = field(metadata={"old_names": ("chance_share",)})
     user_weight_exponent: NotNegative = field(metadata={"old_names": ("breadth_exponent",)})
+    demand_smoothing: PositiveAmount
     num_candidates: AtLeastOne
     item_dropout: ShareBelowOne
     dropout: ShareBelowOne
@@ -152,7 +160,7 @@ class CrossDomain(SharedSoftmaxModel[CrossDomainConfig]):
         return np.pad(np.concatenate(vectors), ((0, 0), (0, 1)))
 
     def _item_vectors(self, dataset: Dataset) -> np.ndarray:
-        tower, log_demand = self.network("item_tower"), log_demand_of(dataset)
+        tower, log_demand = self.network("item_tower"), log_demand_of(dataset, self.config.demand_smoothing)
         blocks = _blocks(dataset.num_items)
         return np.concatenate([predict_arrays(tower, _item_arrays(dataset, block, log_demand)) for block in blocks])
 
@@ -221,7 +229,7 @@ class HiddenDomain(keras.Model):
         self.item_tower = networks["item_tower"]
         self.forgets_items = keras.layers.Dropout(config.item_dropout, noise_shape=(None, None, 1))
         self.forgets = keras.layers.Dropout(config.dropout)
-        log_demand = log_demand_of(dataset)
+        log_demand = log_demand_of(dataset, config.demand_smoothing)
         content = _item_arrays(dataset, np.arange(dataset.num_items), log_demand)
         self.content = {name: ops.convert_to_tensor(values) for name, values in content.items()}
 
@@ -239,11 +247,11 @@ class HiddenDomain(keras.Model):
         return shared_logits(users, candidates, inputs["log_inclusion"])
 
 
-def log_demand_of(dataset: Dataset) -> np.ndarray:
+def log_demand_of(dataset: Dataset, smoothing: float) -> np.ndarray:
     """The logarithm of the number of users who wanted each item. Shape (num_items,), float32."""
     pairs = dataset.interactions
     counts = np.bincount(pairs.item_index[pairs.demand > 0], minlength=dataset.num_items)
-    return np.log(counts + SMOOTHING).astype(np.float32)
+    return np.log(counts + smoothing).astype(np.float32)
 
 
 def _item_arrays(dataset: Dataset, items: np.ndarray, log_demand: np.ndarray) -> dict[str, np.ndarray]:

@@ -37,7 +37,7 @@ class ReturnDays:
     events: Events
 
     @classmethod
-    def of(cls, lake: Lake, dataset: Dataset, repeats: str, purchase_index: int) -> ReturnDays:
+    def of(cls, lake: Lake, dataset: Dataset, repeats: str, num_prior_gaps: int, purchase_index: int) -> ReturnDays:
         """Reads who bought what from `interactions` of the dataset's day; when, from the dataset's histories."""
         offsets, columns = grouped_by_user(
             lake.require(INTERACTIONS, dataset.as_of).path,
@@ -50,7 +50,7 @@ class ReturnDays:
             ["item_index", "num_purchases"],
         )
         if repeats == "after_gap":
-            gaps = usual_gaps(dataset.events, purchase_index, dataset.num_items)
+            gaps = usual_gaps(dataset.events, purchase_index, dataset.num_items, num_prior_gaps)
         else:
             gaps = np.full(dataset.num_items, np.inf if repeats == "never" else 0.0)
         met, is_bought = columns["item_index"], columns["is_bought"]
@@ -75,7 +75,7 @@ class ReturnDays:
         return items.astype(np.int32), days.astype(np.int32)
 
 
-def usual_gaps(events: Events, purchase_index: int, num_items: int) -> np.ndarray:
+def usual_gaps(events: Events, purchase_index: int, num_items: int, num_prior_gaps: int) -> np.ndarray:
     """Returns each item's usual gap in days, from all histories. Shape (num_items,), float64."""
     days, num_gaps = np.zeros((2, num_items))
     for first, last in spans_of_users(events.offsets):
@@ -84,4 +84,4 @@ def usual_gaps(events: Events, purchase_index: int, num_items: int) -> np.ndarra
         users, items = events.user_index[part][is_bought], events.item_index[part][is_bought]
         more_days, more_gaps = gap_totals(users, items, events.time[part][is_bought] // SECONDS_PER_DAY, num_items)
         days, num_gaps = days + more_days, num_gaps + more_gaps
-    return usual_gap_days(days, num_gaps)
+    return usual_gap_days(days, num_gaps, num_prior_gaps)

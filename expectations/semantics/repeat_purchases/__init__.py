@@ -1,16 +1,14 @@
 """When may an item come back to somebody who bought it? What a shop's `repeats` and `max_repeat_share` mean.
 
 An item comes back after its usual gap: the mean number of days from one day with a purchase to the same user's next
-one, held back by the shop's. `in_spark` asks so for all pairs of a night, `in_numpy` for one user at a time; a test
-holds the two together. They are two files, because the images that train and serve models have no PySpark.
+one, averaged with `num_prior_gaps` of the shop's. `in_spark` asks so for all pairs of a night, `in_numpy` for one user
+at a time; a test holds the two together. They are two files, because the images that train and serve models have no
+PySpark.
 """
 
 from __future__ import annotations
 
 from expectations.shop.shop import Shop
-
-NUM_PRIOR_GAPS = 20
-"""An item's usual gap is taken together with so many of the shop's: one impatient user does not make a consumable."""
 
 
 def max_repeats(shop: Shop) -> int:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from expectations.semantics.repeat_purchases import NUM_PRIOR_GAPS
-
 NEVER = 2**31 - 1
 """The day on which something comes back that never does."""
 
@@ -37,18 +35,19 @@ def gap_totals(
     return days, num_gaps
 
 
-def usual_gap_days(days: np.ndarray, num_gaps: np.ndarray) -> np.ndarray:
+def usual_gap_days(days: np.ndarray, num_gaps: np.ndarray, num_prior_gaps: int) -> np.ndarray:
     """Returns each item's usual gap in days, float64 of shape (num_items,).
 
     An item that nobody bought twice has the shop's; where there is none at all, everything has an infinite one.
 
     Args:
         days, num_gaps: of all users, see `gap_totals`. Shape (num_items,).
+        num_prior_gaps: so many of the shop's gaps are averaged with each item's own.
     """
     if not num_gaps.sum():
         return np.full(len(days), np.inf)
     of_shop = days.sum() / num_gaps.sum()
-    return np.asarray((days + NUM_PRIOR_GAPS * of_shop) / (num_gaps + NUM_PRIOR_GAPS))
+    return np.asarray((days + num_prior_gaps * of_shop) / (num_gaps + num_prior_gaps))
 
 
 def first_days_back(last_day: np.ndarray, gap_days: np.ndarray) -> np.ndarray:

@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
-from expectations.semantics.repeat_purchases import NUM_PRIOR_GAPS
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, PURCHASE_INDEX, Table
 
@@ -25,19 +24,19 @@ def excluded_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> D
     if shop.repeats == "never":
         return read(INTERACTIONS).where("num_purchases > 0").select("user_index", "item_index")
     if shop.repeats == "after_gap":
-        return within_repurchase_gap(read(HISTORIES), ds)
+        return within_repurchase_gap(read(HISTORIES), ds, shop.num_prior_gaps)
     return None
 
 
-def within_repurchase_gap(histories: DataFrame, ds: str) -> DataFrame:
+def within_repurchase_gap(histories: DataFrame, ds: str, num_prior_gaps: int) -> DataFrame:
     """`user_index`, `item_index` of pairs whose last purchase is more recent than the item's usual gap."""
     bought = _purchase_days(histories)
     today = int(end_of(ds).timestamp()) // SECONDS_PER_DAY
-    gaps = bought.join(F.broadcast(usual_gaps(bought)), on="item_index")
+    gaps = bought.join(F.broadcast(usual_gaps(bought, num_prior_gaps)), on="item_index")
     return gaps.where(today - F.col("last_day") < F.col("usual_gap_days")).select("user_index", "item_index")
 
 
-def usual_gaps(bought: DataFrame) -> DataFrame:
+def usual_gaps(bought: DataFrame, num_prior_gaps: int) -> DataFrame:
     """`item_index`, `usual_gap_days`: the mean time from one day with a purchase to the same user's next one.
 
     An item that nobody bought twice has the shop's, or never comes back where there is none at all.
@@ -46,7 +45,7 @@ def usual_gaps(bought: DataFrame) -> DataFrame:
         F.sum(F.col("last_day") - F.col("first_day")).alias("days"), F.sum(F.col("num_days") - 1).alias("num_gaps")
     )
     of_shop = gaps.agg(F.try_divide(F.sum("days"), F.sum("num_gaps")).alias("gap_of_shop"))
-    usual = (F.col("days") + NUM_PRIOR_GAPS * F.col("gap_of_shop")) / (F.col("num_gaps") + NUM_PRIOR_GAPS)
+    usual = (F.col("days") + num_prior_gaps * F.col("gap_of_shop")) / (F.col("num_gaps") + num_prior_gaps)
     never = F.lit(float("inf"))
     return gaps.crossJoin(of_shop).select("item_index", F.coalesce(usual, never).alias("usual_gap_days"))
 

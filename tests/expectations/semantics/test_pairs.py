@@ -27,6 +27,7 @@ from expectations.shop.reasons import Reason
 from expectations.tables import HISTORIES, PURCHASE_INDEX
 
 DS = "2024-03-31"
+NUM_PRIOR_GAPS = 20
 TODAY = int(end_of(DS).timestamp()) // SECONDS_PER_DAY
 NUM_USERS, NUM_ITEMS = 4, 6
 # An example with Spark holds many rows, so that few examples do.
@@ -111,11 +112,13 @@ def test_a_purchase_keeps_an_item_away_for_the_same_days(
         for user, own in of_user.items()
     ]
     histories = spark.createDataFrame([tuple(row[f] for f in HISTORIES.column_names) for row in rows], HISTORIES.ddl)
-    found = {(row["user_index"], row["item_index"]) for row in within_repurchase_gap(histories, DS).collect()}
+    found = {
+        (row["user_index"], row["item_index"]) for row in within_repurchase_gap(histories, DS, NUM_PRIOR_GAPS).collect()
+    }
 
     bought = np.array([event[:3] for event in events if event[3]], dtype=np.int64).reshape(-1, 3)
     users, bought_items, days = bought.T
-    gaps = usual_gap_days(*gap_totals(users, bought_items, days, NUM_ITEMS))
+    gaps = usual_gap_days(*gap_totals(users, bought_items, days, NUM_ITEMS), NUM_PRIOR_GAPS)
     last_day: dict[tuple[int, int], int] = {}
     for user, item, day in bought.tolist():
         last_day[user, item] = max(day, last_day.get((user, item), 0))

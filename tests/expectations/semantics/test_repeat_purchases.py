@@ -7,7 +7,6 @@ from datetime import date
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.semantics.repeat_purchases import in_spark
 from expectations.semantics.repeat_purchases.in_spark import usual_gaps, within_repurchase_gap
 from expectations.tables import EVENT_TYPES, FIRST_VALUE_INDEX, HISTORIES
 
@@ -25,9 +24,8 @@ def history(user: int, *events: tuple[int, str, int]) -> tuple[object, ...]:
 
 
 @pytest.fixture
-def pairs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> set[tuple[int, int]]:
+def pairs(spark: SparkSession) -> set[tuple[int, int]]:
     """Coffee is bought every ten days; nobody bought a lamp twice; the shop's gap is that of coffee and soap."""
-    monkeypatch.setattr(in_spark, "NUM_PRIOR_GAPS", 1)
     rows = [
         history(2, (COFFEE, "03-01", PURCHASE), (COFFEE, "03-11", PURCHASE), (COFFEE, "03-21", PURCHASE)),
         history(3, (COFFEE, "03-10", PURCHASE), (COFFEE, "03-10", PURCHASE), (COFFEE, "03-30", VIEW)),
@@ -35,7 +33,10 @@ def pairs(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> set[tuple[int
         history(5, (LAMP, "02-20", PURCHASE), (COFFEE, "03-25", PURCHASE), (SOAP, "03-30", VIEW)),
     ]
     histories = spark.createDataFrame(rows, HISTORIES.ddl)
-    return {(row["user_index"], row["item_index"]) for row in within_repurchase_gap(histories, DS).collect()}
+    return {
+        (row["user_index"], row["item_index"])
+        for row in within_repurchase_gap(histories, DS, num_prior_gaps=1).collect()
+    }
 
 
 def test_what_was_bought_lately_does_not_come_back_yet(pairs: set[tuple[int, int]]) -> None:
@@ -46,4 +47,4 @@ def test_what_was_bought_lately_does_not_come_back_yet(pairs: set[tuple[int, int
 def test_where_nobody_ever_bought_twice_nothing_comes_back(spark: SparkSession) -> None:
     columns = "user_index int, item_index int, num_days long, first_day long, last_day long"
     bought = spark.createDataFrame([(2, COFFEE, 1, 5, 5)], columns)
-    assert usual_gaps(bought).collect()[0]["usual_gap_days"] == float("inf")
+    assert usual_gaps(bought, 20).collect()[0]["usual_gap_days"] == float("inf")

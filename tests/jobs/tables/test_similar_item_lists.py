@@ -149,7 +149,7 @@ def test_vectors_that_are_no_numbers_are_like_nothing(night: Night) -> None:
 
 def test_the_new_item_does_not_speak_for_itself_and_neither_does_what_nobody_met(night: Night) -> None:
     alike = source_of(Reason.ALIKE, {COLD: {COLD: 1.0, TWIN: 0.5, FRIEND: 0.25, KNOWN: 0.25, BEST_SELLER: 0.9}})
-    found = most_alike(np.array([COLD]), alike, met=np.array([TWIN, KNOWN, FRIEND, COLD]))
+    found = most_alike(np.array([COLD]), alike, met=np.array([TWIN, KNOWN, FRIEND, COLD]), num_alike=300)
     assert [tuple(row.values()) for row in found.to_pylist()] == [
         (COLD, TWIN, 0.5),
         (COLD, KNOWN, 0.25),

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.days import end_of
 from expectations.runtime.program import Night
+from expectations.shop.shop import Shop
 from expectations.shop.table_settings import NewUsers
 from jobs.build_tables import plans
 from jobs.tables.new_item_audiences import fans
@@ -44,23 +45,24 @@ USERS_TABLE, SIMILAR, NEW_USERS, NEW_ITEMS = (
             },
             {NEW_USERS},
         ),
-        ("new_items", {"half_life_days": 364.0}, {USERS_TABLE, NEW_ITEMS}),
+        ("new_items", {"num_alike": 299, "half_life_days": 364.0}, {USERS_TABLE, NEW_ITEMS}),
+        ("", {"num_prior_gaps": 19}, {USERS_TABLE, "cross_domain_recommendations"}),
     ],
 )
 def test_fingerprints_change_with_the_settings_of_a_table(
     spark: SparkSession, night: Night, table: str, changes: dict[str, Any], changed: set[str]
 ) -> None:
     write_small_night(night)
-    inputs = table_inputs(night.lake, night.ds, night.shop)
-
-    def settings(**of_table: Any) -> dict[str, Any]:
-        shop = replace(night.shop, **{table: replace(getattr(night.shop, table), **of_table)})
-        return {plan.table.name: list(plan.settings) for plan in plans(spark, inputs, shop, 1)}
-
-    before = settings()
+    before = plan_settings(spark, night, night.shop)
     for name, value in changes.items():
-        after = settings(**{name: value})
+        values = replace(getattr(night.shop, table), **{name: value}) if table else value
+        after = plan_settings(spark, night, replace(night.shop, **{table or name: values}))
         assert {name for name in before if before[name] != after[name]} == changed, name
+
+
+def plan_settings(spark: SparkSession, night: Night, shop: Shop) -> dict[str, Any]:
+    inputs = table_inputs(night.lake, night.ds, shop)
+    return {plan.table.name: list(plan.settings) for plan in plans(spark, inputs, shop, 1)}
 
 
 def days_before_the_end(days: float) -> datetime:

@@ -160,7 +160,7 @@ def test_return_days_bar_what_the_nights_policy_bars(spark: SparkSession, night:
 
     expected = excluded_pairs(read, shop, DAY)
     pairs = {(row[0], row[1]) for row in expected.collect()} if expected is not None else set()
-    found, days = set(), ReturnDays.of(night.lake, dataset, repeats, purchase_index=2)
+    found, days = set(), ReturnDays.of(night.lake, dataset, repeats, shop.num_prior_gaps, purchase_index=2)
     today = dataset.end // 86_400
     for user in range(2, dataset.num_users):
         found |= {
