@@ -35,11 +35,17 @@ from jobs.publishing.night_sample import (
 )
 
 WIDTH = 118
+"""Characters of a line, which a terminal of 120 shows whole."""
 NAME_WIDTH = 30
+"""Characters of the column of names."""
 HISTORY_WIDTH = 40
+"""Characters of the column of what a user did before."""
 TITLE_WIDTH = 26
+"""Characters of a title."""
 REASON_WIDTH = 35
+"""Characters of a reason."""
 NUM_SAMPLES = 3
+"""Users, items and segments that are shown as examples."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

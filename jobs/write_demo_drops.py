@@ -47,6 +47,7 @@ from jobs.demo_shop.world import DemoWorld
 EVENTS_PATH = "{root}/raw/{ds}/events.csv.gz"
 """What the shop file of a demo shop says about its events."""
 _DIRT = 99
+"""Part of the seed of the dirt's draws, which keeps them apart from those of other things."""
 
 logger = logging.getLogger(__name__)
 

@@ -40,6 +40,7 @@ from models.interface import tracking
 from models.interface.ranked_lists import backtest_name, current_lists
 
 CUTOFFS = (5, 10, 20)
+"""List lengths that are reported beside the shop's `top_k`, so that shops with other lengths can be compared."""
 
 logger = logging.getLogger(__name__)
 

@@ -40,6 +40,7 @@ from models.interface.weights_store import fetched_folder, put_folder, weights_p
 
 NAME = "blend"
 USERS_AT_ONCE = 2_048
+"""Bounds the candidates of all models that are held at a time."""
 
 logger = logging.getLogger(__name__)
 

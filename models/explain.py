@@ -45,6 +45,7 @@ DEPTH = 3
 NUM_CAUSES = 12
 """Items of a history that are taken out, one at a time."""
 USERS_AT_ONCE = 256
+"""Small, because each history is scored once for every item that is taken out of it."""
 
 logger = logging.getLogger(__name__)
 

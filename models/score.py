@@ -38,8 +38,11 @@ from models.interface.shards import Shard, ShardedTable
 from models.interface.weights_store import fetched_folder
 
 USERS_AT_ONCE = 1024
+"""Users whose candidates are read and scored together: bounds memory."""
 USERS_OF_A_LENGTH = 128
+"""Users of about one number of candidates who are scored together; fewer would pad less, in more calls."""
 NUM_RECENT_ITEMS = 50
+"""Latest items of a user that are scored beside the candidates."""
 
 logger = logging.getLogger(__name__)
 

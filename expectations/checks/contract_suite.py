@@ -14,6 +14,7 @@ from expectations.checks.row_rules import RowCheck, is_not_finite
 from expectations.tables import Table
 
 _TOLD_BY_DEFAULT = 3
+"""Columns of a failing row that a report names at most: enough to find the row, and still one line."""
 
 
 class ExpectColumnTypesToMatchContract(BatchExpectation):

@@ -39,6 +39,7 @@ from expectations.checks.suite_runner import TableRun, expectation_of
 from expectations.runtime.lake import whole_file
 
 MAX_RUNS_LISTED = 500
+"""The latest runs that the index lists: bounds its length, however long a shop has run."""
 
 _TEMPLATE = "data_docs_index.html"
 """Beside this file."""

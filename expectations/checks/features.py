@@ -28,6 +28,7 @@ from expectations.tables import (
 )
 
 MAX_PRICE_BUCKET = 10
+"""Buckets are tenths: 1 for the cheapest, 10 for the dearest; 0 is for items without a price."""
 MAX_TOKENS = {"token_indices": MAX_TITLE_TOKENS, "description_token_indices": MAX_DESCRIPTION_TOKENS}
 
 _FIELD_OF_COLUMN = {

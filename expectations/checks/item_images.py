@@ -12,6 +12,7 @@ from expectations.shop.shop import Shop
 from expectations.tables import FIRST_VALUE_INDEX, IMAGE_STATUSES, ITEM_IMAGES, Table
 
 _CHANNELS = 3
+"""Red, green and blue."""
 
 
 def min_images(lake: Lake, table: Table, ds: str, shop: Shop) -> int:

@@ -11,6 +11,7 @@ from expectations.runtime.lake import Lake, Version
 from expectations.tables import Table
 
 ROWS_PER_SHUFFLE_PARTITION = 250_000
+"""Rows that a task of a shuffle gets: a small shop has few tasks, and a large one has up to 400 of bounded size."""
 
 
 @dataclass

@@ -30,7 +30,9 @@ from expectations.checks.row_rules import Check
 from expectations.tables import Table
 
 MAX_FAILING_VALUES = 5
+"""Failing values that the driver fetches and a message names: examples, not all of them."""
 _MAX_VALUE_LENGTH = 120
+"""Characters of a failing value that a message shows, so that one value stays on one line."""
 _SOURCE = "night"
 
 logger = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 
 SECONDS_PER_DAY = 86_400
+"""Days are of UTC, which has no summer time."""
 
 
 def day_number(ds: str) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 MAX_TITLE_LENGTH = 80
+"""Characters; a longer title is cut, since reasons cite titles within a sentence."""
 
 
 def readable_title(title: str | None, item_id: str) -> str:

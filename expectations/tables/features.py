@@ -98,7 +98,9 @@ HISTORIES = lake_table(
     "Each user's latest events, at most `max_history` of the shop file; packed, without padding.",
 )
 MAX_TITLE_TOKENS = 32
+"""Subword pieces of a title that are kept: bounds the width of what text encoders read."""
 MAX_DESCRIPTION_TOKENS = 128
+"""Subword pieces of a description that are kept; descriptions are longer than titles."""
 ITEM_FEATURES = lake_table(
     "item_features",
     "item_index",

@@ -17,6 +17,7 @@ PADDING_INDEX = 0
 UNKNOWN_INDEX = 1
 """Index of a value that the vocabulary does not hold."""
 FIRST_VALUE_INDEX = 2
+"""Index of the first value of a vocabulary."""
 PURCHASE_INDEX = FIRST_VALUE_INDEX + EVENT_TYPES.index("purchase")
 """Of the event type, in every vocabulary."""
 

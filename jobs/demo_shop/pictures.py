@@ -15,8 +15,10 @@ from jobs.demo_shop.catalogue import COLOURS, Catalogue
 from jobs.demo_shop.shelves import BRANDS_PER_GROUP, DOMAINS, GROUP_DOMAIN, SHELVES
 
 SIZE = 64
+"""Pixels; the default of a shop's `image_size`."""
 _BACKGROUNDS = {"electronics": (214, 224, 236), "home": (238, 228, 208)}
 _OUTLINE = (90, 90, 96)
+"""A dark grey, which shows on every background."""
 
 
 def picture(goods: Catalogue, item: int) -> bytes:

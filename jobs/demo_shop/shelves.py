@@ -97,6 +97,7 @@ SHELVES = (
 
 GROUPS = tuple(group for groups in DOMAINS.values() for group in groups)
 BRANDS_PER_GROUP = 5
+"""Brands of one group differ in the number of stripes on their pictures: 1 to 5."""
 _BRAND_STARTS = ("Al", "Bor", "Cel", "Dra", "Fen", "Hel", "Kor", "Lum", "Nor", "Vel")
 _BRAND_ENDS = ("bano", "dexa", "mora", "tivo", "sund", "quil", "rette")
 # A step that shares no factor with 70 visits every pair once, so that a group's brands do not all begin alike.

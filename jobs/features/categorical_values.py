@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 AGE_BUCKETS = ("<18", "18-24", "25-34", "35-44", "45-54", "55-64", "65+")
 _BUCKET_STARTS = (18, 25, 35, 45, 55, 65)
+"""The first age of each bucket but the lowest, in the order of AGE_BUCKETS."""
 
 
 def age_bucket(age: Column) -> Column:

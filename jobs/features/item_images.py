@@ -27,6 +27,7 @@ from jobs.storage.pictures import DECODER, decoded
 
 DECODED, ABSENT, UNREADABLE = IMAGE_STATUSES
 ROWS_PER_TASK = 500
+"""About so many pictures make a task, so that many tasks spread over the cores."""
 ROWS_PER_BATCH = 64
 """Pixels that lie in a worker's memory at a time."""
 _FOUND = "item_index int, image_path string, source string"

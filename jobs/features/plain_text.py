@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 MAX_RAW_CHARACTERS = 20_000
 """What is looked at of one text; the rest of a longer one is not."""
 _CHUNK_CHARACTERS = 1_000
+"""Characters that the parser is fed at a time."""
 _TAG = re.compile(r"<[A-Za-z/!?][^<]*>")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ufeff]+")
 _WITHIN_WORDS = frozenset(

@@ -22,6 +22,7 @@ MAX_ITEMS = 50_000
 """About how many items the pieces are learnt from, so that training fits into one task however large the catalogue."""
 MAX_CHARACTERS = {"title": 200, "description": 300}
 _SHARES = 1_000_000
+"""Hashes are cut into so many classes: how finely the share of sampled items is told."""
 
 
 def build_tokenizers(spark: SparkSession, lake: Lake, as_of: str) -> Version:

@@ -32,7 +32,9 @@ FINISHED_DDL = (
     "brought_by string, is_moved boolean, propensity double"
 )
 FILL_STEP = 1e-6
+"""By how much each filled item scores less than the one before: the smallest step that rounded scores show."""
 SCORE_DECIMALS = 6
+"""Decimals of published scores: equal lists give equal bytes, whatever the last bits of a sum are."""
 CAPS_LIFTED = "caps_lifted"
 BROUGHT_BY = (*STAGES, CAPS_LIFTED)
 """What brings a row into a list in place of the model, or of demand: values of the column `brought_by`."""

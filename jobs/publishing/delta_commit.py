@@ -28,8 +28,11 @@ from expectations.tables import NightError, Table
 logger = logging.getLogger(__name__)
 
 NUM_ATTEMPTS = 8
+"""Attempts at a commit when other programs commit meanwhile; with doubling pauses they last seconds."""
 FIRST_PAUSE_SECONDS = 0.05
+"""The pause after the first attempt; each next one is twice as long."""
 MAX_STATS_LENGTH = 4_000
+"""Characters of a file's bounds in the log, which every reader reads; longer ones are left out."""
 FINGERPRINT_KEY = "nightjar.fingerprint"
 RUN_ID_KEY = "nightjar.run_id"
 DS_KEY = "nightjar.ds"

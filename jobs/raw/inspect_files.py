@@ -23,7 +23,9 @@ from pyspark.sql import SparkSession
 from expectations.tables import NightError
 
 _BLOCK_BYTES = 1 << 20
+"""Bytes that are read at a time, so that memory does not depend on the file's size."""
 _MAX_LINE_BYTES = 1 << 24
+"""A longer line comes in parts, so that a file without line ends does not fill the memory."""
 
 
 @dataclass(frozen=True)

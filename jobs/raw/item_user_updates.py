@@ -25,6 +25,7 @@ from jobs.raw.reject_rules import (
 )
 
 _MAX_AGE = 120
+"""Years; hardly anybody was ever older, so that a larger age is a mistake."""
 _FALSE_WORDS = ("false", "0", "no", "n", "f")
 
 _ITEM_TEXTS = ("title", "description", "brand", "image_path")

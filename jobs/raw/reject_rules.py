@@ -15,6 +15,7 @@ from expectations.shop.raw_files import RawFile, RejectRule
 from jobs.raw.timestamps import time_of_text
 
 MAX_ID_LENGTH = 256
+"""Characters; a longer id is taken for another column's text that has slipped into this one."""
 DUPLICATE = "duplicate"
 TOO_MANY_EVENTS = "too_many_events"
 

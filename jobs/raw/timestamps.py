@@ -11,6 +11,7 @@ from pyspark.sql import types as T
 from expectations.shop.raw_files import UNIX_TIMES, RawFile
 
 _NANOSECONDS_PER_MICROSECOND = 1000
+"""Spark keeps microseconds, where Parquet files may hold nanoseconds."""
 
 
 def time_of_text(text: Column, raw: RawFile) -> Column:

@@ -15,11 +15,13 @@ from PIL import Image, ImageOps
 
 DECODER = f"Pillow {PIL.__version__}"
 MAX_FILE_BYTES = 20 << 20
+"""20 MiB; a larger file is not decoded, which bounds the memory of a task."""
 MAX_PIXELS = 50_000_000
 """Of a picture as it lies in its file; a larger one is a mistake, or made to fill the memory."""
 # Others that Pillow knows are no pictures of products, and some start programs: PostScript is one.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _WHITE = (255, 255, 255)
+"""What shows through where a picture is transparent, and fills up one that is no square."""
 
 
 def decoded(content: bytes, size: int) -> bytes | None:

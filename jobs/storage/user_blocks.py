@@ -15,9 +15,11 @@ BLOCK = "block"
 """Name of the column that `Blocks.split` adds."""
 
 MAX_USERS_PER_BLOCK = 512
+"""Bounds a block of a small catalogue; that of a large one is bounded by its scores."""
 MAX_SCORES_PER_BLOCK = 8_000_000
 """A block's scores are one dense matrix of float32: at most 32 MB in each executor, whatever the catalogue."""
 MAX_PARTITIONS = 200
+"""The most partitions that blocks are spread over, however many blocks there are."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from jobs.storage.partitions import contract_columns, write_parquet
 logger = logging.getLogger(__name__)
 
 ROWS_PER_FILE = 1_000_000
+"""About so many rows make a file of a published table: a small table is one file."""
 
 
 @dataclass(frozen=True)

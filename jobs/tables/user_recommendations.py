@@ -56,6 +56,7 @@ from jobs.tables.table_inputs import TableInputs
 logger = logging.getLogger(__name__)
 
 _MAX_NAMED = 5
+"""Unknown names that the warning gives as examples; `run_manifest` has what it counted."""
 
 
 def recommendation_inputs(inputs: TableInputs, repeats: str) -> list[Version]:

@@ -11,6 +11,7 @@ import numpy as np
 MOST_DEVIATIONS = 8.0
 """A standard score beyond this is cut down to it: an outlier must not rule a linear model."""
 _TINY = 1e-9
+"""Keeps a list whose scores are all equal from a division by zero."""
 
 
 def standard_scores(score: np.ndarray, is_candidate: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from expectations.runtime.lake import parquet_dataset
 
 ROWS_AT_ONCE = 65_536
+"""Rows of a Parquet file that are read at a time: bounds the memory beside the arrays."""
 ENTRIES_AT_ONCE = 2_000_000
 """What a walk over all entries holds in memory at a time."""
 

@@ -15,6 +15,7 @@ from models.data.mmap_arrays import spans_of_users
 from models.data.snapshot import Snapshot
 
 PAIR_DIM = 7
+"""Columns of the features of a pair."""
 _SMALLEST_FIT = 0.01
 """Added before the logarithm of a fit: below it, differences are noise."""
 

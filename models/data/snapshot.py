@@ -20,6 +20,7 @@ from models.data.event_store import ranges
 from models.data.mmap_arrays import spans, spans_of_users
 
 DEMAND_WINDOWS = (7, 30, 90)
+"""Days: a week, a month and a quarter; their demands are features of an item, whose number shapes the networks."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,11 @@ from models.data.dataset import Dataset
 from models.data.snapshot import Snapshot
 
 ITEM_STATE_DIM = 4
+"""Columns of `Snapshot.item_state`."""
 NUM_PRICE_BUCKETS = 11
 """Ten, and 0 for an item without a price."""
 USER_STATE_DIM = 2
+"""Columns of `Snapshot.user_state`."""
 CONTENT_COLUMNS = {
     "categories": "category_indices",
     "brand": "brand_index",

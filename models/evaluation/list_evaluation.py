@@ -22,7 +22,9 @@ Row = dict[str, Any]
 USERS_PER_CHUNK = 8_192
 """Judged users whose lists are in memory at a time."""
 NUM_RESAMPLES = 1_000
+"""Bootstrap resamples of users: some 25 of them lie beyond either end of a 95 % interval."""
 BOUNDS = (0.025, 0.975)
+"""Quantiles of a 95 % interval."""
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from expectations.tables import FIRST_VALUE_INDEX, INTERACTIONS, VOCABULARIES
 from models.interface.ranked_lists import list_batches
 
 NUM_TOP_ITEMS = 100
+"""Items in most lists that are kept by name, to compare the lists of two fits by."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import list_batches, read_list_rows, top_items
 
 MAX_USERS = 2_000
+"""Users whose lists are compared, evenly spaced: bounds the lists that are read."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from models.nn.layers import MeanEmbedding, TextEncoder
 
 READABLE = (*CONTENT_COLUMNS, PICTURE)
 PICTURE_SIZE = 64
+"""Pixels that pictures are resized to within the network, so that its weights do not depend on `image_size`."""
 
 
 @dataclass(frozen=True)

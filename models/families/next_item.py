@@ -57,7 +57,9 @@ from models.nn.training_setup import Precision
 Loss = Literal["softmax", "sampled_softmax", "bce", "gbce"]
 
 USERS_AT_ONCE = 1024
+"""Histories that are encoded together when users are scored: bounds memory."""
 ITEMS_AT_ONCE = 4096
+"""Items whose vectors are computed together: bounds memory."""
 
 
 @dataclass(frozen=True)

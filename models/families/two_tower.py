@@ -41,6 +41,7 @@ from models.nn.network_fitting import (
 from models.nn.training_setup import Precision
 
 USERS_AT_ONCE = 4096
+"""Users whose vectors are computed together: bounds memory."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from models.slates.slates import CandidateSets, SlatePolicy, Slates
 
 NUM_FOLDS = 2
+"""Halves: each is judged by what was fitted to the other, at the price of two fits."""
 _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
 

@@ -23,6 +23,7 @@ from models.nn.network_fitting import load_network, predict_arrays
 from models.slates.slates import CandidateSets, Slates
 
 LISTS_AT_ONCE = 2048
+"""Lists whose probabilities are computed together: bounds memory."""
 _FILE, _OUTPUTS = "policy", "outputs"
 
 

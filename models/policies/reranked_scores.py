@@ -31,6 +31,7 @@ from models.slates.slates import SlatePolicy
 DEPTH = 3
 """So many times K slots of a list are the policy's: rules may take some of them out."""
 USERS_AT_ONCE = 1_024
+"""Users whose lists are re-ranked together: bounds memory."""
 
 
 @dataclass

@@ -17,6 +17,7 @@ from models.policies.plackett_luce import policy_inputs, slot_states
 from models.slates.slates import CandidateSets, Slates
 
 NOT_LEFT = -1e9
+"""Logit of an item that stands in the list already: so low that its probability is 0, and finite."""
 
 
 class StepsConfig(Protocol):

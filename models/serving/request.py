@@ -17,9 +17,11 @@ from typing import Any
 from expectations.tables import EVENT_TYPES
 
 MAX_K = 1000
+"""Items that one request may ask for: bounds an answer's length."""
 MAX_REQUESTS = 100
 """In one call."""
 MAX_SEGMENTS = 20
+"""Segments of one visitor; `new_user_recommendations` has at most eight for any."""
 _KEYS = ("user_id", "events", "segments", "k")
 
 

@@ -31,6 +31,7 @@ from models.serving.request import RequestError, SessionRequest, read_requests
 
 MODEL = "sequence"
 MAX_IGNORED_SHOWN = 20
+"""Unknown items that an answer names: enough to find a mistake of the caller."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from models.slates.event_log import VIEW, EventLog
 SHRINKAGE = 5.0
 """Added to the squared length of an item's column: an item that few found is like few others."""
 ITEMS_AT_ONCE = 4_096
+"""Items whose similarities are computed together: bounds memory."""
 
 
 @dataclass(frozen=True)

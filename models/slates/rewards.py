@@ -17,6 +17,7 @@ from expectations.tables import EVENT_TYPES
 from models.slates.event_log import PURCHASE, VIEW, EventLog, Groups, keys_of
 
 ROWS_AT_ONCE = 8192
+"""Lists that are looked up together: bounds memory."""
 
 
 def event_rewards(event_log: EventLog, reward: Reward) -> np.ndarray:

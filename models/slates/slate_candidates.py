@@ -27,6 +27,7 @@ from models.slates.slates import CandidateSets
 
 _EVENT_COLUMNS = ["user_id", "item_id", "event_time", "event_type", "price", "quantity"]
 USERS_AT_ONCE = 4_096
+"""Users whose candidates are read together: bounds memory."""
 
 
 class SlateCandidates:

@@ -25,17 +25,21 @@ HALF_LIVES = (1.0, 4.0, 16.0)
 ORGANIC_HALF_LIVES = (4.0, 16.0, 64.0)
 """In days: of organic views."""
 MAX_EVENTS = 300
+"""Latest events of a user that features are made of: bounds memory and time."""
 HISTORY_LENGTH = 30
+"""Latest events that a policy with a sequence encoder reads."""
 NUM_PRIOR = 2.0
 """A share of so few clicks or purchases is held back as if there had been this many more of other kinds."""
 PRIOR_SHARES = {"kind": (0.3, 10.0), "wider_kind": (1.0, 10.0), "brand": (0.3, 10.0)}
 """By trait: views of one of it, of so many in all, that its share of what was found organically is held back by."""
 HALF_LIVES_OF_ITEM = (4.0, 32.0)
+"""In days: of everybody's organic views of an item, lately and over a longer time."""
 SIMILARITY_HALF_LIFE = 64.0
 """Of what the user found, when it is held against what others did."""
 SIMILARITY_PRIOR = 0.1
 """What `OrganicSimilarity` tells of an item is held back as if it were this much more of any."""
 ROWS_AT_ONCE = 2048
+"""Lists whose features are computed together: bounds memory."""
 
 FEATURES_OF_USER = (
     "days_since_last_visit",  # log(1 + days); of somebody new, NEVER_DAYS
@@ -70,7 +74,9 @@ of what it is to PRIOR_SHARES, and the organic similarity f is log(f / SIMILARIT
 """
 NUM_FEATURES = len(FEATURES)
 NEVER_DAYS = 365.0
+"""Days since the last visit of somebody who has made none: as long ago as a year."""
 MINUTES_PER_DAY = 1440
+"""Ages are in days, and times in minutes."""
 
 
 @dataclass(frozen=True)

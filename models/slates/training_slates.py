@@ -31,6 +31,7 @@ from models.slates.slates import CandidateSets, Slates
 MAX_LISTS = 4_096
 """What a policy learns from, of each kind: some 40 MB of candidates."""
 MAX_USERS = 4_096
+"""Users whose lists and events a policy learns from, evenly spaced: bounds memory and time."""
 
 
 @dataclass(frozen=True)
