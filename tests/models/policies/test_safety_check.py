@@ -130,8 +130,10 @@ def test_the_shop_says_how_much_a_log_must_show_to_decide(
     candidates: CandidateSets, wanted: np.ndarray, shop: Shop
 ) -> None:
     log = shown(candidates, wanted, RANKER)
+    log = replace(log, slates=Slates(log.slates.slots, np.minimum(1.0, 1.05 * log.slates.propensity)))
     result = check_by_log(log, seen(RANKER), shop)
     assert result.is_allowed is not None
+    assert shop.policy.min_mean_weight < result.mean_weight < 0.99
     rewarded = int((log.immediate_reward.sum(axis=1) > 0).sum())
     too_much: dict[str, Any] = {
         "min_effective_lists": len(log) + 1,
