@@ -24,7 +24,7 @@ from tests.dags.conftest import PROGRAMS, write_stand_ins
 PROGRAM = """
 import json, os, sys
 seen = {
-    "forked": "python" != os.path.basename(sys.orig_argv[0]),
+    "forked": any("preloaded_python" in argument for argument in sys.orig_argv),
     "jvm": "PYSPARK_GATEWAY_PORT" in os.environ,
     "archive": "SharedArchiveFile" in os.environ["SPARK_SUBMIT_OPTS"],
     "executor": os.environ["AIRFLOW__CORE__EXECUTOR"],
