@@ -20,10 +20,10 @@ from expectations.semantics.published_tables import output_tables
 from expectations.shop.list_rules import Boost, ListRules
 from expectations.tables import HISTORIES, ITEM_FEATURES, ITEMS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError
 from expectations.validate import expectations_of
-from jobs import build_tables as module
 from jobs.build_tables import build_tables
 from jobs.lists.rule_counts import RuleCounts
 from jobs.publish_tables import publish_tables
+from jobs.tables import staging as module
 from jobs.tables.table_inputs import table_inputs
 from jobs.tables.user_recommendations import user_recommendations
 from tests.worlds.small_night import (

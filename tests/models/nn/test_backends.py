@@ -18,6 +18,8 @@ from expectations.tables import NightError
 from models.interface.registry import MODELS, trained_models
 from models.nn.training_setup import prepare_training
 
+pytestmark = pytest.mark.slow
+
 DEEP = {name for name in trained_models(MODELS) if MODELS[name].kind == "deep"}
 
 
