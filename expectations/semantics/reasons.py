@@ -32,7 +32,7 @@ def reasons_of(
         is_bought: whether the user bought the row's item before.
 
     Returns:
-        Codes, an array of `Reason` as objects, and item indices, int32.
+        Codes, texts of `Reason` as objects (NumPy keeps no member of a text enumeration), and item indices, int32.
     """
     codes = np.full(len(items), Reason.PICKED_FOR_YOU, dtype=object)
     codes[by_demand] = Reason.IN_OUR_RANGE

@@ -237,7 +237,7 @@ class SessionModel:
             is_cited_bought=np.isin(cited, bought),
             is_bought=np.isin(listed, bought),
         )
-        return codes.tolist(), cited_items.tolist()
+        return [Reason(code) for code in codes], cited_items.tolist()
 
 
 def _gap(seconds: int) -> int:
