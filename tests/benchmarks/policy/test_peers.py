@@ -49,5 +49,5 @@ def test_the_state_of_q_learning_counts_what_the_user_did_lately(log: Log) -> No
 
 
 def test_a_peer_that_is_not_there_ends_the_run(log: Log) -> None:
-    with pytest.raises(RuntimeError, match=r"A peer ended with 1: .*policy_peers_fit\.py bandit"):
+    with pytest.raises(RuntimeError, match=r"A peer ended with 1: .*/peers_fit\.py bandit"):
         PeerPolicy("bandit", log, sys.executable)
