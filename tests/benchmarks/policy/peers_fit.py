@@ -1,6 +1,6 @@
 """Fits a peer's agent to a log of lists and makes lists with it; for an environment that holds it and not Nightjar.
 
-    python policy_peers_fit.py bandit LOG.npz
+    python peers_fit.py bandit LOG.npz
 
 LOG.npz holds lists and what they earned: `features` of shape (num_lists, num_candidates, num_features), `item` and
 `is_candidate` without the last axis, `history` of shape (num_lists, num_events, 3), `user` and `day` of shape
