@@ -42,6 +42,9 @@ class Explainable(Protocol):
 
         Returns:
             Shape of `item_indices`, float32 or float64.
+
+        Raises:
+            NightError: the model was never fitted.
         """
 
 

@@ -126,19 +126,6 @@ class Graph(SharedSoftmaxModel[GraphConfig]):
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """Dot products; see `models.families.attribution.Explainable`.
-
-        Args:
-            user_indices: shape (num_rows,).
-            item_indices: shape (num_rows, any length).
-            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
-
-        Returns:
-            Shape of `item_indices`, float32.
-
-        Raises:
-            NightError: the model was never fitted.
-        """
         if self._asked is None or self._asked[0] is not dataset:
             network = self.build_training_network(dataset)
             self._asked = dataset, network, as_numpy(network.nodes(training=False))

@@ -184,19 +184,6 @@ class NextItemModel(SharedSoftmaxModel[C]):
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """Dot products; see `models.families.attribution.Explainable`.
-
-        Args:
-            user_indices: shape (num_rows,).
-            item_indices: shape (num_rows, any length).
-            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
-
-        Returns:
-            Shape of `item_indices`, float32.
-
-        Raises:
-            NightError: the model was never fitted.
-        """
         if self._asked is None or self._asked[0] is not dataset:
             self._asked = dataset, self.item_vectors(dataset)
         items = self._asked[1]

@@ -112,19 +112,6 @@ class TwoTower(SharedSoftmaxModel[TwoTowerConfig]):
     def logits(
         self, dataset: Dataset, user_indices: np.ndarray, item_indices: np.ndarray, without: np.ndarray | None = None
     ) -> np.ndarray:
-        """Dot products; see `models.families.attribution.Explainable`.
-
-        Args:
-            user_indices: shape (num_rows,).
-            item_indices: shape (num_rows, any length).
-            without: an item for each row that its user is taken never to have met; 0 for none. Shape (num_rows,).
-
-        Returns:
-            Shape of `item_indices`, float32.
-
-        Raises:
-            NightError: the model was never fitted.
-        """
         items, rows = np.unique(item_indices, return_inverse=True)
         item_vectors = self._item_vectors(dataset, items)[rows.reshape(item_indices.shape)]
         return np.einsum("ud,ukd->uk", self._user_vectors(dataset, user_indices, without), item_vectors)
