@@ -60,7 +60,7 @@ def require_falling_losses(details: dict[str, Any]) -> None:
         losses = details[name]["losses"]
         assert details[name]["finite"], name
         assert np.isfinite(losses).all(), name
-        assert losses[-1] < losses[0], name
+        assert np.mean(losses[len(losses) // 2 :]) < losses[0], name
 
 
 def test_two_devices_that_share_the_batches_learn_what_one_does(under_jax: dict[str, Any], tmp_path: Path) -> None:

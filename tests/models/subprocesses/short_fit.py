@@ -22,10 +22,10 @@ from tests.models.conftest import communities_shop
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 
 NUM_EPOCHS = 4
-CHANGES = {"cross_domain": {"learning_rate": 0.03}}
-"""At its own rate, what is hidden by chance outweighs what so few epochs learn of so few users."""
+CHANGES = {"content": {"epochs": 12}, "cross_domain": {"learning_rate": 0.03}}
+"""Of so few users, what is hidden by chance outweighs what so few epochs learn at these models' own settings."""
 LOSSES = {"deep_cf": "earlier_windows_loss"}
-"""The curve with an epoch for each of NUM_EPOCHS, where it is not `loss`: deep_cf chooses how many it trains for."""
+"""The curve with a figure for each epoch, where it is not `loss`: deep_cf chooses how many it trains for."""
 
 
 def main(root: str, changes: str, *names: str) -> None:
