@@ -20,7 +20,7 @@ TRY_AGAIN_LATER = 75
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints how the drop of `--ds` stands."""
-    night = night_from(night_parser(__doc__).parse_args(argv))
+    night = night_from(night_parser(__doc__).parse_args(argv), is_pinned=False)
     drops = DropFolder(night.shop, night.lake.root, night.data)
     try:
         print(require_drop(drops, night.ds, night.now))

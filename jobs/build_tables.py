@@ -63,7 +63,7 @@ def build_tables(spark: SparkSession, night: Night, names: Collection[str] = OUT
     for plan in plans(spark, inputs, night.shop, len(domains)):
         if plan.table not in wanted:
             continue
-        stage(night.lake, inputs.gate, plan, night.now, night.shop.top_k, night.shop.shelf_life_hours)
+        stage(night.lake, inputs.gate, plan, night.now, night.shop)
         # What a table kept at hand is of no use to the next one, and the programs of a night may share a JVM.
         spark.catalog.clearCache()
 

@@ -2,7 +2,8 @@
 
 Reads every drop up to `ds` that the lake lacks, or whose bytes, mapping or code have changed, in passes over so many
 days as a small machine holds at once. Writes `events`, `quarantine`, `item_updates` and `user_updates`, one partition a
-drop day, then `items` and `users` of `ds` and of the anchor that they go on from. Nothing of a pass becomes current
+drop day, then what the run reads from now on (`expectations.runtime.run_pins`), and `items` and `users` of `ds` and of
+the anchor that they go on from. Nothing of a pass becomes current
 before all of its days are read, checked and written; `events` of a day comes last, so that a night that was killed
 finds the day unfinished and does it again. A day that is current is not read again.
 """
@@ -20,7 +21,7 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake, fingerprint_of
-from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, Table
@@ -58,6 +59,11 @@ def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) 
         logger.info("all drops are in the lake: ds=%s", night.ds)
     for days in passes(plans, bytes_a_pass):
         ingest_days(spark, night.lake, days, night.shop)
+    build_catalogue(spark, pinned_night(night))
+
+
+def build_catalogue(spark: SparkSession, night: Night) -> None:
+    """Builds `items` and `users` of the night from what it pinned."""
     log = LogAsOf.of(night.lake, night.ds)
     # The catalogue of a day goes on from that of its anchor.
     for day in (log.as_of(log.anchor), log):
@@ -190,7 +196,7 @@ def _metadata(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]])
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Ingests the drops up to `--ds`."""
-    night = night_from(night_parser(__doc__).parse_args(argv))
+    night = night_from(night_parser(__doc__).parse_args(argv), is_pinned=False)
     ingest(session_from_environment("ingest"), night)
 
 

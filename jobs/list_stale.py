@@ -1,7 +1,9 @@
 """Lists the published days that rest on other inputs than there are now, with the line that builds them again.
 
 A drop may come late, or be corrected after it was read. Compares what `run_manifest` noted of each published day with
-what the drops and the shop file say today; a drop that waits to be ingested counts. Reads names, sizes and times of
+what the drops, the shop file and the code are today; a drop that waits to be ingested counts. Days of the same drops
+and settings, but of other code, are listed apart: whether a release is worth building them again is for people to say.
+Reads names, sizes and times of
 files, and the bytes only of those that may have changed. Writes nothing, and needs no Spark. Takes no `--ds`, or the
 last day to look at.
 """
@@ -18,6 +20,7 @@ from itertools import groupby
 
 from deltalake import DeltaTable
 
+from expectations.runtime.code_version import code_version
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
@@ -34,12 +37,13 @@ from jobs.storage.input_fingerprint import (
 )
 
 DAG_ID = "nightly_recommendations"
+REASONS = ("drops", "settings", "code")
 _END_OF_TIME = "9999-12-31"
 
 
 @dataclass(frozen=True)
 class StaleDay:
-    """A published day, and why it is stale: `drops` changed, or the shop's `settings` did, or both."""
+    """A published day, and what is no longer as it was: the `drops`, the shop's `settings`, the `code`."""
 
     ds: str
     reasons: tuple[str, ...]
@@ -47,10 +51,17 @@ class StaleDay:
 
 @dataclass(frozen=True)
 class Staleness:
-    """The published days that are stale, and the days whose drops the lake does not hold as they are now."""
+    """How the published days stand.
+
+    Attributes:
+        stale: those that rest on other drops or settings than there are now.
+        of_other_code: those that rest on the same, and were built by other code.
+        waiting: days whose drops the lake does not hold as they are now.
+    """
 
     num_published: int
     stale: tuple[StaleDay, ...]
+    of_other_code: tuple[StaleDay, ...]
     waiting: tuple[str, ...]
 
 
@@ -59,17 +70,19 @@ def staleness(night: Night) -> Staleness:
     drop_folder = DropFolder(night.shop, night.lake.root, night.data)
     ingested = ingested_hashes(night.lake, night.ds)
     hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
-    drops, settings = drops_fingerprints(hashes), settings_fingerprint(night.shop)
+    drops = drops_fingerprints(hashes)
     days, published = list(drops), _published(night.lake, night.ds)
-    stale = []
-    for ds, noted in sorted(published.items()):
+    now = {"drops": "", "settings": settings_fingerprint(night.shop), "code": code_version()}
+    found = []
+    for ds, notes in sorted(published.items()):
         place = bisect_right(days, ds)
-        now = {"drops": drops[days[place - 1]] if place else "", "settings": settings}
-        reasons = tuple(name for name, part in now.items() if part != _parts(noted)[name])
+        now["drops"] = drops[days[place - 1]] if place else ""
+        reasons = tuple(name for name, part in now.items() if any(note[name] != part for note in notes))
         if reasons:
-            stale.append(StaleDay(ds, reasons))
+            found.append(StaleDay(ds, reasons))
+    stale = tuple(day for day in found if day.reasons != ("code",))
     waiting = tuple(ds for ds in days if hashes[ds] != ingested.get(ds))
-    return Staleness(len(published), tuple(stale), waiting)
+    return Staleness(len(published), stale, tuple(day for day in found if day not in stale), waiting)
 
 
 def staleness_text(found: Staleness, shop: str) -> str:
@@ -79,12 +92,22 @@ def staleness_text(found: Staleness, shop: str) -> str:
         shop: as `SHOP` names it.
     """
     lines = [f"waiting to be ingested: the drop of {ds} is new or has changed" for ds in found.waiting]
-    if not found.stale:
-        return "\n".join([*lines, f"{found.num_published} published days, none is stale"])
-    lines.append(f"{len(found.stale)} of {found.num_published} published days are stale")
-    for days in _runs(found.stale):
+    if found.stale:
+        lines += [f"{len(found.stale)} of {found.num_published} published days are stale", *_lines(found.stale, shop)]
+    else:
+        lines.append(f"{found.num_published} published days, none is stale")
+    if found.of_other_code:
+        lines.append(f"\n{len(found.of_other_code)} rest on the same drops and settings, and were built by other code")
+        lines += _lines(found.of_other_code, shop)
+    return "\n".join(lines)
+
+
+def _lines(found: Sequence[StaleDay], shop: str) -> list[str]:
+    """Returns why days are listed, and what builds them again."""
+    lines = []
+    for days in _runs(found):
         first, last = days[0].ds, days[-1].ds
-        reasons = " and ".join(sorted({reason for day in days for reason in day.reasons}))
+        reasons = " and ".join(reason for reason in REASONS if any(reason in day.reasons for day in days))
         conf = shlex.quote(json.dumps({"shop": shop}))
         lines += [
             f"\n{first if first == last else f'{first} … {last}'}: other {reasons}",
@@ -92,7 +115,7 @@ def staleness_text(found: Staleness, shop: str) -> str:
             f"  airflow backfill create --dag-id {DAG_ID} --from-date {first} --to-date {last} "
             f"--reprocess-behavior completed --dag-run-conf {conf}",
         ]
-    return "\n".join(lines)
+    return lines
 
 
 def _runs(stale: Sequence[StaleDay]) -> list[list[StaleDay]]:
@@ -101,17 +124,22 @@ def _runs(stale: Sequence[StaleDay]) -> list[list[StaleDay]]:
     return [[day for _, day in run] for _, run in places]
 
 
-def _parts(fingerprint: str) -> dict[str, str]:
-    return dict(zip(("drops", "settings"), fingerprint.partition("-")[::2], strict=True))
-
-
-def _published(lake: Lake, until: str) -> dict[str, str]:
-    """Maps each day to the input fingerprint that its night noted, the same for all its tables."""
+def _published(lake: Lake, until: str) -> dict[str, list[dict[str, str]]]:
+    """Maps each day to what its tables rest on, each combination once; of one night it is the same for all."""
     path = lake.table_path(RUN_MANIFEST)
     if not DeltaTable.is_deltatable(path):
         return {}
-    rows = DeltaTable(path).to_pyarrow_table(columns=["ds", "input_fingerprint"]).to_pylist()
-    return {row["ds"]: row["input_fingerprint"] for row in rows if row["ds"] <= until}
+    rows = DeltaTable(path).to_pyarrow_table(columns=["ds", "input_fingerprint", "code_version"]).to_pylist()
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        drops, _, settings = row["input_fingerprint"].partition("-")
+        note, notes = (
+            {"drops": drops, "settings": settings, "code": row["code_version"]},
+            found.setdefault(row["ds"], []),
+        )
+        if note not in notes:
+            notes.append(note)
+    return {ds: notes for ds, notes in found.items() if ds <= until}
 
 
 def _dropped_hashes(lake: Lake, until: str, drops: DropFolder) -> dict[str, FileHashes]:

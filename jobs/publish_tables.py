@@ -38,7 +38,7 @@ def publish_tables(night: Night) -> None:
             f"{', '.join(unchecked)} ds={ds}: only tables that passed their expectations are published. "
             f"Run expectations.validate --stage outputs for this ds first."
         )
-    manifest = stage_manifest(lake, ds, staged, night.shop, night.run_id, night.now)
+    manifest = stage_manifest(lake, ds, staged, night.shop, night.run_id, night.now, night.code)
     for table, version in {**staged, RUN_MANIFEST: manifest}.items():
         commit_partition(lake, table, ds, version, night.run_id)
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from expectations.runtime.code_version import code_version
+from expectations.runtime.input_fingerprint import MADE_FROM, made_from_log
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import (
@@ -50,13 +52,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     night = night_from(night_parser(__doc__).parse_args(argv))
     lists = lists_to_evaluate(night)
     fingerprint = _fingerprint(night, lists)
-    current = night.lake.current(BACKTESTS, night.ds)
-    if current is not None and current.fingerprint == fingerprint:
-        logger.info("already built: table=%s ds=%s rows=%d", BACKTESTS.name, night.ds, current.rows)
+    tables = (BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS)
+    noted = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
+    if all(night.lake.reuse(table, night.ds, fingerprint, **noted) for table in tables):
+        logger.info("already built: table=%s ds=%s", BACKTESTS.name, night.ds)
         backtest = read_backtest(night.lake, night.ds)
     else:
         backtest = judged_night(night, lists)
-        write_backtest(night, backtest, fingerprint)
+        write_backtest(night, backtest, fingerprint, **noted)
         details = {table.name: rows for table, rows in backtest.by_table().items()}
         tracking.log_backtest(
             night.tracking,
@@ -69,10 +72,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(backtest_text(backtest, night.ds, night.shop, [model for model in night.shop.models if model not in lists]))
 
 
-def write_backtest(night: Night, backtest: Backtest, fingerprint: str) -> None:
-    """Writes the three tables; `backtests`, which vouches for the others, last."""
+def write_backtest(night: Night, backtest: Backtest, fingerprint: str, **noted: Any) -> None:
+    """Writes the three tables; `backtests`, which vouches for the others, last. What is noted goes with each."""
     for table, rows in backtest.by_table().items():
-        night.lake.write(table, night.ds, arrow_rows(table, night.ds, rows), fingerprint)
+        night.lake.write(table, night.ds, arrow_rows(table, night.ds, rows), fingerprint, **noted)
         logger.info("built: table=%s ds=%s rows=%d", table.name, night.ds, len(rows))
 
 

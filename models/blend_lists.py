@@ -177,8 +177,8 @@ class Answer:
 
     def is_written(self) -> bool:
         """Whether just this is current already."""
-        current = self.night.lake.current(FITTED_MODELS, self.as_of, self.name)
-        if current is None or current.fingerprint != self.fingerprint:
+        lake, fingerprint = self.night.lake, self.fingerprint
+        if not all(lake.reuse(table, self.as_of, fingerprint, self.name) for table in (SCORES, FITTED_MODELS)):
             return False
         logger.info("already fitted: model=%s as_of=%s", self.name, self.as_of)
         return True

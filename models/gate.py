@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from expectations.runtime.code_version import code_version
+from expectations.runtime.input_fingerprint import MADE_FROM, made_from_versions
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_DECISIONS, ITEM_NEIGHBOURS
@@ -76,9 +77,10 @@ def write_decision(night: Night, decision: Decision) -> Version:
         "model_versions": json.dumps(versions, sort_keys=True),
     }
     rows = arrow_rows(GATE_DECISIONS, night.ds, [row])
-    version = night.lake.write(
-        GATE_DECISIONS, night.ds, rows, fingerprint_of(GATE_DECISIONS.name, code_version("models.gate"), row)
-    )
+    fingerprint = fingerprint_of(GATE_DECISIONS.name, code_version("models.gate"), row)
+    backtest = night.lake.current(BACKTESTS, night.ds)
+    noted = {MADE_FROM: made_from_versions([backtest] if backtest else [], night.shop)}
+    version = night.lake.write(GATE_DECISIONS, night.ds, rows, fingerprint, **noted)
     logger.info("built: table=%s ds=%s published=%s", GATE_DECISIONS.name, night.ds, decision.published_model)
     return version
 

@@ -30,6 +30,7 @@ from expectations.shop.policy_settings import POLICY
 from expectations.shop.shop import Shop
 from expectations.tables import (
     EVENTS,
+    FITTED_MODELS,
     GATE_DECISIONS,
     HISTORIES,
     INTERACTIONS,
@@ -122,13 +123,19 @@ def rerank(night: Night) -> str:
         NightError: the published model has no lists.
     """
     inputs = load_inputs(night.lake, night.ds, night.backtest_days, night.shop)
-    current = night.lake.current(POLICY_DECISIONS, night.ds)
-    if current is not None and current.fingerprint == inputs.fingerprint:
+    if reuse_decision(night.lake, night.ds, inputs):
         logger.info("already decided: table=%s ds=%s", POLICY_DECISIONS.name, night.ds)
     else:
         decide(night, inputs)
     row = night.lake.read(POLICY_DECISIONS, night.ds).to_pylist()[0]
     return f"{'Re-ranked' if row['is_allowed'] else 'Not re-ranked'}: {row['reason']}"
+
+
+def reuse_decision(lake: Lake, ds: str, inputs: RerankInputs) -> bool:
+    """Whether just these inputs were decided on already; takes the decision, its scores and its fit into the run."""
+    lake.reuse(SCORES, ds, inputs.fingerprint, POLICY)
+    lake.reuse(FITTED_MODELS, ds, inputs.fingerprint, POLICY)
+    return lake.reuse(POLICY_DECISIONS, ds, inputs.fingerprint) is not None
 
 
 def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -> RerankInputs:

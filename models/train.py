@@ -22,7 +22,7 @@ from expectations.runtime.program import Night, add_as_of, days_from, night_from
 from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.interface import tracking
-from models.interface.fitted_models import write_fitted_model
+from models.interface.fitted_models import reuse_fit, write_fitted_model
 from models.interface.model import Model, TrainingHistory, WarmModel
 from models.interface.registry import (
     MODELS,
@@ -63,7 +63,7 @@ def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
         train_models(night, anchor, going_on)
     fits = {name: _fit_inputs(night, name, inputs, anchor if name in going_on else None) for name in names}
     fingerprints = {name: fit_fingerprint(night, as_of, name, fits[name]) for name in names}
-    stale = [name for name in names if not _is_current(night, as_of, name, fingerprints[name])]
+    stale = [name for name in names if not reuse_fit(night.lake, as_of, name, fingerprints[name])]
     for name in names:
         if name not in stale:
             logger.info("already fitted: model=%s as_of=%s", name, as_of)
@@ -114,9 +114,10 @@ def train_model(
         raise NightError(f"{failure}{kept_weights(model, failure, path)}") from failure
     seconds = round(time.monotonic() - started, 2)
     found = model.retrieval(dataset)
-    if found is not None:
-        for table, rows in retrieval_rows(found, dataset.as_of, name).items():
-            night.lake.write(table, dataset.as_of, rows, fingerprint, model=name)
+    retrieval = []
+    for table, rows in (retrieval_rows(found, dataset.as_of, name) if found is not None else {}).items():
+        night.lake.write(table, dataset.as_of, rows, fingerprint, model=name)
+        retrieval.append(table.name)
     fit = tracking.Fit(
         model=name,
         as_of=dataset.as_of,
@@ -133,7 +134,7 @@ def train_model(
         model.save(Path(folder))
         put_folder(Path(folder), path)
         run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
-    version = write_fitted_model(night.lake, fit, fingerprint, path, run_id)
+    version = write_fitted_model(night.lake, fit, fingerprint, path, run_id, retrieval=retrieval)
     logger.info("fitted: model=%s as_of=%s seconds=%.1f %s", name, dataset.as_of, seconds, summary(model, history))
     return version
 
@@ -161,11 +162,6 @@ def summary(model: Model, history: TrainingHistory) -> str:
     """The fit in a few words for the log: the last value of each curve, or the figures of a model without epochs."""
     last = {name: values[-1] for name, values in history.curves.items()} or history.facts
     return f"role={model.role} " + " ".join(f"{name}={value:.4g}" for name, value in last.items())
-
-
-def _is_current(night: Night, as_of: str, name: str, fingerprint: str) -> bool:
-    current = night.lake.current(FITTED_MODELS, as_of, name)
-    return current is not None and current.fingerprint == fingerprint
 
 
 if __name__ == "__main__":

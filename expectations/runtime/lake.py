@@ -11,6 +11,10 @@ on after its task was given up, spoils nothing. The fingerprint is a hash of eve
 from; a program whose partition already carries the fingerprint that it would write has nothing to do. That is what
 makes a re-run cheap, and what one night may take from another.
 
+A run of a night (`expectations.runtime.run_pins`) sees less than what is current: the log as it stood when the run
+began, and of its own days only what it built itself, or found built from just what it would have read. What an earlier
+run left, or another one leaves meanwhile, is not there for it.
+
 Published tables are staged in the same way: their files already lie inside the Delta table, under
 `tables/<name>/ds=…`, but no reader sees them before `jobs.publish_tables` commits them.
 """
@@ -21,7 +25,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,10 +67,36 @@ class Version:
 
 
 @dataclass(frozen=True)
+class RunView:
+    """What one run of a night sees of the lake.
+
+    Attributes:
+        folder: where the run's own pointers lie, under the root.
+        ds: the day that it builds.
+        days: as of which it computes, `ds` among them: of these it sees in the lake only what it took or built itself.
+        log: name of a table of the log -> day -> the version that stood when the run began.
+    """
+
+    folder: str
+    ds: str
+    days: frozenset[str]
+    log: Mapping[str, Mapping[str, Version]]
+
+    def owns(self, table: Table, ds: str) -> bool:
+        """Whether a partition is for this run to build: what lies there from others does not count."""
+        return ds in self.days if table.home == "lake" else ds == self.ds
+
+
+@dataclass(frozen=True)
 class Lake:
-    """The tables under one root, a local path or an object-store URL such as `s3://bucket/nightjar`."""
+    """The tables under one root, a local path or an object-store URL such as `s3://bucket/nightjar`.
+
+    Attributes:
+        run: whose eyes it is seen with; None: every partition is as it was last built.
+    """
 
     root: str
+    run: RunView | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if "://" not in self.root:
@@ -79,9 +109,9 @@ class Lake:
             NightError: the root already belongs to another shop.
         """
         path = f"{self.root}/shop.json"
-        owner = self._read_json(path)
+        owner = read_json(path)
         if owner is None:
-            self._write_json(path, {"shop": shop_name})
+            write_json(path, {"shop": shop_name})
         elif owner["shop"] != shop_name:
             raise NightError(
                 f"{self.root} belongs to the shop {owner['shop']!r}, and a root holds one shop. "
@@ -97,8 +127,33 @@ class Lake:
         return f"{self.table_path(table)}/{_partition(ds, model)}"
 
     def current(self, table: Table, ds: str, model: str | None = None) -> Version | None:
-        """Returns the current version, or None when the partition was never built."""
-        pointer = self._read_json(self._pointer_path(table, ds, model))
+        """Returns the current version, or None when the partition was never built; for a run, see `RunView`."""
+        if self.run is not None and table.name in self.run.log:
+            return self.run.log[table.name].get(ds)
+        found = self._version(table, self._run_pointer_path(table, ds, model)) if self.run else None
+        if found is not None or (self.run is not None and self.run.owns(table, ds)):
+            return found
+        return self._version(table, self._pointer_path(table, ds, model))
+
+    def reuse(
+        self, table: Table, ds: str, fingerprint: str, model: str | None = None, **metadata: Any
+    ) -> Version | None:
+        """Returns the version that was built from just this, and takes it into the run; None: it is to be built.
+
+        Args:
+            fingerprint: of everything that the partition would be computed from.
+            metadata: what `commit` would note with it; what was noted otherwise is brought up to date.
+        """
+        built = [self._version(table, self._pointer_path(table, ds, model))]
+        if self.run is not None:
+            built.insert(0, self._version(table, self._run_pointer_path(table, ds, model)))
+        found = next((version for version in built if version and version.fingerprint == fingerprint), None)
+        if found is None or (metadata.items() <= found.metadata.items() and self.current(table, ds, model) == found):
+            return found
+        return self.commit(table, ds, found.path, fingerprint, found.rows, model, **{**found.metadata, **metadata})
+
+    def _version(self, table: Table, pointer_path: str) -> Version | None:
+        pointer = read_json(pointer_path)
         if pointer is None:
             return None
         metadata = pointer[_METADATA_OF_OLD if _METADATA_OF_OLD in pointer else "metadata"]
@@ -151,17 +206,18 @@ class Lake:
     ) -> Version:
         """Makes a version that is completely written the current one, in one atomic step."""
         version = Version(path, fingerprint, rows, metadata)
-        relative = path.removeprefix(f"{self.table_path(table)}/")
-        self._write_json(self._pointer_path(table, ds, model), {**asdict(version), "path": relative})
+        self._write_pointer(table, self._pointer_path(table, ds, model), version)
+        if self.run is not None:
+            self._write_pointer(table, self._run_pointer_path(table, ds, model), version)
         return version
 
     def note_validated(self, table: Table, ds: str, version: Version) -> None:
         """Notes that this very version of a partition passed its expectations."""
-        self._write_json(self._validated_path(table, ds), {"path": version.path})
+        write_json(self._validated_path(table, ds), {"path": version.path})
 
     def is_validated(self, table: Table, ds: str) -> bool:
         """Returns whether the current version is the one that passed its expectations."""
-        noted, version = self._read_json(self._validated_path(table, ds)), self.current(table, ds)
+        noted, version = read_json(self._validated_path(table, ds)), self.current(table, ds)
         return noted is not None and version is not None and noted["path"] == version.path
 
     def read(
@@ -203,6 +259,14 @@ class Lake:
         pq.write_table(rows.select(table.column_names), f"{local}/part-00000.parquet", filesystem=filesystem)
         return self.commit(table, ds, path, fingerprint, rows.num_rows, model, **metadata)
 
+    def _write_pointer(self, table: Table, pointer_path: str, version: Version) -> None:
+        relative = version.path.removeprefix(f"{self.table_path(table)}/")
+        write_json(pointer_path, {**asdict(version), "path": relative})
+
+    def _run_pointer_path(self, table: Table, ds: str, model: str | None) -> str:
+        assert self.run is not None, "only a run has pointers of its own"
+        return f"{self.root}/{self.run.folder}/{table.name}/{_partition(ds, model)}/{_POINTER}"
+
     def _pointer_path(self, table: Table, ds: str, model: str | None) -> str:
         # A Delta table's folder holds nothing but what Delta knows, so the pointers to staged versions lie elsewhere.
         folder = f"{self.root}/{'staged' if table.home == 'published' else 'lake'}/{table.name}"
@@ -212,7 +276,10 @@ class Lake:
         return f"{self.root}/validated/{table.name}/{_partition(ds, None)}.json"
 
     def _day_folders(self, table: Table, until: str | None, since: str | None) -> list[str]:
-        names = self._folder_names(self.table_path(table))
+        if self.run is not None and table.name in self.run.log:
+            names = [f"ds={ds}" for ds in self.run.log[table.name]]
+        else:
+            names = self._folder_names(self.table_path(table))
         days = sorted(match[1] for match in (re.fullmatch(r"ds=(\d{4}-\d{2}-\d{2})", name) for name in names) if match)
         return [ds for ds in days if (until is None or ds <= until) and (since is None or ds >= since)]
 
@@ -221,22 +288,26 @@ class Lake:
         selector = fs.FileSelector(local, allow_not_found=True)
         return [info.base_name for info in filesystem.get_file_info(selector) if info.type == fs.FileType.Directory]
 
-    def _read_json(self, path: str) -> dict[str, Any] | None:
-        filesystem, local = fs.FileSystem.from_uri(path)
-        if filesystem.get_file_info(local).type != fs.FileType.File:
-            return None
-        with filesystem.open_input_stream(local) as stream:
-            content: dict[str, Any] = json.loads(stream.readall())
-        return content
-
-    def _write_json(self, path: str, content: dict[str, Any]) -> None:
-        filesystem, local = fs.FileSystem.from_uri(path)
-        with whole_file(filesystem, local) as stream:
-            stream.write(json.dumps(content, sort_keys=True, indent=1).encode())
-
 
 def _partition(ds: str, model: str | None) -> str:
     return f"ds={ds}/model={model}" if model else f"ds={ds}"
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    """Returns what a small file under the root says; None where there is none."""
+    filesystem, local = fs.FileSystem.from_uri(path)
+    if filesystem.get_file_info(local).type != fs.FileType.File:
+        return None
+    with filesystem.open_input_stream(local) as stream:
+        content: dict[str, Any] = json.loads(stream.readall())
+    return content
+
+
+def write_json(path: str, content: Mapping[str, Any]) -> None:
+    """Replaces a small file under the root in one step."""
+    filesystem, local = fs.FileSystem.from_uri(path)
+    with whole_file(filesystem, local) as stream:
+        stream.write(json.dumps(content, sort_keys=True, indent=1).encode())
 
 
 @contextmanager

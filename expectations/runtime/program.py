@@ -12,12 +12,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from expectations.runtime.days import days_before, sunday_before
 from expectations.runtime.lake import Lake
+from expectations.runtime.run_pins import BY_HAND, Pin, pin_run, read_pin
 from expectations.runtime.tracking_config import RunTags, TrackingConfig, tracking_server_from
 from expectations.shop.shop import Shop, load_shop
 from expectations.shop.toml_settings import settings_from_mapping
@@ -34,6 +35,7 @@ class Night:
         data: where raw data lies, for `{data}` in shop files.
         now: when the program started, in UTC: the one reading of the clock.
         tracking_server: MLflow's server; None where runs are logged to a file under the root.
+        code: the version of the code when the run began; None where no run pinned it.
     """
 
     lake: Lake
@@ -43,6 +45,7 @@ class Night:
     run_id: str
     now: datetime
     tracking_server: str | None = None
+    code: str | None = None
 
     @property
     def tracking(self) -> TrackingConfig:
@@ -87,7 +90,7 @@ def night_parser(module_doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--top-k", default=env.get("TOP_K"), help="items per user; in place of the shop file's `top_k` (TOP_K)"
     )
-    parser.add_argument("--run-id", default=env.get("RUN_ID", "manual"), help="noted in run_manifest (RUN_ID)")
+    parser.add_argument("--run-id", default=env.get("RUN_ID", BY_HAND), help="noted in run_manifest (RUN_ID)")
     return parser
 
 
@@ -125,21 +128,52 @@ def night_and_days(module_doc: str | None, argv: Sequence[str] | None) -> tuple[
     return night, days_from(arguments, night)
 
 
-def night_from(arguments: argparse.Namespace) -> Night:
+def night_from(arguments: argparse.Namespace, is_pinned: bool = True) -> Night:
     """Checks the common flags at the door.
+
+    Args:
+        is_pinned: whether the run's own pin counts, where it has one: the shop as it was, and the lake as the run sees
+            it. Programs that come before the pin say no.
 
     Raises:
         NightError: no `ds`, or one that is no day; a shop file that cannot be; a root of another shop.
     """
     if not arguments.ds:
         raise NightError("No day was given. Set --ds (or DS) to the last complete day of data, such as 2011-11-09.")
-    shop = _overridden(load_shop(arguments.shop), arguments.models, arguments.top_k)
     ds = ds_from_text(arguments.ds)
+    pin = read_pin(Lake(arguments.root), arguments.run_id, ds) if is_pinned else None
+    shop = _shop_of(arguments, pin)
     data = arguments.data if "://" in arguments.data else str(Path(arguments.data).resolve())
-    lake = Lake(arguments.root)
+    lake = Lake(arguments.root, pin.view if pin else None)
     lake.bind_shop(shop.name)
     now, server = datetime.now(timezone.utc), tracking_server_from(os.environ)
-    return Night(lake, data, shop, ds, arguments.run_id, now, server)
+    return Night(lake, data, shop, ds, arguments.run_id, now, server, pin.code if pin else None)
+
+
+def pinned_night(night: Night) -> Night:
+    """Fixes what the run of this night reads from now on. Returns the night as its later programs will see it.
+
+    A night that no run started stays as it is.
+    """
+    if night.run_id == BY_HAND:
+        return night
+    lake = replace(night.lake, run=None)
+    pin = pin_run(lake, night.run_id, night.ds, night.backtest_days, night.shop, night.now)
+    return replace(night, lake=replace(lake, run=pin.view), code=pin.code)
+
+
+def _shop_of(arguments: argparse.Namespace, pin: Pin | None) -> Shop:
+    """The shop as pinned, where it is; of its file only the bounds on publishing count then, and only if it is sound.
+
+    These change no row. Who is told that a bound stopped a night changes it, and clears that task alone.
+    """
+    if pin is None:
+        return _overridden(load_shop(arguments.shop), arguments.models, arguments.top_k)
+    try:
+        return replace(pin.shop, publish=load_shop(arguments.shop).publish)
+    except NightError as err:
+        logger.warning("the shop file counts as it was when the run began: %s", err)
+        return pin.shop
 
 
 def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -16,13 +17,15 @@ from pyarrow import fs
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import end_of
+from expectations.runtime.input_fingerprint import input_fingerprint
 from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
 from expectations.shop.policy_settings import POLICY
 from expectations.shop.shop import Shop
 from expectations.tables import BACKTESTS, ITEMS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError, Table
 from jobs.lists.gate_decision import GateDecision, gate_decision
 from jobs.publishing.list_drift import ListDrift, list_drift
-from jobs.storage.input_fingerprint import input_fingerprint
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,13 @@ class TableFigures:
 
 
 def stage_manifest(
-    lake: Lake, ds: str, staged: Mapping[Table, Version], shop: Shop, run_id: str, now: datetime
+    lake: Lake,
+    ds: str,
+    staged: Mapping[Table, Version],
+    shop: Shop,
+    run_id: str,
+    now: datetime,
+    code_at_start: str | None = None,
 ) -> Version:
     """Writes the rows of `ds` beside the Delta table, unless they are there already: a re-run adds nothing new.
 
@@ -53,6 +62,7 @@ def stage_manifest(
         staged: the finished version of each table that the night publishes.
         run_id: of the run that publishes; noted in every row.
         now: when that run started, in UTC.
+        code_at_start: the version of the code when the night began; None where nobody noted it.
 
     Raises:
         NightError: the lists are not what the shop file asks of them.
@@ -60,7 +70,8 @@ def stage_manifest(
     gate = gate_decision(lake, ds)
     figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
     require_fit_to_publish(ds, figures[USER_RECOMMENDATIONS], shop)
-    rows = [_row(lake, ds, gate, table, version, figures[table], shop) for table, version in staged.items()]
+    noted = {"input_fingerprint": input_fingerprint(staged.values()), "code_version": _code_of_night(code_at_start)}
+    rows = [_row(lake, ds, gate, table, version, figures[table]) | noted for table, version in staged.items()]
     fingerprint = fingerprint_of(
         RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()], shop.shelf_life_hours
     )
@@ -105,7 +116,7 @@ def require_fit_to_publish(ds: str, figures: TableFigures, shop: Shop) -> None:
 
 
 def _row(
-    lake: Lake, ds: str, gate: GateDecision, table: Table, version: Version, figures: TableFigures, shop: Shop
+    lake: Lake, ds: str, gate: GateDecision, table: Table, version: Version, figures: TableFigures
 ) -> dict[str, Any]:
     metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
     metrics |= {name: version.metadata[name] for name in ("rules", "policy") if name in version.metadata}
@@ -121,10 +132,17 @@ def _row(
         "fallback_share": figures.fallback_share,
         "metrics": json.dumps(metrics, sort_keys=True),
         "model_versions": json.dumps(versions, sort_keys=True),
-        "input_fingerprint": input_fingerprint(lake, ds, shop),
         "vocabulary_hash": vocabulary_hash(lake, ds),
-        "code_version": code_version(),
     }
+
+
+def _code_of_night(code_at_start: str | None) -> str:
+    """The version of the code; both, where it was replaced while the night ran."""
+    now = code_version()
+    if code_at_start in (None, now):
+        return now
+    logger.warning("the code was replaced while the night ran: from=%s to=%s", code_at_start, now)
+    return f"{code_at_start}+{now}"
 
 
 def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableFigures:

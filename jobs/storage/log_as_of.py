@@ -16,6 +16,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.input_fingerprint import MADE_FROM, made_from_log
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, USER_UPDATES, Table
@@ -73,6 +74,7 @@ def build_from_log(
     log: LogAsOf, shop: Shop, table: Table, code: str, rows: Callable[[], DataFrame], **metadata: Any
 ) -> Version:
     """Builds the partition of `log.until`, unless it is there as it would come out; `metadata` are noted with it."""
+    metadata[MADE_FROM] = made_from_log(log.versions[EVENTS.name], shop)
     return put_partition(log.lake, table, log.until, _fingerprint(log, shop, table, code), rows, **metadata)
 
 
@@ -113,8 +115,7 @@ def sums_up_to(
 
 
 def _is_built(log: LogAsOf, shop: Shop, table: Table, code: str) -> bool:
-    current = log.lake.current(table, log.until)
-    return current is not None and current.fingerprint == _fingerprint(log, shop, table, code)
+    return log.lake.reuse(table, log.until, _fingerprint(log, shop, table, code)) is not None
 
 
 def _fingerprint(log: LogAsOf, shop: Shop, table: Table, code: str) -> str:

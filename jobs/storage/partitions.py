@@ -64,10 +64,10 @@ def put_partition(
 ) -> Version:
     """Like `build_partition`, for a caller that knows the fingerprint of all that `rows` depends on."""
     of_model = f" model={model}" if model else ""
-    current = lake.current(table, ds, model)
-    if current is not None and current.fingerprint == fingerprint:
-        logger.info("already built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, current.rows)
-        return current
+    built = lake.reuse(table, ds, fingerprint, model, **metadata)
+    if built is not None:
+        logger.info("already built: table=%s ds=%s%s rows=%d", table.name, ds, of_model, built.rows)
+        return built
     started = time.monotonic()
     path = lake.new_version_path(table, ds, fingerprint, model)
     # In Spark's UI and event log, every job says which table it is for.

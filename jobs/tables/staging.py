@@ -12,7 +12,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import end_of
+from expectations.runtime.input_fingerprint import MADE_FROM, made_from_versions
 from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.shop.shop import Shop
 from expectations.tables import NightError, Table
 from jobs.lists.gate_decision import GateDecision
 from jobs.storage.partitions import contract_columns, write_parquet
@@ -49,33 +51,31 @@ class Plan:
     metadata: Callable[[], dict[str, Any]] = dict
 
 
-def stage(
-    lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, top_k: int, shelf_life_hours: int
-) -> None:
+def stage(lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, shop: Shop) -> None:
     """Builds a table and puts its files where `jobs.publish_tables` finds them, unless they lie there already.
 
     Args:
         generated_at: in UTC; every row carries it.
-        top_k: how long lists are; noted with the table.
-        shelf_life_hours: how long after the end of the day rows expire.
+        shop: how long lists are, and how long after the end of the day rows expire.
 
     Raises:
         NightError: the table came out empty, and must not be.
     """
     ds, table = gate.ds, plan.table
     inputs = [v.fingerprint for v in (gate.version, *plan.inputs)]
-    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, [*plan.settings, shelf_life_hours])
-    current = lake.current(table, ds)
-    if current is not None and current.fingerprint == fingerprint:
-        logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, current.rows)
+    fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, [*plan.settings, shop.shelf_life_hours])
+    noted = {MADE_FROM: made_from_versions((gate.version, *plan.inputs), shop)}
+    staged = lake.reuse(table, ds, fingerprint, **noted)
+    if staged is not None:
+        logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, staged.rows)
         return
-    rows = contract_columns(_signed(plan.rows(), gate, plan.sources, generated_at, shelf_life_hours), table, ds)
+    rows = contract_columns(_signed(plan.rows(), gate, plan.sources, generated_at, shop.shelf_life_hours), table, ds)
     path = lake.new_version_path(table, ds, fingerprint)
     num_files = max(1, -(-plan.max_rows // ROWS_PER_FILE))
     num_rows = write_parquet(_in_files(rows, table, num_files), path)
     if num_rows == 0 and not plan.may_be_empty:
         raise NightError(f"{table.name} ds={ds}: not one row came out, and an empty table is not staged.")
-    lake.commit(table, ds, path, fingerprint, num_rows, top_k=top_k, **plan.metadata())
+    lake.commit(table, ds, path, fingerprint, num_rows, top_k=shop.top_k, **noted, **plan.metadata())
     logger.info("staged: table=%s ds=%s rows=%d sources=%s", table.name, ds, num_rows, ",".join(plan.sources))
 
 

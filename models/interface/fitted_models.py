@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from expectations.runtime.lake import Lake, Version, vocabulary_hash
-from expectations.tables import FITTED_MODELS
+from expectations.tables import FITTED_MODELS, HISTORY_VECTORS, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
 from models.interface.registry import MODELS, ModelEntry
+
+RETRIEVAL_TABLES = (USER_VECTORS, ITEM_VECTORS, HISTORY_VECTORS, ITEM_NEIGHBOURS)
 
 
 def write_fitted_model(
@@ -19,10 +22,12 @@ def write_fitted_model(
     run_id: str | None,
     stands_as: str | None = None,
     entry: ModelEntry | None = None,
+    retrieval: Sequence[str] = (),
 ) -> Version:
     """Writes the row that makes the fit the current one.
 
     Args:
+        retrieval: names of the tables of vectors and neighbours that were written with it.
         stands_as: the name in the table, where it is not the model's.
         entry: of what no shop names among its models.
     """
@@ -38,7 +43,16 @@ def write_fitted_model(
         "vocabulary_hash": fit.vocabulary_hash,
     }
     rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
-    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
+    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name, retrieval=list(retrieval))
+
+
+def reuse_fit(lake: Lake, as_of: str, model: str, fingerprint: str) -> bool:
+    """Whether the model is fitted from just these inputs already; takes the fit and its vectors into the run."""
+    fit = lake.reuse(FITTED_MODELS, as_of, fingerprint, model)
+    if fit is None:
+        return False
+    found = [table.name for table in RETRIEVAL_TABLES if lake.reuse(table, as_of, fingerprint, model)]
+    return set(fit.metadata.get("retrieval", ())) <= set(found)
 
 
 def is_fitted(lake: Lake, as_of: str, model: str) -> bool:

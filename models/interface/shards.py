@@ -69,12 +69,11 @@ class ShardedTable:
 
     def built(self) -> Version | None:
         """The current version where it was built from just these inputs, otherwise None."""
-        current = self.lake.current(self.table, self.as_of, self.model)
-        if current is None or current.fingerprint != self.fingerprint:
-            return None
-        text = "already built: table=%s ds=%s model=%s rows=%d"
-        logger.info(text, self.table.name, self.as_of, self.model, current.rows)
-        return current
+        version = self.lake.reuse(self.table, self.as_of, self.fingerprint, self.model)
+        if version is not None:
+            text = "already built: table=%s ds=%s model=%s rows=%d"
+            logger.info(text, self.table.name, self.as_of, self.model, version.rows)
+        return version
 
     def write(self, blocks: Iterator[pa.Table], **metadata: str) -> Version | None:
         """Writes the shard's rows. Returns the version if it is current afterwards, None while shards are missing.

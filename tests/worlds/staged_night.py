@@ -13,9 +13,17 @@ from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.days import end_of
+from expectations.runtime.input_fingerprint import MADE_FROM, made_from_log
 from expectations.runtime.lake import Version, fingerprint_of
 from expectations.runtime.program import Night
-from expectations.tables import NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS, USER_RECOMMENDATIONS, Table
+from expectations.tables import (
+    EVENTS,
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USER_RECOMMENDATIONS,
+    Table,
+)
 from tests.worlds.small_night import write_small_night
 
 
@@ -28,7 +36,8 @@ def stage_rows(night: Night, table: Table, rows: Sequence[dict[str, Any]], is_va
     filesystem, local = fs.FileSystem.from_uri(path)
     filesystem.create_dir(local, recursive=True)
     pq.write_table(arrow.drop_columns(["ds"]), f"{local}/part-00000.parquet")
-    version = night.lake.commit(table, night.ds, path, fingerprint, len(rows))
+    noted = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
+    version = night.lake.commit(table, night.ds, path, fingerprint, len(rows), **noted)
     if is_validated:
         night.lake.note_validated(table, night.ds, version)
     return version

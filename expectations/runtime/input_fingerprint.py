@@ -1,7 +1,8 @@
 """What the tables of a day rest on: the bytes of every drop up to it, and what the shop file says of their meaning.
 
-The code is no part of it. `run_manifest` notes the code apart: an edit of the programs does not make what was published
-before a partition of older inputs.
+Both are noted where they are read, and travel with the versions that were made from them (`made_from` among what a
+version remembers), up to the row of `run_manifest`. So a manifest tells what its night read, whatever was ingested or
+edited while it ran. The code is no part of it: `run_manifest` notes the code apart.
 """
 
 from __future__ import annotations
@@ -14,12 +15,40 @@ from expectations.tables import EVENTS
 
 FileHashes = list[list[str]]
 """[kind, SHA-256] of each file of a drop, in order."""
+MadeFrom = dict[str, list[str]]
+"""The fingerprints of the `drops` and of the `settings` that a version was made from, each once, in order."""
+
+MADE_FROM = "made_from"
+"""Under this name a version remembers it."""
 
 
-def input_fingerprint(lake: Lake, ds: str, shop: Shop) -> str:
-    """Returns the fingerprint of what the lake held when the night of `ds` read it."""
-    by_day = ingested_hashes(lake, ds)
-    return f"{list(drops_fingerprints(by_day).values())[-1]}-{settings_fingerprint(shop)}"
+def made_from_log(events: Mapping[str, Version], shop: Shop) -> MadeFrom:
+    """Returns what is to be noted with a version that was made from the log.
+
+    Args:
+        events: day -> version of `events`, of all days up to the one as of which it is.
+    """
+    drops = drops_fingerprints({ds: version_hashes(version) for ds, version in events.items()})
+    return {"drops": list(drops.values())[-1:], "settings": [settings_fingerprint(shop)]}
+
+
+def made_from_versions(versions: Iterable[Version], shop: Shop | None = None) -> MadeFrom:
+    """Returns what is to be noted with a version that was made from these, under this shop file."""
+    noted = [version.metadata.get(MADE_FROM, {}) for version in versions]
+    found = {kind: {text for parts in noted for text in parts.get(kind, ())} for kind in ("drops", "settings")}
+    if shop is not None:
+        found["settings"].add(settings_fingerprint(shop))
+    return {kind: sorted(texts) for kind, texts in found.items()}
+
+
+def input_fingerprint(versions: Iterable[Version]) -> str:
+    """Returns the fingerprint of all that these versions were made from: of the drops, a dash, of the settings.
+
+    Where they were made from several states of the log or of the shop file, it is none of any single state, so that
+    their day counts as stale.
+    """
+    found = made_from_versions(versions)
+    return "-".join(texts[0] if len(texts) == 1 else fingerprint_of(texts) for texts in found.values())
 
 
 def ingested_hashes(lake: Lake, until: str) -> dict[str, FileHashes]:
