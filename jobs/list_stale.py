@@ -22,12 +22,7 @@ from deltalake import DeltaTable
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night, night_from, night_parser, run_program
-from expectations.tables import EVENTS, RUN_MANIFEST
-from jobs.raw.ingest_plan import found_files, known_hash
-from jobs.raw.inspect_files import DroppedFile, sha256_of
-from jobs.storage.input_fingerprint import (
+from expectations.runtime.input_fingerprint import (
     FileHashes,
     drops_fingerprints,
     hashes_of,
@@ -35,6 +30,11 @@ from jobs.storage.input_fingerprint import (
     settings_fingerprint,
     version_hashes,
 )
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.tables import EVENTS, RUN_MANIFEST
+from jobs.raw.ingest_plan import found_files, known_hash
+from jobs.raw.inspect_files import DroppedFile, sha256_of
 
 DAG_ID = "nightly_recommendations"
 REASONS = ("drops", "settings", "code")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.program import Night
-from expectations.tables import EVENTS
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night, pinned_night
+from expectations.tables import EVENTS, USER_RECOMMENDATIONS
 from jobs.list_stale import StaleDay, main, staleness, staleness_text
 from jobs.publish_tables import publish_tables
 from jobs.raw.ingest_plan import found_files
 from jobs.raw.inspect_files import sha256_of
 from tests.worlds.raw_drops import write_drop
-from tests.worlds.small_night import write_rows
-from tests.worlds.staged_night import stage_night
+from tests.worlds.small_night import new_night, write_rows, write_small_night
+from tests.worlds.staged_night import stage_tables
 
 DAYS = ("2024-03-07", "2024-03-08", "2024-03-10")
 
@@ -35,19 +37,38 @@ def take_in(night: Night, ds: str, fingerprint: str = "a fingerprint") -> None:
     night.lake.commit(EVENTS, ds, version.path, fingerprint, version.rows, files=files)
 
 
-def publish(night: Night, ds: str) -> None:
-    of_day = stage_night(replace(night, ds=ds), "item-2")
+def stage(night: Night, ds: str) -> Night:
+    """The night of `ds`, all but published."""
+    of_day = replace(night, ds=ds)
+    write_small_night(of_day)
     take_in(of_day, ds)
-    publish_tables(of_day)
+    stage_tables(of_day, "item-2")
+    return of_day
 
 
-@pytest.fixture
-def published(night: Night) -> Night:
+def publish(night: Night, ds: str) -> None:
+    publish_tables(stage(night, ds))
+
+
+@pytest.fixture(scope="module")
+def three_days(tmp_path_factory: pytest.TempPathFactory) -> Night:
     """Three published days; the shop was closed on the day between."""
+    folder = tmp_path_factory.mktemp("three_days")
+    night = new_night(folder / "root")
+    columns = {"event_time": "time", "user_id": "customer", "item_id": "article"}
+    shop = replace(night.shop, events=replace(night.shop.events, columns=columns))
+    night = replace(night, data=str(folder / "drops"), shop=shop)
     for ds in DAYS:
         drop(night, ds)
         publish(night, ds)
     return night
+
+
+@pytest.fixture
+def published(three_days: Night, tmp_path: Path) -> Night:
+    """A copy of the three days."""
+    shutil.copytree(Path(three_days.data).parent, tmp_path, dirs_exist_ok=True)
+    return replace(three_days, lake=Lake(str(tmp_path / "root")), data=str(tmp_path / "drops"))
 
 
 def stale_days(night: Night) -> list[str]:
@@ -58,15 +79,156 @@ def test_nothing_is_stale_after_the_nights(published: Night) -> None:
     assert staleness_text(staleness(published), "corner") == "3 published days, none is stale"
 
 
+def corrected(night: Night, ds: str) -> None:
+    drop(night, ds, "robert,lamp\n")
+
+
+def with_seed(night: Night, seed: int) -> Night:
+    return replace(night, shop=replace(night.shop, seed=seed))
+
+
+def corrected_while_it_trains(night: Night) -> None:
+    """Another run takes in the correction between this night's features and its publishing."""
+    of_day = stage(night, DAYS[1])
+    corrected(night, DAYS[1])
+    take_in(night, DAYS[1], "corrected")
+    publish_tables(of_day)
+
+
+def edited_before_publishing(night: Night) -> Night:
+    publish_tables(with_seed(stage(night, DAYS[1]), 2))
+    return with_seed(night, 2)
+
+
+def edited_before_publishing_and_edited_back(night: Night) -> None:
+    edited_before_publishing(night)
+
+
+def tables_of_two_states(night: Night) -> None:
+    """The lists of users are built before a correction, the others after it, by hand."""
+    lists = stage(night, DAYS[2]).lake.require(USER_RECOMMENDATIONS, DAYS[2])
+    corrected(night, DAYS[0])
+    take_in(night, DAYS[0])
+    of_day = stage(night, DAYS[2])
+    of_day.lake.commit(USER_RECOMMENDATIONS, DAYS[2], lists.path, "before", lists.rows, **lists.metadata)
+    of_day.lake.note_validated(USER_RECOMMENDATIONS, DAYS[2], of_day.lake.require(USER_RECOMMENDATIONS, DAYS[2]))
+    publish_tables(of_day)
+
+
+def corrected_and_built_again(night: Night, *days: str) -> None:
+    corrected(night, DAYS[1])
+    for ds in days:
+        publish(night, ds)
+
+
+def corrected_in_a_pinned_run(night: Night) -> None:
+    """A run began, then another one took the correction in; the first one goes on to its end, features and all."""
+    run = pinned_night(replace(night, ds=DAYS[2], run_id="scheduled"))
+    write_small_night(run)
+    take_in(night, DAYS[2])
+    corrected(night, DAYS[0])
+    take_in(night, DAYS[0], "corrected")
+    stage_tables(run, "item-2")
+    publish_tables(run)
+
+
+def code_replaced_while_it_runs(night: Night) -> None:
+    publish_tables(replace(stage(night, DAYS[2]), code="as it was"))
+
+
+def cleared_away(night: Night) -> None:
+    (Path(night.data) / f"{DAYS[0]}.csv").unlink()
+
+
+def undone(night: Night) -> None:
+    corrected(night, DAYS[1])
+    take_in(night, DAYS[1], "corrected")
+    drop(night, DAYS[1])
+    take_in(night, DAYS[1])
+
+
+def published_under_another_seed(night: Night, *days: str) -> Night:
+    for ds in days:
+        publish(with_seed(night, 2), ds)
+    return with_seed(night, 2)
+
+
+def corrected_twice(night: Night) -> None:
+    """Built again after the first correction, not after the second."""
+    corrected_and_built_again(night, *DAYS[1:])
+    drop(night, DAYS[1], "cyd,lamp\n")
+
+
+def moved(night: Night) -> Night:
+    shop = night.shop
+    events = replace(shop.events, path="{root}/../drops/{ds}.csv")
+    drops, bounds = replace(shop.drops, wait_hours=1), replace(shop.publish, min_coverage=0.25)
+    return replace(night, shop=replace(shop, events=events, drops=drops, publish=bounds))
+
+
+DROPS, SETTINGS, CODE = ("drops",), ("settings",), ("code",)
+HISTORIES: dict[str, tuple[Callable[[Night], Night | None], dict[str, tuple[str, ...]]]] = {
+    "nothing happened": (lambda night: None, {}),
+    "a drop was cleared away after it was read": (cleared_away, {}),
+    "the first drop was corrected": (lambda night: corrected(night, DAYS[0]), dict.fromkeys(DAYS, DROPS)),
+    "the last drop was corrected": (lambda night: corrected(night, DAYS[2]), {DAYS[2]: DROPS}),
+    "corrected, and taken in alone": (
+        lambda night: (corrected(night, DAYS[1]), take_in(night, DAYS[1], "corrected"))[0],
+        dict.fromkeys(DAYS[1:], DROPS),
+    ),
+    "corrected, and its day built again": (lambda n: corrected_and_built_again(n, DAYS[1]), {DAYS[2]: DROPS}),
+    "corrected, and all later days built again": (lambda n: corrected_and_built_again(n, *DAYS[1:]), {}),
+    "corrected, built again, corrected again": (corrected_twice, dict.fromkeys(DAYS[1:], DROPS)),
+    "a correction was undone": (undone, {}),
+    "corrected while the night trained": (corrected_while_it_trains, dict.fromkeys(DAYS[1:], DROPS)),
+    "corrected while a pinned run went on": (corrected_in_a_pinned_run, dict.fromkeys(DAYS, DROPS)),
+    "tables of two states of the log": (tables_of_two_states, dict.fromkeys(DAYS, DROPS)),
+    "a day that seemed closed got a drop": (lambda night: drop(night, "2024-03-09") and None, {DAYS[2]: DROPS}),
+    "another seed": (lambda night: with_seed(night, 2), dict.fromkeys(DAYS, SETTINGS)),
+    "another place of the drops and another bound": (moved, {}),
+    "another seed, and one day built under it": (
+        lambda night: published_under_another_seed(night, DAYS[0]),
+        dict.fromkeys(DAYS[1:], SETTINGS),
+    ),
+    "another seed, all built under it": (lambda night: published_under_another_seed(night, *DAYS), {}),
+    "another seed for one day, and back": (
+        lambda night: published_under_another_seed(night, DAYS[0]) and None,
+        {DAYS[0]: SETTINGS},
+    ),
+    "edited before publishing": (edited_before_publishing, dict.fromkeys(DAYS, SETTINGS)),
+    "edited before publishing, and edited back": (edited_before_publishing_and_edited_back, {}),
+    "another seed and a corrected drop": (
+        lambda night: (corrected(night, DAYS[2]), with_seed(night, 2))[1],
+        {DAYS[0]: SETTINGS, DAYS[1]: SETTINGS, DAYS[2]: (*DROPS, *SETTINGS)},
+    ),
+    "code replaced while the night ran": (code_replaced_while_it_runs, {DAYS[2]: CODE}),
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+def test_what_is_told_of_a_planted_history(published: Night, history: str) -> None:
+    happen, expected = HISTORIES[history]
+    found = staleness(happen(published) or published)
+    assert {day.ds: day.reasons for day in (*found.stale, *found.of_other_code)} == expected
+
+
 def test_nothing_published_is_nothing_stale(night: Night) -> None:
     assert staleness_text(staleness(night), "corner") == "0 published days, none is stale"
 
 
-def test_another_code_or_a_touched_file_makes_nothing_stale(published: Night, other_code: Callable[[], None]) -> None:
+def test_days_of_other_code_are_listed_apart(published: Night, other_code: Callable[[], None]) -> None:
     os.utime(Path(published.data) / "2024-03-08.csv", (1_600_000_500, 1_600_000_500))
     other_code()
     take_in(published, "2024-03-07", "another fingerprint")
-    assert staleness(published).stale == ()
+    found = staleness(published)
+    assert (found.stale, found.of_other_code) == ((), tuple(StaleDay(ds, CODE) for ds in DAYS))
+    lines = staleness_text(found, "corner").splitlines()
+    assert lines[0] == "3 published days, none is stale"
+    assert lines[2] == "3 rest on the same drops and settings, and were built by other code"
+    assert "2024-03-07 … 2024-03-08: other code" in lines
+    publish(published, DAYS[0])
+    drop(published, DAYS[2], "robert,lamp\n")
+    assert staleness(published).stale == (StaleDay(DAYS[2], ("drops", "code")),)
 
 
 def test_a_changed_drop_makes_its_day_and_all_later_ones_stale(published: Night) -> None:

@@ -78,12 +78,17 @@ def stage_night(night: Night, *items: str, ds: str | None = None) -> Night:
     """A whole night with every table staged: `items` for one user, best first."""
     night = replace(night, ds=ds or night.ds)
     write_small_night(night)
+    stage_tables(night, *items)
+    return night
+
+
+def stage_tables(night: Night, *items: str) -> None:
+    """Every table of a night whose features and models are there: `items` for one user, best first."""
     ranked = [recommendation("user-2", rank, item, 1.0 / rank) for rank, item in enumerate(items, start=1)]
     stage_rows(night, USER_RECOMMENDATIONS, ranked)
     stage_rows(night, SIMILAR_ITEMS, [similar("item-2", 1, "item-3")])
     stage_rows(night, NEW_USER_RECOMMENDATIONS, [newcomers("all", 1, "item-2")])
     stage_rows(night, NEW_ITEM_AUDIENCES, [audience("item-4", 1, "user-2")])
-    return night
 
 
 def published_items(night: Night, ds: str | None = None) -> list[str]:
