@@ -12,9 +12,10 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
+from expectations.runtime.run_pins import read_pin
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
-from expectations.tables import FEATURE_TABLES, TABLES, VOCABULARIES, NightError, TableContractError
+from expectations.tables import FEATURE_TABLES, INTERACTIONS, TABLES, VOCABULARIES, NightError, TableContractError
 from jobs.ingest import ingest
 from jobs.preprocess import PREPROCESSED_TABLES, main, preprocess
 from tests.worlds.raw_drops import write_drop
@@ -134,3 +135,24 @@ def test_a_table_that_preprocess_does_not_build_is_refused(capsys: pytest.Captur
     with pytest.raises(SystemExit):
         main(["--ds", "2024-03-10", "--tables", "histories", "history"])
     assert "invalid choice: 'history'" in capsys.readouterr().err
+
+
+def test_a_run_reads_the_drops_that_it_pinned(spark: SparkSession, night: Night) -> None:
+    """A night of another day takes a correction in while this one trains."""
+    write_drop(night.data, "2024-03-10.csv", HEADER + "2024-03-10 08:00:00,ann,lamp,1,9\n")
+    ingest(spark, replace(night, run_id="scheduled"))
+    write_drop(night.data, "2024-03-10.csv", HEADER + "2024-03-10 08:00:00,robert,rug,1,50\n")
+    ingest(spark, replace(night, run_id="another"))
+    features = {}
+    for run_id in ("scheduled", "another"):
+        pin = read_pin(night.lake, run_id, night.ds)
+        assert pin is not None
+        run = replace(night, lake=replace(night.lake, run=pin.view))
+        preprocess(spark, run, night.ds)
+        features[run_id] = run
+    values = {name: set(vocabulary(run, night.ds, "user_id")) for name, run in features.items()}
+    assert values == {"scheduled": {"ann"}, "another": {"robert"}}
+    drops = {
+        name: run.lake.require(INTERACTIONS, night.ds).metadata["made_from"]["drops"] for name, run in features.items()
+    }
+    assert drops["scheduled"] != drops["another"]
