@@ -192,10 +192,14 @@ def test_a_fallback_night_is_called_so_in_the_manifest(night: Night) -> None:
     assert {row["status"] for row in manifest_of(night).values()} == {"fallback"}
 
 
-def test_input_fingerprint_changes_with_the_shop(night: Night) -> None:
+def test_the_manifest_tells_the_settings_that_the_tables_were_made_under(night: Night) -> None:
+    """And not those that the shop file has come to say by the time of publishing."""
     publish_tables(stage_night(night, "item-2"))
     before = manifest_of(night)["user_recommendations"]["input_fingerprint"]
-    publish_tables(replace(night, shop=replace(night.shop, seed=2)))
+    edited = replace(night, shop=replace(night.shop, seed=2))
+    publish_tables(edited)
+    assert manifest_of(night)["user_recommendations"]["input_fingerprint"] == before
+    publish_tables(stage_night(edited, "item-2"))
     assert manifest_of(night)["user_recommendations"]["input_fingerprint"] != before
 
 
