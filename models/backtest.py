@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     lists = lists_to_evaluate(night)
     fingerprint = _fingerprint(night, lists)
     tables = (BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS)
-    noted = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
+    noted: dict[str, Any] = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
     if all(night.lake.reuse(table, night.ds, fingerprint, **noted) for table in tables):
         logger.info("already built: table=%s ds=%s", BACKTESTS.name, night.ds)
         backtest = read_backtest(night.lake, night.ds)

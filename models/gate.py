@@ -79,7 +79,7 @@ def write_decision(night: Night, decision: Decision) -> Version:
     rows = arrow_rows(GATE_DECISIONS, night.ds, [row])
     fingerprint = fingerprint_of(GATE_DECISIONS.name, code_version("models.gate"), row)
     backtest = night.lake.current(BACKTESTS, night.ds)
-    noted = {MADE_FROM: made_from_versions([backtest] if backtest else [], night.shop)}
+    noted: dict[str, Any] = {MADE_FROM: made_from_versions([backtest] if backtest else [], night.shop)}
     version = night.lake.write(GATE_DECISIONS, night.ds, rows, fingerprint, **noted)
     logger.info("built: table=%s ds=%s published=%s", GATE_DECISIONS.name, night.ds, decision.published_model)
     return version

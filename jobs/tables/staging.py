@@ -64,7 +64,7 @@ def stage(lake: Lake, gate: GateDecision, plan: Plan, generated_at: datetime, sh
     ds, table = gate.ds, plan.table
     inputs = [v.fingerprint for v in (gate.version, *plan.inputs)]
     fingerprint = fingerprint_of(table.name, ds, plan.code, inputs, [*plan.settings, shop.shelf_life_hours])
-    noted = {MADE_FROM: made_from_versions((gate.version, *plan.inputs), shop)}
+    noted: dict[str, Any] = {MADE_FROM: made_from_versions((gate.version, *plan.inputs), shop)}
     staged = lake.reuse(table, ds, fingerprint, **noted)
     if staged is not None:
         logger.info("already staged: table=%s ds=%s rows=%d", table.name, ds, staged.rows)

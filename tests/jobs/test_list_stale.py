@@ -153,6 +153,24 @@ def published_under_another_seed(night: Night, *days: str) -> Night:
     return with_seed(night, 2)
 
 
+def corrected_and_taken_in(night: Night) -> None:
+    corrected(night, DAYS[1])
+    take_in(night, DAYS[1], "corrected")
+
+
+def opened_on_a_closed_day(night: Night) -> None:
+    drop(night, "2024-03-09")
+
+
+def seeded_for_one_day(night: Night) -> None:
+    published_under_another_seed(night, DAYS[0])
+
+
+def corrected_and_seeded(night: Night) -> Night:
+    corrected(night, DAYS[2])
+    return with_seed(night, 2)
+
+
 def corrected_twice(night: Night) -> None:
     """Built again after the first correction, not after the second."""
     corrected_and_built_again(night, *DAYS[1:])
@@ -172,10 +190,7 @@ HISTORIES: dict[str, tuple[Callable[[Night], Night | None], dict[str, tuple[str,
     "a drop was cleared away after it was read": (cleared_away, {}),
     "the first drop was corrected": (lambda night: corrected(night, DAYS[0]), dict.fromkeys(DAYS, DROPS)),
     "the last drop was corrected": (lambda night: corrected(night, DAYS[2]), {DAYS[2]: DROPS}),
-    "corrected, and taken in alone": (
-        lambda night: (corrected(night, DAYS[1]), take_in(night, DAYS[1], "corrected"))[0],
-        dict.fromkeys(DAYS[1:], DROPS),
-    ),
+    "corrected, and taken in alone": (corrected_and_taken_in, dict.fromkeys(DAYS[1:], DROPS)),
     "corrected, and its day built again": (lambda n: corrected_and_built_again(n, DAYS[1]), {DAYS[2]: DROPS}),
     "corrected, and all later days built again": (lambda n: corrected_and_built_again(n, *DAYS[1:]), {}),
     "corrected, built again, corrected again": (corrected_twice, dict.fromkeys(DAYS[1:], DROPS)),
@@ -183,7 +198,7 @@ HISTORIES: dict[str, tuple[Callable[[Night], Night | None], dict[str, tuple[str,
     "corrected while the night trained": (corrected_while_it_trains, dict.fromkeys(DAYS[1:], DROPS)),
     "corrected while a pinned run went on": (corrected_in_a_pinned_run, dict.fromkeys(DAYS, DROPS)),
     "tables of two states of the log": (tables_of_two_states, dict.fromkeys(DAYS, DROPS)),
-    "a day that seemed closed got a drop": (lambda night: drop(night, "2024-03-09") and None, {DAYS[2]: DROPS}),
+    "a day that seemed closed got a drop": (opened_on_a_closed_day, {DAYS[2]: DROPS}),
     "another seed": (lambda night: with_seed(night, 2), dict.fromkeys(DAYS, SETTINGS)),
     "another place of the drops and another bound": (moved, {}),
     "another seed, and one day built under it": (
@@ -191,14 +206,11 @@ HISTORIES: dict[str, tuple[Callable[[Night], Night | None], dict[str, tuple[str,
         dict.fromkeys(DAYS[1:], SETTINGS),
     ),
     "another seed, all built under it": (lambda night: published_under_another_seed(night, *DAYS), {}),
-    "another seed for one day, and back": (
-        lambda night: published_under_another_seed(night, DAYS[0]) and None,
-        {DAYS[0]: SETTINGS},
-    ),
+    "another seed for one day, and back": (seeded_for_one_day, {DAYS[0]: SETTINGS}),
     "edited before publishing": (edited_before_publishing, dict.fromkeys(DAYS, SETTINGS)),
     "edited before publishing, and edited back": (edited_before_publishing_and_edited_back, {}),
     "another seed and a corrected drop": (
-        lambda night: (corrected(night, DAYS[2]), with_seed(night, 2))[1],
+        corrected_and_seeded,
         {DAYS[0]: SETTINGS, DAYS[1]: SETTINGS, DAYS[2]: (*DROPS, *SETTINGS)},
     ),
     "code replaced while the night ran": (code_replaced_while_it_runs, {DAYS[2]: CODE}),

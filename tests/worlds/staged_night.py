@@ -36,7 +36,7 @@ def stage_rows(night: Night, table: Table, rows: Sequence[dict[str, Any]], is_va
     filesystem, local = fs.FileSystem.from_uri(path)
     filesystem.create_dir(local, recursive=True)
     pq.write_table(arrow.drop_columns(["ds"]), f"{local}/part-00000.parquet")
-    noted = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
+    noted: dict[str, Any] = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
     version = night.lake.commit(table, night.ds, path, fingerprint, len(rows), **noted)
     if is_validated:
         night.lake.note_validated(table, night.ds, version)

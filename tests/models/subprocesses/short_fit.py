@@ -22,7 +22,7 @@ from tests.models.conftest import communities_shop
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 
 NUM_EPOCHS = 4
-CHANGES = {"content": {"epochs": 12}, "cross_domain": {"learning_rate": 0.03}}
+CHANGES: dict[str, dict[str, float]] = {"content": {"epochs": 12}, "cross_domain": {"learning_rate": 0.03}}
 """Of so few users, what is hidden by chance outweighs what so few epochs learn at these models' own settings."""
 LOSSES = {"deep_cf": "earlier_windows_loss"}
 """The curve with a figure for each epoch, where it is not `loss`: deep_cf chooses how many it trains for."""
