@@ -20,7 +20,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.lake import Lake, fingerprint_of
+from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.shop import Shop
@@ -138,10 +138,17 @@ def _check(
         rows, accepted = sum(c.rows for c in by_day.values()), sum(c.accepted for c in by_day.values())
         logger.info("validated rows: source=%s rows=%d accepted=%d rejected=%s", kind, rows, accepted, reasons)
     # A file whose lines are all blank reaches Spark without a row.
-    events = {plan.ds: counts["events"].get(plan.ds, DropCounts()) for plan in plans}
-    current = lake.versions(EVENTS, plans[-1].ds)
-    earlier = {ds: int(version.metadata["rows_read"]) for ds, version in current.items() if ds not in events}
-    require_usable_drops(shop, events, earlier)
+    came: dict[str, dict[str, DropCounts]] = {}
+    for plan in plans:
+        for kind in {file.kind for file in plan.files}:
+            came.setdefault(kind, {})[plan.ds] = counts[kind].get(plan.ds, DropCounts())
+    days = {plan.ds for plan in plans}
+    current = {ds: version for ds, version in lake.versions(EVENTS, plans[-1].ds).items() if ds not in days}
+    earlier: dict[str, dict[str, int]] = {}
+    for ds, version in current.items():
+        for kind, rows in rows_by_kind(version).items():
+            earlier.setdefault(kind, {})[ds] = rows
+    require_usable_drops(shop, came, earlier)
 
 
 def _write_and_commit(
@@ -185,11 +192,18 @@ def _tables(shop: Shop, validated: ValidatedRows) -> dict[Table, DataFrame]:
     return {**{table: rows.repartition("ds") for table, rows in small.items()}, EVENTS: accepted["events"]}
 
 
+def rows_by_kind(version: Version) -> dict[str, int]:
+    """Returns how many rows of each kind of file a version of `events` came from."""
+    rows = version.metadata["rows_read"]
+    # Version 0.1.0 noted those of the events file alone.
+    return {"events": rows} if isinstance(rows, int) else dict(rows)
+
+
 def _metadata(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]]) -> dict[str, Any]:
     of_day = {kind: by_day[plan.ds] for kind, by_day in counts.items() if plan.ds in by_day}
     return {
         "files": [file.metadata for file in plan.files],
-        "rows_read": of_day["events"].rows,
+        "rows_read": {kind: count.rows for kind, count in of_day.items()},
         "rejected": {kind: dict(count.rejected) for kind, count in of_day.items()},
     }
 

@@ -106,6 +106,8 @@ class Drops(Bounded):
         max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
         min_rows_share: a day with fewer rows than this share of the median of the last `compared_drops` drops
             fails.
+        min_catalogue_share: a `full` items file with fewer rows than this share of the median of the last
+            `compared_drops` items files fails its day: what it does not name is no longer for sale.
         compared_drops: so many latest drops before a day say what its usual size is; four weeks of daily drops.
         min_earlier_drops: with fewer earlier drops there is no usual size that an incoming drop is compared with.
         max_user_events: whoever has more events than this on one day is a robot or a reseller: that day's rows of
@@ -118,6 +120,7 @@ class Drops(Bounded):
     complete_marker: str | None = None
     max_reject_share: float = 0.05
     min_rows_share: float = 0.05
+    min_catalogue_share: float = 0.5
     compared_drops: AtLeastOne = 28
     min_earlier_drops: AtLeastOne = 7
     max_user_events: ZeroForNoBound = 0

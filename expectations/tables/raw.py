@@ -54,6 +54,7 @@ ITEM_UPDATES = lake_table(
         Column("item_id", "string"),
         *_ITEM_ATTRIBUTES,
         Column("is_available", "boolean"),
+        Column("is_filed", "boolean", comment="an items file says so; otherwise events do"),
         Column("last_seen", "timestamp", comment="UTC; the latest row of that day that spoke of the item"),
     ),
     "jobs.ingest",
@@ -62,7 +63,12 @@ ITEM_UPDATES = lake_table(
 USER_UPDATES = lake_table(
     "user_updates",
     "user_id",
-    (Column("user_id", "string"), *_USER_ATTRIBUTES, Column("last_seen", "timestamp", comment="UTC")),
+    (
+        Column("user_id", "string"),
+        *_USER_ATTRIBUTES,
+        Column("filed", "array<string>", comment="names of the attributes that a users file gave"),
+        Column("last_seen", "timestamp", comment="UTC"),
+    ),
     "jobs.ingest",
     "What the drop of `ds` says about users: its users file, or what its events carry.",
 )
@@ -73,6 +79,7 @@ ITEMS = lake_table(
         Column("item_id", "string"),
         *_ITEM_ATTRIBUTES,
         Column("is_available", "boolean", comment="may be recommended on the day after `ds`"),
+        Column("is_filed", "boolean", comment="an items file ever named it; then what events say of it does not count"),
         Column("first_seen", "string", comment="the first ds that spoke of the item"),
         Column("last_seen", "string", comment="the latest ds that did"),
     ),
@@ -85,6 +92,7 @@ USERS = lake_table(
     (
         Column("user_id", "string"),
         *_USER_ATTRIBUTES,
+        Column("filed", "array<string>", comment="names of the attributes that a users file ever gave"),
         Column("first_seen", "string", comment="the first ds that spoke of the user"),
         Column("last_active", "string", nullable=True, comment="ds of the user's last event; null without any"),
     ),

@@ -6,14 +6,14 @@ latest value of all updates. Safe to re-run: the partition is replaced, or left 
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.code_version import code_version
 from expectations.runtime.lake import Version
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, USER_UPDATES, USERS
-from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, last_known, read_base
+from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, read_base
 
 _ATTRIBUTES = ("age", "gender", "country", "interests")
 
@@ -39,11 +39,13 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
     """
     # What an earlier day knew of a user is as good as an update of that day.
     nobody_active = F.lit(None).cast("string").alias("last_active")
-    dated_updates = updates.select("user_id", "ds", *_ATTRIBUTES, F.col("ds").alias("first_seen"), nobody_active)
+    dated_updates = updates.select(
+        "user_id", "ds", *_ATTRIBUTES, "filed", F.col("ds").alias("first_seen"), nobody_active
+    )
     dated_updates = dated_updates.unionByName(base.select(*dated_updates.columns))
     latest = dated_updates.groupBy("user_id").agg(
-        *(last_known(name).alias(name) for name in _ATTRIBUTES if name != "interests"),
-        last_known("interests", F.size("interests") > 0).alias("interests"),
+        *(_last_known(name).alias(name) for name in _ATTRIBUTES),
+        F.array_sort(F.array_distinct(F.flatten(F.collect_list("filed")))).alias("filed"),
         F.min("first_seen").alias("first_seen"),
         F.max("last_active").alias("active_before"),
     )
@@ -55,3 +57,9 @@ def users_from_updates(updates: DataFrame, events: DataFrame, base: DataFrame) -
         .select(*(name for name in USERS.column_names if name != "ds"))
         .sortWithinPartitions("user_id")
     )
+
+
+def _last_known(name: str) -> Column:
+    """Returns an aggregate: the latest value that a users file gave, whatever events said later; else the latest."""
+    is_known = F.size(name) > 0 if name == "interests" else F.col(name).isNotNull()
+    return F.max_by(name, F.when(is_known, F.struct(F.array_contains("filed", name), "ds")))

@@ -13,6 +13,8 @@ from jobs.raw.ingest_plan import raw_columns
 from jobs.raw.reject_rules import (
     RejectCondition,
     first_reject_reason,
+    flag,
+    flag_rules,
     id_rules,
     list_of,
     mapped_id,
@@ -26,10 +28,10 @@ from jobs.raw.reject_rules import (
 
 _MAX_AGE = 120
 """Years; hardly anybody was ever older, so that a larger age is a mistake."""
-_FALSE_WORDS = ("false", "0", "no", "n", "f")
 
 _ITEM_TEXTS = ("title", "description", "brand", "image_path")
 _USER_TEXTS = ("gender", "country")
+_USER_ATTRIBUTES = ("age", *_USER_TEXTS, "interests")
 
 
 def validated_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
@@ -37,15 +39,19 @@ def validated_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
 
     `reason` says why the row is rejected; it is null where the row is accepted.
     """
-    price, available = mapped_text(raw, "price"), F.lower(mapped_text(raw, "is_available"))
-    rules = [*id_rules(mapped_id(raw, "item_id"), "item_id"), *price_rules(price)]
+    price, available = mapped_text(raw, "price"), mapped_text(raw, "is_available")
+    rules = [
+        *id_rules(mapped_id(raw, "item_id"), "item_id"),
+        *price_rules(price),
+        *flag_rules(available, "is_available"),
+    ]
     columns = [
         mapped_id(raw, "item_id").alias("item_id"),
         *(mapped_text(raw, name).alias(name) for name in _ITEM_TEXTS),
         list_of(mapped_text(raw, "category"), raw.separator).alias("category"),
         number(price).alias("price"),
         F.coalesce(mapped_text(raw, "domain"), F.lit(shop.name)).alias("domain"),
-        F.coalesce(~available.isin(*_FALSE_WORDS), F.lit(True)).alias("is_available"),
+        F.coalesce(flag(available), F.lit(True)).alias("is_available"),
     ]
     return _validated(raw_rows, raw, rules, columns, "item_id")
 
@@ -92,6 +98,7 @@ def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
         F.median(F.when(is_price, price)).alias("price"),
         F.mode(domain, True).alias("domain"),
         F.lit(True).alias("is_available"),
+        F.lit(False).alias("is_filed"),
         F.max("event_time").alias("last_seen"),
     )
 
@@ -114,6 +121,7 @@ def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
         F.when(number(age).between(0, _MAX_AGE), _age(age)).alias("age"),
         *(latest(name).alias(name) for name in _USER_TEXTS),
         list_of(latest("interests"), shop.events.separator).alias("interests"),
+        F.array().cast("array<string>").alias("filed"),
         F.max("event_time").alias("last_seen"),
     )
 
@@ -125,7 +133,8 @@ def item_updates(accepted_events: DataFrame, accepted_items: DataFrame | None, s
         return from_events
     if accepted_items is None:
         return from_events if shop.items_from_events else from_events.limit(0)
-    filed = accepted_items.withColumn("last_seen", _start_of_day()).select(*ITEM_UPDATES.column_names)
+    filed = accepted_items.withColumns({"is_filed": F.lit(True), "last_seen": _start_of_day()})
+    filed = filed.select(*ITEM_UPDATES.column_names)
     if not shop.items_from_events:
         return filed
     return filed.unionByName(from_events.join(filed.select("ds", "item_id"), on=["ds", "item_id"], how="left_anti"))
@@ -137,12 +146,17 @@ def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> Da
         return from_events.select(*USER_UPDATES.column_names)
     filed = accepted_users.withColumn("last_seen", _start_of_day())
 
+    def is_filed(name: str) -> Column:
+        return F.size(f"filed.{name}") > 0 if name == "interests" else F.col(f"filed.{name}").isNotNull()
+
     def merged(name: str) -> Column:
+        if name == "filed":
+            return F.array_compact(F.array(*(F.when(is_filed(of), F.lit(of)) for of in _USER_ATTRIBUTES)))
         if name == "last_seen":
             return F.greatest(f"filed.{name}", f"evented.{name}")
         if name == "interests":
-            is_known = F.size(f"filed.{name}") > 0
-            return F.coalesce(F.when(is_known, F.col(f"filed.{name}")), f"evented.{name}", f"filed.{name}")
+            of_file = F.when(is_filed(name), F.col(f"filed.{name}"))
+            return F.coalesce(of_file, f"evented.{name}", f"filed.{name}")
         return F.coalesce(f"filed.{name}", f"evented.{name}")
 
     both = filed.alias("filed").join(from_events.alias("evented"), on=["ds", "user_id"], how="full")

@@ -22,6 +22,8 @@ from jobs.raw.timestamps import text_of_time, time_of_nanoseconds
 from jobs.storage.picture_files import kept_picture
 
 _MALFORMED = "malformed_line"
+_EXACT_BELOW = {T.FloatType: 2**24, T.DoubleType: 2**53}
+"""Below these, each whole number is a floating-point number of its own."""
 
 
 def read_raw_rows(
@@ -72,7 +74,8 @@ def _read_csv(spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list[
 
 def _read_json(spark: SparkSession, raw: RawFile, like: DroppedFile, paths: list[str]) -> DataFrame:
     lines = spark.read.text(paths).select(_day_of_file(raw).alias("ds"), "value").where(F.trim("value") != "")
-    values = F.from_json("value", "map<string,string>")
+    # As variants, since numbers would come as doubles otherwise: 12345678.0 as 1.2345678E7.
+    values = F.transform_values(F.from_json("value", "map<string,variant>"), lambda _, value: value.cast("string"))
     is_object = F.size(values) > 0
     line = F.to_json(F.create_map(F.lit("line"), F.col("value")))
     return lines.select(
@@ -113,6 +116,10 @@ def _as_text(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
         return F.to_json(column)
     if isinstance(data_type, T.TimestampType | T.TimestampNTZType | T.DateType):
         return text_of_time(column, data_type, raw)
+    if isinstance(data_type, T.FloatType | T.DoubleType):
+        # Spark would write 12345678.0 as 1.2345678E7. Beyond these bounds a whole number is not exact any more.
+        is_exact = (column == F.floor(column)) & (F.abs(column) < _EXACT_BELOW[type(data_type)])
+        return F.when(is_exact, column.cast("decimal(16,0)").cast("string")).otherwise(column.cast("string"))
     return column.cast("string")
 
 

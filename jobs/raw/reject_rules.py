@@ -19,6 +19,15 @@ MAX_ID_LENGTH = 256
 DUPLICATE = "duplicate"
 TOO_MANY_EVENTS = "too_many_events"
 
+_YES_WORDS = ("true", "yes", "y", "t", "on", "instock", "available", "active", "published", "enabled")
+_NO_WORDS = (
+    *("false", "no", "n", "f", "off", "outofstock", "soldout", "unavailable", "notavailable", "discontinued"),
+    *("inactive", "draft", "archived", "unpublished", "disabled", "hidden"),
+)
+
+_WITH_EXPONENT = r"^[+-]?\d+\.\d+[eE][+-]?\d+$"
+_IN_JAVA = r"^\d\.(\d+)E(\d+)$"
+
 RejectCondition = tuple[str, Column]
 """The reason why a row is rejected, and the condition under which it is."""
 
@@ -55,13 +64,44 @@ def mapped_text(raw: RawFile, column: str) -> Column:
 
 
 def mapped_id(raw: RawFile, column: str) -> Column:
-    """Returns an id as it came, but for the `.0` that a whole number gets when it passes through a table of floats."""
-    return F.regexp_replace(mapped_text(raw, column), r"^(\d+)\.0$", "$1")
+    """Returns an id as it came, but for what a whole number gets when it passes through a table of floats.
+
+    That is the `.0` behind it, and Java's way to write large ones: 1.2345678E7 is 12345678. Other numbers with an
+    exponent have lost digits; `id_rules` refuses them.
+    """
+    text = F.regexp_replace(mapped_text(raw, column), r"^(\d+)\.0$", "$1")
+    return F.when(_is_whole_in_java(text), text.try_cast("decimal(38,0)").cast("string")).otherwise(text)
 
 
 def mapped_time(raw: RawFile, column: str) -> Column:
     """Returns the moment that a text means, in UTC; null when it is none."""
     return time_of_text(mapped_text(raw, column), raw)
+
+
+def _is_whole_in_java(text: Column) -> Column:
+    """Whether Java wrote a whole number below 2^53 so; it writes as many digits as tell it from its neighbours."""
+    digits, exponent = (
+        F.length(F.regexp_extract(text, _IN_JAVA, 1)),
+        F.regexp_extract(text, _IN_JAVA, 2).try_cast("int"),
+    )
+    is_whole = text.rlike(_IN_JAVA) & ((digits <= exponent) | text.rlike(r"^\d\.0E"))
+    return F.coalesce(is_whole & (number(text) < 2**53), F.lit(False))
+
+
+def flag(text: Column) -> Column:
+    """Returns what a word says of yes and no, null when it says neither; a number is a stock: none left means no."""
+    word = F.regexp_replace(F.lower(text), r"[ _-]", "")
+    value = number(text)
+    return (
+        F.when(word.isin(*_YES_WORDS), F.lit(True))
+        .when(word.isin(*_NO_WORDS), F.lit(False))
+        .when(value.isNotNull() & ~F.isnan(value), value > 0)
+    )
+
+
+def flag_rules(text: Column, name: str) -> list[RejectCondition]:
+    """Returns the rule of a yes or no: where there is a word, it must be a known one."""
+    return [(f"unknown_{name}", text.isNotNull() & flag(text).isNull())]
 
 
 def number(text: Column) -> Column:
@@ -71,10 +111,10 @@ def number(text: Column) -> Column:
 
 def list_of(text: Column, separator: str) -> Column:
     """Returns a JSON array of texts, or texts between separators; empty when nothing is known."""
-    is_json = text.startswith("[")
-    parts = F.when(is_json, F.from_json(text, "array<string>")).otherwise(
-        F.split(text, "".join(f"\\x{{{ord(character):x}}}" for character in separator))
-    )
+    as_json = F.when(text.startswith("["), F.from_json(text, "array<string>"))
+    # `[Sale] Shoes` begins like an array and is none.
+    as_text = F.split(text, "".join(f"\\x{{{ord(character):x}}}" for character in separator))
+    parts = F.coalesce(as_json, as_text)
     trimmed = F.transform(parts, lambda part: F.trim(part))
     return F.coalesce(F.filter(trimmed, lambda part: part != ""), F.array().cast("array<string>"))
 
@@ -85,8 +125,12 @@ def shop_rules(rules: Sequence[RejectRule]) -> list[RejectCondition]:
 
 
 def id_rules(column: Column, name: str) -> list[RejectCondition]:
-    """Returns the rules of an id: it must be there, and short enough to be one."""
-    return [(f"missing_{name}", column.isNull()), (f"{name}_too_long", F.length(column) > MAX_ID_LENGTH)]
+    """Returns the rules of an id: it must be there, short enough to be one, and no number whose digits are lost."""
+    return [
+        (f"missing_{name}", column.isNull()),
+        (f"{name}_too_long", F.length(column) > MAX_ID_LENGTH),
+        (f"inexact_{name}", column.rlike(_WITH_EXPONENT)),
+    ]
 
 
 def number_rules(text: Column, name: str) -> list[RejectCondition]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from expectations.shop.raw_files import Drops, RejectRule
+from expectations.shop.raw_files import Drops, RawFile, RejectRule
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.drop_limits import DropCounts, require_usable_drops
@@ -15,49 +16,95 @@ DAY = "2024-03-10"
 EIGHT_EARLIER = {f"2024-03-0{day}": 100 for day in range(1, 9)}
 
 
+def require_usable_events(shop: Shop, count: DropCounts, earlier: dict[str, int]) -> None:
+    require_usable_drops(shop, {"events": {DAY: count}}, {"events": earlier})
+
+
 def test_a_usual_day_passes(shop: Shop) -> None:
-    require_usable_drops(shop, {DAY: DropCounts(100, {"future": 5})}, EIGHT_EARLIER)
+    require_usable_events(shop, DropCounts(100, {"future": 5}), EIGHT_EARLIER)
 
 
 def test_too_many_rows_that_break_the_contract_fail_the_day(shop: Shop) -> None:
     with pytest.raises(NightError, match=rf"corner drop of {DAY}: 6 of 100 rows.*max_reject_share=0.05 \(future 6\)"):
-        require_usable_drops(shop, {DAY: DropCounts(100, {"future": 6})}, {})
+        require_usable_events(shop, DropCounts(100, {"future": 6}), {})
 
 
 def test_what_the_shop_rejects_by_rule_and_duplicates_are_no_dirt(shop: Shop) -> None:
     shop = replace(shop, events=replace(shop.events, reject=(RejectRule("tests", "customer", matches="^test"),)))
-    require_usable_drops(shop, {DAY: DropCounts(100, {"tests": 60, "duplicate": 30, "future": 5})}, {})
+    require_usable_events(shop, DropCounts(100, {"tests": 60, "duplicate": 30, "future": 5}), {})
 
 
 def test_a_day_without_an_accepted_row_fails(shop: Shop) -> None:
     with pytest.raises(NightError, match=r"none of its 40 rows was accepted \(duplicate 30, future 10\)"):
-        require_usable_drops(shop, {DAY: DropCounts(40, {"future": 10, "duplicate": 30})}, {})
+        require_usable_events(shop, DropCounts(40, {"future": 10, "duplicate": 30}), {})
 
 
 def test_a_day_far_below_the_usual_size_fails(shop: Shop) -> None:
     with pytest.raises(NightError, match=r"4 rows, below min_rows_share=0.05 of the usual 100"):
-        require_usable_drops(shop, {DAY: DropCounts(4)}, EIGHT_EARLIER)
+        require_usable_events(shop, DropCounts(4), EIGHT_EARLIER)
 
 
 def test_a_young_shop_has_no_usual_size(shop: Shop) -> None:
     six = dict(list(EIGHT_EARLIER.items())[:6])
-    require_usable_drops(shop, {DAY: DropCounts(4)}, six)
+    require_usable_events(shop, DropCounts(4), six)
     sooner = replace(shop, drops=replace(shop.drops, min_earlier_drops=6))
     with pytest.raises(NightError, match="4 rows, below min_rows_share"):
-        require_usable_drops(sooner, {DAY: DropCounts(4)}, six)
+        require_usable_events(sooner, DropCounts(4), six)
 
 
 def test_the_shop_says_how_many_drops_make_the_usual_size(shop: Shop) -> None:
     sizes = {**EIGHT_EARLIER, "2024-03-09": 10}
     with pytest.raises(NightError, match="of the usual 100"):
-        require_usable_drops(shop, {DAY: DropCounts(4)}, sizes)
+        require_usable_events(shop, DropCounts(4), sizes)
     last_alone = replace(shop, drops=replace(shop.drops, compared_drops=1))
-    require_usable_drops(last_alone, {DAY: DropCounts(4)}, sizes)
+    require_usable_events(last_alone, DropCounts(4), sizes)
 
 
 def test_days_of_one_pass_are_compared_with_each_other_and_never_with_later_ones(shop: Shop) -> None:
     shop = replace(shop, drops=replace(Drops(), min_rows_share=0.5))
     counts = {**{day: DropCounts(rows) for day, rows in EIGHT_EARLIER.items()}, DAY: DropCounts(60)}
-    require_usable_drops(shop, counts, {f"2024-03-{day}": 1000 for day in range(11, 25)})
+    require_usable_drops(shop, {"events": counts}, {"events": {f"2024-03-{day}": 1000 for day in range(11, 25)}})
     with pytest.raises(NightError, match=f"drop of {DAY}: 40 rows"):
-        require_usable_drops(shop, {**counts, DAY: DropCounts(40)}, {})
+        require_usable_drops(shop, {"events": {**counts, DAY: DropCounts(40)}}, {})
+
+
+def with_items(shop: Shop, items_file: str = "full") -> Shop:
+    return replace(shop, items=RawFile("items-{ds}.csv", columns={"item_id": "id"}), items_file=items_file)
+
+
+ITEMS_FILES: dict[str, tuple[str, DropCounts, str | None]] = {
+    "as usual": ("full", DropCounts(60), None),
+    "of changes, and hardly any": ("changes", DropCounts(1), None),
+    "of changes, and none": ("changes", DropCounts(0), None),
+    "cut off": (
+        "full",
+        DropCounts(49),
+        "corner items file of .*: 49 rows, below min_catalogue_share=0.5 of the usual 100",
+    ),
+    "empty": ("full", DropCounts(0), r"none of its 0 rows was accepted .*Check \[items\]"),
+    "wholly refused": (
+        "changes",
+        DropCounts(3, {"unreadable_price": 3}),
+        r"items file of .*: none of its 3 rows was accepted \(unreadable_price 3\)",
+    ),
+    "dirty": (
+        "changes",
+        DropCounts(100, {"unreadable_price": 6}),
+        r"6 of 100 rows break the contract.* or name the rule under \[\[items.reject\]\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("found", ITEMS_FILES)
+def test_a_file_of_items_has_its_guards_too(shop: Shop, found: str) -> None:
+    items_file, count, refusal = ITEMS_FILES[found]
+    shop = with_items(shop, items_file)
+    with nullcontext() if refusal is None else pytest.raises(NightError, match=refusal):
+        require_usable_drops(shop, {"items": {DAY: count}}, {"items": EIGHT_EARLIER})
+
+
+def test_a_users_file_may_be_small_but_not_dirty(shop: Shop) -> None:
+    shop = replace(shop, users=RawFile("users-{ds}.csv", columns={"user_id": "id"}))
+    require_usable_drops(shop, {"users": {DAY: DropCounts(1)}}, {"users": EIGHT_EARLIER})
+    with pytest.raises(NightError, match=r"corner users file of .*: 1 of 10 rows break the contract"):
+        require_usable_drops(shop, {"users": {DAY: DropCounts(10, {"impossible_age": 1})}}, {})
