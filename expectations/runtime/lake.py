@@ -151,18 +151,28 @@ class Lake:
     ) -> Version:
         """Makes a version that is completely written the current one, in one atomic step."""
         version = Version(path, fingerprint, rows, metadata)
-        relative = path.removeprefix(f"{self.table_path(table)}/")
+        relative = self._path_in_table(table, path)
         self._write_json(self._pointer_path(table, ds, model), {**asdict(version), "path": relative})
         return version
 
+    def withdraw(self, table: Table, ds: str, model: str | None = None) -> None:
+        """Takes a partition out of force: readers find none until the next `commit`. Its files stay."""
+        filesystem, pointer = fs.FileSystem.from_uri(self._pointer_path(table, ds, model))
+        if filesystem.get_file_info(pointer).type == fs.FileType.File:
+            filesystem.delete_file(pointer)
+
     def note_validated(self, table: Table, ds: str, version: Version) -> None:
         """Notes that this very version of a partition passed its expectations."""
-        self._write_json(self._validated_path(table, ds), {"path": version.path})
+        self._write_json(self._validated_path(table, ds), {"path": self._path_in_table(table, version.path)})
 
     def is_validated(self, table: Table, ds: str) -> bool:
         """Returns whether the current version is the one that passed its expectations."""
         noted, version = self._read_json(self._validated_path(table, ds)), self.current(table, ds)
-        return noted is not None and version is not None and noted["path"] == version.path
+        if noted is None or version is None:
+            return False
+        path = self._path_in_table(table, version.path)
+        # Version 0.1.0 and earlier noted the path of the folder under the root as it then lay.
+        return bool(noted["path"] == path or noted["path"].endswith(f"/{table.name}/{path}"))
 
     def read(
         self,
@@ -202,6 +212,10 @@ class Lake:
         filesystem.create_dir(local, recursive=True)
         pq.write_table(rows.select(table.column_names), f"{local}/part-00000.parquet", filesystem=filesystem)
         return self.commit(table, ds, path, fingerprint, rows.num_rows, model, **metadata)
+
+    def _path_in_table(self, table: Table, path: str) -> str:
+        """The path of a version as it is noted: a root that lies elsewhere tomorrow holds the same tables."""
+        return path.removeprefix(f"{self.table_path(table)}/")
 
     def _pointer_path(self, table: Table, ds: str, model: str | None) -> str:
         # A Delta table's folder holds nothing but what Delta knows, so the pointers to staged versions lie elsewhere.

@@ -107,7 +107,7 @@ def require_fit_to_publish(ds: str, figures: TableFigures, shop: Shop) -> None:
 def _row(
     lake: Lake, ds: str, gate: GateDecision, table: Table, version: Version, figures: TableFigures, shop: Shop
 ) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
+    metrics: dict[str, Any] = {"backtest": _backtest(lake, gate), "gate": _gate(gate), "table": asdict(figures)}
     metrics |= {name: version.metadata[name] for name in ("rules", "policy") if name in version.metadata}
     versions, policy = gate.model_versions, metrics.get("policy", {})
     if policy.get("is_allowed"):
@@ -159,11 +159,12 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
     )
 
 
-def _backtest(lake: Lake, ds: str) -> list[dict[str, Any]]:
+def _backtest(lake: Lake, gate: GateDecision) -> list[dict[str, Any]]:
     """Returns the whole backtest table; empty when the night had none (the gate says so)."""
-    if lake.current(BACKTESTS, ds) is None:
+    version = gate.in_force.version(lake, BACKTESTS)
+    if version is None:
         return []
-    rows = lake.read(BACKTESTS, ds).drop_columns(["ds"])
+    rows = parquet_dataset(version.path).to_table().drop_columns(["ds"])
     return rows.sort_by([("task", "ascending"), ("k", "ascending"), ("model", "ascending")]).to_pylist()
 
 

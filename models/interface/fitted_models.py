@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
-from expectations.runtime.lake import Lake, Version, vocabulary_hash
+from expectations.runtime.lake import Lake, Version, parquet_dataset
 from expectations.tables import FITTED_MODELS
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
@@ -17,12 +20,15 @@ def write_fitted_model(
     fingerprint: str,
     path: str,
     run_id: str | None,
+    notes: Mapping[str, Any] = MappingProxyType({}),
     stands_as: str | None = None,
     entry: ModelEntry | None = None,
 ) -> Version:
     """Writes the row that makes the fit the current one.
 
     Args:
+        path: of the weights, as `models.interface.weights_store.weights_path` gives it.
+        notes: what the version remembers of what it was made from.
         stands_as: the name in the table, where it is not the model's.
         entry: of what no shop names among its models.
     """
@@ -38,17 +44,10 @@ def write_fitted_model(
         "vocabulary_hash": fit.vocabulary_hash,
     }
     rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
-    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name)
+    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name, **notes)
 
 
-def is_fitted(lake: Lake, as_of: str, model: str) -> bool:
-    """Whether the model was fitted under the current vocabulary: otherwise its indices mean something else by now."""
-    if lake.current(FITTED_MODELS, as_of, model) is None:
-        return False
-    return fitted_model(lake, as_of, model)["vocabulary_hash"] == vocabulary_hash(lake, as_of)
-
-
-def fitted_model(lake: Lake, as_of: str, model: str) -> dict[str, str | None]:
-    """The row of `fitted_models`."""
-    row: dict[str, str | None] = lake.read(FITTED_MODELS, as_of, model).to_pylist()[0]
+def fitted_model(fit: Version) -> dict[str, str | None]:
+    """The row of a version of `fitted_models`."""
+    row: dict[str, str | None] = parquet_dataset(fit.path).to_table().to_pylist()[0]
     return row

@@ -15,7 +15,7 @@ from expectations.tables import CANDIDATES, INTERACTIONS, ITEM_NEIGHBOURS, ITEM_
 from jobs.build_candidates import build_candidates
 from jobs.storage import user_blocks
 from jobs.storage.user_blocks import Blocks
-from tests.worlds.small_night import new_night, write_met, write_neighbours, write_sizes, write_vectors
+from tests.worlds.small_night import new_night, write_fit, write_met, write_neighbours, write_sizes, write_vectors
 
 NUM_USERS, NUM_ITEMS, DIM = 40, 30, 4
 PAIR = ("user_index", "item_index")
@@ -41,6 +41,8 @@ def built(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Nigh
     write_met(night, [(user, item, 1) for user, item in met if user != 41])
     write_neighbours(night, [(2, 2, 1.0), (2, 3, 0.5), (3, 2, 0.5), (4, 31, 2.0), (5, 3, 0.25), (6, 7, -1.0)])
     write_sizes(night, NUM_USERS, NUM_ITEMS)
+    for model in ("two_tower", "not_of_this_shop", "item_item"):
+        write_fit(night, model)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(user_blocks, "MAX_USERS_PER_BLOCK", 7)
         build_candidates(spark, night, night.ds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.models.conftest import NO_SERVER
 from tests.worlds.best_items import recommend
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 from tests.worlds.judged_night import write_lists
+from tests.worlds.named_by_gate import all_that_is_there
 
 
 @pytest.fixture
@@ -53,6 +55,7 @@ def publish(lake: Lake, model: str) -> None:
         "champion": None,
         "decision": "{}",
         "model_versions": "{}",
+        "in_force": json.dumps(all_that_is_there(lake, DAY)),
     }
     lake.write(GATE_DECISIONS, DAY, arrow_rows(GATE_DECISIONS, DAY, [row]), model)
 

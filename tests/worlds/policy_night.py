@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tests.worlds.judged_night import (
     write_model,
     write_vocabulary,
 )
+from tests.worlds.named_by_gate import all_that_is_there
 
 DS, AS_OF = "2024-03-11", "2024-03-01"
 USERS, ITEMS, TOP_K = 160, 16, 3
@@ -92,11 +94,11 @@ def write_world(folder: Path) -> None:
     publish_two_tower(lake)
 
 
-def publish_two_tower(lake: Lake) -> None:
+def publish_two_tower(lake: Lake, ds: str = DS) -> None:
     """The gate's decision."""
     gate = {"published_model": "two_tower", "similar_model": "", "is_fallback": False, "champion": None}
-    gate |= {"decision": "{}", "model_versions": "{}"}
-    lake.write(GATE_DECISIONS, DS, arrow_rows(GATE_DECISIONS, DS, [gate]), "gate")
+    gate |= {"decision": "{}", "model_versions": "{}", "in_force": json.dumps(all_that_is_there(lake, ds))}
+    lake.write(GATE_DECISIONS, ds, arrow_rows(GATE_DECISIONS, ds, [gate]), "gate")
 
 
 def write_small_log(folder: Path) -> Night:
@@ -137,5 +139,6 @@ def publish(night: Night, ds: str, lists: dict[str, list[tuple[str, float | None
     path = night.lake.table_path(USER_RECOMMENDATIONS)
     table = arrow_rows(USER_RECOMMENDATIONS, ds, rows)
     write_deltalake(path, table, mode="append", partition_by=["ds"])
+    publish_two_tower(night.lake, ds)
     manifest = arrow_rows(manifest_contract(), ds, [manifest_row(USER_RECOMMENDATIONS.name, "two_tower")])
     write_deltalake(night.lake.table_path(RUN_MANIFEST), manifest, mode="append", partition_by=["ds"])
