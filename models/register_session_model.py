@@ -61,12 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     night = night_from(night_parser(__doc__).parse_args(argv))
     if MODEL not in night.shop.models:
         logger.info("nothing to serve: the shop does not run %s", MODEL)
-        return
-    inputs = bundle_inputs(night)
-    if inputs is None:
-        logger.warning("nothing to serve: %s was not fitted as of ds=%s; an earlier bundle stays", MODEL, night.ds)
     else:
-        register_session_model(night, inputs)
+        register_session_model(night)
 
 
 @dataclass(frozen=True)
@@ -97,12 +93,16 @@ def bundle_inputs(night: Night) -> BundleInputs | None:
     return BundleInputs(fit, source, vectors.get(source), in_force.version(lake, ITEM_NEIGHBOURS, NEIGHBOURS_MODEL))
 
 
-def register_session_model(night: Night, inputs: BundleInputs) -> None:
+def register_session_model(night: Night) -> None:
     """See the module's docstring.
 
     Raises:
         BundleError: the fit, or something that it is served with, is of another vocabulary.
     """
+    inputs = bundle_inputs(night)
+    if inputs is None:
+        logger.warning("nothing to serve: %s was not fitted as of ds=%s; an earlier bundle stays", MODEL, night.ds)
+        return
     version = bundle_version(night, inputs)
     number = model_registry.find_session_model(night.tracking, night.shop.name, version)
     if number == "":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +10,8 @@ import pytest
 from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
-from expectations.tables import ATTRIBUTIONS, FITTED_MODELS, GATE_DECISIONS
+from expectations.tables import ATTRIBUTIONS, FITTED_MODELS
 from models import explain, train
-from models.data.arrow_rows import arrow_rows
 from models.data.dataset import Dataset
 from models.families.attribution import candidate_causes
 from models.interface.registry import model_class
@@ -23,7 +21,7 @@ from tests.models.conftest import NO_SERVER
 from tests.worlds.best_items import recommend
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 from tests.worlds.judged_night import write_lists
-from tests.worlds.named_by_gate import all_that_is_there
+from tests.worlds.named_by_gate import publish_model
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def night_of_lists(night: Night, world_shop: Shop, dataset: Dataset) -> Night:
     train.train_models(world_night, DAY, ["item_item", "recent_demand"])
     for name in ("item_item", "recent_demand"):
         row = night.lake.read(FITTED_MODELS, DAY, name).to_pylist()[0]
-        with fetched_folder(row["weights_path"]) as folder:
+        with fetched_folder(night.lake, row["weights_path"]) as folder:
             model = model_class(name).load(folder)
         items, scores = recommend(model, dataset, np.array(USERS), 6, exclude_seen=False)
         rows = [
@@ -48,16 +46,7 @@ def night_of_lists(night: Night, world_shop: Shop, dataset: Dataset) -> Night:
 
 
 def publish(lake: Lake, model: str) -> None:
-    row = {
-        "published_model": model,
-        "similar_model": "item_item",
-        "is_fallback": False,
-        "champion": None,
-        "decision": "{}",
-        "model_versions": "{}",
-        "in_force": json.dumps(all_that_is_there(lake, DAY)),
-    }
-    lake.write(GATE_DECISIONS, DAY, arrow_rows(GATE_DECISIONS, DAY, [row]), model)
+    publish_model(lake, DAY, model, similar_model="item_item")
 
 
 def explained(night: Night) -> Version | None:
@@ -68,7 +57,7 @@ def test_the_cited_item_is_of_the_history_and_is_the_largest_summand(night_of_li
     lake = night_of_lists.lake
     publish(lake, "item_item")
     assert explained(night_of_lists) is not None
-    with fetched_folder(lake.read(FITTED_MODELS, DAY, "item_item").to_pylist()[0]["weights_path"]) as folder:
+    with fetched_folder(lake, lake.read(FITTED_MODELS, DAY, "item_item").to_pylist()[0]["weights_path"]) as folder:
         weights = model_class("item_item").load(folder).weights.toarray()  # type: ignore[attr-defined]
     seen = dataset.seen_by(np.arange(dataset.num_users)).toarray() > 0
     rows = lake.read(ATTRIBUTIONS, DAY, "item_item").to_pylist()

@@ -17,6 +17,7 @@ from models.interface import tracking
 from tests.worlds.judged_night import (
     manifest_contract,
     manifest_row,
+    put_in_force,
     write_events,
     write_features,
     write_interactions,
@@ -52,7 +53,9 @@ def flags(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
         write_model(lake, as_of, "two_tower", [(u, i, float(i), i == 2) for u, i, *_ in everybody], kind="deep")
     bought = [("09:00:00", user, "candle", "purchase", 1.0) for user in ("ann", "bob")]
     write_events(lake, "2024-03-05", bought)
-    return ["--ds", DS, "--shop", str(tmp_path / "corner.toml"), "--root", lake.root, "--data", str(tmp_path)]
+    flags = ["--ds", DS, "--shop", str(tmp_path / "corner.toml"), "--root", lake.root, "--data", str(tmp_path)]
+    put_in_force(lake, night_from(night_parser(None).parse_args(flags)).shop, AS_OF, DS)
+    return flags
 
 
 def register_two_tower(flags: list[str], tmp_path: Path) -> Night:

@@ -16,7 +16,7 @@ from expectations.semantics.policy_decision import policy_decision
 from expectations.shop.policy_settings import POLICY
 from expectations.tables import CANDIDATES, FITTED_MODELS, POLICY_DECISIONS, SCORES, NightError
 from models import explain, rerank
-from models.interface.ranked_lists import current_lists
+from models.interface.in_force import ModelsAsOf
 from models.policies.agents import FittedAgent
 from models.slates.slates import SlatePolicy
 from tests.worlds.fixed_policies import CONSTANT, RANKER, REVERSED, AtRandom
@@ -102,7 +102,7 @@ def test_another_setting_is_another_decision(
     lake, days = world_night.lake, world_night.backtest_days
     other, own = (rerank.load_inputs(lake, DS, days, one) for one in (shop, world_night.shop))
     assert other.fingerprint != own.fingerprint
-    lists = current_lists(world_night.lake, DS, "two_tower")
+    lists = ModelsAsOf(world_night.lake, world_night.shop, DS).lists("two_tower")
     assert lists is not None
     assert policy_decision(world_night.lake, world_night.shop, DS, lists) is not None
     assert policy_decision(world_night.lake, shop, DS, lists) is None, "it was made under other settings"
@@ -112,7 +112,7 @@ def test_what_the_policy_brought_up_is_explained_in_its_order(
     decision_row: dict[str, object], world_night: Night
 ) -> None:
     lists = explain.lists_to_explain(world_night, "two_tower")
-    published = current_lists(world_night.lake, DS, "two_tower")
+    published = ModelsAsOf(world_night.lake, world_night.shop, DS).lists("two_tower")
     reranked = world_night.lake.current(SCORES, DS, POLICY)
     assert lists == (reranked if decision_row["is_allowed"] else published)
 
@@ -149,7 +149,7 @@ def test_a_poisoned_policy_is_not_published(
     (row,) = night.lake.read(POLICY_DECISIONS, DS).to_pylist()
     assert row["is_allowed"] is False
     assert "does not keep" in row["reason"]
-    lists = current_lists(night.lake, DS, "two_tower")
+    lists = ModelsAsOf(night.lake, night.shop, DS).lists("two_tower")
     assert lists is not None
     decision = policy_decision(night.lake, night.shop, DS, lists)
     assert decision is not None and decision.lists is None

@@ -124,7 +124,7 @@ def write_lists(lake: Lake, as_of: str, model: str, lists: Iterable[Listed], tab
 
 
 def put_in_force(lake: Lake, shop: Shop, *days: str) -> None:
-    """Makes what is there of the shop's models count, as if it had been made from what the lake and the shop say now."""
+    """Makes what is there of the shop's models count, as if it had been made from what lake and shop say now."""
     for as_of in days:
         for model in filter(lambda name: lake.current(FITTED_MODELS, as_of, name), shop.models):
             notes = ModelsAsOf(lake, shop, as_of).notes_of_fit(model, None)

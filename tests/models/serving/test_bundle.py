@@ -13,12 +13,13 @@ from models import register_session_model
 from models.interface.published_lists import PublishedNights
 from models.serving.bundle import BundleError, SessionBundle
 from tests.worlds.communities import DAY
+from tests.worlds.session_requests import build_bundle
 
 
 def test_a_part_of_another_vocabulary_is_refused(night: Night, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     folder.mkdir()
-    register_session_model.build_bundle(night, folder)
+    build_bundle(night, folder)
     with np.load(folder / "vectors.npz") as arrays:
         np.savez(folder / "vectors.npz", vectors=arrays["vectors"], vocabulary_hash=np.array("other"))
     with pytest.raises(
@@ -28,7 +29,7 @@ def test_a_part_of_another_vocabulary_is_refused(night: Night, tmp_path: Path) -
 
 
 def test_parts_that_speak_of_different_numbers_of_items_are_refused(night: Night, tmp_path: Path) -> None:
-    register_session_model.build_bundle(night, tmp_path)
+    build_bundle(night, tmp_path)
     with np.load(tmp_path / "vectors.npz") as arrays:
         np.savez(tmp_path / "vectors.npz", vectors=arrays["vectors"][:-1], vocabulary_hash=arrays["vocabulary_hash"])
     with pytest.raises(BundleError, match=r"the same items.*items.parquet': 23, 'vectors.npz': 22"):
@@ -41,7 +42,7 @@ def test_a_fit_of_another_vocabulary_is_not_bundled(
     row = night.lake.read(FITTED_MODELS, DAY, "sequence").to_pylist()[0]
     monkeypatch.setattr(register_session_model, "fitted_model", lambda *_: {**row, "vocabulary_hash": "older"})
     with pytest.raises(BundleError, match="sequence as of 2024-03-10 was built with vocabulary older"):
-        register_session_model.build_bundle(night, tmp_path)
+        build_bundle(night, tmp_path)
 
 
 def test_a_bundle_beside_tables_of_another_vocabulary_is_refused(
@@ -50,4 +51,4 @@ def test_a_bundle_beside_tables_of_another_vocabulary_is_refused(
     published = PublishedNights({DAY: "sequence"}, {DAY: "older"})
     monkeypatch.setattr(register_session_model, "published_nights", lambda _: published)
     with pytest.raises(BundleError, match="user_recommendations as published for 2024-03-10 was built with vocabulary"):
-        register_session_model.build_bundle(night, tmp_path)
+        build_bundle(night, tmp_path)
