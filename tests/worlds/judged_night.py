@@ -156,11 +156,12 @@ def manifest_contract() -> Table:
     return replace(RUN_MANIFEST, columns=tuple(c for c in RUN_MANIFEST.columns if c.type != "timestamp"))
 
 
-def manifest_row(table_name: str, published_model: str) -> dict[str, object]:
+def manifest_row(table_name: str, published_model: str, ds: str = "2024-03-10") -> dict[str, object]:
     figures = {"status": "published", "rows": 1, "users": 1, "fallback_share": 0.0}
-    texts = dict.fromkeys(("model_versions", "input_fingerprint", "vocabulary_hash", "run_id", "code_version"), "-")
+    texts = dict.fromkeys(("input_fingerprint", "vocabulary_hash", "run_id", "code_version"), "-")
     metrics = json.dumps({"gate": {"published_model": published_model}})
-    return {"table_name": table_name, "metrics": metrics, **figures, **texts}
+    versions = json.dumps({published_model: f"{published_model}-{ds}"})
+    return {"table_name": table_name, "metrics": metrics, "model_versions": versions, **figures, **texts}
 
 
 def _content(table: Table, rows: object) -> str:
