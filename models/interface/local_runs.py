@@ -35,12 +35,8 @@ def bring_along(folder: Path) -> None:
     with closing(sqlite3.connect(folder / DATABASE, timeout=60)) as database, database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
             return
-        noted = database.execute(
-            "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE ?", [ours]
-        )
-        for (before,) in noted.fetchall():
-            if before == here:
-                continue
+        noted = "SELECT DISTINCT artifact_location AS noted FROM experiments WHERE noted LIKE ? AND noted != ?"
+        for (before,) in database.execute(noted, [ours, here]).fetchall():
             for table, column in _NOTED_IN:
                 database.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",

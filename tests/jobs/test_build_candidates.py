@@ -110,6 +110,22 @@ def test_without_any_fitted_model_the_night_stops(spark: SparkSession, night: Ni
         build_candidates(spark, night, night.ds)
 
 
+def test_a_fit_of_other_features_and_vectors_without_a_fit_are_left_alone(spark: SparkSession, night: Night) -> None:
+    night = replace(night, shop=replace(night.shop, models=("two_tower", "item_item", "graph")))
+    for model in ("two_tower", "graph"):
+        write_vectors(night, model, {2: [1.0]}, {2: [1.0]})
+    write_neighbours(night, [(2, 3, 1.0)])
+    write_sizes(night, 1, 2)
+    write_met(night, [(2, 2, 1)])
+    write_fit(night, "two_tower")
+    write_fit(night, "item_item")
+    write_neighbours(night, [(2, 3, 2.0)])  # a fit that failed before it wrote its row
+    write_met(night, [(2, 3, 1)])  # a corrected drop, from which two_tower could not be fitted
+    with pytest.raises(NightError, match="has vectors or neighbours of the day's features"):
+        build_candidates(spark, night, night.ds)
+    assert night.lake.models(CANDIDATES, night.ds) == []
+
+
 def test_blocks_shrink_as_the_catalogue_grows() -> None:
     assert Blocks.of_users(num_users=5, num_items=3).num_users_each == user_blocks.MAX_USERS_PER_BLOCK
     with pytest.MonkeyPatch.context() as patched:

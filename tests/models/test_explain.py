@@ -86,6 +86,17 @@ def test_a_rerun_finds_its_work_done(night_of_lists: Night, monkeypatch: pytest.
     assert explained(night_of_lists) == before
 
 
+def test_what_was_explained_of_before_does_not_stand_in_for_what_fails(
+    night_of_lists: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(night_of_lists.lake, "item_item")
+    assert explained(night_of_lists) is not None
+    monkeypatch.setattr(explain, "load_dataset", lambda *_: pytest.fail("as if the worker had died"))
+    with pytest.raises(pytest.fail.Exception):
+        explained(replace(night_of_lists, shop=replace(night_of_lists.shop, top_k=2)))
+    assert night_of_lists.lake.models(ATTRIBUTIONS, DAY) == []
+
+
 def test_a_model_that_knows_no_histories_leaves_no_attributions(night_of_lists: Night) -> None:
     publish(night_of_lists.lake, "recent_demand")
     assert explained(night_of_lists) is None

@@ -192,6 +192,20 @@ def test_too_little_to_learn_from_is_a_refusal_with_its_reason(tmp_path: Path) -
     assert row["reason"].endswith("lists are too few to learn a policy from; it takes 100.")
 
 
+def test_what_was_decided_of_before_does_not_stand_in_for_a_decision_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_log = write_small_log(tmp_path)
+    publish_two_tower(small_log.lake)
+    rerank.main(flags_of(tmp_path))
+    monkeypatch.setattr(rerank, "load_logs", lambda *_: pytest.fail("as if the worker had died"))
+    rerank.main(flags_of(tmp_path))  # finds its work done
+    (tmp_path / "corner.toml").write_text(SHOP.replace("max_loss = 0.1", "max_loss = 0.2"))
+    with pytest.raises(pytest.fail.Exception):
+        rerank.main(flags_of(tmp_path))
+    assert small_log.lake.current(POLICY_DECISIONS, DS) is None
+
+
 def test_a_shop_without_an_agent_is_left_alone(world: Path, tmp_path: Path) -> None:
     flags = copied(world, tmp_path)
     shop = tmp_path / "copy" / "corner.toml"

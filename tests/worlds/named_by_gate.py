@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from expectations.runtime.lake import Lake, fingerprint_of
@@ -23,10 +24,14 @@ from models.data.arrow_rows import arrow_rows
 _TABLES = (FITTED_MODELS, CANDIDATES, SCORES, USER_VECTORS, ITEM_VECTORS, HISTORY_VECTORS, ITEM_NEIGHBOURS)
 
 
-def all_that_is_there(lake: Lake, ds: str) -> dict[str, dict[str, str]]:
-    """Table -> model -> fingerprint, as if all of it had been made from the night's inputs."""
+def all_that_is_there(lake: Lake, ds: str, named: Collection[str] | None = None) -> dict[str, dict[str, str]]:
+    """Table -> model -> fingerprint, as if all of it, or what is `named`, had been made from the night's inputs."""
     found = {
-        table.name: {model: lake.require(table, ds, model).fingerprint for model in lake.models(table, ds)}
+        table.name: {
+            model: lake.require(table, ds, model).fingerprint
+            for model in lake.models(table, ds)
+            if named is None or model in named
+        }
         for table in _TABLES
     }
     backtest = lake.current(BACKTESTS, ds)

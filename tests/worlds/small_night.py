@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -158,11 +158,13 @@ def write_gate(
     is_fallback: bool = False,
     similar_model: str = "item_item",
     healthy: Mapping[str, bool] = {},
+    named: Collection[str] | None = None,
 ) -> None:
-    """The gate's decision of the night: whatever is there of models counts.
+    """The gate's decision of the night.
 
     Args:
         healthy: says of more models whether they are.
+        named: the models whose partitions count; None: whatever is there.
     """
     models = ("two_tower", "item_item", "recent_demand", *healthy)
     told = [{"model": model, "is_healthy": is_healthy} for model, is_healthy in healthy.items()]
@@ -172,7 +174,7 @@ def write_gate(
         "is_fallback": is_fallback,
         "decision": json.dumps({"reason": f"{published_model} is best.", "models": told}),
         "model_versions": json.dumps({model: f"{model}-{night.ds}-1" for model in models}),
-        "in_force": json.dumps(all_that_is_there(night.lake, night.ds)),
+        "in_force": json.dumps(all_that_is_there(night.lake, night.ds, named)),
     }
     write_rows(night, GATE_DECISIONS, [row])
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.tables import FITTED_MODELS
+from expectations.shop.reasons import CATALOGUE_ORDER
+from expectations.tables import FITTED_MODELS, ITEM_NEIGHBOURS, ITEM_VECTORS
 from models import register_session_model
 from models.interface.published_lists import PublishedNights
 from models.serving.bundle import BundleError, SessionBundle
 from tests.worlds.communities import DAY
+from tests.worlds.named_by_gate import all_that_is_there, publish_model
 from tests.worlds.session_requests import build_bundle
 
 
@@ -52,3 +57,19 @@ def test_a_bundle_beside_tables_of_another_vocabulary_is_refused(
     monkeypatch.setattr(register_session_model, "published_nights", lambda _: published)
     with pytest.raises(BundleError, match="user_recommendations as published for 2024-03-10 was built with vocabulary"):
         build_bundle(night, tmp_path)
+
+
+def test_what_the_gate_did_not_name_is_not_bundled(night: Night, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "root"))
+    for table, model in ((FITTED_MODELS, "sequence"), (ITEM_VECTORS, "recent_demand"), (ITEM_NEIGHBOURS, "item_item")):
+        version = night.lake.require(table, DAY, model)
+        lake.commit(table, DAY, version.path, version.fingerprint, version.rows, model)
+    copy = replace(night, lake=lake)
+    publish_model(lake, DAY, "sequence")
+    whole = register_session_model.bundle_inputs(copy)
+    assert whole is not None and (whole.demand_source, whole.neighbours is not None) == ("recent_demand", True)
+    named = all_that_is_there(lake, DAY, {"sequence"})
+    publish_model(lake, DAY, "sequence", in_force=json.dumps(named))
+    alone = register_session_model.bundle_inputs(copy)
+    assert alone is not None
+    assert (alone.demand_source, alone.demand, alone.neighbours) == (CATALOGUE_ORDER, None, None)
