@@ -61,9 +61,9 @@ def stage_manifest(
     figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
     require_fit_to_publish(ds, figures[USER_RECOMMENDATIONS], shop)
     rows = [_row(lake, ds, gate, table, version, figures[table], shop) for table, version in staged.items()]
-    fingerprint = fingerprint_of(
-        RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()], shop.shelf_life_hours
-    )
+    # The folders' names alone: a root that was moved holds what it held.
+    folders = [version.path.rpartition("/")[2] for version in staged.values()]
+    fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, folders, shop.shelf_life_hours)
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
         return current
