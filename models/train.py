@@ -105,8 +105,8 @@ def _is_fitted(lake: Lake, plan: FitPlan) -> bool:
     if current is None or current.fingerprint != plan.fingerprint:
         return False
     logger.info("already fitted: model=%s as_of=%s", plan.model, plan.as_of)
-    if current.metadata | plan.notes != current.metadata:
-        noted = {**current.metadata, **plan.notes}
+    noted = {**current.metadata, **plan.notes}
+    if noted != current.metadata:
         lake.commit(FITTED_MODELS, plan.as_of, current.path, current.fingerprint, current.rows, plan.model, **noted)
     return True
 

@@ -15,6 +15,9 @@ from expectations.tables import CANDIDATES, INTERACTIONS, ITEM_NEIGHBOURS, ITEM_
 from jobs.build_candidates import build_candidates
 from jobs.storage import user_blocks
 from jobs.storage.user_blocks import Blocks
+from models.interface.in_force import ModelsAsOf
+from models.train import train_models
+from tests.worlds.communities import DAY, community_events, write_world
 from tests.worlds.small_night import new_night, write_fit, write_met, write_neighbours, write_sizes, write_vectors
 
 NUM_USERS, NUM_ITEMS, DIM = 40, 30, 4
@@ -124,6 +127,17 @@ def test_a_fit_of_other_features_and_vectors_without_a_fit_are_left_alone(spark:
     with pytest.raises(NightError, match="has vectors or neighbours of the day's features"):
         build_candidates(spark, night, night.ds)
     assert night.lake.models(CANDIDATES, night.ds) == []
+
+
+def test_what_is_built_from_a_fit_is_what_the_models_side_takes_for_its_lists(
+    spark: SparkSession, night: Night
+) -> None:
+    write_world(night.lake, community_events())
+    models = ("recent_demand", "item_item")
+    night = replace(night, ds=DAY, shop=replace(night.shop, models=models), tracking_server="http://127.0.0.1:9")
+    train_models(night, DAY, models)
+    assert build_candidates(spark, night, DAY) == list(models)
+    assert list(ModelsAsOf(night.lake, night.shop, DAY).candidates) == list(models)
 
 
 def test_blocks_shrink_as_the_catalogue_grows() -> None:

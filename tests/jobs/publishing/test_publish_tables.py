@@ -191,11 +191,12 @@ def test_the_manifest_tells_what_each_table_rests_on(night: Night) -> None:
 
 def test_a_root_that_was_moved_publishes_and_checks_as_before(night: Night, tmp_path: Path) -> None:
     publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    before = versions_of(replace(night, ds=EARLIER))
     stage_night(night, "item-3")
     shutil.move(night.lake.root, tmp_path / "elsewhere")
     moved = replace(night, lake=Lake(str(tmp_path / "elsewhere")))
     publish_tables(replace(moved, ds=EARLIER))
-    assert set(versions_of(replace(moved, ds=EARLIER))) == {0}, "nothing had to be committed again"
+    assert versions_of(replace(moved, ds=EARLIER)) == before, "nothing had to be committed again"
     publish_tables(moved)
     assert (published_items(moved, EARLIER), published_items(moved)) == (["item-2"], ["item-3"])
     # The guard on the size of lists still finds the day before.
