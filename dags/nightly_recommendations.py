@@ -9,12 +9,13 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
    the `horizon_days` after. A blend of their lists learns its weights there.
 4. **refit** fits the same models as of `ds`, and joins their lists by these weights.
 5. **publish** lets the gate decide, re-ranks for the long term, finds reasons, builds the tables from what is allowed,
-   validates them, commits each one in one step, and registers the sequence model for sessions in real time.
+   validates them, and commits each one in one step. Then MLflow's aliases move: `champion` to the fit that is
+   published, and `serving` to the sequence model for sessions in real time.
 
 Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
 The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, a backtest that cannot be
-held, lists that cannot be re-ranked, or a session model that cannot be registered stays red, and the night goes on
-without it; the gate then publishes what it has, marked as a fallback where a model is missing.
+held, lists that cannot be re-ranked, or an alias that cannot be moved stays red, and the night goes on without it; the
+gate then publishes what it has, marked as a fallback where a model is missing.
 
 `ds` is the run's partition key (scheduled runs, backfills) or the form's field. The form's other fields take the place
 of what the shop file says, for this run only.
@@ -202,9 +203,11 @@ with DAG(
         # One at a time: a backfill and the nightly run may meet on one day.
         publish_tables = program("publish_tables", "jobs.publish_tables", queue="spark", pool="publish")
         show_night = program("show_night", "jobs.show_night", queue="spark")
-        # For sessions in real time. The tables are out by then, so that nothing of it can spoil the night.
+        # What MLflow names as published, and what it serves to sessions in real time. The tables are out by then, so
+        # that nothing of it can spoil the night.
+        promote_champion = program("promote_champion", "models.promote_champion", **ON_TRAIN)
         register_session_model = program("register_session_model", "models.register_session_model", **ON_TRAIN)
-        registered = settled("session_model_settled")
+        aliases = settled("aliases_settled")
 
     wait_for_drop >> ingest_drops >> validate_inputs >> plan_models >> [first_of_backtest, first_of_refit]
     last_of_backtest >> judge_models >> judged
@@ -214,4 +217,4 @@ with DAG(
     [gate, reranked] >> explain >> explained
     gate >> build_other_tables
     [gate, explained, build_other_tables] >> build_tables >> validate_outputs >> publish_tables >> show_night
-    publish_tables >> register_session_model >> registered
+    publish_tables >> [promote_champion, register_session_model] >> aliases

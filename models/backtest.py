@@ -16,30 +16,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from expectations.runtime.code_version import code_version
 from expectations.runtime.input_fingerprint import MADE_FROM, made_from_log
-from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night, night_from, night_parser, run_program
-from expectations.tables import (
-    BACKTEST_GAINS,
-    BACKTEST_SLICES,
-    BACKTESTS,
-    EVENTS,
-    FITTED_MODELS,
-    INTERACTIONS,
-    ITEM_FEATURES,
-    USER_FEATURES,
-    VOCABULARIES,
-    NightError,
-)
+from expectations.tables import BACKTEST_GAINS, BACKTEST_SLICES, BACKTESTS, EVENTS, NightError
 from models.data.arrow_rows import arrow_rows
 from models.evaluation.backtest_report import Backtest, backtest_figures, backtest_text
 from models.evaluation.held_out import catalogue_size, held_out_tasks
+from models.evaluation.judged_lists import backtest_fingerprint, judged_lists, lists_by_day
 from models.evaluation.list_evaluation import EvaluatedTask, backtest_rows, evaluated_tasks, gain_rows, slice_rows
 from models.evaluation.population_stats import population_stats
 from models.evaluation.slices import slices_of
 from models.interface import tracking
-from models.interface.ranked_lists import backtest_name, current_lists
 
 CUTOFFS = (5, 10, 20)
 """List lengths that are reported beside the shop's `top_k`, so that shops with other lengths can be compared."""
@@ -51,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Judges, writes, logs to the tracking server and prints."""
     night = night_from(night_parser(__doc__).parse_args(argv))
     lists = lists_to_evaluate(night)
-    fingerprint = _fingerprint(night, lists)
+    fingerprint = backtest_fingerprint(night.lake, night.shop, night.ds, night.backtest_days, lists)
     tables = (BACKTESTS, BACKTEST_SLICES, BACKTEST_GAINS)
     noted: dict[str, Any] = {MADE_FROM: made_from_log(night.lake.versions(EVENTS, night.ds), night.shop)}
     if all(night.lake.reuse(table, night.ds, fingerprint, **noted) for table in tables):
@@ -87,28 +75,21 @@ def read_backtest(lake: Lake, ds: str) -> Backtest:
 def lists_to_evaluate(night: Night) -> dict[str, dict[str, Version]]:
     """Model -> its lists as of each of the earlier days, in the order of the shop file.
 
-    Judged is who has lists of all windows: models are compared on the same questions.
-
     Raises:
-        NightError: no model has.
+        NightError: no model has lists of all windows.
     """
     days = night.backtest_days
-    found = {
-        model: {day: current_lists(night.lake, day, backtest_name(model)) for day in days}
-        for model in night.shop.models
-    }
-    lists: dict[str, dict[str, Version]] = {}
+    found = lists_by_day(night.lake, night.shop, days)
     for model, by_day in found.items():
         missing_days = [day for day, version in by_day.items() if version is None]
         if missing_days:
             where = ", ".join(missing_days)
-            logger.warning("not judged: model=%s as_of=%s reason=no lists under the current vocabulary", model, where)
-        else:
-            lists[model] = {day: version for day, version in by_day.items() if version is not None}
+            logger.warning("not judged: model=%s as_of=%s reason=no lists of what is there now", model, where)
+    lists = judged_lists(found)
     if not lists:
         raise NightError(
-            f"backtests ds={night.ds}: none of {', '.join(found)} has lists as of {', '.join(days)} under the "
-            "current vocabulary. Were models.train, jobs.build_candidates and models.score run --as-of backtest?"
+            f"backtests ds={night.ds}: none of {', '.join(found)} has lists as of {', '.join(days)} of what the lake "
+            "and the shop file say now. Were models.train, jobs.build_candidates and models.score run --as-of backtest?"
         )
     return lists
 
@@ -144,20 +125,6 @@ def evaluated_window(night: Night, as_of: str, lists: Mapping[str, Version], ks:
     slices = [part for task in tasks for part in slices_of(task, stats)]
     asked = [*((task, ks) for task in tasks), *((part, [night.shop.top_k]) for part in slices)]
     return evaluated_tasks(lists, asked, stats, catalogue_size(night.lake, as_of))
-
-
-def _fingerprint(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> str:
-    lake, shop = night.lake, night.shop
-    versions = list(lake.versions(EVENTS, until=night.ds, since=night.backtest_days[-1]).values())
-    for as_of in night.backtest_days:
-        versions += [lake.require(table, as_of) for table in (VOCABULARIES, INTERACTIONS, ITEM_FEATURES, USER_FEATURES)]
-        versions += [lake.require(FITTED_MODELS, as_of, backtest_name(model)) for model in lists]
-        versions += [by_day[as_of] for by_day in lists.values()]
-    settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]
-    details = [version.fingerprint for version in versions]
-    return fingerprint_of(
-        BACKTESTS.name, night.ds, code_version("models.backtest"), night.backtest_days, details, settings
-    )
 
 
 if __name__ == "__main__":

@@ -22,10 +22,9 @@ import pyarrow.compute as pc
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.code_version import code_version
-from expectations.runtime.days import days_before
-from expectations.runtime.lake import Version, fingerprint_of, vocabulary_hash
+from expectations.runtime.lake import Version, vocabulary_hash
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
-from expectations.tables import EVENTS, FIRST_VALUE_INDEX, FITTED_MODELS, INTERACTIONS, SCORES, VOCABULARIES, NightError
+from expectations.tables import FIRST_VALUE_INDEX, FITTED_MODELS, SCORES, NightError
 from models.data.pair_keys import pair_keys
 from models.data.vocabulary import read_vocabulary
 from models.evaluation.held_out import NEW_ITEMS, decisive_task, held_out_tasks
@@ -33,7 +32,7 @@ from models.families.blend import Blend
 from models.families.blend_features import ListedPairs, listed_pairs
 from models.interface import tracking
 from models.interface.fitted_models import fitted_model, write_fitted_model
-from models.interface.ranked_lists import OUT_OF_FOLD, current_lists
+from models.interface.in_force import OUT_OF_FOLD, ModelsAsOf
 from models.interface.registry import shop_config, shop_values
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import fetched_folder, put_folder, weights_path
@@ -67,10 +66,9 @@ def learn(night: Night, as_of: str) -> None:
     Raises:
         NightError: fewer than two models have lists of that day, or nobody can be judged.
     """
-    lists, config = lists_to_join(night, as_of), shop_config(night.shop, NAME)
-    until = days_before(as_of, -night.shop.horizon_days)
-    events = list(night.lake.versions(EVENTS, until=until, since=as_of).values())
-    answer = Answer(night, as_of, OUT_OF_FOLD[NAME], lists, events)
+    models, config = ModelsAsOf(night.lake, night.shop, as_of), shop_config(night.shop, NAME)
+    lists = lists_to_join(models)
+    answer = Answer(night, models, OUT_OF_FOLD[NAME], lists)
     if answer.is_written():
         return
     started = time.monotonic()
@@ -85,38 +83,38 @@ def join(night: Night, as_of: str) -> None:
     Raises:
         NightError: nothing was learnt in the night's backtest, or a model has lists no more.
     """
-    learnt = OUT_OF_FOLD[NAME]
-    fitted = night.lake.current(FITTED_MODELS, night.backtest_as_of, learnt)
-    if fitted is None:
+    models = ModelsAsOf(night.lake, night.shop, as_of)
+    learnt = models.of_backtest.fit(OUT_OF_FOLD[NAME])
+    if learnt is None:
         raise NightError(
             f"{NAME} as of {as_of}: its weights are learnt on the backtest's days, and there are none of "
-            f"{night.backtest_as_of}. Run models.blend_lists --as-of backtest, or leave {NAME} out of `models`."
+            f"{models.of_backtest.as_of} that count tonight. Run models.blend_lists --as-of backtest, or leave {NAME} "
+            f"out of `models`."
         )
-    with fetched_folder(str(fitted_model(night.lake, night.backtest_as_of, learnt)["weights_path"])) as folder:
+    with fetched_folder(night.lake, str(fitted_model(learnt)["weights_path"])) as folder:
         weights = Blend.load(folder)
-    lists = lists_to_join(night, as_of)
+    lists = lists_to_join(models)
     if list(lists) != weights.models:
         raise NightError(
             f"{NAME} as of {as_of}: it must join the lists that it learnt to weigh: {', '.join(weights.models)}. "
             f"Received: {', '.join(lists)}. Fit the models that are missing and run it again."
         )
-    answer = Answer(night, as_of, NAME, lists, [fitted])
+    answer = Answer(night, models, NAME, lists)
     if not answer.is_written():
         answer.write(weights, weights.scores, 0.0)
 
 
-def lists_to_join(night: Night, as_of: str) -> dict[str, Version]:
+def lists_to_join(models: ModelsAsOf) -> dict[str, Version]:
     """The lists of the shop's other models, in its order.
 
     Raises:
         NightError: there are fewer than two.
     """
-    found = {model: current_lists(night.lake, as_of, model) for model in night.shop.models if model != NAME}
-    lists = {model: version for model, version in found.items() if version is not None}
+    lists = models.joined_lists
     if len(lists) < 2:
         raise NightError(
-            f"{NAME} as of {as_of} joins the lists of at least two models. Received: {', '.join(lists) or 'none'}. "
-            f"Were models.train, jobs.build_candidates and models.score run for that day?"
+            f"{NAME} as of {models.as_of} joins the lists of at least two models. Received: "
+            f"{', '.join(lists) or 'none'}. Were models.train, jobs.build_candidates and models.score run for that day?"
         )
     return lists
 
@@ -156,29 +154,25 @@ class Answer:
 
     Attributes:
         name: under which it stands in `scores` and `fitted_models`.
-        more: what it rests on beside the lists.
+        lists: what it joins; two or more.
     """
 
     night: Night
-    as_of: str
+    models: ModelsAsOf
     name: str
     lists: Mapping[str, Version]
-    more: Sequence[Version]
 
     @property
-    def fingerprint(self) -> str:
-        """A hash of all that the answers depend on."""
-        shop, lake = self.night.shop, self.night.lake
-        tables = [lake.require(table, self.as_of) for table in (VOCABULARIES, INTERACTIONS)]
-        versions = [*self.lists.values(), *self.more, *tables]
-        settings = [list(self.lists), shop.horizon_days, shop.target_events, shop.repeats, shop_values(shop, NAME)]
-        details = [version.fingerprint for version in versions]
-        return fingerprint_of(SCORES.name, self.as_of, self.name, code_version("models.blend_lists"), details, settings)
+    def as_of(self) -> str:
+        """The day that it is of."""
+        return self.models.as_of
 
     def is_written(self) -> bool:
         """Whether just this is current already."""
-        lake, fingerprint = self.night.lake, self.fingerprint
-        if not all(lake.reuse(table, self.as_of, fingerprint, self.name) for table in (SCORES, FITTED_MODELS)):
+        lake, fingerprint = self.night.lake, self.models.blend_fingerprint(self.name)
+        if fingerprint is None or not all(
+            lake.reuse(table, self.as_of, fingerprint, self.name) for table in (SCORES, FITTED_MODELS)
+        ):
             return False
         logger.info("already fitted: model=%s as_of=%s", self.name, self.as_of)
         return True
@@ -189,7 +183,9 @@ class Answer:
         Args:
             scores: pairs -> their scores. Shape (num_pairs,), float32.
         """
-        night, fingerprint = self.night, self.fingerprint
+        night, fingerprint = self.night, self.models.blend_fingerprint(self.name)
+        learnt_from = self.models.blend_learnt_from(self.name)
+        assert fingerprint is not None and learnt_from is not None, "there are lists, and what they are weighed by"
         path = night.lake.new_version_path(SCORES, self.as_of, fingerprint, self.name)
         write_shard(self._blocks(scores), path, Shard())
         commit_if_complete(night.lake, self.as_of, self.name, path, fingerprint, Shard())
@@ -200,15 +196,15 @@ class Answer:
             config=shop_values(night.shop, NAME),
             curves={},
             facts={**weights.as_facts(), "seconds": round(seconds, 2)},
-            inputs=[version.fingerprint for version in (*self.lists.values(), *self.more)],
+            inputs=[version.fingerprint for version in (*self.lists.values(), *learnt_from)],
             vocabulary_hash=vocabulary_hash(night.lake, self.as_of),
             code=code_version("models.blend_lists"),
             settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
         )
-        folder_path = weights_path(night.lake, self.name, self.as_of, fingerprint)
+        folder_path = weights_path(self.name, self.as_of, fingerprint)
         with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
             weights.save(Path(folder))
-            put_folder(Path(folder), folder_path)
+            put_folder(night.lake, Path(folder), folder_path)
             run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
         write_fitted_model(night.lake, fit, fingerprint, folder_path, run_id, stands_as=self.name)
         logger.info("blended: as_of=%s %s", self.as_of, " ".join(f"{k}={v:.3g}" for k, v in fit.facts.items()))

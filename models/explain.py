@@ -19,8 +19,9 @@ from scipy import sparse
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.code_version import code_version
-from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.lake import Version, fingerprint_of, parquet_dataset
 from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.semantics.models_in_force import models_in_force
 from expectations.semantics.policy_decision import policy_decision
 from expectations.tables import (
     ATTRIBUTIONS,
@@ -34,7 +35,7 @@ from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.families.attribution import Explainable, attributions, candidate_causes
 from models.interface.fitted_models import fitted_model
 from models.interface.model import NO_ITEM
-from models.interface.ranked_lists import current_lists, read_list_rows, top_items
+from models.interface.ranked_lists import read_list_rows, top_items
 from models.interface.registry import MODELS, model_class
 from models.interface.shards import Shard, ShardedTable
 from models.interface.vector_rows import neighbour_matrix
@@ -71,11 +72,12 @@ def explain(night: Night, shard: Shard) -> Version | None:
     """
     lake, ds = night.lake, night.ds
     name = str(lake.read(GATE_DECISIONS, ds)["published_model"][0].as_py())
-    lists, neighbours = lists_to_explain(night, name), lake.current(ITEM_NEIGHBOURS, ds, "item_item")
-    if lists is None or not issubclass(model_class(name), Explainable):
+    lists, in_force = lists_to_explain(night, name), models_in_force(lake, ds)
+    fit, neighbours = in_force.version(lake, FITTED_MODELS, name), in_force.version(lake, ITEM_NEIGHBOURS, "item_item")
+    if lists is None or fit is None or not issubclass(model_class(name), Explainable):
         logger.info("not explained: model=%s cannot be asked as if an item had not been met", name)
         return None
-    told = [lists, lake.require(FITTED_MODELS, ds, name), *dataset_versions(lake, ds)]
+    told = [lists, fit, *dataset_versions(lake, ds)]
     parts = [version.fingerprint for version in (*told, *([neighbours] if neighbours else []))]
     settings = [night.shop.top_k, night.shop.repeats]
     fingerprint = fingerprint_of(
@@ -84,19 +86,25 @@ def explain(night: Night, shard: Shard) -> Version | None:
     job = ShardedTable(lake, ATTRIBUTIONS, ds, name, fingerprint, shard)
     if built := job.built():
         return built
+    job.withdraw_others()
     dataset = load_dataset(lake, night.shop, ds)
-    with fetched_folder(str(fitted_model(lake, ds, name)["weights_path"])) as folder:
+    with fetched_folder(lake, str(fitted_model(fit)["weights_path"])) as folder:
         model = model_class(name).load(folder)
     assert isinstance(model, Explainable), "its class was asked above"
-    weights = neighbour_matrix(lake.read(ITEM_NEIGHBOURS, ds, "item_item"), dataset.num_items) if neighbours else None
+    weights = None
+    if neighbours is not None:
+        weights = neighbour_matrix(parquet_dataset(neighbours.path).to_table(), dataset.num_items)
     blocks = explained_blocks(night, name, model, dataset, lists, weights, shard)
     return job.write(blocks, lists=lists.fingerprint)
 
 
 def lists_to_explain(night: Night, name: str) -> Version | None:
     """The published model's lists, in the policy's order where that is allowed; None where it has none."""
-    lists = current_lists(night.lake, night.ds, name)
-    decision = policy_decision(night.lake, night.shop, night.ds, lists) if lists else None
+    found = models_in_force(night.lake, night.ds).lists(night.lake, name)
+    if found is None:
+        return None
+    _, lists = found
+    decision = policy_decision(night.lake, night.shop, night.ds, lists)
     return decision.lists if decision and decision.lists else lists
 
 

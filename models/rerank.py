@@ -25,6 +25,7 @@ from expectations.runtime.code_version import code_version
 from expectations.runtime.days import day_number, days_before
 from expectations.runtime.lake import Lake, Version, fingerprint_of, vocabulary_hash
 from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.semantics.models_in_force import models_in_force
 from expectations.semantics.policy_decision import policy_settings
 from expectations.shop.policy_settings import POLICY
 from expectations.shop.shop import Shop
@@ -43,7 +44,7 @@ from expectations.tables import (
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
 from models.interface.fitted_models import write_fitted_model
-from models.interface.ranked_lists import backtest_name, current_lists
+from models.interface.in_force import ModelsAsOf, backtest_name
 from models.interface.registry import RERANKER
 from models.interface.shards import Shard, commit_if_complete, write_shard
 from models.interface.weights_store import put_folder, weights_path
@@ -126,6 +127,8 @@ def rerank(night: Night) -> str:
     if reuse_decision(night.lake, night.ds, inputs):
         logger.info("already decided: table=%s ds=%s", POLICY_DECISIONS.name, night.ds)
     else:
+        # What was decided of other inputs must not stand in for this decision, should it fail.
+        night.lake.withdraw(POLICY_DECISIONS, night.ds)
         decide(night, inputs)
     row = night.lake.read(POLICY_DECISIONS, night.ds).to_pylist()[0]
     return f"{'Re-ranked' if row['is_allowed'] else 'Not re-ranked'}: {row['reason']}"
@@ -145,13 +148,14 @@ def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -
         NightError: the published model has no lists.
     """
     model = str(lake.read(GATE_DECISIONS, ds)["published_model"][0].as_py())
-    lists = current_lists(lake, ds, model)
-    if lists is None:
+    found_lists = models_in_force(lake, ds).lists(lake, model)
+    if found_lists is None:
         raise NightError(
             f"{POLICY_DECISIONS.name} ds={ds}: the published model {model} has no lists to re-rank. Were "
             f"jobs.build_candidates and models.score run for it?"
         )
-    found = {day: current_lists(lake, day, backtest_name(model)) for day in backtest_days}
+    _, lists = found_lists
+    found = {day: ModelsAsOf(lake, shop, day).lists(backtest_name(model)) for day in backtest_days}
     earlier = {day: version for day, version in found.items() if version is not None}
     shown, values = shown_days(lake, ds, shop.policy.log_days), agent_values(shop)
     since = min([*earlier, days_before(ds, shop.policy.log_days)])
@@ -161,8 +165,6 @@ def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -
     shown_versions = [
         [day.ds, day.contents, day.lists.fingerprint, lake.require(VOCABULARIES, day.ds).fingerprint] for day in shown
     ]
-    settings = [policy_settings(shop), values, shop.top_k, shop.num_candidates, shop.horizon_days]
-    settings += [shop.target_events, shop.repeats, shop.primary_metric, shop.seed]
     fingerprint = fingerprint_of(
         POLICY_DECISIONS.name,
         ds,
@@ -170,7 +172,7 @@ def load_inputs(lake: Lake, ds: str, backtest_days: Sequence[str], shop: Shop) -
         code_version("models.rerank"),
         [version.fingerprint for version in versions],
         shown_versions,
-        settings,
+        [policy_settings(shop), values],
     )
     return RerankInputs(model, lists, earlier, shown, since, values, policy_settings(shop), fingerprint)
 
@@ -281,10 +283,10 @@ def _log_fit(
         code=code_version("models.rerank"),
         settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
     )
-    path = weights_path(lake, POLICY, ds, fingerprint)
+    path = weights_path(POLICY, ds, fingerprint)
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         agent.save(Path(folder))
-        put_folder(Path(folder), path)
+        put_folder(lake, Path(folder), path)
         run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
     write_fitted_model(lake, fit, fingerprint, path, run_id, entry=RERANKER)
     return fit.version

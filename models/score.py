@@ -18,20 +18,19 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from expectations.runtime.arrow_types import arrow_schema
-from expectations.runtime.code_version import code_version
-from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset
+from expectations.runtime.lake import Version, parquet_dataset
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
 from expectations.tables import (
     CANDIDATES,
     FIRST_VALUE_INDEX,
-    FITTED_MODELS,
     SCORES,
     NightError,
     TableContractError,
 )
-from models.data.dataset import Dataset, dataset_versions, load_dataset
+from models.data.dataset import Dataset, load_dataset
 from models.data.snapshot import Snapshot
 from models.interface.fitted_models import fitted_model
+from models.interface.in_force import ModelsAsOf
 from models.interface.model import RankingModel
 from models.interface.registry import MODELS, model_class
 from models.interface.shards import Shard, ShardedTable
@@ -67,33 +66,31 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def score_candidates(night: Night, as_of: str, name: str, shard: Shard) -> Version | None:
-    """Writes a shard's scores. Returns the version if it is current afterwards, None while shards are missing."""
-    fitted = night.lake.require(FITTED_MODELS, as_of, name)
-    candidates = candidate_versions(night, as_of)
-    parts = [version.fingerprint for version in (fitted, *candidates, *dataset_versions(night.lake, as_of))]
-    fingerprint = fingerprint_of(SCORES.name, as_of, name, code_version("models.score", MODELS[name].module), parts)
+    """Writes a shard's scores. Returns the version if it is current afterwards, None while shards are missing.
+
+    Raises:
+        NightError: the ranking model has no fit that counts.
+        TableContractError: no retrieval model has candidates that do.
+    """
+    models = ModelsAsOf(night.lake, night.shop, as_of)
+    fit, fingerprint = models.fit(name), models.scores_fingerprint(name)
+    if fit is None:
+        raise NightError(
+            f"{SCORES.name} ds={as_of}: {name} has no fit of what the lake and the shop file say now. "
+            f"Was models.train run for it?"
+        )
+    if fingerprint is None:
+        raise TableContractError(
+            f"{CANDIDATES.name} ds={as_of}: no model of {', '.join(night.shop.models)} has any that count. "
+            f"Was {CANDIDATES.built_by} run for it?"
+        )
     job = ShardedTable(night.lake, SCORES, as_of, name, fingerprint, shard)
     if built := job.built():
         return built
     dataset = load_dataset(night.lake, night.shop, as_of)
-    model = _load_ranking_model(night.lake, as_of, name, dataset)
-    return job.write(scored_blocks(model, dataset, candidates, shard))
-
-
-def candidate_versions(night: Night, as_of: str) -> list[Version]:
-    """The current candidates of the shop's retrieval models, in the shop's order.
-
-    Raises:
-        TableContractError: there are none.
-    """
-    current = night.lake.models(CANDIDATES, as_of)
-    names = [name for name in night.shop.models if name in current]
-    if not names:
-        raise TableContractError(
-            f"{CANDIDATES.name} ds={as_of}: no model of {', '.join(night.shop.models)} has any. "
-            f"Was {CANDIDATES.built_by} run for it?"
-        )
-    return [night.lake.require(CANDIDATES, as_of, name) for name in names]
+    with fetched_folder(night.lake, str(fitted_model(fit)["weights_path"])) as folder:
+        model = cast(RankingModel, model_class(name).load(folder))
+    return job.write(scored_blocks(model, dataset, list(models.candidates.values()), shard))
 
 
 def scored_blocks(
@@ -157,22 +154,6 @@ def _scores_of_rows(
         if width:
             scores[part, :width] = model.pair_scores(dataset, users[part], items[part, :width])
     return scores
-
-
-def _load_ranking_model(lake: Lake, as_of: str, name: str, dataset: Dataset) -> RankingModel:
-    """The fitted model, if it speaks of the current vocabulary.
-
-    Raises:
-        NightError: the vocabulary was built anew since.
-    """
-    row = fitted_model(lake, as_of, name)
-    if row["vocabulary_hash"] != dataset.vocabulary_hash:
-        raise NightError(
-            f"{name} as of {as_of} was fitted under vocabulary {row['vocabulary_hash']}, and the current one is "
-            f"{dataset.vocabulary_hash}. Run models.train for it again."
-        )
-    with fetched_folder(str(row["weights_path"])) as folder:
-        return cast(RankingModel, model_class(name).load(folder))
 
 
 if __name__ == "__main__":

@@ -12,17 +12,18 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from expectations.runtime.code_version import code_version
-from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser, run_program
-from expectations.tables import FITTED_MODELS, VOCABULARIES, NightError
+from expectations.tables import FITTED_MODELS, NightError
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.interface import tracking
-from models.interface.fitted_models import reuse_fit, write_fitted_model
+from models.interface.fitted_models import RETRIEVAL, fitted_model, reuse_fit, write_fitted_model
+from models.interface.in_force import ModelsAsOf, fit_code
 from models.interface.model import Model, TrainingHistory, WarmModel
 from models.interface.registry import (
     MODELS,
@@ -33,7 +34,7 @@ from models.interface.registry import (
     trained_models,
 )
 from models.interface.vector_rows import retrieval_rows
-from models.interface.weights_store import fetched_folder, put_folder, weights_path
+from models.interface.weights_store import fetched_folder, put_folder, weights_folder, weights_path
 from models.nn.training_setup import TrainingFailed
 
 logger = logging.getLogger(__name__)
@@ -57,66 +58,70 @@ def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
 
     With `warm_start`, deep models are first fitted as of their anchor, unless they are.
     """
-    inputs, anchor = dataset_versions(night.lake, as_of), anchor_to_go_on_from(night, as_of)
-    going_on = [name for name in names if MODELS[name].kind == "deep"] if anchor else []
-    if anchor and going_on:
-        train_models(night, anchor, going_on)
-    fits = {name: _fit_inputs(night, name, inputs, anchor if name in going_on else None) for name in names}
-    fingerprints = {name: fit_fingerprint(night, as_of, name, fits[name]) for name in names}
-    stale = [name for name in names if not reuse_fit(night.lake, as_of, name, fingerprints[name])]
-    for name in names:
-        if name not in stale:
-            logger.info("already fitted: model=%s as_of=%s", name, as_of)
+    inputs, models = dataset_versions(night.lake, as_of), ModelsAsOf(night.lake, night.shop, as_of)
+    going_on = [name for name in names if MODELS[name].kind == "deep"] if models.anchor else []
+    if models.anchor and going_on:
+        train_models(night, models.anchor, going_on)
+    plans = [_fit_plan(night, models, name, inputs, models.anchor if name in going_on else None) for name in names]
+    stale = [plan for plan in plans if not _is_fitted(night.lake, plan)]
     if not stale:
         return
     dataset = load_dataset(night.lake, night.shop, as_of)
-    for name in stale:
-        before = anchor if name in going_on else None
-        train_model(night, dataset, name, fingerprints[name], fits[name], before)
+    for plan in stale:
+        train_model(night, dataset, plan)
 
 
-def anchor_to_go_on_from(night: Night, as_of: str) -> str | None:
-    """The anchor of `as_of`, where the shop's models go on from their anchors and `as_of` is none itself."""
-    anchor: str = night.lake.require(VOCABULARIES, as_of).metadata.get("anchor", as_of)
-    return anchor if night.shop.warm_start and anchor != as_of else None
+@dataclass(frozen=True)
+class FitPlan:
+    """A fit that a night asks for.
 
-
-def _fit_inputs(night: Night, name: str, inputs: Sequence[Version], before: str | None) -> list[Version]:
-    return [*inputs, *([night.lake.require(FITTED_MODELS, before, name)] if before else [])]
-
-
-def fit_fingerprint(night: Night, as_of: str, name: str, inputs: Sequence[Version]) -> str:
-    """A hash of all that a fit depends on."""
-    shop = night.shop
-    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, shop_values(shop, name)]
-    return fingerprint_of(FITTED_MODELS.name, as_of, name, fit_code(name), [v.fingerprint for v in inputs], settings)
-
-
-def fit_code(name: str) -> str:
-    """The version of the code that fits a model."""
-    return code_version("models.train", MODELS[name].module)
-
-
-def train_model(
-    night: Night, dataset: Dataset, name: str, fingerprint: str, inputs: Sequence[Version], before: str | None = None
-) -> Version:
-    """Fits one model and writes all that it leaves behind.
-
-    Args:
-        before: the day whose fit it goes on from; None: it starts from nothing.
+    Attributes:
+        fingerprint: a hash of all that it depends on.
+        inputs: the versions among these.
+        before: the fit that it goes on from; None: it starts from nothing.
+        notes: see `ModelsAsOf.notes_of_fit`.
     """
+
+    model: str
+    as_of: str
+    fingerprint: str
+    inputs: Sequence[Version]
+    before: Version | None
+    notes: Mapping[str, Any]
+
+
+def _fit_plan(night: Night, models: ModelsAsOf, name: str, inputs: Sequence[Version], anchor: str | None) -> FitPlan:
+    shop, before = night.shop, night.lake.require(FITTED_MODELS, anchor, name) if anchor else None
+    versions = [*inputs, *([before] if before else [])]
+    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, shop_values(shop, name)]
+    fingerprints = [version.fingerprint for version in versions]
+    fingerprint = fingerprint_of(FITTED_MODELS.name, models.as_of, name, fit_code(name), fingerprints, settings)
+    return FitPlan(name, models.as_of, fingerprint, versions, before, models.notes_of_fit(name, before))
+
+
+def _is_fitted(lake: Lake, plan: FitPlan) -> bool:
+    """Whether the fit is there; it is in force then, though the shop file may say the same in other words by now."""
+    is_there = reuse_fit(lake, plan.as_of, plan.model, plan.fingerprint, plan.notes)
+    if is_there:
+        logger.info("already fitted: model=%s as_of=%s", plan.model, plan.as_of)
+    return is_there
+
+
+def train_model(night: Night, dataset: Dataset, plan: FitPlan) -> Version:
+    """Fits one model and writes all that it leaves behind."""
+    lake, name, fingerprint = night.lake, plan.model, plan.fingerprint
     values = shop_values(night.shop, name)
-    model, path = build_model(name, values), weights_path(night.lake, name, dataset.as_of, fingerprint)
+    model, path = build_model(name, values), weights_path(name, dataset.as_of, fingerprint)
     started = time.monotonic()
     try:
-        history = model.fit(dataset) if before is None else refit(night, model, dataset, before)
+        history = model.fit(dataset) if plan.before is None else refit(lake, model, dataset, plan.before)
     except TrainingFailed as failure:
-        raise NightError(f"{failure}{kept_weights(model, failure, path)}") from failure
+        raise NightError(f"{failure}{kept_weights(lake, model, failure, path)}") from failure
     seconds = round(time.monotonic() - started, 2)
     found = model.retrieval(dataset)
     retrieval = []
     for table, rows in (retrieval_rows(found, dataset.as_of, name) if found is not None else {}).items():
-        night.lake.write(table, dataset.as_of, rows, fingerprint, model=name)
+        lake.write(table, dataset.as_of, rows, fingerprint, model=name)
         retrieval.append(table.name)
     fit = tracking.Fit(
         model=name,
@@ -125,37 +130,38 @@ def train_model(
         config=values,
         curves=history.curves,
         facts={**history.facts, "seconds": seconds},
-        inputs=[version.fingerprint for version in inputs],
+        inputs=[version.fingerprint for version in plan.inputs],
         vocabulary_hash=dataset.vocabulary_hash,
         code=fit_code(name),
         settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
     )
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         model.save(Path(folder))
-        put_folder(Path(folder), path)
+        put_folder(lake, Path(folder), path)
         run_id = tracking.log_fit(night.tracking, night.run_tags, fit, Path(folder))
-    version = write_fitted_model(night.lake, fit, fingerprint, path, run_id, retrieval=retrieval)
+    notes = {**plan.notes, RETRIEVAL: retrieval}
+    version = write_fitted_model(lake, fit, fingerprint, path, run_id, notes)
     logger.info("fitted: model=%s as_of=%s seconds=%.1f %s", name, dataset.as_of, seconds, summary(model, history))
     return version
 
 
-def refit(night: Night, model: Model, dataset: Dataset, before: str) -> TrainingHistory:
+def refit(lake: Lake, model: Model, dataset: Dataset, before: Version) -> TrainingHistory:
     """Goes on from the weights of the fit of another day."""
-    row = night.lake.read(FITTED_MODELS, before, model.name).to_pylist()[0]
+    row = fitted_model(before)
     logger.info("going on: model=%s as_of=%s from=%s", model.name, dataset.as_of, row["version"])
-    with fetched_folder(row["weights_path"]) as folder:
+    with fetched_folder(lake, str(row["weights_path"])) as folder:
         return cast(WarmModel, model).refit(dataset, cast(WarmModel, model_class(model.name).load(folder)))
 
 
-def kept_weights(model: Model, failure: TrainingFailed, path: str) -> str:
+def kept_weights(lake: Lake, model: Model, failure: TrainingFailed, path: str) -> str:
     """Keeps what is good of a failed fit, beside `path`. Returns what the error should say of it."""
     if not failure.good_epochs:
         return ""
     beside = f"{path}-last-good"
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         model.save(Path(folder))
-        put_folder(Path(folder), beside)
-    return f" The weights after epoch {failure.good_epochs}, the last good one, are in {beside}."
+        put_folder(lake, Path(folder), beside)
+    return f" The weights after epoch {failure.good_epochs}, the last good one, are in {weights_folder(lake, beside)}."
 
 
 def summary(model: Model, history: TrainingHistory) -> str:

@@ -23,6 +23,18 @@ def sunday_before(day: str) -> str:
     return days_before(day, date.fromisoformat(day).isoweekday() % 7)
 
 
+def backtest_days(ds: str, horizon_days: int, is_weekly: bool, num_windows: int) -> tuple[str, ...]:
+    """The days that the models of a night's backtest may know up to, one a window, the latest first.
+
+    Args:
+        is_weekly: whether the latest is a Sunday, which several nights share.
+    """
+    latest = days_before(ds, horizon_days)
+    if is_weekly:
+        latest = sunday_before(latest)
+    return tuple(days_before(latest, n * horizon_days) for n in range(num_windows))
+
+
 def end_of(ds: str) -> datetime:
     """The moment `ds` is over, in UTC: events at or after it belong to the future."""
     return datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time(), tzinfo=timezone.utc)

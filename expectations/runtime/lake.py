@@ -211,14 +211,28 @@ class Lake:
             self._write_pointer(table, self._run_pointer_path(table, ds, model), version)
         return version
 
+    def withdraw(self, table: Table, ds: str, model: str | None = None) -> None:
+        """Takes a partition out of force: readers, or those of the run, find none until the next `commit`.
+
+        Its files stay.
+        """
+        path = self._run_pointer_path(table, ds, model) if self.run else self._pointer_path(table, ds, model)
+        filesystem, pointer = fs.FileSystem.from_uri(path)
+        if filesystem.get_file_info(pointer).type == fs.FileType.File:
+            filesystem.delete_file(pointer)
+
     def note_validated(self, table: Table, ds: str, version: Version) -> None:
         """Notes that this very version of a partition passed its expectations."""
-        write_json(self._validated_path(table, ds), {"path": version.path})
+        write_json(self._validated_path(table, ds), {"path": self._path_in_table(table, version.path)})
 
     def is_validated(self, table: Table, ds: str) -> bool:
         """Returns whether the current version is the one that passed its expectations."""
         noted, version = read_json(self._validated_path(table, ds)), self.current(table, ds)
-        return noted is not None and version is not None and noted["path"] == version.path
+        if noted is None or version is None:
+            return False
+        path = self._path_in_table(table, version.path)
+        # Version 0.1.0 and earlier noted the path of the folder under the root as it then lay.
+        return bool(noted["path"] == path or noted["path"].endswith(f"/{table.name}/{path}"))
 
     def read(
         self,
@@ -259,9 +273,12 @@ class Lake:
         pq.write_table(rows.select(table.column_names), f"{local}/part-00000.parquet", filesystem=filesystem)
         return self.commit(table, ds, path, fingerprint, rows.num_rows, model, **metadata)
 
+    def _path_in_table(self, table: Table, path: str) -> str:
+        """The path of a version as it is noted: a root that lies elsewhere tomorrow holds the same tables."""
+        return path.removeprefix(f"{self.table_path(table)}/")
+
     def _write_pointer(self, table: Table, pointer_path: str, version: Version) -> None:
-        relative = version.path.removeprefix(f"{self.table_path(table)}/")
-        write_json(pointer_path, {**asdict(version), "path": relative})
+        write_json(pointer_path, {**asdict(version), "path": self._path_in_table(table, version.path)})
 
     def _run_pointer_path(self, table: Table, ds: str, model: str | None) -> str:
         assert self.run is not None, "only a run has pointers of its own"

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from expectations.runtime.days import days_before, sunday_before
+from expectations.runtime.days import backtest_days
 from expectations.runtime.lake import Lake
 from expectations.runtime.run_pins import BY_HAND, Pin, pin_run, read_pin
 from expectations.runtime.tracking_config import RunTags, TrackingConfig, tracking_server_from
@@ -60,11 +60,8 @@ class Night:
     @property
     def backtest_days(self) -> tuple[str, ...]:
         """The days that the backtest's models may know up to, one a window, the latest first."""
-        horizon_days = self.shop.horizon_days
-        latest = days_before(self.ds, horizon_days)
-        if self.shop.weekly_backtest:
-            latest = sunday_before(latest)
-        return tuple(days_before(latest, n * horizon_days) for n in range(self.shop.num_windows))
+        shop = self.shop
+        return backtest_days(self.ds, shop.horizon_days, shop.weekly_backtest, shop.num_windows)
 
     @property
     def backtest_as_of(self) -> str:

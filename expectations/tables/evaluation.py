@@ -74,6 +74,9 @@ GATE_DECISIONS = lake_table(
         Column("champion", "string", nullable=True, comment="model published for the latest earlier ds"),
         Column("decision", "string", comment="JSON: every rule that was checked, what it saw and what it said"),
         Column("model_versions", "string", comment="JSON: model name -> version published on each row"),
+        Column(
+            "in_force", "string", comment="JSON: table -> model -> fingerprint of the partition that counts tonight"
+        ),
     ),
     "models.gate",
     "One row: what this night may publish, and why.",

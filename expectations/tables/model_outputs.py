@@ -17,7 +17,7 @@ FITTED_MODELS = lake_table(
             comment="retrieval: proposes items; ranking: scores candidates; blending: joins lists; policy: re-ranks",
         ),
         Column("version", "string", comment="model name, as_of and a hash of all that it was fitted from"),
-        Column("weights_path", "string", nullable=True, comment="folder of the weights; null where vectors are all"),
+        Column("weights_path", "string", nullable=True, comment="folder of the weights, from the root on"),
         Column("tracking_run_id", "string", nullable=True, comment="MLflow run; null when there was no server"),
         Column("metrics", "string", comment="JSON: losses, seconds, epochs"),
         Column("vocabulary_hash", "string"),

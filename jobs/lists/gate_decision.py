@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.semantics.models_in_force import ModelsInForce
 from expectations.shop.reasons import CATALOGUE_ORDER
 from expectations.tables import (
     CANDIDATES,
@@ -31,6 +32,7 @@ class GateDecision:
         version: of the partition of `gate_decisions`.
         decision: every rule that was checked, what it saw and what it said.
         model_versions: model -> the version that its rows carry.
+        in_force: the partitions of models that count this night.
     """
 
     ds: str
@@ -41,6 +43,7 @@ class GateDecision:
     champion: str | None
     decision: dict[str, Any]
     model_versions: dict[str, str]
+    in_force: ModelsInForce
 
     def version_of(self, source: str) -> str:
         """Returns the version that rows of `source` carry.
@@ -78,20 +81,20 @@ def gate_decision(lake: Lake, ds: str) -> GateDecision:
         champion=row["champion"],
         decision=json.loads(row["decision"]),
         model_versions=json.loads(row["model_versions"]),
+        in_force=ModelsInForce.of_row(ds, row),
     )
 
 
-def lists_of(lake: Lake, ds: str, model: str) -> tuple[Table, Version]:
-    """Returns the lists of a model as of `ds`: scores where it ranks, candidates where it retrieves.
+def published_lists(lake: Lake, gate: GateDecision) -> tuple[Table, Version]:
+    """Returns the lists of the published model: scores where it ranks, candidates where it retrieves.
 
     Raises:
-        NightError: it has neither.
+        NightError: it has neither, or another run has replaced them since the gate decided.
     """
-    for table in (SCORES, CANDIDATES):
-        version = lake.current(table, ds, model)
-        if version is not None:
-            return table, version
-    raise NightError(
-        f"{model} has no lists as of ds={ds}, neither in {SCORES.name} nor in {CANDIDATES.name}. "
-        f"Were jobs.build_candidates and models.score run for it?"
-    )
+    lists = gate.in_force.lists(lake, gate.published_model)
+    if lists is None:
+        raise NightError(
+            f"{gate.published_model} has no lists as of ds={gate.ds} that the gate named, neither in {SCORES.name} nor "
+            f"in {CANDIDATES.name}. Were jobs.build_candidates and models.score run for it, and models.gate after them?"
+        )
+    return lists

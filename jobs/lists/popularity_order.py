@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.semantics.models_in_force import ModelsInForce
 from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS
 from expectations.tables import ITEM_VECTORS
 
@@ -38,10 +39,10 @@ class PopularityVectors:
     version: Version
 
 
-def popularity_vectors(lake: Lake, ds: str) -> PopularityVectors | None:
-    """Returns the model that says what sells, and its item vectors; None when neither was fitted as of `ds`."""
+def popularity_vectors(lake: Lake, in_force: ModelsInForce) -> PopularityVectors | None:
+    """Returns the model that says what sells, and its item vectors; None when the gate named those of none."""
     for model in POPULARITY_MODELS:
-        version = lake.current(ITEM_VECTORS, ds, model)
+        version = in_force.version(lake, ITEM_VECTORS, model)
         if version is not None:
             return PopularityVectors(model, version)
     return None

@@ -10,7 +10,7 @@ from expectations.semantics.policy_decision import PolicyDecision, policy_decisi
 from expectations.shop.policy_settings import POLICY, Policy
 from expectations.shop.shop import Shop
 from expectations.tables import SCORES, Table
-from jobs.lists.gate_decision import GateDecision, lists_of
+from jobs.lists.gate_decision import GateDecision, published_lists
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def recommended_lists(lake: Lake, ds: str, gate: GateDecision, shop: Shop) -> Re
     Raises:
         NightError: the published model has none.
     """
-    table, version = lists_of(lake, ds, gate.published_model)
+    table, version = published_lists(lake, gate)
     decision = policy_decision(lake, shop, ds, version)
     if decision is not None and decision.lists is not None:
         return RecommendedLists(POLICY, SCORES, decision.lists, decision)

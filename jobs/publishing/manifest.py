@@ -72,9 +72,9 @@ def stage_manifest(
     require_fit_to_publish(ds, figures[USER_RECOMMENDATIONS], shop)
     noted = {"input_fingerprint": input_fingerprint(staged.values()), "code_version": _code_of_night(code_at_start)}
     rows = [_row(lake, ds, gate, table, version, figures[table]) | noted for table, version in staged.items()]
-    fingerprint = fingerprint_of(
-        RUN_MANIFEST.name, ds, rows, [version.path for version in staged.values()], shop.shelf_life_hours
-    )
+    # The folders' names alone: a root that was moved holds what it held.
+    folders = [version.path.rpartition("/")[2] for version in staged.values()]
+    fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, folders, shop.shelf_life_hours)
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
         return current
@@ -118,7 +118,7 @@ def require_fit_to_publish(ds: str, figures: TableFigures, shop: Shop) -> None:
 def _row(
     lake: Lake, ds: str, gate: GateDecision, table: Table, version: Version, figures: TableFigures
 ) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"backtest": _backtest(lake, ds), "gate": _gate(gate), "table": asdict(figures)}
+    metrics: dict[str, Any] = {"backtest": _backtest(lake, gate), "gate": _gate(gate), "table": asdict(figures)}
     metrics |= {name: version.metadata[name] for name in ("rules", "policy") if name in version.metadata}
     versions, policy = gate.model_versions, metrics.get("policy", {})
     if policy.get("is_allowed"):
@@ -177,11 +177,12 @@ def table_figures(lake: Lake, ds: str, table: Table, version: Version) -> TableF
     )
 
 
-def _backtest(lake: Lake, ds: str) -> list[dict[str, Any]]:
+def _backtest(lake: Lake, gate: GateDecision) -> list[dict[str, Any]]:
     """Returns the whole backtest table; empty when the night had none (the gate says so)."""
-    if lake.current(BACKTESTS, ds) is None:
+    version = gate.in_force.version(lake, BACKTESTS)
+    if version is None:
         return []
-    rows = lake.read(BACKTESTS, ds).drop_columns(["ds"])
+    rows = parquet_dataset(version.path).to_table().drop_columns(["ds"])
     return rows.sort_by([("task", "ascending"), ("k", "ascending"), ("model", "ascending")]).to_pylist()
 
 

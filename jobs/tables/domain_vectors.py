@@ -35,14 +35,11 @@ class DomainVectors:
         return [version for version in (self.items, self.histories, self.users) if version is not None]
 
 
-def domain_vectors(lake: Lake, ds: str, gate: GateDecision, popularity: PopularityVectors | None) -> DomainVectors:
-    """Returns the vectors of MODEL as far as the gate found its lists sound, else those of demand, else none.
-
-    Raises:
-        TableContractError: MODEL has vectors of users, and none of items.
-    """
-    users = lake.current(USER_VECTORS, ds, MODEL) if gate.is_sound(MODEL) else None
-    if users is not None:
-        items, histories = (lake.require(table, ds, MODEL) for table in (ITEM_VECTORS, HISTORY_VECTORS))
-        return DomainVectors(MODEL, items, histories, users)
+def domain_vectors(lake: Lake, gate: GateDecision, popularity: PopularityVectors | None) -> DomainVectors:
+    """Returns the vectors of MODEL as far as the gate found its lists sound, else those of demand, else none."""
+    if gate.is_sound(MODEL):
+        tables = (ITEM_VECTORS, HISTORY_VECTORS, USER_VECTORS)
+        items, histories, users = (gate.in_force.version(lake, table, MODEL) for table in tables)
+        if items and histories and users:
+            return DomainVectors(MODEL, items, histories, users)
     return DomainVectors(popularity.model, popularity.version) if popularity else DomainVectors(CATALOGUE_ORDER)

@@ -61,9 +61,9 @@ def similarity_sources(
     together, alike = Reason.BOUGHT_TOGETHER, Reason.ALIKE
     return (
         _weights_source(features, gate, weights),
-        *_vectors_source(lake, features.ds, gate, "graph", together),
+        *_vectors_source(lake, gate, "graph", together),
         content_source(features),
-        *_vectors_source(lake, features.ds, gate, "content", alike),
+        *_vectors_source(lake, gate, "content", alike),
     )
 
 
@@ -84,9 +84,9 @@ def _weights_source(features: FeatureTables, gate: GateDecision, weights: Versio
     return SimilaritySource(GRAPH_EDGES.name, version, Reason.BOUGHT_TOGETHER, scores)
 
 
-def _vectors_source(lake: Lake, ds: str, gate: GateDecision, model: str, reason: Reason) -> list[SimilaritySource]:
+def _vectors_source(lake: Lake, gate: GateDecision, model: str, reason: Reason) -> list[SimilaritySource]:
     """Returns the item vectors of a model, if the gate found nothing wrong with it."""
-    version = lake.current(ITEM_VECTORS, ds, model)
+    version = gate.in_force.version(lake, ITEM_VECTORS, model)
     if version is None or not gate.is_sound(model):
         return []
     scores = partial(vector_cosines, item_vectors_path=version.path)

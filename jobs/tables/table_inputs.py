@@ -65,17 +65,17 @@ def table_inputs(lake: Lake, ds: str, shop: Shop) -> TableInputs:
     """
     gate = gate_decision(lake, ds)
     lists = recommended_lists(lake, ds, gate, shop)
-    weights = lake.require(ITEM_NEIGHBOURS, ds, gate.similar_model) if gate.similar_model else None
-    features, popularity = FeatureTables.resolve(lake, ds), popularity_vectors(lake, ds)
+    weights = gate.in_force.version(lake, ITEM_NEIGHBOURS, gate.similar_model) if gate.similar_model else None
+    features, popularity = FeatureTables.resolve(lake, ds), popularity_vectors(lake, gate.in_force)
     return TableInputs(
         features=features,
         gate=with_policy_version(gate, lists),
         lists=lists,
         attributions=_attributions(lake, ds, gate, lists),
-        neighbours=_neighbours(lake, ds, gate, weights),
+        neighbours=_neighbours(lake, gate, weights),
         popularity=popularity,
         similarity=similarity_sources(lake, features, gate, weights),
-        domain_vectors=domain_vectors(lake, ds, gate, popularity),
+        domain_vectors=domain_vectors(lake, gate, popularity),
     )
 
 
@@ -85,8 +85,8 @@ def _attributions(lake: Lake, ds: str, gate: GateDecision, lists: RecommendedLis
     return version if version and version.metadata.get("lists") == lists.version.fingerprint else None
 
 
-def _neighbours(lake: Lake, ds: str, gate: GateDecision, weights: Version | None) -> Version | None:
+def _neighbours(lake: Lake, gate: GateDecision, weights: Version | None) -> Version | None:
     """Returns the published model's own neighbours where it has any, else those of the similar items' model."""
     if gate.published_model == gate.similar_model:
         return weights
-    return lake.current(ITEM_NEIGHBOURS, ds, gate.published_model) or weights
+    return gate.in_force.version(lake, ITEM_NEIGHBOURS, gate.published_model) or weights

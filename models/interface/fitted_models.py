@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
-from expectations.runtime.lake import Lake, Version, vocabulary_hash
-from expectations.tables import FITTED_MODELS, HISTORY_VECTORS, ITEM_NEIGHBOURS, ITEM_VECTORS, USER_VECTORS
+from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.tables import FITTED_MODELS
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
+from models.interface.in_force import VECTOR_TABLES
 from models.interface.registry import MODELS, ModelEntry
 
-RETRIEVAL_TABLES = (USER_VECTORS, ITEM_VECTORS, HISTORY_VECTORS, ITEM_NEIGHBOURS)
+RETRIEVAL = "retrieval"
+"""Under this name a fit notes which tables of vectors and neighbours were written with it."""
 
 
 def write_fitted_model(
@@ -20,14 +24,15 @@ def write_fitted_model(
     fingerprint: str,
     path: str,
     run_id: str | None,
+    notes: Mapping[str, Any] = MappingProxyType({}),
     stands_as: str | None = None,
     entry: ModelEntry | None = None,
-    retrieval: Sequence[str] = (),
 ) -> Version:
     """Writes the row that makes the fit the current one.
 
     Args:
-        retrieval: names of the tables of vectors and neighbours that were written with it.
+        path: of the weights, as `models.interface.weights_store.weights_path` gives it.
+        notes: what the version remembers of what it was made from.
         stands_as: the name in the table, where it is not the model's.
         entry: of what no shop names among its models.
     """
@@ -43,26 +48,23 @@ def write_fitted_model(
         "vocabulary_hash": fit.vocabulary_hash,
     }
     rows = arrow_rows(FITTED_MODELS, fit.as_of, [row])
-    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name, retrieval=list(retrieval))
+    return lake.write(FITTED_MODELS, fit.as_of, rows, fingerprint, model=name, **notes)
 
 
-def reuse_fit(lake: Lake, as_of: str, model: str, fingerprint: str) -> bool:
-    """Whether the model is fitted from just these inputs already; takes the fit and its vectors into the run."""
-    fit = lake.reuse(FITTED_MODELS, as_of, fingerprint, model)
+def reuse_fit(lake: Lake, as_of: str, model: str, fingerprint: str, notes: Mapping[str, Any]) -> bool:
+    """Whether the model is fitted from just these inputs already; takes the fit and its vectors into the run.
+
+    Args:
+        notes: what the fit remembers of what it was made from.
+    """
+    fit = lake.reuse(FITTED_MODELS, as_of, fingerprint, model, **notes)
     if fit is None:
         return False
-    found = [table.name for table in RETRIEVAL_TABLES if lake.reuse(table, as_of, fingerprint, model)]
-    return set(fit.metadata.get("retrieval", ())) <= set(found)
+    found = [table.name for table in VECTOR_TABLES if lake.reuse(table, as_of, fingerprint, model)]
+    return set(fit.metadata.get(RETRIEVAL, ())) <= set(found)
 
 
-def is_fitted(lake: Lake, as_of: str, model: str) -> bool:
-    """Whether the model was fitted under the current vocabulary: otherwise its indices mean something else by now."""
-    if lake.current(FITTED_MODELS, as_of, model) is None:
-        return False
-    return fitted_model(lake, as_of, model)["vocabulary_hash"] == vocabulary_hash(lake, as_of)
-
-
-def fitted_model(lake: Lake, as_of: str, model: str) -> dict[str, str | None]:
-    """The row of `fitted_models`."""
-    row: dict[str, str | None] = lake.read(FITTED_MODELS, as_of, model).to_pylist()[0]
+def fitted_model(fit: Version) -> dict[str, str | None]:
+    """The row of a version of `fitted_models`."""
+    row: dict[str, str | None] = parquet_dataset(fit.path).to_table().to_pylist()[0]
     return row

@@ -18,10 +18,11 @@ GATE_KEY = "gate"
 
 @dataclass(frozen=True)
 class PublishedNights:
-    """Model by ds, of every night whose recommendations were published; and the hash of its vocabulary."""
+    """Model by ds, of every night whose recommendations were published; its version, and the hash of its vocabulary."""
 
     models: dict[str, str]
     vocabulary_hashes: dict[str, str] = field(default_factory=dict, compare=False)
+    versions: dict[str, str] = field(default_factory=dict, compare=False)
 
     def champion(self, ds: str) -> str | None:
         """The model published for the latest earlier ds: a backfilled night looks at its own past, not at today."""
@@ -44,9 +45,9 @@ def published_nights(lake: Lake) -> PublishedNights:
     path = lake.table_path(RUN_MANIFEST)
     if not DeltaTable.is_deltatable(path):
         return PublishedNights({})
-    manifest = DeltaTable(path).to_pyarrow_table(columns=["ds", "table_name", "metrics", "vocabulary_hash"])
+    columns = ["ds", "table_name", "metrics", "model_versions", "vocabulary_hash"]
+    manifest = DeltaTable(path).to_pyarrow_table(columns=columns)
     rows = [row for row in manifest.to_pylist() if row["table_name"] == USER_RECOMMENDATIONS.name]
-    return PublishedNights(
-        {row["ds"]: json.loads(row["metrics"])[GATE_KEY]["published_model"] for row in rows},
-        {row["ds"]: row["vocabulary_hash"] for row in rows},
-    )
+    models = {row["ds"]: str(json.loads(row["metrics"])[GATE_KEY]["published_model"]) for row in rows}
+    versions = {row["ds"]: json.loads(row["model_versions"]).get(models[row["ds"]], "") for row in rows}
+    return PublishedNights(models, {row["ds"]: row["vocabulary_hash"] for row in rows}, versions)

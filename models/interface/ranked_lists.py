@@ -9,14 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from expectations.runtime.lake import Lake, Version, parquet_dataset
-from expectations.tables import CANDIDATES, SCORES
-from models.interface.fitted_models import is_fitted
+from expectations.runtime.lake import Version, parquet_dataset
 from models.interface.model import NO_ITEM
 
-OUT_OF_FOLD = {"blend": "blend_out_of_fold"}
-"""Models that learn from what the backtest asks, and under which name their answers to it stand, in which nobody's own
-answer had a part."""
 _COLUMNS = ["user_index", "item_index", "score", "is_seen"]
 
 
@@ -28,18 +23,6 @@ class ListRows:
     item_indices: np.ndarray
     is_seen: np.ndarray
     scores: np.ndarray
-
-
-def current_lists(lake: Lake, as_of: str, model: str) -> Version | None:
-    """Where the lists of a model lie: `scores` when it ranks, `candidates` when it retrieves; None without any."""
-    if not is_fitted(lake, as_of, model):
-        return None
-    return lake.current(SCORES, as_of, model) or lake.current(CANDIDATES, as_of, model)
-
-
-def backtest_name(model: str) -> str:
-    """The name under which the backtest finds a model's lists and fit."""
-    return OUT_OF_FOLD.get(model, model)
 
 
 def list_batches(version: Version, columns: list[str], filter: pads.Expression | None = None) -> pads.Scanner:

@@ -104,6 +104,14 @@ def shop_values(shop: Shop, name: str) -> dict[str, Any]:
     return _merged(config_values(name), with_current_keys(_config_class(name), changes, where) if changes else changes)
 
 
+def raw_settings(shop: Shop, name: str) -> list[Any]:
+    """What the model's config file says and what the shop file changes of it, as they are written.
+
+    Unlike `shop_values` it takes no look at the model's module, which may load Keras.
+    """
+    return [tomllib.loads((CONFIGS / f"{name}.toml").read_text(encoding="utf-8")), shop.settings.get(name, {})]
+
+
 def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Tables within tables are merged, too."""
     both = {key: (values.get(key), change) for key, change in changes.items()}

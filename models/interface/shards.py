@@ -75,6 +75,12 @@ class ShardedTable:
             logger.info(text, self.table.name, self.as_of, self.model, version.rows)
         return version
 
+    def withdraw_others(self) -> None:
+        """Takes what was built from other inputs out of force, so that it does not stand in for a build that fails."""
+        current = self.lake.current(self.table, self.as_of, self.model)
+        if current is not None and current.fingerprint != self.fingerprint:
+            self.lake.withdraw(self.table, self.as_of, self.model)
+
     def write(self, blocks: Iterator[pa.Table], **metadata: str) -> Version | None:
         """Writes the shard's rows. Returns the version if it is current afterwards, None while shards are missing.
 

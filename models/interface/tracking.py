@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from expectations.runtime.tracking_config import RunTags, TrackingConfig
 from expectations.tables import BACKTESTS, NightError
+from models.interface.local_runs import bring_along
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -228,9 +229,11 @@ def unless_away(action: str, tracking: TrackingConfig, call: Callable[[MlflowCli
 
 
 def mlflow_client(tracking: TrackingConfig) -> MlflowClient:
-    """A client of the tracking server."""
+    """A client of the tracking server, or of the file under the root."""
     from mlflow import MlflowClient
 
+    if not tracking.server:
+        bring_along(tracking.local_folder)
     return MlflowClient(tracking_uri=tracking.uri)
 
 

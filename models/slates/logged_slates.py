@@ -20,11 +20,11 @@ from deltalake import DeltaTable
 
 from expectations.runtime.days import day_number, days_before
 from expectations.runtime.lake import Lake, Version
+from expectations.semantics.models_in_force import models_in_force
 from expectations.shop.shop import Shop
 from expectations.tables import USER_RECOMMENDATIONS
 from models.data.vocabulary import indices_of, read_vocabulary
 from models.interface.published_lists import published_lists, published_nights
-from models.interface.ranked_lists import current_lists
 from models.slates.slate_candidates import SlateCandidates
 from models.slates.slates import CandidateSets, Slates
 from models.slates.training_slates import (
@@ -56,7 +56,7 @@ class ShownDay:
 
 
 def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
-    """Returns the published days of the last `log_days` whose model's lists are still there."""
+    """Returns the published days of the last `log_days` whose lists, as the gate named them, are still there."""
     path = lake.table_path(USER_RECOMMENDATIONS)
     if not DeltaTable.is_deltatable(path):
         return []
@@ -66,12 +66,12 @@ def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
     for n in range(log_days, 0, -1):
         day = days_before(ds, n)
         files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
-        lists = current_lists(lake, day, models[day]) if files and day in models else None
-        if lists is not None:
+        named = models_in_force(lake, day).lists(lake, models[day]) if files and day in models else None
+        if named is not None:
             # Folders are named by a fingerprint and an attempt (`expectations.runtime.lake`): that the night was tried
             # twice says nothing of what it published.
             folders = {path.rpartition("/")[0].rpartition("-")[0] for path in files}
-            found.append(ShownDay(day, lists, tuple(sorted(folders))))
+            found.append(ShownDay(day, named[1], tuple(sorted(folders))))
         elif files:
             logger.warning("shown lists are left out: ds=%s reason=the model's lists of that day are gone", day)
     return found

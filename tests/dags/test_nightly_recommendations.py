@@ -52,7 +52,8 @@ UPSTREAM = {
     "publish.publish_tables": ["publish.validate_outputs"],
     "publish.show_night": ["publish.publish_tables"],
     "publish.register_session_model": ["publish.publish_tables"],
-    "publish.session_model_settled": ["publish.register_session_model"],
+    "publish.promote_champion": ["publish.publish_tables"],
+    "publish.aliases_settled": ["publish.promote_champion", "publish.register_session_model"],
 }
 
 
@@ -66,7 +67,7 @@ def test_only_what_the_night_can_do_without_is_forgiven() -> None:
     forgiving = {task.task_id for task in dag.tasks if task.trigger_rule != "all_success"}
     assert forgiving == {
         "backtest.models_judged",
-        "publish.session_model_settled",
+        "publish.aliases_settled",
         "publish.reranking_settled",
         "publish.explanations_settled",
         *(

@@ -24,6 +24,7 @@ TRAIN = (
     "models.gate",
     "models.rerank",
     "models.explain",
+    "models.promote_champion",
     "models.register_session_model",
 )
 

@@ -12,17 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from expectations.runtime.program import Night
-from expectations.tables import TABLES, Table
+from expectations.tables import GATE_DECISIONS, TABLES, Table
+from tests.worlds.named_by_gate import all_that_is_there
 from tests.worlds.small_night import write_rows
 
 FOLDER = Path(__file__).parent
 
 
 def write_inputs(night: Night, table: str) -> None:
-    """Commits every input of a golden table as a partition of the night."""
-    for path in sorted((FOLDER / table / "inputs").glob("*.jsonl")):
+    """Commits every input of a golden table as a partition of the night. The gate names all that is there of models."""
+    paths = sorted((FOLDER / table / "inputs").glob("*.jsonl"), key=lambda path: path.stem == GATE_DECISIONS.name)
+    for path in paths:
         name, _, model = path.stem.partition(".")
-        write_rows(night, TABLES[name], [_typed(TABLES[name], row) for row in _rows(path)], model=model or None)
+        rows = [_typed(TABLES[name], row) for row in _rows(path)]
+        if name == GATE_DECISIONS.name:
+            in_force = json.dumps(all_that_is_there(night.lake, night.ds))
+            rows = [{**row, "in_force": in_force} for row in rows]
+        write_rows(night, TABLES[name], rows, model=model or None)
 
 
 def expected_rows(table: str) -> list[dict[str, Any]]:

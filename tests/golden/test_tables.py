@@ -54,7 +54,7 @@ def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
     lake, ds, shop = strict_night.lake, strict_night.ds, strict_night.shop
     features, gate = features_of(strict_night), gate_decision(lake, ds)
     sources = similarity_sources(lake, features, gate, lake.require(ITEM_NEIGHBOURS, ds, gate.similar_model))
-    popularity = popularity_vectors(lake, ds)
+    popularity = popularity_vectors(lake, gate.in_force)
     rows = similar_items(spark, features, sources, popularity, shop.top_k, shop.similar_items, shop.rules, shop.texts)
     assert rows_of(rows, "item_id") == expected_rows("similar_items")
 
@@ -76,8 +76,9 @@ def test_new_item_audiences(spark: SparkSession, strict_night: Night) -> None:
 def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) -> None:
     write_inputs(strict_night, "cross_domain_recommendations")
     lake, ds, features = strict_night.lake, strict_night.ds, features_of(strict_night)
-    popularity = popularity_vectors(lake, ds)
-    vectors = domain_vectors(lake, ds, gate_decision(lake, ds), popularity)
+    gate = gate_decision(lake, ds)
+    popularity = popularity_vectors(lake, gate.in_force)
+    vectors = domain_vectors(lake, gate, popularity)
     rows = cross_domain_recommendations(spark, features, vectors, popularity, strict_night.shop)
     assert rows_of(rows, "user_id", "domain") == expected_rows("cross_domain_recommendations")
 

@@ -15,7 +15,10 @@ from expectations.tables import CANDIDATES, INTERACTIONS, ITEM_NEIGHBOURS, ITEM_
 from jobs.build_candidates import build_candidates
 from jobs.storage import user_blocks
 from jobs.storage.user_blocks import Blocks
-from tests.worlds.small_night import new_night, write_met, write_neighbours, write_sizes, write_vectors
+from models.interface.in_force import ModelsAsOf
+from models.train import train_models
+from tests.worlds.communities import DAY, community_events, write_world
+from tests.worlds.small_night import new_night, write_fit, write_met, write_neighbours, write_sizes, write_vectors
 
 NUM_USERS, NUM_ITEMS, DIM = 40, 30, 4
 PAIR = ("user_index", "item_index")
@@ -41,6 +44,8 @@ def built(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Nigh
     write_met(night, [(user, item, 1) for user, item in met if user != 41])
     write_neighbours(night, [(2, 2, 1.0), (2, 3, 0.5), (3, 2, 0.5), (4, 31, 2.0), (5, 3, 0.25), (6, 7, -1.0)])
     write_sizes(night, NUM_USERS, NUM_ITEMS)
+    for model in ("two_tower", "not_of_this_shop", "item_item"):
+        write_fit(night, model)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(user_blocks, "MAX_USERS_PER_BLOCK", 7)
         build_candidates(spark, night, night.ds)
@@ -106,6 +111,33 @@ def test_other_blocks_give_the_same_rows(spark: SparkSession, built: Night, othe
 def test_without_any_fitted_model_the_night_stops(spark: SparkSession, night: Night) -> None:
     with pytest.raises(NightError, match=r"no retrieval model of .* has vectors or neighbours"):
         build_candidates(spark, night, night.ds)
+
+
+def test_a_fit_of_other_features_and_vectors_without_a_fit_are_left_alone(spark: SparkSession, night: Night) -> None:
+    night = replace(night, shop=replace(night.shop, models=("two_tower", "item_item", "graph")))
+    for model in ("two_tower", "graph"):
+        write_vectors(night, model, {2: [1.0]}, {2: [1.0]})
+    write_neighbours(night, [(2, 3, 1.0)])
+    write_sizes(night, 1, 2)
+    write_met(night, [(2, 2, 1)])
+    write_fit(night, "two_tower")
+    write_fit(night, "item_item")
+    write_neighbours(night, [(2, 3, 2.0)])  # a fit that failed before it wrote its row
+    write_met(night, [(2, 3, 1)])  # a corrected drop, from which two_tower could not be fitted
+    with pytest.raises(NightError, match="has vectors or neighbours of the day's features"):
+        build_candidates(spark, night, night.ds)
+    assert night.lake.models(CANDIDATES, night.ds) == []
+
+
+def test_what_is_built_from_a_fit_is_what_the_models_side_takes_for_its_lists(
+    spark: SparkSession, night: Night
+) -> None:
+    write_world(night.lake, community_events())
+    models = ("recent_demand", "item_item")
+    night = replace(night, ds=DAY, shop=replace(night.shop, models=models), tracking_server="http://127.0.0.1:9")
+    train_models(night, DAY, models)
+    assert build_candidates(spark, night, DAY) == list(models)
+    assert list(ModelsAsOf(night.lake, night.shop, DAY).candidates) == list(models)
 
 
 def test_blocks_shrink_as_the_catalogue_grows() -> None:

@@ -259,6 +259,7 @@ def test_bought_items_do_not_come_again_where_the_shop_says_never(spark: SparkSe
 
 def test_repeats_fill_no_more_of_a_list_than_the_shop_says(spark: SparkSession, small_night: Night) -> None:
     write_lists(small_night, "two_tower", [(ANN, LANTERN, 5.0), (ANN, SPOON, 3.0)])
+    write_gate(small_night)
     build_tables(spark, replace(small_night, shop=replace(small_night.shop, max_repeat_share=0.3)), LISTS)
     rows = staged(small_night, USER_RECOMMENDATIONS, "user_id", "item_id", "source")
     # 0.3 of 3 items is none: the lantern, which she bought, neither leads the list nor fills it.

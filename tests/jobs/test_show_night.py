@@ -11,7 +11,7 @@ from expectations.runtime.program import Night
 from expectations.tables import BACKTESTS, HISTORIES, NEW_ITEM_AUDIENCES, USER_RECOMMENDATIONS, VOCABULARIES, NightError
 from jobs.publish_tables import publish_tables
 from jobs.show_night import WIDTH, night_text, rules_text
-from tests.worlds.small_night import ANN, LANTERN, MUG, write_rows
+from tests.worlds.small_night import ANN, LANTERN, MUG, write_gate, write_rows
 from tests.worlds.staged_night import recommendation, stage_night, stage_rows
 
 
@@ -29,6 +29,7 @@ def page(night: Night) -> str:
     judged = [("two_tower", 0.5), ("recent_demand", 0.125)]
     task = {"task": "new_items", "k": 3, "num_users": 1200, "num_items": 6, **figures}
     write_rows(night, BACKTESTS, [{**task, "model": model, "ndcg": ndcg} for model, ndcg in judged])
+    write_gate(night)
     long = "x" * 300
     rows = [
         recommendation("user-2", 1, "item-4", 0.5, reason="Because you bought WHITE METAL LANTERN"),

@@ -19,6 +19,7 @@ from models.evaluation.ranking_metrics import relevant_from_pairs
 from models.interface.model import NO_ITEM
 from models.interface.ranked_lists import read_list_rows, top_items
 from tests.worlds.judged_night import (
+    put_in_force,
     write_events,
     write_features,
     write_interactions,
@@ -145,6 +146,7 @@ def with_models(judged: Night) -> Night:
     write_model(judged.lake, AS_OF, "recent_demand", demand)
     right = [(2, 3, 2.0, False), (2, 2, 1.0, True), (3, 4, 1.0, True), (3, 7, 0.5, False)]
     write_model(judged.lake, AS_OF, "deep_cf", right, kind="deep", role="ranking")
+    put_in_force(judged.lake, judged.shop, AS_OF)
     return judged
 
 
@@ -170,6 +172,7 @@ def test_models_are_judged_on_both_tasks_at_every_cutoff_that_the_lists_reach(wi
 def test_a_model_whose_scores_are_shuffled_loses(with_models: Night) -> None:
     shuffled = [(2, 7, 2.0, False), (2, 6, 1.0, False), (3, 5, 1.0, False), (3, 2, 0.5, False)]
     write_model(with_models.lake, AS_OF, "item_item", shuffled, kind="deep")
+    put_in_force(with_models.lake, with_models.shop, AS_OF)
     rows = judged_night(with_models, lists_to_evaluate(with_models)).rows
     at_two = {row["model"]: row["ndcg"] for row in rows if (row["task"], row["k"]) == (WITH_REPEATS, 2)}
     assert at_two["item_item"] < at_two["recent_demand"] < at_two["deep_cf"]
@@ -279,6 +282,7 @@ def two_windows(with_models: Night) -> Night:
     write_features(night.lake, EARLIER, 1, [[2], [2], [3], [3]])
     write_model(night.lake, EARLIER, "recent_demand", [(2, 4, 2.0, False), (2, 2, 1.0, True)])
     write_model(night.lake, EARLIER, "deep_cf", [(2, 5, 2.0, False), (2, 2, 1.0, True)], kind="deep", role="ranking")
+    put_in_force(night.lake, night.shop, EARLIER)
     write_events(night.lake, "2024-02-28", [("09:00:00", "ann", "egg", "purchase", 1.0)])
     return night
 
@@ -311,5 +315,6 @@ def test_what_came_after_a_window_is_no_truth_of_it(two_windows: Night) -> None:
 
 def test_a_model_that_missed_a_window_is_not_judged(two_windows: Night, caplog: pytest.LogCaptureFixture) -> None:
     write_model(two_windows.lake, AS_OF, "item_item", [(2, 3, 1.0, False)])
+    put_in_force(two_windows.lake, two_windows.shop, AS_OF)
     assert list(lists_to_evaluate(two_windows)) == ["recent_demand", "deep_cf"]
     assert "not judged: model=item_item as_of=2024-02-25" in caplog.text

@@ -15,8 +15,16 @@ from models import backtest, blend_lists, gate
 from models.families.blend import Blend, BlendConfig
 from models.families.blend_features import ListedPairs
 from models.gate import challengers_of
-from models.interface.ranked_lists import current_lists
-from tests.worlds.judged_night import write_events, write_features, write_interactions, write_model, write_vocabulary
+from models.interface.in_force import ModelsAsOf
+from models.interface.weights_store import fetched_folder
+from tests.worlds.judged_night import (
+    put_in_force,
+    write_events,
+    write_features,
+    write_interactions,
+    write_model,
+    write_vocabulary,
+)
 
 DS, AS_OF = "2024-03-10", "2024-03-03"
 USERS, ITEMS = 40, 12
@@ -59,7 +67,9 @@ def flags(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
         ("09:00:00", f"u{user}", f"i{item - 2}", "purchase", 1.0) for user in range(USERS) for item in wanted[user]
     ]
     write_events(lake, "2024-03-05", bought)
-    return ["--ds", DS, "--shop", str(tmp_path / "corner.toml"), "--root", lake.root, "--data", str(tmp_path)]
+    flags = ["--ds", DS, "--shop", str(tmp_path / "corner.toml"), "--root", lake.root, "--data", str(tmp_path)]
+    put_in_force(lake, night_of(flags).shop, AS_OF, DS)
+    return flags
 
 
 def night_of(flags: list[str]) -> Night:
@@ -85,7 +95,8 @@ def test_the_blend_beats_every_list_that_it_joins_and_the_gate_publishes_it(flag
 def test_weights_say_whose_word_counts(flags: list[str], lake: Lake) -> None:
     blend_lists.main([*flags, "--as-of", "backtest"])
     path = lake.read(FITTED_MODELS, AS_OF, "blend_out_of_fold").to_pylist()[0]["weights_path"]
-    details = Blend.load(Path(str(path).removeprefix("file://"))).as_facts()
+    with fetched_folder(lake, path) as folder:
+        details = Blend.load(folder).as_facts()
     words = {
         model: details[f"{model}: standard score"] + details[f"{model}: gain of rank"]
         for model in ("two_tower", "sequence", "recent_demand")
@@ -136,13 +147,13 @@ def test_one_list_cannot_be_joined(flags: list[str]) -> None:
 
 def test_a_shop_that_does_not_blend_is_left_alone(flags: list[str], lake: Lake) -> None:
     blend_lists.main([*flags, "--as-of", "backtest", "--models", "two_tower,sequence"])
-    assert current_lists(lake, AS_OF, "blend_out_of_fold") is None
+    assert ModelsAsOf(lake, night_of(flags).shop, AS_OF).lists("blend_out_of_fold") is None
 
 
 def test_where_nothing_may_return_it_learns_from_what_is_new(flags: list[str]) -> None:
     night = night_of(flags)
     never = replace(night, shop=replace(night.shop, repeats="never"))
-    lists = list(blend_lists.lists_to_join(never, AS_OF).values())
+    lists = list(blend_lists.lists_to_join(ModelsAsOf(never.lake, never.shop, AS_OF)).values())
     pairs, _ = blend_lists.examples(never, AS_OF, lists, max_users=10)
     assert len(np.unique(pairs.user_indices)) <= 10
     assert not pairs.is_seen.any()

@@ -10,9 +10,8 @@ import pytest
 from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
-from expectations.tables import ATTRIBUTIONS, FITTED_MODELS, GATE_DECISIONS
+from expectations.tables import ATTRIBUTIONS, FITTED_MODELS
 from models import explain, train
-from models.data.arrow_rows import arrow_rows
 from models.data.dataset import Dataset
 from models.families.attribution import candidate_causes
 from models.interface.registry import model_class
@@ -22,6 +21,7 @@ from tests.models.conftest import NO_SERVER
 from tests.worlds.best_items import recommend
 from tests.worlds.communities import DAY, USERS, community_events, write_world
 from tests.worlds.judged_night import write_lists
+from tests.worlds.named_by_gate import publish_model
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def night_of_lists(night: Night, world_shop: Shop, dataset: Dataset) -> Night:
     train.train_models(world_night, DAY, ["item_item", "recent_demand"])
     for name in ("item_item", "recent_demand"):
         row = night.lake.read(FITTED_MODELS, DAY, name).to_pylist()[0]
-        with fetched_folder(row["weights_path"]) as folder:
+        with fetched_folder(night.lake, row["weights_path"]) as folder:
             model = model_class(name).load(folder)
         items, scores = recommend(model, dataset, np.array(USERS), 6, exclude_seen=False)
         rows = [
@@ -46,15 +46,7 @@ def night_of_lists(night: Night, world_shop: Shop, dataset: Dataset) -> Night:
 
 
 def publish(lake: Lake, model: str) -> None:
-    row = {
-        "published_model": model,
-        "similar_model": "item_item",
-        "is_fallback": False,
-        "champion": None,
-        "decision": "{}",
-        "model_versions": "{}",
-    }
-    lake.write(GATE_DECISIONS, DAY, arrow_rows(GATE_DECISIONS, DAY, [row]), model)
+    publish_model(lake, DAY, model, similar_model="item_item")
 
 
 def explained(night: Night) -> Version | None:
@@ -65,7 +57,7 @@ def test_the_cited_item_is_of_the_history_and_is_the_largest_summand(night_of_li
     lake = night_of_lists.lake
     publish(lake, "item_item")
     assert explained(night_of_lists) is not None
-    with fetched_folder(lake.read(FITTED_MODELS, DAY, "item_item").to_pylist()[0]["weights_path"]) as folder:
+    with fetched_folder(lake, lake.read(FITTED_MODELS, DAY, "item_item").to_pylist()[0]["weights_path"]) as folder:
         weights = model_class("item_item").load(folder).weights.toarray()  # type: ignore[attr-defined]
     seen = dataset.seen_by(np.arange(dataset.num_users)).toarray() > 0
     rows = lake.read(ATTRIBUTIONS, DAY, "item_item").to_pylist()
@@ -92,6 +84,17 @@ def test_a_rerun_finds_its_work_done(night_of_lists: Night, monkeypatch: pytest.
     before = explained(night_of_lists)
     monkeypatch.setattr(explain, "load_dataset", lambda *_: pytest.fail("nothing had to be read"))
     assert explained(night_of_lists) == before
+
+
+def test_what_was_explained_of_before_does_not_stand_in_for_what_fails(
+    night_of_lists: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(night_of_lists.lake, "item_item")
+    assert explained(night_of_lists) is not None
+    monkeypatch.setattr(explain, "load_dataset", lambda *_: pytest.fail("as if the worker had died"))
+    with pytest.raises(pytest.fail.Exception):
+        explained(replace(night_of_lists, shop=replace(night_of_lists.shop, top_k=2)))
+    assert night_of_lists.lake.models(ATTRIBUTIONS, DAY) == []
 
 
 def test_a_model_that_knows_no_histories_leaves_no_attributions(night_of_lists: Night) -> None:

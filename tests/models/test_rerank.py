@@ -16,7 +16,7 @@ from expectations.semantics.policy_decision import policy_decision
 from expectations.shop.policy_settings import POLICY
 from expectations.tables import CANDIDATES, FITTED_MODELS, POLICY_DECISIONS, SCORES, NightError
 from models import explain, rerank
-from models.interface.ranked_lists import current_lists
+from models.interface.in_force import ModelsAsOf
 from models.policies.agents import FittedAgent
 from models.slates.slates import SlatePolicy
 from tests.worlds.fixed_policies import CONSTANT, RANKER, REVERSED, AtRandom
@@ -102,7 +102,7 @@ def test_another_setting_is_another_decision(
     lake, days = world_night.lake, world_night.backtest_days
     other, own = (rerank.load_inputs(lake, DS, days, one) for one in (shop, world_night.shop))
     assert other.fingerprint != own.fingerprint
-    lists = current_lists(world_night.lake, DS, "two_tower")
+    lists = ModelsAsOf(world_night.lake, world_night.shop, DS).lists("two_tower")
     assert lists is not None
     assert policy_decision(world_night.lake, world_night.shop, DS, lists) is not None
     assert policy_decision(world_night.lake, shop, DS, lists) is None, "it was made under other settings"
@@ -112,7 +112,7 @@ def test_what_the_policy_brought_up_is_explained_in_its_order(
     decision_row: dict[str, object], world_night: Night
 ) -> None:
     lists = explain.lists_to_explain(world_night, "two_tower")
-    published = current_lists(world_night.lake, DS, "two_tower")
+    published = ModelsAsOf(world_night.lake, world_night.shop, DS).lists("two_tower")
     reranked = world_night.lake.current(SCORES, DS, POLICY)
     assert lists == (reranked if decision_row["is_allowed"] else published)
 
@@ -149,7 +149,7 @@ def test_a_poisoned_policy_is_not_published(
     (row,) = night.lake.read(POLICY_DECISIONS, DS).to_pylist()
     assert row["is_allowed"] is False
     assert "does not keep" in row["reason"]
-    lists = current_lists(night.lake, DS, "two_tower")
+    lists = ModelsAsOf(night.lake, night.shop, DS).lists("two_tower")
     assert lists is not None
     decision = policy_decision(night.lake, night.shop, DS, lists)
     assert decision is not None and decision.lists is None
@@ -190,6 +190,20 @@ def test_too_little_to_learn_from_is_a_refusal_with_its_reason(tmp_path: Path) -
     (row,) = small_log.lake.read(POLICY_DECISIONS, DS).to_pylist()
     assert (row["is_allowed"], row["model_version"]) == (False, None)
     assert row["reason"].endswith("lists are too few to learn a policy from; it takes 100.")
+
+
+def test_what_was_decided_of_before_does_not_stand_in_for_a_decision_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_log = write_small_log(tmp_path)
+    publish_two_tower(small_log.lake)
+    rerank.main(flags_of(tmp_path))
+    monkeypatch.setattr(rerank, "load_logs", lambda *_: pytest.fail("as if the worker had died"))
+    rerank.main(flags_of(tmp_path))  # finds its work done
+    (tmp_path / "corner.toml").write_text(SHOP.replace("max_loss = 0.1", "max_loss = 0.2"))
+    with pytest.raises(pytest.fail.Exception):
+        rerank.main(flags_of(tmp_path))
+    assert small_log.lake.current(POLICY_DECISIONS, DS) is None
 
 
 def test_a_shop_without_an_agent_is_left_alone(world: Path, tmp_path: Path) -> None:

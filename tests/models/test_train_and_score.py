@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +29,7 @@ from models.interface.registry import config_values, shop_values
 from models.interface.weights_store import fetched_folder
 from tests.models.conftest import NO_SERVER
 from tests.worlds.communities import DAY, community_events, write_world
+from tests.worlds.judged_night import put_in_force
 
 BASELINES = ["all_time_popularity", "recent_demand", "item_item"]
 
@@ -110,7 +110,7 @@ def test_a_shop_has_its_own_settings_of_a_model(world_night: Night) -> None:
     assert after["recent_demand"] == before["recent_demand"]
     assert after["item_item"] != before["item_item"]
     fitted = world_night.lake.read(FITTED_MODELS, DAY, "item_item").to_pylist()[0]
-    with fetched_folder(fitted["weights_path"]) as folder:
+    with fetched_folder(world_night.lake, fitted["weights_path"]) as folder:
         assert json.loads((folder / "config.json").read_text("utf-8"))["shrinkage"] == 7.0
 
 
@@ -145,9 +145,10 @@ class TestScores:
         root = str(tmp_path_factory.mktemp("ranked"))
         lake = Lake(root)
         write_world(lake, community_events())
-        train.train_models(_night_of(root, world_shop), DAY, ["deep_cf"])
+        train.train_models(_night_of(root, world_shop), DAY, ["deep_cf", "recent_demand"])
         pairs = [(user, item) for user in (2, 3, 26) for item in (4, 5, 22)]
         lake.write(CANDIDATES, DAY, candidate_rows(pairs), "proposed", model="recent_demand")
+        put_in_force(lake, world_shop, DAY)
         return root
 
     @pytest.fixture(scope="class")
@@ -178,12 +179,11 @@ class TestScores:
         world_shop: Shop,
         scored: pa.Table,
         monkeypatch: pytest.MonkeyPatch,
-        other_code: Callable[[], None],
     ) -> None:
         monkeypatch.setattr(score, "USERS_AT_ONCE", 5)
         night = _night_of(fitted_root, world_shop)
-        other_code()
-        before = night.lake.require(SCORES, DAY, "deep_cf")
+        now = night.lake.require(SCORES, DAY, "deep_cf")
+        before = night.lake.commit(SCORES, DAY, now.path, "from other inputs", now.rows, "deep_cf")
         assert score.score_candidates(night, DAY, "deep_cf", score.Shard(2, 2)) is None
         assert night.lake.require(SCORES, DAY, "deep_cf") == before
         assert score.score_candidates(night, DAY, "deep_cf", score.Shard(1, 2)) is not None
@@ -195,7 +195,7 @@ class TestScores:
     def test_no_candidates_is_an_error(self, fitted_root: str, world_shop: Shop) -> None:
         night = _night_of(fitted_root, replace(world_shop, models=("two_tower", "deep_cf")))
         with pytest.raises(
-            TableContractError, match="candidates ds=2024-03-10: no model of two_tower, deep_cf has any"
+            TableContractError, match="candidates ds=2024-03-10: no model of two_tower, deep_cf has any that"
         ):
             score.score_candidates(night, DAY, "deep_cf", score.Shard())
 

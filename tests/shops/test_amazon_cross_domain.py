@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
+from expectations.semantics.models_in_force import ModelsInForce
 from expectations.shop.shop import load_shop
 from expectations.tables import GRAPH_EDGES, INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.ingest import ingest
@@ -24,6 +25,7 @@ from jobs.split_days import split_days
 from jobs.tables.cross_domain_recommendations import cross_domain_recommendations
 from jobs.tables.domain_vectors import domain_vectors
 from models.train import train_models
+from tests.worlds.named_by_gate import all_that_is_there
 from tests.worlds.small_night import new_night
 
 NOW = datetime(2100, 1, 1, tzinfo=timezone.utc)
@@ -90,9 +92,10 @@ def test_buyers_of_one_department_get_lists_of_the_other(spark: SparkSession, bo
     train_models(quick, quick.ds, ["recent_demand", "cross_domain"])
     told = {"models": [{"model": "cross_domain", "is_healthy": True}]}
     versions = {"cross_domain": "1", "recent_demand": "1"}
-    gate = GateDecision(quick.ds, Version("", "", 0), "recent_demand", "", False, None, told, versions)
-    features, popularity = FeatureTables.resolve(quick.lake, quick.ds), popularity_vectors(quick.lake, quick.ds)
-    vectors = domain_vectors(quick.lake, quick.ds, gate, popularity)
+    in_force = ModelsInForce(quick.ds, all_that_is_there(quick.lake, quick.ds))
+    gate = GateDecision(quick.ds, Version("", "", 0), "recent_demand", "", False, None, told, versions, in_force)
+    features, popularity = FeatureTables.resolve(quick.lake, quick.ds), popularity_vectors(quick.lake, in_force)
+    vectors = domain_vectors(quick.lake, gate, popularity)
     rows = cross_domain_recommendations(spark, features, vectors, popularity, quick.shop).toPandas()
     domain_of = both.lake.read(ITEMS, both.ds).to_pandas().set_index("item_id").domain
     assert set(rows.domain) == {"beauty", "electronics"}

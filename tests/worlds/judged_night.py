@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 import pyarrow as pa
 
 from expectations.runtime.lake import Lake, Version, fingerprint_of
+from expectations.shop.shop import Shop
 from expectations.tables import (
     CANDIDATES,
     EVENTS,
@@ -24,6 +25,8 @@ from expectations.tables import (
     Table,
 )
 from models.data.arrow_rows import arrow_rows
+from models.interface.in_force import VECTOR_TABLES, ModelsAsOf
+from models.interface.registry import MODELS
 
 Listed = tuple[int, int, float, bool]
 """user_index, item_index, score, is_seen."""
@@ -120,6 +123,27 @@ def write_lists(lake: Lake, as_of: str, model: str, lists: Iterable[Listed], tab
     return lake.write(table, as_of, arrow_rows(table, as_of, rows), _content(table, rows), model=model)
 
 
+def put_in_force(lake: Lake, shop: Shop, *days: str) -> None:
+    """Makes what is there of the shop's models count, as if it had been made from what lake and shop say now."""
+    for as_of in days:
+        for model in filter(lambda name: lake.current(FITTED_MODELS, as_of, name), shop.models):
+            notes = ModelsAsOf(lake, shop, as_of).notes_of_fit(model, None)
+            fit = lake.require(FITTED_MODELS, as_of, model)
+            lake.commit(FITTED_MODELS, as_of, fit.path, fit.fingerprint, fit.rows, model, **notes)
+            for table in VECTOR_TABLES:
+                _sign(lake, table, as_of, model, fit.fingerprint)
+            _sign(lake, CANDIDATES, as_of, model, ModelsAsOf(lake, shop, as_of).candidates_fingerprint(model))
+        for model in shop.models:
+            if MODELS[model].role == "ranking":
+                _sign(lake, SCORES, as_of, model, ModelsAsOf(lake, shop, as_of).scores_fingerprint(model))
+
+
+def _sign(lake: Lake, table: Table, as_of: str, model: str, fingerprint: str | None) -> None:
+    version = lake.current(table, as_of, model)
+    if version is not None and fingerprint is not None:
+        lake.commit(table, as_of, version.path, fingerprint, version.rows, model)
+
+
 def write_neighbours(lake: Lake, as_of: str, model: str, neighbours: Sequence[tuple[int, int, float]]) -> None:
     names = ("item_index", "neighbour_index", "weight")
     rows = [{"model": model, **dict(zip(names, row, strict=True))} for row in neighbours]
@@ -132,11 +156,12 @@ def manifest_contract() -> Table:
     return replace(RUN_MANIFEST, columns=tuple(c for c in RUN_MANIFEST.columns if c.type != "timestamp"))
 
 
-def manifest_row(table_name: str, published_model: str) -> dict[str, object]:
+def manifest_row(table_name: str, published_model: str, ds: str = "2024-03-10") -> dict[str, object]:
     figures = {"status": "published", "rows": 1, "users": 1, "fallback_share": 0.0}
-    texts = dict.fromkeys(("model_versions", "input_fingerprint", "vocabulary_hash", "run_id", "code_version"), "-")
+    texts = dict.fromkeys(("input_fingerprint", "vocabulary_hash", "run_id", "code_version"), "-")
     metrics = json.dumps({"gate": {"published_model": published_model}})
-    return {"table_name": table_name, "metrics": metrics, **figures, **texts}
+    versions = json.dumps({published_model: f"{published_model}-{ds}"})
+    return {"table_name": table_name, "metrics": metrics, "model_versions": versions, **figures, **texts}
 
 
 def _content(table: Table, rows: object) -> str:

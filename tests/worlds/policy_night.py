@@ -11,17 +11,19 @@ from deltalake import write_deltalake
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser
-from expectations.tables import GATE_DECISIONS, HISTORIES, RUN_MANIFEST, USER_RECOMMENDATIONS
+from expectations.tables import HISTORIES, RUN_MANIFEST, USER_RECOMMENDATIONS
 from models.data.arrow_rows import arrow_rows
 from tests.worlds.judged_night import (
     manifest_contract,
     manifest_row,
+    put_in_force,
     write_events,
     write_features,
     write_interactions,
     write_model,
     write_vocabulary,
 )
+from tests.worlds.named_by_gate import publish_model
 
 DS, AS_OF = "2024-03-11", "2024-03-01"
 USERS, ITEMS, TOP_K = 160, 16, 3
@@ -89,14 +91,13 @@ def write_world(folder: Path) -> None:
     ]
     unused: dict[str, list[int]] = {"gap_buckets": [], "session_starts": [], "weekdays": []}
     lake.write(HISTORIES, DS, arrow_rows(HISTORIES, DS, [{**row, **unused} for row in rows]), "histories")
+    put_in_force(lake, night_of(folder).shop, AS_OF, DS)
     publish_two_tower(lake)
 
 
-def publish_two_tower(lake: Lake) -> None:
+def publish_two_tower(lake: Lake, ds: str = DS) -> None:
     """The gate's decision."""
-    gate = {"published_model": "two_tower", "similar_model": "", "is_fallback": False, "champion": None}
-    gate |= {"decision": "{}", "model_versions": "{}"}
-    lake.write(GATE_DECISIONS, DS, arrow_rows(GATE_DECISIONS, DS, [gate]), "gate")
+    publish_model(lake, ds, "two_tower")
 
 
 def write_small_log(folder: Path) -> Night:
@@ -121,6 +122,7 @@ def write_small_log(folder: Path) -> Night:
     history = {"item_indices": [3], "event_type_indices": [5], "event_times": [1_709_800_000]}
     rows = [{"user_index": user, **history, **empty} for user in (2, 3)]
     lake.write(HISTORIES, DS, arrow_rows(HISTORIES, DS, rows), "histories")
+    put_in_force(lake, night.shop, DS)
     return night
 
 
@@ -137,5 +139,6 @@ def publish(night: Night, ds: str, lists: dict[str, list[tuple[str, float | None
     path = night.lake.table_path(USER_RECOMMENDATIONS)
     table = arrow_rows(USER_RECOMMENDATIONS, ds, rows)
     write_deltalake(path, table, mode="append", partition_by=["ds"])
+    publish_two_tower(night.lake, ds)
     manifest = arrow_rows(manifest_contract(), ds, [manifest_row(USER_RECOMMENDATIONS.name, "two_tower")])
     write_deltalake(night.lake.table_path(RUN_MANIFEST), manifest, mode="append", partition_by=["ds"])

@@ -16,6 +16,7 @@ from models.data.arrow_rows import arrow_rows
 from models.train import train_models
 from tests.models.conftest import communities_shop
 from tests.worlds.communities import DAY, ITEMS, UNSOLD_ITEM, community_events, write_world
+from tests.worlds.named_by_gate import publish_model
 
 MODELS = ("recent_demand", "item_item", "sequence")
 SETTINGS: dict[str, Any] = {
@@ -47,6 +48,7 @@ def session_night(root: str, **changes: Any) -> Night:
     write_gaps(night.lake)
     write_catalogue(night.lake)
     train_models(night, DAY, MODELS)
+    publish_model(night.lake, DAY, "sequence")
     return night
 
 

@@ -21,8 +21,14 @@ NOON = datetime(2024, 3, 11, 12, tzinfo=timezone.utc)
 MODEL_NAME = "nightjar-communities-sessions"
 
 
+def build_bundle(night: Night, folder: Path) -> None:
+    inputs = register_session_model.bundle_inputs(night)
+    assert inputs is not None
+    register_session_model.build_bundle(night, inputs, folder)
+
+
 def built(night: Night, folder: Path) -> SessionModel:
-    register_session_model.build_bundle(night, folder)
+    build_bundle(night, folder)
     return SessionModel(SessionBundle.load(folder))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 from expectations.runtime.arrow_types import arrow_type
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night
+from expectations.semantics.candidates import FEATURES_OF_CANDIDATES, FITTED_FROM
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import (
@@ -21,6 +22,7 @@ from expectations.tables import (
     EVENT_TYPES,
     EVENTS,
     FIRST_VALUE_INDEX,
+    FITTED_MODELS,
     GATE_DECISIONS,
     HISTORIES,
     INTERACTIONS,
@@ -35,6 +37,7 @@ from expectations.tables import (
     VOCABULARIES,
     Table,
 )
+from tests.worlds.named_by_gate import all_that_is_there
 
 _BLANKS: dict[str, Any] = {
     "string": "x",
@@ -64,7 +67,11 @@ def new_night(root: Path) -> Night:
 
 
 def write_rows(
-    night: Night, table: Table, rows: Sequence[Mapping[str, Any]], ds: str | None = None, model: str | None = None
+    night: Night,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    ds: str | None = None,
+    model: str | None = None,
 ) -> Version:
     """Commits rows as a partition; columns that a row leaves out hold nothing of interest."""
     ds = ds or night.ds
@@ -134,14 +141,31 @@ def write_vectors(
     write_rows(night, ITEM_VECTORS, [{"item_index": i, "vector": list(v)} for i, v in items.items()], model=model)
 
 
+def write_fit(night: Night, model: str) -> None:
+    """A fit of the features that are there, and its vectors or neighbours, which must be there, too."""
+    inputs = {table.name: night.lake.require(table, night.ds).fingerprint for table in FEATURES_OF_CANDIDATES}
+    for table in (USER_VECTORS, ITEM_VECTORS, ITEM_NEIGHBOURS):
+        if version := night.lake.current(table, night.ds, model):
+            night.lake.commit(table, night.ds, version.path, f"fit of {model}", version.rows, model)
+    fit = write_rows(night, FITTED_MODELS, [{"version": f"{model}-{night.ds}-1"}], model=model)
+    noted = {FITTED_FROM: inputs}
+    night.lake.commit(FITTED_MODELS, night.ds, fit.path, f"fit of {model}", fit.rows, model, **noted)
+
+
 def write_gate(
     night: Night,
     published_model: str = "two_tower",
     is_fallback: bool = False,
     similar_model: str = "item_item",
     healthy: Mapping[str, bool] = {},
+    named: Collection[str] | None = None,
 ) -> None:
-    """The gate's decision of the night; `healthy` says of more models whether they are."""
+    """The gate's decision of the night.
+
+    Args:
+        healthy: says of more models whether they are.
+        named: the models whose partitions count; None: whatever is there.
+    """
     models = ("two_tower", "item_item", "recent_demand", *healthy)
     told = [{"model": model, "is_healthy": is_healthy} for model, is_healthy in healthy.items()]
     row = {
@@ -150,6 +174,7 @@ def write_gate(
         "is_fallback": is_fallback,
         "decision": json.dumps({"reason": f"{published_model} is best.", "models": told}),
         "model_versions": json.dumps({model: f"{model}-{night.ds}-1" for model in models}),
+        "in_force": json.dumps(all_that_is_there(night.lake, night.ds, named)),
     }
     write_rows(night, GATE_DECISIONS, [row])
 

@@ -22,7 +22,7 @@ from expectations.runtime.program import Night, night_from, night_parser
 from models.backtest import evaluated_window
 from models.evaluation.held_out import NEW_ITEMS
 from models.evaluation.list_evaluation import backtest_rows, gain_rows
-from models.interface.ranked_lists import current_lists
+from models.interface.in_force import ModelsAsOf
 from tests.benchmarks.accuracy.beauty import DATA, SHOP, TEST_DAY, VALIDATION_DAY, K, build_features
 from tests.benchmarks.harness.programs import run
 from tests.benchmarks.harness.report import Benchmark, hardware
@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def judged(night: Night) -> tuple[list[dict[str, Any]], str]:
     """A row for each model of the shop, judged on the night's last day, and what was judged in words."""
     as_of = days_before(night.ds, 1)
-    found = {model: current_lists(night.lake, as_of, model) for model in night.shop.models}
+    models = ModelsAsOf(night.lake, night.shop, as_of)
+    found = {model: models.lists(model) for model in night.shop.models}
     lists = {model: version for model, version in found.items() if version is not None}
     parts = [part for part in evaluated_window(night, as_of, lists, [K]) if not part.held_out.slice]
     windows = [part for part in parts if part.held_out.task == NEW_ITEMS]

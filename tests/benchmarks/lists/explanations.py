@@ -80,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def judged(night: Night, dataset: Dataset, name: str) -> dict[str, Any]:
     """How true the reasons of one model are."""
-    with fetched_folder(str(night.lake.read(FITTED_MODELS, DS, name)["weights_path"][0].as_py())) as folder:
+    with fetched_folder(night.lake, str(night.lake.read(FITTED_MODELS, DS, name)["weights_path"][0].as_py())) as folder:
         model = model_class(name).load(folder)
     assert isinstance(model, Explainable), f"{name} cannot be asked without an item"
     weights = neighbour_matrix(night.lake.read(ITEM_NEIGHBOURS, DS, "item_item"), dataset.num_items)

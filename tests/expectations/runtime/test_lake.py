@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,31 @@ def test_validated_is_the_version_and_not_the_partition(lake: Lake) -> None:
     assert lake.is_validated(QUARANTINE, DS)
     lake.write(QUARANTINE, DS, quarantine("b"), "f1")
     assert not lake.is_validated(QUARANTINE, DS)
+
+
+def test_a_root_that_was_moved_keeps_its_marks(tmp_path: Path) -> None:
+    before = Lake(str(tmp_path / "before"))
+    before.note_validated(QUARANTINE, DS, before.write(QUARANTINE, DS, quarantine("a"), "one"))
+    shutil.move(before.root, tmp_path / "after")
+    after = Lake(str(tmp_path / "after"))
+    assert after.is_validated(QUARANTINE, DS)
+    # Version 0.1.0 noted the whole path of the folder.
+    path = f"/gone/root/lake/quarantine/{after.require(QUARANTINE, DS).path.partition('/quarantine/')[2]}"
+    note = Path(after.root) / "validated" / "quarantine" / f"ds={DS}.json"
+    note.write_text(json.dumps({"path": path}))
+    assert after.is_validated(QUARANTINE, DS)
+    note.write_text(json.dumps({"path": f"{path}-of-another-attempt"}))
+    assert not after.is_validated(QUARANTINE, DS)
+
+
+def test_what_is_withdrawn_is_absent_until_it_is_written_again(lake: Lake) -> None:
+    lake.write(QUARANTINE, DS, quarantine("a"), "one")
+    lake.withdraw(QUARANTINE, DS)
+    lake.withdraw(QUARANTINE, DS)
+    assert lake.current(QUARANTINE, DS) is None
+    assert lake.days(QUARANTINE) == []
+    lake.write(QUARANTINE, DS, quarantine("b"), "two")
+    assert lake.require(QUARANTINE, DS).fingerprint == "two"
 
 
 def test_a_staged_published_table_keeps_its_pointer_out_of_the_delta_folder(lake: Lake) -> None:

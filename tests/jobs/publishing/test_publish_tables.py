@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
+from expectations.checks.published_tables import min_listed_rows
+from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
 from expectations.semantics.published_tables import output_tables
 from expectations.shop.shop import Publish
@@ -183,6 +187,23 @@ def test_the_manifest_tells_what_each_table_rests_on(night: Night) -> None:
     assert metrics["gate"]["published_model"] == "two_tower"
     assert metrics["table"]["coverage"] == 0.6  # items 2, 3 and 4 of the five that are available
     assert metrics["table"]["sources"] == {"two_tower": 3, "recent_demand": 1}
+
+
+def test_a_root_that_was_moved_publishes_and_checks_as_before(night: Night, tmp_path: Path) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    before = versions_of(replace(night, ds=EARLIER))
+    stage_night(night, "item-3")
+    shutil.move(night.lake.root, tmp_path / "elsewhere")
+    moved = replace(night, lake=Lake(str(tmp_path / "elsewhere")))
+    publish_tables(replace(moved, ds=EARLIER))
+    assert versions_of(replace(moved, ds=EARLIER)) == before, "nothing had to be committed again"
+    publish_tables(moved)
+    assert (published_items(moved, EARLIER), published_items(moved)) == (["item-2"], ["item-3"])
+    # The guard on the size of lists still finds the day before.
+    assert min_listed_rows(moved.lake, USER_RECOMMENDATIONS, moved.ds, moved.shop) == 1
+    many = [recommendation("user-2", rank, f"item-{rank}", 1.0 / rank) for rank in range(1, 5)]
+    stage_rows(replace(moved, ds=EARLIER), USER_RECOMMENDATIONS, many)
+    assert min_listed_rows(moved.lake, USER_RECOMMENDATIONS, moved.ds, moved.shop) == 2
 
 
 def test_a_fallback_night_is_called_so_in_the_manifest(night: Night) -> None:

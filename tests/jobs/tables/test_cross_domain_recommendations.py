@@ -30,6 +30,7 @@ from jobs.build_tables import build_tables
 from jobs.publish_tables import publish_tables
 from jobs.publishing.manifest import table_figures
 from jobs.show_night import night_text
+from tests.worlds.named_by_gate import all_that_is_there
 from tests.worlds.small_night import (
     ANN,
     BELL,
@@ -84,6 +85,7 @@ def write_decision(night: Night, is_sound: bool) -> None:
         "similar_model": "item_item",
         "decision": json.dumps({"models": [{"model": "cross_domain", "is_healthy": is_sound}]}),
         "model_versions": json.dumps({model: f"{model}-{night.ds}-1" for model in models}),
+        "in_force": json.dumps(all_that_is_there(night.lake, night.ds)),
     }
     write_rows(night, GATE_DECISIONS, [row])
 

@@ -36,6 +36,7 @@ from tests.worlds.small_night import (
     SOLD_OUT,
     SPOON,
     new_night,
+    write_gate,
     write_lists,
     write_met,
     write_rows,
@@ -213,6 +214,7 @@ def test_what_comes_back_against_the_policy_is_counted(spark: SparkSession, good
 
 def test_counts_are_zero_where_no_model_proposed_anything(spark: SparkSession, own_night: Night) -> None:
     write_lists(own_night, "two_tower", [])
+    write_gate(own_night)
     lists, counts = built(spark, with_rules(own_night, {"max_per_brand": 2, "diversity": 0.5}))
     assert items_of(lists)["user-2"] == ["item-2", "item-3", "item-4"]
     assert counts == {"filled": 9}

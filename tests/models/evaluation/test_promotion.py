@@ -11,6 +11,7 @@ from deltalake import write_deltalake
 from expectations.runtime.program import Night
 from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, SCORES
 from models.data.arrow_rows import arrow_rows
+from models.evaluation.judged_lists import backtest_fingerprint, judged_lists, lists_by_day
 from models.evaluation.promotion_rules import Decision, decide
 from models.gate import challengers_of, comparison_of, decision_text, write_decision
 from models.interface.published_lists import PublishedNights, published_nights
@@ -18,6 +19,7 @@ from tests.worlds.judged_night import (
     Listed,
     manifest_contract,
     manifest_row,
+    put_in_force,
     write_interactions,
     write_lists,
     write_model,
@@ -60,7 +62,17 @@ def gated(night: Night) -> Night:
     return night
 
 
+def put_all_in_force(night: Night) -> None:
+    put_in_force(night.lake, night.shop, EARLIER, night.ds)
+    if backtest := night.lake.current(BACKTESTS, night.ds):
+        lists = judged_lists(lists_by_day(night.lake, night.shop, [EARLIER]))
+        fingerprint = backtest_fingerprint(night.lake, night.shop, night.ds, [EARLIER], lists)
+        night.lake.commit(BACKTESTS, night.ds, backtest.path, fingerprint, backtest.rows)
+
+
 def decision_of(night: Night, champion: str | None = None) -> Decision:
+    """All that is there counts."""
+    put_all_in_force(night)
     return decide(night.ds, challengers_of(night), champion, comparison_of(night))
 
 
@@ -91,8 +103,9 @@ def test_a_model_that_lists_few_users_is_not_published(gated: Night) -> None:
 
 def test_a_model_fitted_under_another_vocabulary_is_not_published(gated: Night) -> None:
     lists = everybodys([0.1, 0.4, 0.3, 0.2])
+    put_all_in_force(gated)
     write_model(gated.lake, gated.ds, "deep_cf", lists, kind="deep", role="ranking", hash="old words")
-    assert decision_of(gated).published_model == "item_item"
+    assert decide(gated.ds, challengers_of(gated), None, comparison_of(gated)).published_model == "item_item"
 
 
 def test_a_night_without_a_backtest_is_a_fallback(night: Night) -> None:

@@ -35,7 +35,9 @@ def world(night: Night) -> Dataset:
 
 @pytest.fixture(scope="package")
 def nightly(night: Night) -> SequenceModel:
-    with fetched_folder(night.lake.read(FITTED_MODELS, DAY, "sequence")["weights_path"][0].as_py()) as folder:
+    with fetched_folder(
+        night.lake, night.lake.read(FITTED_MODELS, DAY, "sequence")["weights_path"][0].as_py()
+    ) as folder:
         return SequenceModel.load(folder)
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.tables import FITTED_MODELS
+from expectations.shop.reasons import CATALOGUE_ORDER
+from expectations.tables import FITTED_MODELS, ITEM_NEIGHBOURS, ITEM_VECTORS
 from models import register_session_model
 from models.interface.published_lists import PublishedNights
 from models.serving.bundle import BundleError, SessionBundle
 from tests.worlds.communities import DAY
+from tests.worlds.named_by_gate import all_that_is_there, publish_model
+from tests.worlds.session_requests import build_bundle
 
 
 def test_a_part_of_another_vocabulary_is_refused(night: Night, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     folder.mkdir()
-    register_session_model.build_bundle(night, folder)
+    build_bundle(night, folder)
     with np.load(folder / "vectors.npz") as arrays:
         np.savez(folder / "vectors.npz", vectors=arrays["vectors"], vocabulary_hash=np.array("other"))
     with pytest.raises(
@@ -28,7 +34,7 @@ def test_a_part_of_another_vocabulary_is_refused(night: Night, tmp_path: Path) -
 
 
 def test_parts_that_speak_of_different_numbers_of_items_are_refused(night: Night, tmp_path: Path) -> None:
-    register_session_model.build_bundle(night, tmp_path)
+    build_bundle(night, tmp_path)
     with np.load(tmp_path / "vectors.npz") as arrays:
         np.savez(tmp_path / "vectors.npz", vectors=arrays["vectors"][:-1], vocabulary_hash=arrays["vocabulary_hash"])
     with pytest.raises(BundleError, match=r"the same items.*items.parquet': 23, 'vectors.npz': 22"):
@@ -41,7 +47,7 @@ def test_a_fit_of_another_vocabulary_is_not_bundled(
     row = night.lake.read(FITTED_MODELS, DAY, "sequence").to_pylist()[0]
     monkeypatch.setattr(register_session_model, "fitted_model", lambda *_: {**row, "vocabulary_hash": "older"})
     with pytest.raises(BundleError, match="sequence as of 2024-03-10 was built with vocabulary older"):
-        register_session_model.build_bundle(night, tmp_path)
+        build_bundle(night, tmp_path)
 
 
 def test_a_bundle_beside_tables_of_another_vocabulary_is_refused(
@@ -50,4 +56,20 @@ def test_a_bundle_beside_tables_of_another_vocabulary_is_refused(
     published = PublishedNights({DAY: "sequence"}, {DAY: "older"})
     monkeypatch.setattr(register_session_model, "published_nights", lambda _: published)
     with pytest.raises(BundleError, match="user_recommendations as published for 2024-03-10 was built with vocabulary"):
-        register_session_model.build_bundle(night, tmp_path)
+        build_bundle(night, tmp_path)
+
+
+def test_what_the_gate_did_not_name_is_not_bundled(night: Night, tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "root"))
+    for table, model in ((FITTED_MODELS, "sequence"), (ITEM_VECTORS, "recent_demand"), (ITEM_NEIGHBOURS, "item_item")):
+        version = night.lake.require(table, DAY, model)
+        lake.commit(table, DAY, version.path, version.fingerprint, version.rows, model)
+    copy = replace(night, lake=lake)
+    publish_model(lake, DAY, "sequence")
+    whole = register_session_model.bundle_inputs(copy)
+    assert whole is not None and (whole.demand_source, whole.neighbours is not None) == ("recent_demand", True)
+    named = all_that_is_there(lake, DAY, {"sequence"})
+    publish_model(lake, DAY, "sequence", in_force=json.dumps(named))
+    alone = register_session_model.bundle_inputs(copy)
+    assert alone is not None
+    assert (alone.demand_source, alone.demand, alone.neighbours) == (CATALOGUE_ORDER, None, None)

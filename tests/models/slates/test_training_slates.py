@@ -11,7 +11,7 @@ import pytest
 from expectations.runtime.days import day_number, days_before
 from expectations.runtime.program import Night
 from expectations.tables import CANDIDATES, EVENTS
-from models.interface.ranked_lists import current_lists
+from models.interface.in_force import ModelsAsOf
 from models.slates.exposures import Exposures
 from models.slates.logged_slates import shown_days, shown_lists
 from models.slates.slate_candidates import SlateCandidates
@@ -41,7 +41,7 @@ def log(world_night: Night) -> UserLog:
 
 
 def test_visits_are_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
-    lists = current_lists(world_night.lake, AS_OF, "two_tower")
+    lists = ModelsAsOf(world_night.lake, world_night.shop, AS_OF).lists("two_tower")
     assert lists is not None
     found = visits(
         DS,
@@ -58,7 +58,7 @@ def test_visits_are_in_the_indices_of_the_night(world_night: Night, log: UserLog
     bought = 5.0 * ((found.items[:, 0] - 2) % 2 == (found.candidates.user - 2) % 2)
     assert found.immediate_reward[:, 0].tolist() == bought.tolist()
     # What stands first in the lists of the earlier day is what scores best there.
-    latest = current_lists(world_night.lake, DS, "two_tower")
+    latest = ModelsAsOf(world_night.lake, world_night.shop, DS).lists("two_tower")
     assert latest is not None
     source, user, day = (
         SlateCandidates(world_night.lake, DS, log.history_events, world_night.shop),
@@ -86,7 +86,7 @@ def test_organic_views_after_a_list_are_not_in_its_features(world_night: Night, 
 
 
 def test_future_rewards_are_discounted(world_night: Night, log: UserLog) -> None:
-    lists = current_lists(world_night.lake, AS_OF, "two_tower")
+    lists = ModelsAsOf(world_night.lake, world_night.shop, AS_OF).lists("two_tower")
     assert lists is not None
     found = visits(
         DS,
