@@ -130,7 +130,7 @@ def judged_night(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> Ba
             backtest.slices.extend(slice_rows(parts, top_k, seed))
         else:
             backtest.rows.extend(backtest_rows(parts, ks, seed))
-            backtest.gains.extend(gain_rows(parts, top_k, seed))
+            backtest.gains.extend(gain_rows(parts, top_k, seed, night.shop.primary_metric))
     return backtest
 
 
@@ -151,6 +151,7 @@ def _fingerprint(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> st
         versions += [lake.require(FITTED_MODELS, as_of, backtest_name(model)) for model in lists]
         versions += [by_day[as_of] for by_day in lists.values()]
     settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]
+    settings.append(shop.primary_metric)
     details = [version.fingerprint for version in versions]
     return fingerprint_of(
         BACKTESTS.name, night.ds, code_version("models.backtest"), night.backtest_days, details, settings

@@ -19,12 +19,14 @@ from expectations.tables import BACKTEST_GAINS, BACKTESTS, FITTED_MODELS, GATE_D
 from models.data.arrow_rows import arrow_rows
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.evaluation.list_health import list_health, overlap
-from models.evaluation.promotion_rules import Challenger, Comparison, Decision, decide
+from models.evaluation.promotion_decision import Decision, decide
+from models.evaluation.promotion_rules import Challenger, Comparison
 from models.evaluation.refit_consistency import Refit
 from models.interface import tracking
 from models.interface.fitted_models import fitted_model, is_fitted
 from models.interface.published_lists import published_nights
 from models.interface.ranked_lists import backtest_name, current_lists
+from models.interface.registry import MODELS
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
 """Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""
@@ -36,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Decides, writes, moves the alias and prints."""
     night = night_from(night_parser(__doc__).parse_args(argv))
     published = published_nights(night.lake)
-    decision = decide(night.ds, challengers_of(night), published.champion(night.ds), comparison_of(night))
+    decision = decide(
+        night.ds, challengers_of(night), published.champion(night.ds), comparison_of(night), night.shop.gate
+    )
     write_decision(night, decision)
     if published.is_latest(night.ds):
         model = decision.published_model
@@ -120,7 +124,7 @@ def _challenger(
 ) -> Challenger:
     lake, ds, as_of = night.lake, night.ds, night.backtest_as_of
     if lake.current(FITTED_MODELS, ds, model) is None:
-        return Challenger(model, backtest=backtest, gains=gains)
+        return Challenger(model, MODELS[model].kind, backtest=backtest, gains=gains)
     fitted = fitted_model(lake, ds, model)
     lists, earlier = current_lists(lake, ds, model), current_lists(lake, as_of, backtest_name(model))
     health = list_health(lake, ds, lists) if lists else None

@@ -49,5 +49,5 @@ def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDe
 
 
 def policy_settings(shop: Shop) -> str:
-    """A hash of what the shop file says of its policy, and of what it is to earn."""
-    return fingerprint_of(asdict(shop.policy), asdict(shop.reward))
+    """A hash of what the shop file says of its policy, of what it is to earn, and of how many users judge it."""
+    return fingerprint_of(asdict(shop.policy), asdict(shop.reward), shop.gate.min_judged_users)
