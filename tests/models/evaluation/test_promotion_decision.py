@@ -163,7 +163,7 @@ CASES = [
         [ITEM_ITEM, sick("two_tower", 0.3)],
         "item_item",
         True,
-        "fallback, because these could not compete: two_tower (scores vary for at least 50% of users: 0.0%; judged",
+        "fallback, because these could not compete: two_tower (scores vary for at least 50% of users: 0.0%)",
         champion="two_tower",
     ),
     Case(
@@ -179,7 +179,7 @@ CASES = [
         [ITEM_ITEM, ("two_tower", None, "no fit")],
         "item_item",
         True,
-        f"two_tower ({NO_FIT}; not in the backtest)",
+        f"two_tower ({NO_FIT})",
         champion="two_tower",
     ),
     Case(
@@ -259,14 +259,14 @@ CASES = [
         [ITEM_ITEM, ("two_tower", 0.4, "no lists"), sound("deep_cf", 0.3)],
         "deep_cf",
         True,
-        "could not compete: two_tower (has lists as of ds: no lists under the current vocabulary; judged 0.4000)",
+        "could not compete: two_tower (has lists as of ds: no lists under the current vocabulary)",
     ),
     Case(
         "without a fit and never judged: nothing speaks against it",
         [DEMAND, ITEM_ITEM, ("deep_cf", None, "no fit")],
         "item_item",
         True,
-        f"could not compete: deep_cf ({NO_FIT}; not in the backtest).",
+        f"could not compete: deep_cf ({NO_FIT}).",
     ),
     Case(
         "sound, but not judged",
@@ -281,7 +281,7 @@ CASES = [
         [ITEM_ITEM, sick("two_tower", 0.1), ("deep_cf", None, "no fit")],
         "item_item",
         True,
-        f"could not compete: deep_cf ({NO_FIT}; not in the backtest). These could not compete, and would not have been "
+        f"could not compete: deep_cf ({NO_FIT}). These could not compete, and would not have been "
         "published: two_tower (",
     ),
     # --- Nothing was judged -------------------------------------------------------------------------------------------
