@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser
-from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST
+from expectations.tables import BACKTEST_GAINS, BACKTESTS, GATE_DECISIONS, RUN_MANIFEST
 from models import backtest, gate
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
@@ -87,6 +87,25 @@ def test_the_winner_is_published_logged_and_becomes_champion(
         *("backtest.png", "backtest_lists.png"),
     }
     assert client.get_model_version_by_alias("nightjar-corner", "champion").tags["version"] == f"two_tower-{DS}"
+
+
+def test_one_judged_user_proves_nothing(
+    flags: list[str], lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = tmp_path / "corner.toml"
+    shop.write_text(shop.read_text().replace("[gate]\nmin_judged_users = 2\n", ""))
+    write_events(lake, "2024-03-05", [("09:00:00", "ann", "candle", "purchase", 1.0)])
+    backtest.main(flags)
+    gate.main(flags)
+    two_tower = next(row for row in lake.read(BACKTEST_GAINS, DS).to_pylist() if row["model"] == "two_tower")
+    assert two_tower["gain"] > 0
+    assert (two_tower["gain_low"], two_tower["gain_high"], two_tower["p_value"]) == (-1.0, 1.0, 1.0)
+    (decision,) = lake.read(GATE_DECISIONS, DS).to_pylist()
+    assert (decision["published_model"], decision["is_fallback"]) == ("recent_demand", False)
+    printed = capsys.readouterr().out
+    assert "two_tower against recent_demand: +0.5000, too few users for an interval, p = 1.000" in printed
+    assert "failed: beats recent_demand: 1.0000 against 0.5000, too few users judged, 1 of at least 30" in printed
+    assert "Only 1 user was judged, fewer than the 30 of `min_judged_users`: nothing replaces the champion" in printed
 
 
 def test_a_backfilled_night_leaves_the_champion_of_a_later_night(
