@@ -16,7 +16,6 @@ better one is published.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -170,9 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=NUM_SERIES, help="of thirty nights each")
     arguments = parser.parse_args(argv)
-    started = time.monotonic()
     rows = [equal_row(arguments.series), *(better_row(gain, arguments.series) for gain in GAINS)]
-    rows[0]["seconds"] = round(time.monotonic() - started, 1)
     print(record_part(NAME, PART, rows).text())
 
 
