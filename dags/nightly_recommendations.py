@@ -15,7 +15,7 @@ Turns a shop's log up to one day, `ds`, into recommendation tables for that day.
 Every task overwrites its own partition, or finds that it is already there, so any task may be cleared and run again.
 The shop sees nothing new until `publish_tables` commits. A deep model that cannot be trained, a backtest that cannot be
 held, lists that cannot be re-ranked, or an alias that cannot be moved stays red, and the night goes on without it; the
-gate then publishes what it has, marked as a fallback where a model is missing.
+gate then publishes what it has, marked as a fallback where a missing model could have won.
 
 `ds` is the run's partition key (scheduled runs, backfills) or the form's field. The form's other fields take the place
 of what the shop file says, for this run only.

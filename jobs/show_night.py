@@ -138,8 +138,12 @@ def backtest_text(rows: Sequence[dict[str, Any]], published_model: str, k: int) 
         for row in at_k:
             mark = "→" if row["model"] == published_model else " "
             cells = "".join(f"{row[name]:>10.4f}" for name in names)
-            lines.append(f"  {mark} {row['model']:<22}{cells}{row['ndcg_low']:>10.4f} – {row['ndcg_high']:.4f}")
+            lines.append(f"  {mark} {row['model']:<22}{cells}{_interval(row):>19}")
     return "\n".join(lines)
+
+
+def _interval(row: dict[str, Any]) -> str:
+    return "too few users" if row["num_users"] < 2 else f"{row['ndcg_low']:.4f} – {row['ndcg_high']:.4f}"
 
 
 def gate_text(gate: dict[str, Any]) -> str:

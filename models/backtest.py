@@ -114,7 +114,7 @@ def judged_night(night: Night, lists: Mapping[str, Mapping[str, Version]]) -> Ba
             backtest.slices.extend(slice_rows(parts, top_k, seed))
         else:
             backtest.rows.extend(backtest_rows(parts, ks, seed))
-            backtest.gains.extend(gain_rows(parts, top_k, seed))
+            backtest.gains.extend(gain_rows(parts, top_k, seed, night.shop.primary_metric))
     return backtest
 
 

@@ -28,6 +28,7 @@ import pyarrow.dataset as ds
 
 from expectations.runtime.program import run_program
 from expectations.tables import NightError
+from models.evaluation.resampling import MIN_UNITS, TOO_FEW_USERS
 from models.off_policy.estimators import evaluate
 from models.off_policy.report import Estimate, OffPolicyReport
 
@@ -79,6 +80,8 @@ def report_text(report: OffPolicyReport) -> str:
     heads = "".join(f"{head:>11}" for head in ("value", "low", "high", "gain", "low", "high"))
     lines = [f"{report.num_rows:,} rows of {report.num_units:,} units", "", f"{'':<10}{heads}", _line(report.on_policy)]
     lines += [_line(*pair) for pair in zip(report.estimates, report.gains, strict=True)]
+    if report.num_units < MIN_UNITS:
+        lines.append(f"{TOO_FEW_USERS}: rows of one unit come along together, and say nothing of another")
     lines += [
         "",
         f"rests on {overlap.rewarded_rows:,} rows with a reward; as good as {overlap.effective_rows:,.0f} rows "

@@ -23,11 +23,13 @@ from models.data.arrow_rows import arrow_rows
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.evaluation.judged_lists import backtest_fingerprint, judged_lists, lists_by_day
 from models.evaluation.list_health import list_health, overlap
-from models.evaluation.promotion_rules import Challenger, Comparison, Decision, decide
+from models.evaluation.promotion_decision import Decision, decide
+from models.evaluation.promotion_rules import Challenger, Comparison
 from models.evaluation.refit_consistency import Refit
 from models.interface.fitted_models import fitted_model
 from models.interface.in_force import ModelsAsOf, backtest_name
 from models.interface.published_lists import published_nights
+from models.interface.registry import MODELS
 
 FILLERS = ("recent_demand", "all_time_popularity", "item_item", "graph", "content", "cross_domain")
 """Models whose items or reasons stand in published rows beside, or in place of, the published model's own."""
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Decides, writes and prints."""
     night = night_from(night_parser(__doc__).parse_args(argv))
     champion = published_nights(night.lake).champion(night.ds)
-    decision = decide(night.ds, challengers_of(night), champion, comparison_of(night))
+    decision = decide(night.ds, challengers_of(night), champion, comparison_of(night), night.shop.gate)
     write_decision(night, decision)
     print(decision_text(decision))
 
@@ -142,7 +144,7 @@ def _challenger(
     lake, ds, as_of = night.lake, night.ds, night.backtest_as_of
     fit = models.fit(model)
     if fit is None:
-        return Challenger(model, backtest=backtest, gains=gains)
+        return Challenger(model, MODELS[model].kind, backtest=backtest, gains=gains)
     fitted, lists, earlier = fitted_model(fit), models.lists(model), models.of_backtest.lists(backtest_name(model))
     health = list_health(lake, ds, lists) if lists else None
     drift = overlap(list_health(lake, as_of, earlier), health) if health and earlier else None

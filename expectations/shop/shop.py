@@ -49,7 +49,7 @@ class Publish(Bounded):
 
 @dataclass(frozen=True)
 class Gate(Bounded):
-    """Bounds of the gate: a model whose lists break one of them cannot be published.
+    """The gate: what a model's lists must be like to be published, and what it takes to replace the champion.
 
     Attributes:
         min_varying_share: smallest share of users whose scores are not all the same. A model that scores everything
@@ -60,12 +60,18 @@ class Gate(Bounded):
             models. Sound refits keep twice the default, and shuffled ones two thirds of it.
         min_variety: how many different items such lists hold at least, as a share of those of the backtest. The default
             is far below what any sound refit has, and above one that offers everybody the same ten items.
+        min_judged_users: with fewer users judged by the backtest, figures are no evidence: the champion stays, a deep
+            model replaces no baseline, and no policy re-ranks by the backtest.
+        promotion: `interval` (a model replaces the champion, and a deep one a baseline, where the 95 % interval of its
+            gain lies above 0, so that equal models do not take turns) or `best` (the highest figure is published).
     """
 
     min_varying_share: Share = 0.5
     min_user_share: Share = 0.8
     min_kept_share: Share = 0.15
     min_variety: Share = 0.1
+    min_judged_users: AtLeastOne = 30
+    promotion: Annotated[str, one_of("interval", "best"), "must be interval or best"] = "interval"
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,9 @@ class Shop(Bounded):
         "deep_cf",
     )
     warm_start: bool = False
-    primary_metric: str = "ndcg"
+    primary_metric: Annotated[
+        str, one_of("ndcg", "recall", "map", "mrr", "hit_rate"), "must be ndcg, recall, map, mrr or hit_rate"
+    ] = "ndcg"
     seed: int = 20240101
     folder: str = field(default=".", metadata={"not_in_file": True})
 

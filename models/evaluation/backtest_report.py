@@ -15,6 +15,7 @@ from expectations.shop.shop import Shop
 from expectations.tables import BACKTEST_GAINS, BACKTEST_SLICES, BACKTESTS, Table
 from models.evaluation.list_evaluation import Row
 from models.evaluation.ranking_metrics import METRICS
+from models.evaluation.resampling import MIN_UNITS, TOO_FEW_USERS, interval_text
 
 _LIKE = ("coverage", "novelty", "diversity", "popularity_lift")
 _HEADS = {
@@ -66,7 +67,7 @@ def backtest_text(backtest: Backtest, ds: str, shop: Shop, missing: Sequence[str
     for task in backtest.tasks():
         rows = backtest.at(task, top_k)
         lines += ["", f"{task} ({rows[0]['num_users']:,} users judged)", *_model_lines(rows)]
-        lines += [f"  {line}" for line in _gain_lines(backtest, task, rows)]
+        lines += [f"  {line}" for line in _gain_lines(backtest, task, rows, shop.primary_metric)]
         lines += _slice_lines(backtest, task, rows[0]["model"])
     if missing:
         lines += ["", f"Not judged, because they have no lists of that day: {', '.join(missing)}"]
@@ -78,20 +79,25 @@ def _model_lines(rows: Sequence[Row]) -> list[str]:
     heads = [f"{_HEADS.get(name, name):>8}" for name in (*others, *_LIKE)]
     lines = [f"  {'model':<20}{'ndcg':>8}  {'95 % interval':>15}{''.join(heads)}"]
     for row in rows:
-        cells = [f"{row['ndcg']:>8.4f}  {row['ndcg_low']:>7.4f}–{row['ndcg_high']:.4f} "]
+        cells = [f"{row['ndcg']:>8.4f}  {_interval_cell(row):>15}"]
         cells += [f"{row[metric]:>8.4f}" for metric in others] + [f"{row[name]:>8.3f}" for name in _LIKE]
         lines.append(f"  {row['model']:<20}{''.join(cells)}")
     return lines
 
 
-def _gain_lines(backtest: Backtest, task: str, rows: Sequence[Row]) -> Iterable[str]:
-    """How sure it is that the best is better than the second."""
+def _interval_cell(row: Row) -> str:
+    return "too few users" if row["num_users"] < MIN_UNITS else f"{row['ndcg_low']:.4f}–{row['ndcg_high']:.4f} "
+
+
+def _gain_lines(backtest: Backtest, task: str, rows: Sequence[Row], metric: str) -> Iterable[str]:
+    """How sure it is that the best is better than the second, in what the gate compares."""
     if len(rows) > 1:
         best, second = rows[0]["model"], rows[1]["model"]
         gain = backtest.gain(task, best, second)
+        in_metric = "" if metric == "ndcg" else f" in {metric}"
         yield (
-            f"{best} against {second}: {gain['gain']:+.4f}, 95 % interval {gain['gain_low']:+.4f} to "
-            f"{gain['gain_high']:+.4f}, p = {gain['p_value']:.3f}"
+            f"{best} against {second}{in_metric}: {gain['gain']:+.4f}, "
+            f"{interval_text(gain['gain_low'], gain['gain_high'], rows[0]['num_users'])}, p = {gain['p_value']:.3f}"
         )
 
 
@@ -121,7 +127,8 @@ def _ndcg_figure(backtest: Backtest, top_k: int) -> Figure:
         axes.barh([row["model"] for row in shown], means, xerr=[below, above], capsize=3, color="#4c72b0")
         axes.invert_yaxis()
         axes.set_title(f"{task} ({shown[0]['num_users']:,} users)")
-        axes.set_xlabel(f"ndcg@{top_k}, 95 % bootstrap interval")
+        bars = TOO_FEW_USERS if shown[0]["num_users"] < MIN_UNITS else "95 % bootstrap interval"
+        axes.set_xlabel(f"ndcg@{top_k}, {bars}")
     return figure
 
 

@@ -43,5 +43,6 @@ def backtest_fingerprint(
         versions += [lake.current(table, day) for table in (VOCABULARIES, INTERACTIONS, ITEM_FEATURES, USER_FEATURES)]
         versions += [by_day[day] for by_day in lists.values()]
     settings = [list(lists), shop.target_events, shop.horizon_days, shop.num_candidates, shop.top_k, shop.seed]
+    settings.append(shop.primary_metric)
     details = [version.fingerprint if version else None for version in versions]
     return fingerprint_of(BACKTESTS.name, ds, code_version("models.backtest"), days, details, settings)

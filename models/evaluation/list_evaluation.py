@@ -14,17 +14,21 @@ from expectations.runtime.lake import Version
 from models.evaluation.beyond_accuracy import BEYOND_ACCURACY, beyond_accuracy, popularity_of_relevant
 from models.evaluation.held_out import NEW_ITEMS, HeldOut
 from models.evaluation.population_stats import PopulationStats
-from models.evaluation.ranking_metrics import METRICS, bootstrap_means, hits, recommended_items
+from models.evaluation.ranking_metrics import METRICS, hits, recommended_items
+from models.evaluation.resampling import (
+    GAINS,
+    NUM_RESAMPLES,
+    SHARES,
+    bootstrap_means,
+    interval,
+    two_sided_p_value,
+)
 from models.interface.ranked_lists import ListRows, read_list_rows, top_items
 
 Row = dict[str, Any]
 
 USERS_PER_CHUNK = 8_192
 """Judged users whose lists are in memory at a time."""
-NUM_RESAMPLES = 1_000
-"""Bootstrap resamples of users: some 25 of them lie beyond either end of a 95 % interval."""
-BOUNDS = (0.025, 0.975)
-"""Quantiles of a 95 % interval."""
 
 logger = logging.getLogger(__name__)
 
@@ -132,11 +136,10 @@ def backtest_rows(windows: Sequence[EvaluatedTask], ks: Sequence[int], seed: int
     A user whom two windows judge counts twice. Coverage is the mean over the windows, `num_items` the latest one's.
     """
     columns = [(model, k) for model in windows[0].scores_by_model for k in ks]
-    bounds = _bounds(_ndcg(windows, columns), seed)
-    num_users = _num_users(windows)
+    intervals, num_users = _intervals(windows, columns, seed), _num_users(windows)
     wanted = sum(part.relevant_popularity * part.num_users for part in windows) / num_users
     rows: list[Row] = []
-    for (model, k), low, high in zip(columns, *bounds, strict=True):
+    for (model, k), (low, high) in zip(columns, intervals, strict=True):
         covered = [len(part.scores_by_model[model].recommended[k]) / part.num_items for part in windows]
         rows.append(
             {
@@ -148,8 +151,8 @@ def backtest_rows(windows: Sequence[EvaluatedTask], ks: Sequence[int], seed: int
                 **{name: _mean(windows, model, name, k) for name in (*METRICS, "novelty", "diversity")},
                 "coverage": float(np.mean(covered)),
                 "popularity_lift": _mean(windows, model, "popularity", k) / max(wanted, 1e-9),
-                "ndcg_low": float(low),
-                "ndcg_high": float(high),
+                "ndcg_low": low,
+                "ndcg_high": high,
             }
         )
     return rows
@@ -158,29 +161,33 @@ def backtest_rows(windows: Sequence[EvaluatedTask], ks: Sequence[int], seed: int
 def slice_rows(windows: Sequence[EvaluatedTask], k: int, seed: int) -> list[Row]:
     """Rows of `backtest_slices` for one slice of a task."""
     models, part = list(windows[0].scores_by_model), windows[0].held_out
-    bounds = _bounds(_ndcg(windows, [(model, k) for model in models]), seed)
+    intervals = _intervals(windows, [(model, k) for model in models], seed)
     about = {"task": part.task, "slice": part.slice, "k": k, "num_users": _num_users(windows)}
     return [
         {
             "model": model,
             **about,
             **{name: _mean(windows, model, name, k) for name in ("recall", "ndcg")},
-            "ndcg_low": float(low),
-            "ndcg_high": float(high),
+            "ndcg_low": low,
+            "ndcg_high": high,
         }
-        for model, low, high in zip(models, *bounds, strict=True)
+        for model, (low, high) in zip(models, intervals, strict=True)
     ]
 
 
-def gain_rows(windows: Sequence[EvaluatedTask], k: int, seed: int) -> list[Row]:
-    """Rows of `backtest_gains` for one task: every model against every other one, over the same users."""
-    models = list(windows[0].scores_by_model)
-    ndcg = _ndcg(windows, [(model, k) for model in models])
-    resampled, means = bootstrap_means(ndcg, NUM_RESAMPLES, seed), ndcg.mean(axis=0)
+def gain_rows(windows: Sequence[EvaluatedTask], k: int, seed: int, metric: str) -> list[Row]:
+    """Rows of `backtest_gains` for one task: every model against every other one, over the same users.
+
+    Args:
+        metric: of METRICS; what the gate compares.
+    """
+    models, num_users = list(windows[0].scores_by_model), _num_users(windows)
+    values = _by_column(windows, metric, [(model, k) for model in models])
+    resampled, means = bootstrap_means(values, NUM_RESAMPLES, seed), values.mean(axis=0)
     rows: list[Row] = []
     for (m, model), (r, rival) in permutations(enumerate(models), 2):
         gains = resampled[:, m] - resampled[:, r]
-        low, high = np.quantile(gains, BOUNDS)
+        low, high = interval(gains, num_users, GAINS)
         rows.append(
             {
                 "model": model,
@@ -188,9 +195,9 @@ def gain_rows(windows: Sequence[EvaluatedTask], k: int, seed: int) -> list[Row]:
                 "task": windows[0].held_out.task,
                 "k": k,
                 "gain": float(means[m] - means[r]),
-                "gain_low": float(low),
-                "gain_high": float(high),
-                "p_value": min(1.0, 2 * float(min((gains <= 0).mean(), (gains >= 0).mean()))),
+                "gain_low": low,
+                "gain_high": high,
+                "p_value": two_sided_p_value(gains, num_users),
             }
         )
     return rows
@@ -212,11 +219,14 @@ def _mean(windows: Sequence[EvaluatedTask], model: str, name: str, k: int) -> fl
     return float(values.mean()) if len(values) else 0.0
 
 
-def _ndcg(windows: Sequence[EvaluatedTask], columns: Sequence[tuple[str, int]]) -> np.ndarray:
+def _by_column(windows: Sequence[EvaluatedTask], metric: str, columns: Sequence[tuple[str, int]]) -> np.ndarray:
     """Shape (num_users of all windows, num_columns)."""
-    return np.stack([_values(windows, model, "ndcg", k) for model, k in columns], axis=1)
+    return np.stack([_values(windows, model, metric, k) for model, k in columns], axis=1)
 
 
-def _bounds(ndcg: np.ndarray, seed: int) -> np.ndarray:
-    """95 % bounds of the means of the columns. Shape (2, num_columns)."""
-    return np.quantile(bootstrap_means(ndcg, NUM_RESAMPLES, seed), BOUNDS, axis=0)
+def _intervals(
+    windows: Sequence[EvaluatedTask], columns: Sequence[tuple[str, int]], seed: int
+) -> list[tuple[float, float]]:
+    """The 95 % interval of the mean ndcg of each column."""
+    means = bootstrap_means(_by_column(windows, "ndcg", columns), NUM_RESAMPLES, seed)
+    return [interval(column, _num_users(windows), SHARES) for column in means.T]

@@ -1,18 +1,20 @@
 """The rules by which the gate promotes one of the night's models, from figures alone.
 
-Every model of the shop is a challenger, the champion of the night before among them.
+Every model of the shop is a challenger, the champion of the night before among them. A challenger has to beat the
+champion; what it takes to beat a model is the shop's `[gate] promotion`. Where several do, or where there is no
+champion, a deep model has to beat the baselines among them as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from expectations.shop.shop import Gate
-from expectations.tables import NightError
 from models.evaluation.list_health import ListHealth
 from models.evaluation.refit_consistency import RefitConsistency
+from models.evaluation.resampling import interval_text
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Challenger:
     """A model that the shop asked for, and what this night has of it.
 
     Attributes:
-        kind: baseline or deep; empty when the model was not fitted.
+        kind: baseline or deep.
         version: of the fit as of ds; None when the model was not fitted.
         health: of the lists as of ds; None without lists.
         backtest: the row of `backtests` that counts; None when the model was not judged.
@@ -91,6 +93,16 @@ class Challenger:
         """Whether every check passed."""
         return all(rule.passed for rule in self.health_checks())
 
+    @property
+    def num_users(self) -> int:
+        """How many the backtest judged it on; 0 when it did not."""
+        return int(self.backtest["num_users"]) if self.backtest else 0
+
+    @property
+    def is_competing(self) -> bool:
+        """Whether it is healthy and was judged."""
+        return self.backtest is not None and self.is_healthy
+
 
 def _consistency_checks(consistency: RefitConsistency, bounds: Gate) -> list[PromotionCheck]:
     return [
@@ -124,121 +136,85 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """Which model is published and why; `reason` in a sentence or two, `models` with every rule."""
+class Promotion:
+    """Who may be published in place of whom.
 
-    published_model: str
-    is_fallback: bool
-    champion: str | None
-    reason: str
-    comparison: Comparison
-    models: list[dict[str, Any]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns what `gate_decisions` keeps as JSON; its readers know the comparison under the key `contest`."""
-        details = asdict(self)
-        details["contest"] = details.pop("comparison")
-        return details
-
-
-def decide(ds: str, challengers: Sequence[Challenger], champion: str | None, comparison: Comparison) -> Decision:
-    """Publishes the best healthy model; of equals the simpler one, which stands earlier.
-
-    Args:
-        challengers: every model that the shop asked for, from simple to able.
-        champion: the model published for the latest earlier ds.
-
-    Raises:
-        NightError: no model is healthy.
+    Attributes:
+        champion: the model published for the latest earlier ds; None before the first night.
+        gate: how sure a gain must be, and how many users must have been judged.
+        num_users: how many the backtest judged.
     """
-    healthy = [c for c in challengers if c.is_healthy]
-    if not healthy:
-        raise NightError(f"gate_decisions ds={ds}: no model can be published: {_failures(challengers)}")
-    competing = [c for c in healthy if c.backtest]
-    absent = [c for c in challengers if c not in competing]
-    if competing:
-        winner = max(competing, key=comparison.value)  # the first of equals
-        reason = _reason_of_winner(winner, competing, champion, comparison)
-    else:
-        winner = _unjudged_choice(healthy, champion)
-        role = "champion" if winner.model == champion else f"{winner.kind} model"
-        reason = f"The {role} {winner.model} is published unjudged: no healthy model was judged by a backtest."
-    if absent:
-        reason += f" This night is a fallback, because these could not compete: {_failures(absent)}"
-    details = [_details(c, challengers, champion, comparison) for c in challengers]
-    return Decision(winner.model, bool(absent), champion, reason, comparison, details)
 
+    comparison: Comparison
+    champion: str | None
+    gate: Gate
+    num_users: int
 
-def _unjudged_choice(healthy: Sequence[Challenger], champion: str | None) -> Challenger:
-    """The champion, which was judged once; else the ablest baseline; else what there is."""
-    champions = [c for c in healthy if c.model == champion]
-    baselines = [c for c in healthy if c.kind == "baseline"]
-    return (champions or baselines[-1:] or healthy[-1:])[0]
+    @property
+    def has_too_few_users(self) -> bool:
+        """Whether figures are no evidence: then nobody beats anybody."""
+        return self.num_users < self.gate.min_judged_users
 
+    def winner(self, competing: Sequence[Challenger]) -> Challenger:
+        """The best of those that beat all their bars, as the champion does, which has none; of equals the first.
 
-def _reason_of_winner(
-    winner: Challenger, competing: Sequence[Challenger], champion: str | None, comparison: Comparison
-) -> str:
-    value = f"{comparison.value(winner):.4f}"
-    others = [c for c in competing if c is not winner]
-    rivals = [c for c in others if c.kind == "deep"] if winner.kind == "baseline" else others
-    if rivals:
-        rival = max(rivals, key=comparison.value)
-        against = f"{value} against {comparison.value(rival):.4f} of {rival.model}"
-    else:
-        against = f"{value}, with no {'deep model' if winner.kind == 'baseline' else 'other model'} to compare"
-    if winner.kind == "baseline":
-        reason = f"The baseline {winner.model} is published, because no deep model beat it in {comparison}: {against}."
-    else:
-        reason = f"{winner.model} is published, because it is the best of {len(competing)} in {comparison}: {against}."
-    if champion and champion != winner.model:
-        judged = next((f"{comparison.value(c):.4f}" for c in competing if c.model == champion), "could not compete")
-        reason += f" It follows the champion {champion} ({judged})."
-    return reason
+        Args:
+            competing: judged and healthy models, from simple to able.
+        """
+        may_win = [c for c in competing if all(self.beats(c, bar) for bar in self.bars(c, competing))]
+        return max(may_win, key=self.comparison.value)
 
+    def bars(self, challenger: Challenger, competing: Sequence[Challenger]) -> list[Challenger]:
+        """Whom a model has to beat: the champion and, where it is deep, the baselines that could be published instead.
 
-def _failures(challengers: Sequence[Challenger]) -> str:
-    parts = []
-    for c in challengers:
-        failed = [f"{rule.rule}: {rule.saw}" for rule in c.health_checks() if not rule.passed]
-        parts.append(f"{c.model} ({'; '.join(failed) or 'not in the backtest'})")
-    return ", ".join(parts) + "."
+        Those are the baselines that beat the champion; without a champion that competes, all of them.
+        """
+        if challenger.model == self.champion:
+            return []
+        champions = [c for c in competing if c.model == self.champion]
+        baselines = [c for c in competing if c.kind == "baseline" and c.model != self.champion]
+        rivals = [b for b in baselines if all(self.beats(b, champion) for champion in champions)]
+        return champions + (rivals if challenger.kind == "deep" else [])
 
+    def beats(self, challenger: Challenger, rival: Challenger) -> bool:
+        """Whether the challenger may take the rival's place; never where too few users were judged."""
+        if self.has_too_few_users:
+            return False
+        if self.gate.promotion == "best":
+            return self.comparison.value(challenger) > self.comparison.value(rival)
+        gain = challenger.gains.get(rival.model)
+        return gain is not None and bool(gain["gain_low"] > 0)
 
-def _details(
-    challenger: Challenger, challengers: Sequence[Challenger], champion: str | None, comparison: Comparison
-) -> dict[str, Any]:
-    """All that was seen of a model, for the decision's JSON."""
-    rules = challenger.health_checks()
-    judged = f"{comparison}: {comparison.value(challenger):.4f}" if challenger.backtest else "not judged"
-    rules.append(PromotionCheck("is in the backtest", judged, challenger.backtest is not None))
-    if challenger.kind == "deep" and challenger.backtest:
-        rules += [
-            _beats(challenger, rival, comparison) for rival in challengers if _is_bar(rival, challenger, champion)
-        ]
-    figures = {name: (challenger.backtest or {}).get(name) for name in (comparison.metric, "ndcg_low", "ndcg_high")}
-    return {
-        "model": challenger.model,
-        "kind": challenger.kind,
-        "version": challenger.version,
-        "is_healthy": challenger.is_healthy,
-        **figures,
-        "kept_share": challenger.consistency.kept_share if challenger.consistency else None,
-        "variety": challenger.consistency.variety if challenger.consistency else None,
-        "refit_overlap": challenger.refit_overlap,
-        "rules": [asdict(rule) for rule in rules],
-    }
+    def check(self, challenger: Challenger, rival: Challenger) -> PromotionCheck:
+        """`beats` with the figures that it looked at."""
+        saw = f"{self.comparison.value(challenger):.4f} against {self.comparison.value(rival):.4f}, "
+        return PromotionCheck(
+            f"beats {rival.model}", saw + self.sureness(challenger, rival), self.beats(challenger, rival)
+        )
 
+    def sureness(self, challenger: Challenger, rival: Challenger) -> str:
+        """How sure the gain of one model over another is, in words."""
+        if self.has_too_few_users:
+            return f"too few users judged, {self.num_users:,} of at least {self.gate.min_judged_users:,}"
+        gain = challenger.gains.get(rival.model)
+        if gain is None:
+            return "no interval of the gain"
+        return f"{interval_text(gain['gain_low'], gain['gain_high'], self.num_users)} of the gain"
 
-def _is_bar(rival: Challenger, challenger: Challenger, champion: str | None) -> bool:
-    """Whether a deep challenger has to beat this one: every judged baseline, and the champion."""
-    is_named = rival.kind == "baseline" or rival.model == champion
-    return is_named and rival.model != challenger.model and rival.backtest is not None
+    def could_have_won(self, absent: Challenger, challengers: Sequence[Challenger]) -> bool:
+        """Whether a model that could not compete might have been published, had it been sound.
 
+        The champion always might: it was published yesterday. Another model is held to what the backtest says of it;
+        where it was not judged, nothing speaks against it.
 
-def _beats(challenger: Challenger, rival: Challenger, comparison: Comparison) -> PromotionCheck:
-    mine, theirs = comparison.value(challenger), comparison.value(rival)
-    saw, gain = f"{mine:.4f} against {theirs:.4f}", challenger.gains.get(rival.model)
-    if gain:
-        saw += f", 95 % interval of the gain {gain['gain_low']:+.4f} to {gain['gain_high']:+.4f}"
-    return PromotionCheck(f"beats {rival.model}", saw, mine > theirs)
+        Args:
+            challengers: every model, in its order.
+        """
+        if absent.model == self.champion:
+            return True
+        at_best = absent
+        if not absent.backtest:
+            sure = {rival.model: {"gain_low": float("inf")} for rival in challengers}
+            at_best = replace(absent, backtest={self.comparison.metric: float("inf")}, gains=sure)
+        with_it = [at_best if c is absent else c for c in challengers if c is absent or c.is_competing]
+        return self.winner(with_it) is at_best

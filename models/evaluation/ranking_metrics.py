@@ -12,7 +12,7 @@ With `rel_r` for the hit at rank r, counted from 1, and R for the number of the 
 
 Each function returns one value a user, so that means, intervals and slices are taken of the same figures.
 
-Sources: Järvelin and Kekäläinen 2002 (DCG); Efron and Tibshirani 1993, chapter 13 (percentile intervals).
+Source: Järvelin and Kekäläinen 2002 (DCG).
 """
 
 from __future__ import annotations
@@ -211,32 +211,6 @@ def recommended_items(ranked_items: np.ndarray, k: int) -> np.ndarray:
     """
     items = np.unique(ranked_items[:, :k])
     return items[items != NO_ITEM]
-
-
-def bootstrap_means(values: np.ndarray, num_resamples: int, seed: int) -> np.ndarray:
-    """Means of users drawn with replacement, again and again.
-
-    The columns share their draws: two models' means of one resample are about the same users, so that differences
-    between columns may be read off too.
-
-    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
-
-    Args:
-        values: one row a user, float64. Shape (num_users, num_columns).
-
-    Returns:
-        float64, shape (num_resamples, num_columns).
-    """
-    num_users = len(values)
-    rng = np.random.default_rng(seed)
-    means = np.empty((num_resamples, values.shape[1]))
-    block = max(1, 4_000_000 // num_users)  # resamples at a time: bounded memory
-    for start in range(0, num_resamples, block):
-        rows = min(block, num_resamples - start)
-        drawn = rng.integers(0, num_users, size=(rows, num_users)) + num_users * np.arange(rows)[:, None]
-        times_drawn = np.bincount(drawn.ravel(), minlength=rows * num_users).reshape(rows, num_users)
-        means[start : start + rows] = times_drawn @ values / num_users
-    return means
 
 
 def _first(is_hit: np.ndarray, k: int) -> np.ndarray:

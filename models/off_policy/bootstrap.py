@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.evaluation.ranking_metrics import bootstrap_means
+from models.evaluation.resampling import MIN_UNITS, bootstrap_means
 from models.off_policy.report import Estimate, OffPolicyReport, Overlap
 
 
@@ -52,13 +52,15 @@ class Resamples:
         return dict(zip(columns, np.split(totals[:, 1:] / totals[:, :1], ends, axis=1), strict=True))
 
     def estimate(self, estimator: str, values: np.ndarray) -> Estimate:
-        """Reads value and percentiles.
+        """Reads value and percentiles; of a single unit, whose resamples are all alike, the interval is without bounds.
 
         Args:
             values: NaN where nothing can be said, which may be anything. Shape (1 + num_resamples,), float64.
         """
         if np.isnan(values[0]):
             return Estimate(estimator, np.nan, -np.inf, np.inf)
+        if self.num_units < MIN_UNITS:
+            return Estimate(estimator, float(values[0]), -np.inf, np.inf)
         low = np.quantile(np.where(np.isnan(values[1:]), -np.inf, values[1:]), self._bounds[0], method="lower")
         high = np.quantile(np.where(np.isnan(values[1:]), np.inf, values[1:]), self._bounds[1], method="higher")
         return Estimate(estimator, float(values[0]), float(low), float(high))

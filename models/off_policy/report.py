@@ -17,7 +17,8 @@ class Estimate:
         estimator: what it was computed by.
         value: NaN where the log has no row that speaks for it; comparisons with NaN are false, so that a gate stays
             closed.
-        low: lower bound; -inf where too many resamples have no row that speaks for it, as `high` is inf.
+        low: lower bound; -inf where too many resamples have no row that speaks for it, or where the log is of a single
+            unit, as `high` is inf.
     """
 
     estimator: str

@@ -27,8 +27,8 @@ from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from models.data.vocabulary import indices_on
 from models.evaluation.held_out import HeldOut, decisive_task, held_out_tasks
-from models.evaluation.list_evaluation import BOUNDS, NUM_RESAMPLES
-from models.evaluation.ranking_metrics import METRICS, bootstrap_means, hits, relevant_from_pairs
+from models.evaluation.ranking_metrics import METRICS, hits, relevant_from_pairs
+from models.evaluation.resampling import GAINS, MIN_UNITS, NUM_RESAMPLES, bootstrap_means, interval
 from models.off_policy.slate_estimators import evaluate_slates
 from models.slates.slates import CandidateSets, SlatePolicy
 from models.slates.training_slates import Examples, items_at, spaced
@@ -114,16 +114,20 @@ def check_by_backtest(candidates: CandidateSets, held_out: HeldOut, policy: Slat
     Args:
         candidates: one list for each user of `held_out`, in their order, best candidate of the published model first.
     """
-    top_k, name = shop.top_k, shop.primary_metric if shop.primary_metric in METRICS else "ndcg"
+    top_k, name = shop.top_k, shop.primary_metric
     lists = items_at(candidates, policy.draw(candidates, top_k, None).slots), candidates.item[:, :top_k]
     values = np.stack(
         [METRICS[name](hits(items, held_out.relevant), held_out.relevant.counts, top_k) for items in lists], axis=1
     )
     means = bootstrap_means(values, NUM_RESAMPLES, shop.seed)
-    low, high = np.quantile(means[:, 0] - means[:, 1], BOUNDS)
+    low, high = interval(means[:, 0] - means[:, 1], len(values), GAINS)
+    if len(values) < max(MIN_UNITS, shop.gate.min_judged_users):
+        bound = f"`min_judged_users` is {shop.gate.min_judged_users:,}"
+        reason = f"The backtest judged {len(values):,} users, too few to judge a policy by: {bound}."
+        return SafetyResult(None, reason, num_lists=len(values))
     mine, theirs = values.mean(axis=0)
     what = f"On the backtest's days, {name}@{top_k} of {len(values):,} users is"
-    figures = {"value": float(theirs), "gain": float(mine - theirs), "gain_low": float(low), "gain_high": float(high)}
+    figures = {"value": float(theirs), "gain": float(mine - theirs), "gain_low": low, "gain_high": high}
     is_allowed = theirs > 0 and low >= -shop.policy.max_loss * theirs
     return _result(what, bool(is_allowed), shop, **figures, num_lists=len(values), effective_lists=float(len(values)))
 

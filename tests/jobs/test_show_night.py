@@ -10,7 +10,7 @@ import pytest
 from expectations.runtime.program import Night
 from expectations.tables import BACKTESTS, HISTORIES, NEW_ITEM_AUDIENCES, USER_RECOMMENDATIONS, VOCABULARIES, NightError
 from jobs.publish_tables import publish_tables
-from jobs.show_night import WIDTH, night_text, rules_text
+from jobs.show_night import WIDTH, backtest_text, night_text, rules_text
 from tests.worlds.small_night import ANN, LANTERN, MUG, write_gate, write_rows
 from tests.worlds.staged_night import recommendation, stage_night, stage_rows
 
@@ -87,6 +87,13 @@ def test_the_backtest_marks_what_is_published(page: str) -> None:
     marked = [line.split()[:3] for line in page.splitlines() if line.startswith("  → ")]
     assert marked == [["→", "two_tower", "0.5000"]]
     assert "new_items, 1,200 users, 6 items, k=3" in page
+
+
+def test_one_judged_user_has_no_interval_on_the_page() -> None:
+    figures = dict.fromkeys(("ndcg", "recall", "map", "mrr", "hit_rate", "coverage", "ndcg_low"), 0.0)
+    row = {"model": "two_tower", "task": "new_items", "k": 3, "num_items": 6, "ndcg_high": 1.0, **figures}
+    assert backtest_text([{**row, "num_users": 1}], "two_tower", 3).endswith("      too few users")
+    assert backtest_text([{**row, "num_users": 2}], "two_tower", 3).endswith("    0.0000 – 1.0000")
 
 
 def test_the_page_tells_the_rules_and_what_each_did() -> None:

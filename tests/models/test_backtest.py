@@ -209,7 +209,35 @@ def test_who_is_better_than_whom_is_told_user_by_user(with_models: Night) -> Non
     # Ann's list is perfect in both; of Bob, deep_cf knows all and demand nothing.
     assert (gain["gain"], gain["gain_low"], gain["gain_high"]) == (pytest.approx(0.5), 0.0, 1.0)
     assert gains["recent_demand", "deep_cf", WITH_REPEATS]["gain"] == -gain["gain"]
-    assert gains["deep_cf", "recent_demand", NEW_ITEMS]["p_value"] == 1.0  # both are right about Ann
+    alike = gains["deep_cf", "recent_demand", NEW_ITEMS]  # both are right about Ann, who alone was judged
+    assert (alike["gain"], alike["gain_low"], alike["gain_high"], alike["p_value"]) == (0.0, -1.0, 1.0, 1.0)
+
+
+def test_one_judged_user_proves_nothing(with_models: Night) -> None:
+    write_events(with_models.lake, "2024-03-05", [("10:00:00", "bob", "candle", "purchase", 1.0)])
+    backtest = judged_night(with_models, lists_to_evaluate(with_models))
+    demand, deep = (next(r for r in backtest.rows if r["model"] == m) for m in ("recent_demand", "deep_cf"))
+    assert (demand["ndcg"], deep["ndcg"], deep["num_users"]) == (0.0, 1.0, 1)
+    assert {(row["ndcg_low"], row["ndcg_high"]) for row in backtest.rows} == {(0.0, 1.0)}, "anything is possible"
+    gain = backtest.gain(WITH_REPEATS, "deep_cf", "recent_demand")
+    assert (gain["gain"], gain["gain_low"], gain["gain_high"], gain["p_value"]) == (1.0, -1.0, 1.0, 1.0)
+    text = backtest_text(backtest, with_models.ds, with_models.shop)
+    assert "deep_cf against recent_demand: +1.0000, too few users for an interval, p = 1.000" in text
+    assert text.count("too few users") == 3
+    labels = {axes.get_xlabel() for axes in backtest_figures(backtest, 2)["backtest"].axes}
+    assert labels == {"ndcg@2, too few users for an interval"}
+
+
+def test_who_is_better_is_told_in_what_the_gate_compares(with_models: Night) -> None:
+    by_hits = replace(with_models, shop=replace(with_models.shop, primary_metric="mrr"))
+    backtest = judged_night(by_hits, lists_to_evaluate(by_hits))
+    demand, deep = (
+        next(r for r in backtest.rows if (r["model"], r["task"], r["k"]) == (m, WITH_REPEATS, 2))
+        for m in ("recent_demand", "deep_cf")
+    )
+    gain = backtest.gain(WITH_REPEATS, "deep_cf", "recent_demand")
+    assert gain["gain"] == pytest.approx(deep["mrr"] - demand["mrr"])
+    assert "deep_cf against recent_demand in mrr: +0.5000" in backtest_text(backtest, by_hits.ds, by_hits.shop)
 
 
 def test_lists_are_told_by_what_they_hold(with_models: Night) -> None:

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser
 from expectations.semantics.models_in_force import NO_MODEL
-from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, NightError
+from expectations.tables import BACKTEST_GAINS, BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, NightError
 from models import backtest, gate, promote_champion
 from models.data.arrow_rows import arrow_rows
 from models.interface import tracking
@@ -38,6 +38,9 @@ horizon_days = 7
 top_k = 3
 num_candidates = 6
 models = ["recent_demand", "two_tower"]
+# There are two customers, of whom both buy what two_tower says: enough here, and for nobody else.
+[gate]
+min_judged_users = 2
 [events]
 path = "{data}/{ds}.csv"
 columns = { event_time = "time", user_id = "customer", item_id = "article" }
@@ -122,6 +125,25 @@ def test_the_winner_is_decided_and_logged_and_becomes_champion_when_it_is_publis
         promote_champion.main(flags)
     assert "alias champion stays: a later night than ds=2024-03-10 is published" in caplog.text
     assert champion(night) is None
+
+
+def test_one_judged_user_proves_nothing(
+    flags: list[str], lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = tmp_path / "corner.toml"
+    shop.write_text(shop.read_text().replace("[gate]\nmin_judged_users = 2\n", ""))
+    write_events(lake, "2024-03-05", [("09:00:00", "ann", "candle", "purchase", 1.0)])
+    backtest.main(flags)
+    gate.main(flags)
+    two_tower = next(row for row in lake.read(BACKTEST_GAINS, DS).to_pylist() if row["model"] == "two_tower")
+    assert two_tower["gain"] > 0
+    assert (two_tower["gain_low"], two_tower["gain_high"], two_tower["p_value"]) == (-1.0, 1.0, 1.0)
+    (decision,) = lake.read(GATE_DECISIONS, DS).to_pylist()
+    assert (decision["published_model"], decision["is_fallback"]) == ("recent_demand", False)
+    printed = capsys.readouterr().out
+    assert "two_tower against recent_demand: +0.5000, too few users for an interval, p = 1.000" in printed
+    assert "failed: beats recent_demand: 1.0000 against 0.5000, too few users judged, 1 of at least 30" in printed
+    assert "Only 1 user was judged, fewer than the 30 of `min_judged_users`: nothing replaces the champion" in printed
 
 
 def test_a_tracking_server_that_is_away_costs_a_warning_each_and_no_decision(

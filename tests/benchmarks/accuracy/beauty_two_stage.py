@@ -69,7 +69,7 @@ def judged(night: Night) -> tuple[list[dict[str, Any]], str]:
     lists = {model: version for model, version in found.items() if version is not None}
     parts = [part for part in evaluated_window(night, as_of, lists, [K]) if not part.held_out.slice]
     windows = [part for part in parts if part.held_out.task == NEW_ITEMS]
-    gains = {row["rival"]: row for row in gain_rows(windows, K, night.shop.seed) if row["model"] == BLEND}
+    gains = {row["rival"]: row for row in gain_rows(windows, K, night.shop.seed, "ndcg") if row["model"] == BLEND}
     rows = []
     for row in backtest_rows(windows, [K], night.shop.seed):
         gain = gains.get(row["model"])

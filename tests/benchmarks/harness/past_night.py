@@ -14,7 +14,7 @@ from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser
 from expectations.tables import EVENTS, VOCABULARIES
-from models.evaluation.ranking_metrics import bootstrap_means
+from models.evaluation import resampling
 from tests.benchmarks.harness.programs import run
 
 SHOP = "online_retail"
@@ -22,7 +22,6 @@ DATA = "UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to 2011-11-09"
 DS = "2011-10-10"
 JUDGED_DAYS = 30
 MODELS = ("all_time_popularity", "recent_demand", "item_item")
-NUM_RESAMPLES = 1000
 
 
 def build_night(root: str, data: str, ds: str, shop: str = SHOP, models: Sequence[str] = MODELS) -> Night:
@@ -59,9 +58,9 @@ def indices(lake: Lake, ds: str, field: str) -> pd.Series:
 
 def interval(values: np.ndarray) -> tuple[float, float]:
     """95 % bootstrap bounds of a mean."""
-    means = bootstrap_means(values[:, None], NUM_RESAMPLES, seed=1)[:, 0]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return round(float(low), 4), round(float(high), 4)
+    means = resampling.bootstrap_means(values[:, None], resampling.NUM_RESAMPLES, seed=1)[:, 0]
+    low, high = resampling.interval(means, len(values), resampling.SHARES)
+    return round(low, 4), round(high, 4)
 
 
 def night_arguments(module_doc: str | None, argv: Sequence[str] | None) -> argparse.Namespace | None:

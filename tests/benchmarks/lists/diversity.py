@@ -34,7 +34,8 @@ from jobs.lists.mmr_selection import Pool, best_places
 from models.evaluation.beyond_accuracy import beyond_accuracy
 from models.evaluation.held_out import NEW_ITEMS, WITH_REPEATS, HeldOut, catalogue_size, held_out_tasks
 from models.evaluation.population_stats import PopulationStats, population_stats
-from models.evaluation.ranking_metrics import bootstrap_means, hits, ndcg_at_k, recommended_items
+from models.evaluation.ranking_metrics import hits, ndcg_at_k, recommended_items
+from models.evaluation.resampling import BOUNDS, NUM_RESAMPLES, bootstrap_means
 from models.interface.model import NO_ITEM
 from tests.benchmarks.harness.programs import run
 from tests.benchmarks.harness.report import Benchmark, hardware
@@ -42,7 +43,6 @@ from tests.benchmarks.harness.variants import OURS, data_folder
 
 NAME, SHOP, DS, MODEL, K = "diversity", "online_retail", "2011-11-09", "item_item", 10
 DIAL = tuple(position / 10 for position in range(11))
-BOUNDS = (0.025, 0.975)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -136,7 +136,7 @@ def judged(
 ) -> dict[str, float]:
     """How right the lists are on each task, and what those with repeats are like."""
     ndcg = {name: ndcg_at_k(hits(lists[name], task.relevant), task.relevant.counts, K) for name, task in tasks.items()}
-    low, high = np.quantile(bootstrap_means(ndcg[WITH_REPEATS][:, None], 1_000, seed), BOUNDS)
+    low, high = np.quantile(bootstrap_means(ndcg[WITH_REPEATS][:, None], NUM_RESAMPLES, seed), BOUNDS)
     like = beyond_accuracy(lists[WITH_REPEATS], stats)
     figures = {
         "ndcg@10 new_items": ndcg[NEW_ITEMS].mean(),

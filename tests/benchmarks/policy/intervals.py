@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.ranking_metrics import bootstrap_means
+from models.evaluation.resampling import BOUNDS, NUM_RESAMPLES, bootstrap_means
 
 Figure = tuple[float, float, float]
 """A value with the bounds of its 95 % interval."""
-NUM_RESAMPLES = 1000
-BOUNDS = (0.025, 0.975)
 
 
 def mean_reward(results: Sequence[Any], name: str) -> Figure:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from deltalake import write_deltalake
 
 from expectations.runtime.program import Night
-from expectations.tables import BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, SCORES
+from expectations.shop.shop import Gate
+from expectations.tables import BACKTEST_GAINS, BACKTESTS, GATE_DECISIONS, RUN_MANIFEST, SCORES
 from models.data.arrow_rows import arrow_rows
 from models.evaluation.judged_lists import backtest_fingerprint, judged_lists, lists_by_day
-from models.evaluation.promotion_rules import Decision, decide
+from models.evaluation.promotion_decision import Decision, decide
 from models.gate import challengers_of, comparison_of, decision_text, write_decision
 from models.interface.published_lists import PublishedNights, published_nights
 from tests.worlds.judged_night import (
@@ -39,13 +41,19 @@ def write_backtest(night: Night, ndcg: dict[str, float]) -> None:
     figures = dict.fromkeys(("recall", "map", "mrr", "hit_rate", "coverage", "ndcg_low", "ndcg_high"), 0.0)
     figures |= dict.fromkeys(("novelty", "diversity", "popularity_lift"), 0.0)
     rows = [
-        {"model": m, "task": task, "k": k, "num_users": 9, "num_items": 4, **figures, "ndcg": value if counts else 1.0}
+        {"model": m, "task": task, "k": k, "num_users": 90, "num_items": 4, **figures, "ndcg": value if counts else 1.0}
         for m, value in ndcg.items()
         for task in ("new_items", "with_repeats")
         for k in (night.shop.top_k, 5)
         for counts in [(task, k) == ("with_repeats", night.shop.top_k)]
     ]
     night.lake.write(BACKTESTS, night.ds, arrow_rows(BACKTESTS, night.ds, rows), "figures")
+    gains = [
+        {"model": m, "rival": r, "task": "with_repeats", "k": night.shop.top_k, "p_value": 0.01}
+        | {"gain": ndcg[m] - ndcg[r], "gain_low": ndcg[m] - ndcg[r] - 0.05, "gain_high": ndcg[m] - ndcg[r] + 0.05}
+        for m, r in permutations(ndcg, 2)
+    ]
+    night.lake.write(BACKTEST_GAINS, night.ds, arrow_rows(BACKTEST_GAINS, night.ds, gains), "gains")
 
 
 @pytest.fixture
@@ -73,7 +81,7 @@ def put_all_in_force(night: Night) -> None:
 def decision_of(night: Night, champion: str | None = None) -> Decision:
     """All that is there counts."""
     put_all_in_force(night)
-    return decide(night.ds, challengers_of(night), champion, comparison_of(night))
+    return decide(night.ds, challengers_of(night), champion, comparison_of(night), night.shop.gate)
 
 
 def test_the_row_that_counts_is_the_shops_task_and_cutoff(gated: Night) -> None:
@@ -205,7 +213,9 @@ def test_the_row_of_the_decision_says_what_is_published_and_why(gated: Night) ->
     }
     details = {details["model"]: details for details in json.loads(row["decision"])["models"]}
     assert all(rule["passed"] for rule in details["deep_cf"]["rules"])
-    assert [rule["rule"] for rule in details["deep_cf"]["rules"]][-2:] == ["beats recent_demand", "beats item_item"]
+    # item_item is champion, and recent_demand does not beat it.
+    assert [rule["rule"] for rule in details["deep_cf"]["rules"]][-2:] == ["is in the backtest", "beats item_item"]
+    assert [rule["rule"] for rule in details["item_item"]["rules"]][-1] == "is in the backtest"
 
 
 def test_without_neighbours_no_model_says_what_goes_together(gated: Night) -> None:
@@ -226,6 +236,34 @@ def test_the_text_marks_what_is_published_and_what_failed(gated: Night) -> None:
     assert lines[0] == "Gate: ndcg@3 on with_repeats"
     assert lines[2] == "→ item_item              0.2000  passed"
     assert lines[3] == "  deep_cf                0.3000  failed: scores vary for at least 50% of users: 0.0%"
+
+
+def test_a_gain_that_is_not_sure_leaves_the_champion_unless_the_shop_wants_the_best(gated: Night) -> None:
+    write_backtest(gated, {"recent_demand": 0.1, "item_item": 0.28, "deep_cf": 0.3})
+    decision = decision_of(gated, champion="item_item")
+    assert (decision.published_model, decision.is_fallback) == ("item_item", False)
+    assert "it does not surely beat item_item (95 % interval -0.0300 to +0.0700 of the gain)" in decision.reason
+    best = replace(gated, shop=replace(gated.shop, gate=Gate(promotion="best")))
+    assert decision_of(best, champion="item_item").published_model == "deep_cf"
+
+
+def test_with_too_few_judged_users_no_deep_model_replaces_a_baseline(gated: Night) -> None:
+    careful = replace(gated, shop=replace(gated.shop, gate=Gate(min_judged_users=91)))
+    assert decision_of(gated).published_model == "deep_cf"
+    decision = decision_of(careful)
+    assert (decision.published_model, decision.is_fallback) == ("item_item", False)
+    assert "Only 90 users were judged, fewer than the 91 of `min_judged_users`" in decision.reason
+
+
+def test_a_deep_model_that_was_not_fitted_tonight_has_to_beat_the_baselines_in_the_backtest(gated: Night) -> None:
+    """What it is, deep or not, is known without a fit."""
+    gated = replace(gated, shop=replace(gated.shop, models=("recent_demand", "item_item", "two_tower")))
+    write_backtest(gated, {"recent_demand": 0.1, "item_item": 0.2, "two_tower": 0.24})
+    decision = decision_of(gated)
+    assert (decision.published_model, decision.is_fallback) == ("item_item", False)
+    assert "would not have been published: two_tower (is fitted as of ds: no fit; judged 0.2400)." in decision.reason
+    write_backtest(gated, {"recent_demand": 0.1, "item_item": 0.2, "two_tower": 0.4})
+    assert decision_of(gated).is_fallback
 
 
 def test_the_champion_is_the_model_of_the_latest_earlier_night() -> None:

@@ -9,7 +9,8 @@ import pytest
 from expectations.shop.shop import Gate
 from expectations.tables import NightError
 from models.evaluation.list_health import ListHealth
-from models.evaluation.promotion_rules import Challenger, Comparison, Decision, decide
+from models.evaluation.promotion_decision import Decision, decide
+from models.evaluation.promotion_rules import Challenger, Comparison
 from models.evaluation.refit_consistency import RefitConsistency
 
 COMPARISON = Comparison("ndcg", "with_repeats", 10)
@@ -17,12 +18,13 @@ SOUND = ListHealth(num_rows=500, is_finite=True, varying_share=1.0, user_share=1
 
 
 def challenger(model: str, ndcg: float | None, kind: str = "baseline", health: ListHealth | None = SOUND) -> Challenger:
-    backtest = None if ndcg is None else {"ndcg": ndcg, "ndcg_low": ndcg - 0.01, "ndcg_high": ndcg + 0.01}
-    return Challenger(model, kind, f"{model}-v1", health, backtest)
+    figures = {} if ndcg is None else {"ndcg": ndcg, "ndcg_low": ndcg - 0.01, "ndcg_high": ndcg + 0.01}
+    return Challenger(model, kind, f"{model}-v1", health, {**figures, "num_users": 900} if figures else None)
 
 
 def decided(*challengers: Challenger, champion: str | None = None) -> Decision:
-    return decide("2024-03-10", challengers, champion, COMPARISON)
+    """By the higher figure; what intervals change is in `test_promotion_decision`."""
+    return decide("2024-03-10", challengers, champion, COMPARISON, Gate(promotion="best"))
 
 
 def test_the_best_model_is_published() -> None:
@@ -56,7 +58,8 @@ def test_a_challenger_that_does_not_beat_the_champion_is_withheld() -> None:
     decision = decided(challenger("two_tower", 0.3, "deep"), challenger("deep_cf", 0.29, "deep"), champion="two_tower")
     assert decision.published_model == "two_tower"
     rules = {rule["rule"]: rule for rule in decision.models[1]["rules"]}
-    assert rules["beats two_tower"] == {"rule": "beats two_tower", "saw": "0.2900 against 0.3000", "passed": False}
+    saw = "0.2900 against 0.3000, no interval of the gain"
+    assert rules["beats two_tower"] == {"rule": "beats two_tower", "saw": saw, "passed": False}
 
 
 def test_a_beaten_champion_is_named() -> None:
@@ -92,7 +95,7 @@ def test_a_rule_tells_the_interval_of_the_gain() -> None:
     gain = {"recent_demand": {"gain_low": 0.05, "gain_high": 0.15}}
     decision = decided(challenger("recent_demand", 0.1), replace(challenger("deep_cf", 0.2, "deep"), gains=gain))
     details = {rule["rule"]: rule["saw"] for rule in decision.models[1]["rules"]}
-    assert details["beats recent_demand"] == "0.2000 against 0.1000, 95 % interval of the gain +0.0500 to +0.1500"
+    assert details["beats recent_demand"] == "0.2000 against 0.1000, 95 % interval +0.0500 to +0.1500 of the gain"
 
 
 def test_a_model_that_was_not_trained_makes_the_night_a_fallback() -> None:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from models.evaluation.ranking_metrics import (
     METRICS,
     Relevant,
-    bootstrap_means,
     hits,
     map_at_k,
     mrr_at_k,
@@ -110,18 +109,3 @@ def test_recommended_items_are_distinct_and_real() -> None:
     ranked = np.array([[3, 4, NO_ITEM], [4, 5, 6]])
     assert recommended_items(ranked, 2).tolist() == [3, 4, 5]
     assert recommended_items(ranked, 3).tolist() == [3, 4, 5, 6]
-
-
-def test_bootstrap_is_seeded_and_does_not_depend_on_how_many_columns_share_it() -> None:
-    values = np.random.default_rng(3).random((50, 2))
-    once, alone = bootstrap_means(values, 40, seed=1), bootstrap_means(values[:, :1], 40, seed=1)
-    np.testing.assert_allclose(once[:, :1], alone)
-    assert not np.array_equal(once, bootstrap_means(values, 40, seed=2))
-
-
-def test_bootstrap_interval_is_that_of_the_normal_approximation_for_many_users() -> None:
-    values = np.random.default_rng(3).random((4_000, 1))
-    low, high = np.quantile(bootstrap_means(values, 1_000, seed=5), [0.025, 0.975])
-    half_width = 1.96 * values.std() / math.sqrt(len(values))
-    assert low == pytest.approx(values.mean() - half_width, abs=0.1 * half_width)
-    assert high == pytest.approx(values.mean() + half_width, abs=0.1 * half_width)

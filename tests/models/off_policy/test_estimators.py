@@ -154,8 +154,15 @@ def test_a_single_row_that_speaks_for_the_target_does_not_look_certain() -> None
     assert (found.value, found.low, found.high) == (1.0, -np.inf, np.inf)
 
 
+def test_rows_of_a_single_unit_make_no_interval() -> None:
+    report = evaluate(np.array([1.0, 0, 1]), np.full(3, 0.5), np.full(3, 0.5), unit=np.zeros(3), seed=1)
+    found = report.estimate("snips")
+    assert (found.value, found.low, found.high) == (pytest.approx(2 / 3), -np.inf, np.inf)
+    assert not report.gain("snips").low > -0.01
+
+
 @settings(deadline=None, max_examples=25)
-@given(rewards=st.lists(st.floats(-100, 100), min_size=1, max_size=30), propensity=st.floats(1e-3, 1))
+@given(rewards=st.lists(st.floats(-100, 100), min_size=2, max_size=30), propensity=st.floats(1e-3, 1))
 def test_the_policy_of_the_log_gains_nothing_over_itself(rewards: list[float], propensity: float) -> None:
     reward, chance = np.array(rewards), np.full(len(rewards), propensity)
     report = evaluate(reward, chance, chance, seed=1, num_resamples=20)

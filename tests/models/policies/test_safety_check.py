@@ -170,6 +170,21 @@ def test_lists_without_propensities_or_rewards_say_nothing(
     )
 
 
+@pytest.mark.parametrize(("num_users", "is_allowed"), [(1, None), (29, None), (30, True)])
+def test_too_few_users_of_the_backtest_tell_nothing(
+    candidates: CandidateSets, wanted: np.ndarray, shop: Shop, num_users: int, is_allowed: bool | None
+) -> None:
+    few = np.arange(num_users)
+    rows, items = np.nonzero(wanted[few])
+    asked = HeldOut(WITH_REPEATS, few, relevant_from_pairs(rows, items, num_users))
+    result = check_by_backtest(candidates.rows(few), asked, RANKER, shop)
+    assert (result.is_allowed, result.num_lists) == (is_allowed, num_users)
+    by_log = check_by_log(None, seen(RANKER), shop)
+    decided = decisive_result(by_log, result)
+    assert decided.is_allowed is bool(is_allowed)
+    assert ("too few to judge a policy by: `min_judged_users` is 30." in decided.reason) is (is_allowed is None)
+
+
 def test_how_much_may_be_lost_is_the_shops_to_say(candidates: CandidateSets, wanted: np.ndarray, shop: Shop) -> None:
     generous = replace(shop, policy=replace(shop.policy, max_loss=0.99))
     assert check_by_backtest(candidates, held_out(wanted), AtRandom(), generous).is_allowed is True
