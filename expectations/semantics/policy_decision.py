@@ -49,7 +49,7 @@ def policy_decision(lake: Lake, shop: Shop, ds: str, lists: Version) -> PolicyDe
 
 
 def policy_settings(shop: Shop) -> str:
-    """A hash of all that the shop file says of its policy, of what it is to earn and who judges it, and of its lists."""
+    """A hash of all that the shop file says of its policy, what it is to earn, who judges it, and its lists."""
     of_lists = [shop.top_k, shop.num_candidates, shop.horizon_days, shop.target_events, shop.repeats]
     judged_by = [shop.primary_metric, shop.gate.min_judged_users, shop.seed]
     return fingerprint_of(asdict(shop.policy), asdict(shop.reward), of_lists, judged_by)
