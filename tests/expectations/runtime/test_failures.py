@@ -1,0 +1,191 @@
+"""What the last line of a failed program says: each failure is a real one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from expectations.runtime.code_version import REPOSITORY
+from expectations.runtime.failures import root_cause
+from expectations.tables import NightError
+
+
+def failure_of(act: Callable[[], object]) -> Exception:
+    """What it raises."""
+    try:
+        act()
+    except Exception as err:
+        return err
+    raise AssertionError("it should have failed")
+
+
+def chained(how: str) -> Exception:
+    """A loss of data that Python calls by another name."""
+
+    def act() -> None:
+        try:
+            {}["price"]
+        except KeyError as err:
+            if how == "from":
+                raise NightError("no column") from err
+            if how == "none":
+                raise ValueError("no column") from None
+            raise ValueError("no column")  # noqa: B904
+
+    return failure_of(act)
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ("from", "KeyError: 'price'"),
+        ("none", "ValueError: no column"),
+        ("handling", "ValueError: no column (while handling KeyError: 'price')"),
+    ],
+)
+def test_the_root_is_what_the_error_was_raised_from(how: str, line: str) -> None:
+    assert root_cause(chained(how)) == line
+
+
+def test_a_python_workers_own_exception_is_the_root(spark: SparkSession) -> None:
+    def fail(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            try:
+                int("12,50")
+            except ValueError as err:
+                raise RuntimeError(f"batch of {batch.num_rows} rows") from err
+            yield batch
+
+    rows = spark.range(3, numPartitions=1).mapInArrow(fail, "id bigint")
+    for act in (rows.toArrow, rows.collect, rows.count):
+        assert root_cause(failure_of(act)) == "ValueError: invalid literal for int() with base 10: '12,50'"
+
+
+def test_the_deepest_cause_of_java_is_the_root(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more than that PAR0")
+    line = root_cause(failure_of(spark.read.schema("a int").parquet(str(tmp_path)).collect))
+    assert line.startswith("java.lang.RuntimeException: ") and "torn.parquet is not a Parquet file" in line
+
+
+def test_an_error_of_spark_without_a_cause_is_its_own_first_line(spark: SparkSession) -> None:
+    thrown = root_cause(failure_of(spark.range(1).select(F.raise_error(F.lit("the price is below 0"))).collect))
+    assert "the price is below 0" in thrown
+    missing = root_cause(failure_of(lambda: spark.range(1).select("price")))
+    assert missing.startswith("AnalysisException: [UNRESOLVED_COLUMN")
+
+
+def test_a_long_cause_is_cut() -> None:
+    assert len(root_cause(ValueError("x" * 10_000))) == 500
+
+
+# On a disk of its own, of 64 KiB, tells the last line that each way to write gives: where it is full, and read-only.
+ON_A_SMALL_DISK = """
+import json, sqlite3, subprocess, sys
+import deltalake, pandas as pd, pyarrow as pa
+from expectations.runtime.failures import failure_line
+from expectations.runtime.lake import Lake
+from expectations.runtime.spark_session import spark_session
+
+root, folders = sys.argv[1], iter(["spark", "spark_again"])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", root], check=True)
+spark = spark_session("x", "local[1]", "512m")
+rows = pd.DataFrame({"a": map(str, range(100_000))})
+
+def with_sqlite():
+    with sqlite3.connect(f"{root}/mlflow.db") as database:
+        database.execute("CREATE TABLE a AS SELECT hex(zeroblob(500000))")
+
+def with_json():
+    with open(f"{root}/a.json", "w") as file:
+        file.write("x" * 100_000)
+
+acts = {
+    "json": with_json,
+    "pandas": lambda: rows.to_parquet(f"{root}/a.parquet"),
+    "delta": lambda: deltalake.write_deltalake(f"{root}/delta", pa.Table.from_pandas(rows)),
+    "sqlite": with_sqlite,
+    "spark": lambda: spark.range(50_000).write.parquet(f"{root}/{next(folders)}"),
+}
+
+def line_of(act):
+    try:
+        act()
+    except Exception as err:
+        return failure_line("jobs.x", err)
+    raise AssertionError("it should have failed")
+
+full = {name: line_of(act) for name, act in acts.items()}
+subprocess.run(["mount", "-o", "remount,ro", root], check=True)
+acts["lake"] = lambda: Lake(f"{root}/root").bind_shop("corner")
+print(json.dumps({"full": full, "read-only": {name: line_of(act) for name, act in acts.items()}}))
+spark.stop()
+"""
+
+
+@pytest.fixture(scope="module")
+def on_a_small_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The last lines, by state of the disk and by way to write."""
+    own_mounts = ["unshare", "--mount", "--map-root-user"]
+    root = tmp_path_factory.mktemp("disk")
+    if (
+        not shutil.which("unshare")
+        or subprocess.run(
+            [*own_mounts, "mount", "-t", "tmpfs", "tmpfs", str(root)], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.skip("a small disk needs `unshare` and the right to mount one")
+    done = subprocess.run(
+        [*own_mounts, sys.executable, "-c", ON_A_SMALL_DISK, str(root)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    told: dict[str, dict[str, str]] = json.loads(done.stdout)
+    return told
+
+
+@pytest.mark.parametrize(
+    ("library", "cause"),
+    [
+        ("json", "OSError: [Errno 28] No space left on device"),
+        ("pandas", "OSError: [Errno 28]"),
+        ("delta", "No space left on device"),
+        ("sqlite", "OperationalError: database or disk is full"),
+        ("spark", "java.io.IOException: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_one_line_whoever_writes(
+    on_a_small_disk: dict[str, dict[str, str]], library: str, cause: str
+) -> None:
+    line = on_a_small_disk["full"][library]
+    assert line.startswith("jobs.x: the disk must have room for what a night writes. Received: ")
+    assert cause in line
+    assert line.endswith("a larger one, then clear the task.")
+
+
+@pytest.mark.parametrize(
+    ("library", "cause"),
+    [
+        ("json", "OSError: [Errno 30] Read-only file system"),
+        ("pandas", "Read-only file system"),
+        ("delta", "Read-only file system"),
+        ("sqlite", "OperationalError: "),
+        ("spark", "Read-only file system"),
+        ("lake", "OSError: [Errno 30] Read-only file system"),
+    ],
+)
+def test_a_read_only_root_is_one_line_whoever_writes(
+    on_a_small_disk: dict[str, dict[str, str]], library: str, cause: str
+) -> None:
+    line = on_a_small_disk["read-only"][library]
+    assert line.startswith("jobs.x: what a night writes to must be writable. Received: ")
+    assert cause in line
