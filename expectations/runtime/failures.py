@@ -41,7 +41,10 @@ KNOWN_CAUSES = (
         "Free some, or give NIGHTJAR_ROOT (Spark's own files: SPARK_LOCAL_DIRS) a larger one, then clear the task.",
     ),
     KnownCause(
-        re.compile(r"Read-only file system|Permission denied|Operation not permitted|write a readonly database"),
+        re.compile(
+            r"Read-only file system|Permission denied|Operation not permitted|Mkdirs failed to create"
+            r"|unable to open database file|write a readonly database"
+        ),
         "what a night writes to must be writable",
         "Mount NIGHTJAR_ROOT for writing, or give it to the user that runs the night, then clear the task.",
     ),

@@ -142,8 +142,8 @@ os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1:] else None
 """
     night = f"""
 import subprocess, sys
-from speedups.shared_jvm import start_shared_jvm
-start_shared_jvm()
+from speedups.shared_jvm import SharedJvm
+jvm = SharedJvm()
 for arguments in ([], ["killed"], []):
     subprocess.run([sys.executable, "-c", {program!r}, *arguments])
 """

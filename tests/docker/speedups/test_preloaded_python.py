@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="on
 
 NIGHT = """
 import os, sys
-from speedups.preloaded_python import start_preloaded_python
-start_preloaded_python()
+from speedups.preloaded_python import PreloadedPython
+PreloadedPython()
 print(os.environ["PATH"].split(os.pathsep)[0], flush=True)
 sys.stdin.read()
 """

@@ -87,64 +87,65 @@ def test_a_long_cause_is_cut() -> None:
     assert len(root_cause(ValueError("x" * 10_000))) == 500
 
 
-# On a disk of its own, of 64 KiB, tells the last line that each way to write gives: where it is full, and read-only.
-ON_A_SMALL_DISK = """
+# Tells the last line that each way to write gives, on a disk of 64 KiB and on one that is read-only.
+ON_BAD_DISKS = """
 import json, sqlite3, subprocess, sys
 import deltalake, pandas as pd, pyarrow as pa
 from expectations.runtime.failures import failure_line
 from expectations.runtime.lake import Lake
 from expectations.runtime.spark_session import spark_session
 
-root, folders = sys.argv[1], iter(["spark", "spark_again"])
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", root], check=True)
+full, read_only = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", full], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", read_only], check=True)
 spark = spark_session("x", "local[1]", "512m")
 rows = pd.DataFrame({"a": map(str, range(100_000))})
 
-def with_sqlite():
+def with_sqlite(root):
     with sqlite3.connect(f"{root}/mlflow.db") as database:
         database.execute("CREATE TABLE a AS SELECT hex(zeroblob(500000))")
 
-def with_json():
+def with_json(root):
     with open(f"{root}/a.json", "w") as file:
         file.write("x" * 100_000)
 
 acts = {
     "json": with_json,
-    "pandas": lambda: rows.to_parquet(f"{root}/a.parquet"),
-    "delta": lambda: deltalake.write_deltalake(f"{root}/delta", pa.Table.from_pandas(rows)),
+    "pandas": lambda root: rows.to_parquet(f"{root}/a.parquet"),
+    "delta": lambda root: deltalake.write_deltalake(f"{root}/delta", pa.Table.from_pandas(rows)),
     "sqlite": with_sqlite,
-    "spark": lambda: spark.range(50_000).write.parquet(f"{root}/{next(folders)}"),
+    "spark": lambda root: spark.range(50_000).write.parquet(f"{root}/spark"),
 }
 
-def line_of(act):
+def line_of(act, root):
     try:
-        act()
+        act(root)
     except Exception as err:
         return failure_line("jobs.x", err)
     raise AssertionError("it should have failed")
 
-full = {name: line_of(act) for name, act in acts.items()}
-subprocess.run(["mount", "-o", "remount,ro", root], check=True)
-acts["lake"] = lambda: Lake(f"{root}/root").bind_shop("corner")
-print(json.dumps({"full": full, "read-only": {name: line_of(act) for name, act in acts.items()}}))
+told = {"full": {name: line_of(act, full) for name, act in acts.items()}}
+acts["lake"] = lambda root: Lake(f"{root}/root").bind_shop("corner")
+told["read-only"] = {name: line_of(act, read_only) for name, act in acts.items()}
+print(json.dumps(told))
 spark.stop()
 """
 
 
 @pytest.fixture(scope="module")
-def on_a_small_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def on_bad_disks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
     """The last lines, by state of the disk and by way to write."""
     own_mounts = ["unshare", "--mount", "--map-root-user"]
-    root = tmp_path_factory.mktemp("disk")
+    full, read_only = (str(tmp_path_factory.mktemp(name)) for name in ("full", "read_only"))
     if (
         not shutil.which("unshare")
         or subprocess.run(
-            [*own_mounts, "mount", "-t", "tmpfs", "tmpfs", str(root)], capture_output=True, check=False
+            [*own_mounts, "mount", "-t", "tmpfs", "tmpfs", full], capture_output=True, check=False
         ).returncode
     ):
         pytest.skip("a small disk needs `unshare` and the right to mount one")
     done = subprocess.run(
-        [*own_mounts, sys.executable, "-c", ON_A_SMALL_DISK, str(root)],
+        [*own_mounts, sys.executable, "-c", ON_BAD_DISKS, full, read_only],
         cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         check=True,
@@ -164,9 +165,9 @@ def on_a_small_disk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[
     ],
 )
 def test_a_full_disk_is_one_line_whoever_writes(
-    on_a_small_disk: dict[str, dict[str, str]], library: str, cause: str
+    on_bad_disks: dict[str, dict[str, str]], library: str, cause: str
 ) -> None:
-    line = on_a_small_disk["full"][library]
+    line = on_bad_disks["full"][library]
     assert line.startswith("jobs.x: the disk must have room for what a night writes. Received: ")
     assert cause in line
     assert line.endswith("a larger one, then clear the task.")
@@ -184,8 +185,8 @@ def test_a_full_disk_is_one_line_whoever_writes(
     ],
 )
 def test_a_read_only_root_is_one_line_whoever_writes(
-    on_a_small_disk: dict[str, dict[str, str]], library: str, cause: str
+    on_bad_disks: dict[str, dict[str, str]], library: str, cause: str
 ) -> None:
-    line = on_a_small_disk["read-only"][library]
+    line = on_bad_disks["read-only"][library]
     assert line.startswith("jobs.x: what a night writes to must be writable. Received: ")
     assert cause in line
