@@ -65,7 +65,9 @@ KNOWN_CAUSES = (
         "which starts a new one.",
     ),
     KnownCause(
-        re.compile(r"Py4JNetworkError|Answer from Java side is empty|Java gateway process exited"),
+        re.compile(
+            r"Py4JNetworkError|Answer from Java side is empty|does not exist in the JVM|Java gateway process exited"
+        ),
         "Spark's Java must run as long as its program",
         "It ended, or was ended by a system short of memory; clear the task, which starts a new one.",
     ),

@@ -28,7 +28,7 @@ def main(argv):
         os.kill(process, signal.SIGKILL)
     if sys.argv[1] == "heap":
         spark.range(1).selectExpr("length(repeat('x', 2000000000))").collect()
-    spark.range(2, numPartitions=1).mapInArrow(lambda batches: batches, "id bigint").collect()
+    spark.sparkContext.parallelize([1], 1).map(abs).collect()
 
 run_program(main)
 """
@@ -86,6 +86,8 @@ def tries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tries]:
         "JAVA_HOME": str(java_home),
         "SPARK_MASTER": "local[1]",
         "SPARK_DRIVER_MEMORY": "512m",
+        # Four JVMs that live for seconds: compiling well takes longer than it saves.
+        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false",
     }
     ended = subprocess.run(
         [sys.executable, "-c", NIGHT, PROGRAM, str(java_home)],
