@@ -62,8 +62,8 @@ from dags.nightly_recommendations import dag
 if "WITH_JVM" in os.environ:
     speedups.start_before_tasks()
     os.environ["JVM"] = str(speedups.engines.jvm.process.pid)
-for task in dag.tasks:
-    task.retry_delay = timedelta(0)
+    for task in dag.tasks:
+        task.retry_delay = timedelta(0)
 from speedups.forked_executor import ForkedExecutor
 try:
     run = dag.test(run_conf={"ds": "2024-03-10"}, use_executor=True)
@@ -186,7 +186,7 @@ def test_spark_comes_first_then_what_most_waits_for_then_fits_in_the_plans_order
 @pytest.mark.parametrize("started", [{"SECONDS": "0.1", "KILLS": "models.plan"}], indirect=True)
 def test_a_task_whose_process_dies_is_to_be_tried_again(started: Started) -> None:
     """Rather than to be running for ever."""
-    state, deadline = "", time.monotonic() + 60
+    state, deadline = "", time.monotonic() + 180
     while state != "up_for_retry":
         assert started.process.poll() is None and time.monotonic() < deadline, state
         time.sleep(0.2)
@@ -208,7 +208,7 @@ def test_programs_end_with_the_night_that_started_them(started: Started, how: si
 @pytest.mark.parametrize("repository", [KILLER], indirect=True)
 @pytest.mark.parametrize("started", [{"WITH_JVM": "1"}], indirect=True)
 def test_the_next_try_of_a_spark_task_runs_in_a_new_jvm_and_the_log_says_why(started: Started) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 180
     while len(started.moments()) < 2:
         assert started.process.poll() is None and time.monotonic() < deadline, started.printed.read_text()[-3000:]
         time.sleep(0.2)
