@@ -34,6 +34,8 @@ from expectations.tables import NightError, ds_from_text
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
 hookimpl = HookimplMarker("airflow")
 DEMO_DS = "2025-05-31"
+ON_JVM = "spark"
+"""The queue of the programs that share the JVM."""
 RETRY_DELAY = timedelta(seconds=10)
 """The DAG's own gives a cluster time to find another worker; here, whatever was broken is replaced at once."""
 INTERRUPTED = "ERROR interrupted. Run the same command again to finish the night."
@@ -126,7 +128,7 @@ class Progress:
             self.output.say(f"          {reason}")
         self.output.say(f"          log: {self.log}")
         self.ends.put((_label(task_instance), reason))
-        if not is_final:
+        if task_instance.task.queue == ON_JVM and not is_final:
             self.failed_before = f"{_label(task_instance)} failed in it: {reason}"
 
     def told_failures(self) -> list[str]:

@@ -77,7 +77,7 @@ def listed_row_checks(ds: str) -> list[RowCheck]:
         RowCheck(
             "reason_code_is_known",
             "A reason is one of those that the contract names.",
-            ~F.col("reason_code").isin(*Reason),
+            ~F.col("reason_code").isin(*(reason.value for reason in Reason)),
             ("reason_code",),
         ),
     ]

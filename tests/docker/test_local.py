@@ -99,7 +99,7 @@ def test_a_failure_is_told_once_a_task_and_a_later_success_is_none(run_night: Mo
     progress = run_night.Progress(run_night.Output(terminal, tmp_path))
 
     def end(task_id: str, try_number: int, error: Exception | None) -> None:
-        task = SimpleNamespace(task_type="NightProgram")
+        task = SimpleNamespace(task_type="NightProgram", queue="spark")
         ti = SimpleNamespace(task=task, task_id=task_id, map_index=-1, try_number=try_number, max_tries=2)
         progress.started[(task_id, -1)] = 0.0
         if error is None:

@@ -33,7 +33,7 @@ def chained(how: str) -> Exception:
 
     def act() -> None:
         try:
-            {}["price"]
+            dict[str, float]()["price"]
         except KeyError as err:
             if how == "from":
                 raise NightError("no column") from err
