@@ -22,6 +22,8 @@ import pytest
 
 from tests.dags.conftest import PROGRAMS, REPOSITORY, write_stand_ins
 
+_PATIENCE_SECONDS = 300
+"""A night's first task starts after some twenty seconds of work, on a machine that may have other work."""
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tasks are forked on Linux alone")
 
 # A program notes what it is, its process and the moment, before and after. One may be told to kill whoever runs it.
@@ -186,7 +188,7 @@ def test_spark_comes_first_then_what_most_waits_for_then_fits_in_the_plans_order
 @pytest.mark.parametrize("started", [{"SECONDS": "0.1", "KILLS": "models.plan"}], indirect=True)
 def test_a_task_whose_process_dies_is_to_be_tried_again(started: Started) -> None:
     """Rather than to be running for ever."""
-    state, deadline = "", time.monotonic() + 180
+    state, deadline = "", time.monotonic() + _PATIENCE_SECONDS
     while state != "up_for_retry":
         assert started.process.poll() is None and time.monotonic() < deadline, state
         time.sleep(0.2)
@@ -208,7 +210,7 @@ def test_programs_end_with_the_night_that_started_them(started: Started, how: si
 @pytest.mark.parametrize("repository", [KILLER], indirect=True)
 @pytest.mark.parametrize("started", [{"WITH_JVM": "1"}], indirect=True)
 def test_the_next_try_of_a_spark_task_runs_in_a_new_jvm_and_the_log_says_why(started: Started) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + _PATIENCE_SECONDS
     while len(started.moments()) < 2:
         assert started.process.poll() is None and time.monotonic() < deadline, started.printed.read_text()[-3000:]
         time.sleep(0.2)
