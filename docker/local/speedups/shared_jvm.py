@@ -25,7 +25,9 @@ from expectations.runtime.spark_session import driver_memory_from_environment
 
 ADDRESS = ("PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET")
 """The variables by which PySpark finds a JVM that runs."""
-_PATIENCE_SECONDS = 15
+_ANSWERS_WITHIN_SECONDS = 120
+"""A JVM that is well has taken a quarter of a minute, on a machine with ten times the work that it has cores for."""
+_ENDS_WITHIN_SECONDS = 15
 
 
 class SharedJvm:
@@ -51,8 +53,8 @@ class SharedJvm:
         # A JVM that does not answer must not hold up the night.
         probe = threading.Thread(target=lambda: found.append(self._why_no_helper()), daemon=True)
         probe.start()
-        probe.join(_PATIENCE_SECONDS)
-        return found[0] if found else f"it did not answer within {_PATIENCE_SECONDS} seconds"
+        probe.join(_ANSWERS_WITHIN_SECONDS)
+        return found[0] if found else f"it did not answer within {_ANSWERS_WITHIN_SECONDS} seconds"
 
     def _why_no_helper(self) -> str | None:
         """Starts what Spark starts for files and for Python: a process."""
@@ -67,7 +69,7 @@ class SharedJvm:
         """Ends it, with its temporary files where it still can."""
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_PATIENCE_SECONDS)
+            self.process.wait(_ENDS_WITHIN_SECONDS)
             return
         self.process.kill()
         self.process.wait()

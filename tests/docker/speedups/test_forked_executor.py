@@ -22,7 +22,7 @@ import pytest
 
 from tests.dags.conftest import PROGRAMS, REPOSITORY, write_stand_ins
 
-_PATIENCE_SECONDS = 300
+_PATIENCE_SECONDS = 500
 """A night's first task starts after some twenty seconds of work, on a machine that may have other work."""
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="tasks are forked on Linux alone")
 
