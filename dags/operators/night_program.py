@@ -1,8 +1,9 @@
 """Starts a program of the night and says how it ended.
 
 No shell is between Airflow and the program: what a form says reaches it as an environment variable or as one
-argument, never as part of a command line. A program that stops with a one-line reason (`ERROR …`, exit code 1) is not
-tried again, since the same input gives the same answer; anything else (a lost executor, a killed process) is.
+argument, never as part of a command line. A program that fails says why on a line of its own, `ERROR …`, which becomes
+the task's error. With exit code 1 it is not tried again, since the same input gives the same answer; anything else (a
+lost executor, a full disk, a killed process) is.
 """
 
 from __future__ import annotations
@@ -21,14 +22,23 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 # Programs are started as `python -m jobs.…` from here. Each image has its own `python` on PATH.
 REPOSITORY = Path(__file__).resolve().parents[2]
+_REASON = "ERROR "
+"""Begins the line on which a program says why it failed; a line of a log begins with its time."""
 _LONGEST_LINE_BYTES = 2**22
 _PATIENCE_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended; the lines are the last of each stream, or empty."""
+    """How a program ended.
 
+    Attributes:
+        program: as it was started, such as `jobs.ingest`.
+        result: the last line of standard output, or empty.
+        reason: the last line of standard error that begins with ERROR, else the last one, or empty.
+    """
+
+    program: str
     exit_code: int
     result: str
     reason: str
@@ -36,9 +46,21 @@ class Ended:
     @property
     def failure(self) -> Exception:
         """What to raise: without another try where the program itself gave the reason."""
-        if self.exit_code == 1 and self.reason.startswith("ERROR "):
+        is_told = self.reason.startswith(_REASON)
+        if self.exit_code == 1 and is_told:
             return AirflowFailException(self.reason)
-        return AirflowException(f"exit code {self.exit_code}. Last line: {self.reason or self.result}")
+        signal_number = self.exit_code - 128 if self.exit_code > 128 else -self.exit_code
+        if signal_number in set(signal.Signals):
+            return AirflowException(
+                f"{_REASON}{self.program}: nothing may end a program but itself. Received: "
+                f"{signal.Signals(signal_number).name}. Clear the task; where the system is short of memory, lower "
+                f"AIRFLOW__CORE__PARALLELISM or SPARK_DRIVER_MEMORY first. Last line: {self.reason or self.result}"
+            )
+        if is_told:
+            return AirflowException(self.reason)
+        return AirflowException(
+            f"{_REASON}{self.program}: exit code {self.exit_code}. Last line: {self.reason or self.result}"
+        )
 
 
 class ProgramRun:
@@ -60,9 +82,9 @@ class ProgramRun:
         self._group = process.pid
         try:
             result, reason = await asyncio.gather(
-                _last_line(process.stdout, self.log), _last_line(process.stderr, self.log)
+                _last_line(process.stdout, self.log), _last_line(process.stderr, self.log, _REASON)
             )
-            return Ended(await process.wait(), result, reason)
+            return Ended(self.arguments[0], await process.wait(), result, reason)
         finally:
             self.stop()
             try:
@@ -77,14 +99,17 @@ class ProgramRun:
                 os.killpg(self._group, how)
 
 
-async def _last_line(stream: asyncio.StreamReader | None, log: Callable[..., object]) -> str:
+async def _last_line(stream: asyncio.StreamReader | None, log: Callable[..., object], begin: str = "") -> str:
+    """The last line that is not empty, of those that begin so if there are any: a JVM that ends may speak later."""
     assert stream is not None
-    last = ""
+    last = told = ""
     async for raw in stream:
         line = raw.decode("utf-8", "replace").rstrip()
         log("%s", line)
         last = line or last
-    return last
+        if line.startswith(begin):
+            told = line or told
+    return told or last
 
 
 class NightProgram(BaseOperator):

@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing import SimpleQueue
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +34,10 @@ from expectations.tables import NightError, ds_from_text
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
 hookimpl = HookimplMarker("airflow")
 DEMO_DS = "2025-05-31"
+ON_JVM = "spark"
+"""The queue of the programs that share the JVM."""
+RETRY_DELAY = timedelta(seconds=10)
+"""The DAG's own gives a cluster time to find another worker; here, whatever was broken is replaced at once."""
 INTERRUPTED = "ERROR interrupted. Run the same command again to finish the night."
 
 
@@ -64,20 +69,31 @@ class Progress:
     """Listens to Airflow: tells of each task when it starts, and its state and seconds. The hooks' names are Airflow's.
 
     Attributes:
-        failures: a line for each task that failed, whichever process ran it.
+        ends: the task and, where it failed, why, of each try that ended, whichever process ran it.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, renew_jvm: Callable[[str], None] | None = None) -> None:
+        """Gets ready to listen.
+
+        Args:
+            renew_jvm: what puts a new JVM in place of a broken one, told how the task before failed. For nights whose
+                tasks run in this process; an executor does so itself.
+        """
         self.output = output
+        self.renew_jvm = renew_jvm
         self.process = os.getpid()
         self.started: dict[tuple[str, int], float] = {}
         self.log = Path()
-        self.failures: SimpleQueue[str] = SimpleQueue()
+        self.ends: SimpleQueue[tuple[str, str]] = SimpleQueue()
+        self.failed_before = ""
 
     @hookimpl
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
         if _is_marker(task_instance):
             return
+        if self.renew_jvm is not None:
+            self.renew_jvm(self.failed_before)
+            self.failed_before = ""
         # Airflow's own handler would end the program only, and then try the task again.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         key = (task_instance.task_id, task_instance.map_index)
@@ -88,6 +104,7 @@ class Progress:
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:
         self._ended(task_instance, "done")
+        self.ends.put((_label(task_instance), ""))
 
     @hookimpl
     def on_task_instance_skipped(self, previous_state: Any, task_instance: Any) -> None:
@@ -95,21 +112,32 @@ class Progress:
 
     @hookimpl
     def on_task_instance_failed(self, previous_state: Any, task_instance: Any, error: object) -> None:
-        self._ended(task_instance, "FAILED")
+        from airflow.sdk.exceptions import AirflowFailException
+
+        is_final = isinstance(error, AirflowFailException)
+        has_more_tries = task_instance.try_number <= task_instance.max_tries and not is_final
+        self._ended(task_instance, "to retry" if has_more_tries else "FAILED")
         if isinstance(error, KeyboardInterrupt):
             # Airflow takes Ctrl-C for a failure of the task and would go on. The program has been ended by now.
             if os.getpid() == self.process:
                 self.output.say(INTERRUPTED)
             os._exit(130)
-        self.output.say(f"          {error}\n          log: {self.log}")
-        self.failures.put(f"{_label(task_instance)}: {str(error).removeprefix('ERROR ')}")
+        reason = str(error).removeprefix("ERROR ")
+        # Tries mostly fail alike; `told_failures` has the reason of the last one.
+        if task_instance.try_number == 1:
+            self.output.say(f"          {reason}")
+        self.output.say(f"          log: {self.log}")
+        self.ends.put((_label(task_instance), reason))
+        if task_instance.task.queue == ON_JVM and not is_final:
+            self.failed_before = f"{_label(task_instance)} failed in it: {reason}"
 
     def told_failures(self) -> list[str]:
-        """What is in `failures`; takes it out."""
-        told = []
-        while not self.failures.empty():
-            told.append(self.failures.get())
-        return told
+        """A line for each task whose last try failed, of those in `ends`; takes them out."""
+        reasons: dict[str, str] = {}
+        while not self.ends.empty():
+            label, reason = self.ends.get()
+            reasons[label] = reason
+        return [f"{label}: {reason}" for label, reason in reasons.items() if reason]
 
     def _ended(self, task_instance: Any, state: str) -> None:
         if _is_marker(task_instance):
@@ -195,7 +223,9 @@ def run_dag(form: dict[str, Any], output: Output, speedups: ModuleType | None) -
     prepare_airflow()
     if speedups is not None:
         speedups.start_before_tasks()
-    progress = Progress(output)
+    for task in dag.tasks:
+        task.retry_delay = RETRY_DELAY
+    progress = Progress(output, speedups.renew_jvm if speedups is not None and not use_executor else None)
     get_listener_manager().add_listener(progress)
     try:
         run = dag.test(run_conf=form, use_executor=use_executor)

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
 from expectations.checks.published_lists import (
+    act_is_true_check,
     barred_items,
     is_allowed_check,
     known_items,
@@ -60,7 +61,7 @@ def cross_domain_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Che
 
 def _cited(listed: DataFrame, met: DataFrame) -> DataFrame:
     """One row per cited item; `item_domain` is null where the user never met it."""
-    cited = listed.select(*OWNER, "rank", F.explode("because_item_ids").alias("item_id"))
+    cited = listed.select(*OWNER, "rank", "reason_code", F.explode("because_item_ids").alias("item_id"))
     return cited.join(met, on=["user_id", "item_id"], how="left")
 
 
@@ -79,6 +80,7 @@ def _cited_checks() -> list[RowCheck]:
             F.col("item_domain") == F.col("domain"),
             told,
         ),
+        act_is_true_check(),
     ]
 
 

@@ -10,6 +10,7 @@ from expectations.checks.row_rules import RowCheck
 from expectations.runtime.days import end_of
 from expectations.semantics.item_eligibility.in_spark import refused_by
 from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
+from expectations.shop.reasons import Reason
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, ITEMS, VOCABULARIES
 
@@ -72,7 +73,13 @@ def listed_row_checks(ds: str) -> list[RowCheck]:
             "A row may be shown for some time after ds ends.",
             F.col("expires_at") <= F.lit(end_of(ds)),
             ("expires_at",),
-        )
+        ),
+        RowCheck(
+            "reason_code_is_known",
+            "A reason is one of those that the contract names.",
+            ~F.col("reason_code").isin(*(reason.value for reason in Reason)),
+            ("reason_code",),
+        ),
     ]
 
 
@@ -83,6 +90,18 @@ def is_allowed_check(item: str) -> RowCheck:
         f"No rule of the shop leaves {item} out of lists.",
         F.col("is_sold") & ~F.col("is_allowed"),
         (item, "rank"),
+    )
+
+
+def act_is_true_check() -> RowCheck:
+    """Of rows that cite an item, with `is_bought` of the pair."""
+    says_bought = F.col("reason_code").isin(Reason.BUY_AGAIN.value, Reason.BECAUSE_YOU_BOUGHT.value)
+    says_viewed = F.col("reason_code").isin(Reason.LOOK_AGAIN.value, Reason.BECAUSE_YOU_VIEWED.value)
+    return RowCheck(
+        "act_is_true_of_cited_item",
+        "A reason says of the cited item that the user bought it where they did, or viewed it where they did no more.",
+        (says_bought & ~F.col("is_bought")) | (says_viewed & F.col("is_bought")),
+        ("user_id", "item_id", "reason_code"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.checks.partitions import Partitions
@@ -19,8 +20,19 @@ from expectations.checks.published_lists import (
 from expectations.checks.row_rules import Check, RowCheck
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
+from expectations.semantics.pair_acts import with_acts
+from expectations.shop.reasons import Reason
 from expectations.shop.shop import Shop
-from expectations.tables import EVERYBODY, NEW_ITEM_AUDIENCES, NEW_USER_RECOMMENDATIONS, SIMILAR_ITEMS, USERS, Table
+from expectations.tables import (
+    EVERYBODY,
+    INTERACTIONS,
+    NEW_ITEM_AUDIENCES,
+    NEW_USER_RECOMMENDATIONS,
+    SIMILAR_ITEMS,
+    USERS,
+    VOCABULARIES,
+    Table,
+)
 
 SEGMENT_PATTERN = r"^(all|(country|age_bucket|gender)=[^&=]+(&(age_bucket|gender)=[^&=]+){0,2})$"
 
@@ -67,7 +79,27 @@ def similar_item_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Che
         ),
         *list_checks("item_id"),
     ]
-    return [Check(rows, [], row_checks), Check(lists, [], of_lists)]
+    return [Check(rows, [], row_checks), Check(lists, [], of_lists), _acts_of_pairs(partitions, ds, similar)]
+
+
+def _acts_of_pairs(partitions: Partitions, ds: str, similar: DataFrame) -> Check:
+    """One row per pair whose reason names an act."""
+    together = (Reason.BOUGHT_TOGETHER.value, Reason.VIEWED_TOGETHER.value)
+    named = partitions.rows(VOCABULARIES, ds).where("field = 'item_id'")
+    pairs = similar.where(F.col("reason_code").isin(*together)).select("item_id", "similar_item_id", "reason_code")
+    for item, index in (("item_id", "item_index"), ("similar_item_id", "similar_index")):
+        pairs = pairs.join(named.select(F.col("value").alias(item), F.col("index").alias(index)), on=item, how="inner")
+    is_true = F.when(F.col("reason_code") == together[0], F.col("is_bought_together")).otherwise(
+        F.col("is_met_together") & ~F.col("is_bought_together")
+    )
+    rule = RowCheck(
+        "acts_are_those_of_the_pair",
+        "Bought together are items that a customer bought both of; viewed together others that a customer met both of.",
+        ~is_true,
+        ("item_id", "similar_item_id", "reason_code"),
+    )
+    acts = with_acts(pairs, partitions.rows(INTERACTIONS, ds), "item_index", "similar_index")
+    return Check(acts, [], [rule])
 
 
 def new_user_recommendation_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from expectations.checks.list_rules import list_rule_checks
 from expectations.checks.partitions import Partitions
 from expectations.checks.published_lists import (
+    act_is_true_check,
     barred_items,
     known_items,
     list_checks,
@@ -54,7 +55,7 @@ def user_recommendation_checks(partitions: Partitions, ds: str, shop: Shop) -> l
     share = gxe.ExpectColumnMeanToBeBetween(
         column="fallback_share", min_value=0, max_value=1, description="The share of rows that are a fallback."
     )
-    cited = recommendations.select("user_id", "rank", F.explode("because_item_ids").alias("item_id"))
+    cited = recommendations.select("user_id", "rank", "reason_code", F.explode("because_item_ids").alias("item_id"))
     cited_is_met = RowCheck(
         "because_is_in_history",
         "Every cited item is in the user's own history.",
@@ -63,7 +64,7 @@ def user_recommendation_checks(partitions: Partitions, ds: str, shop: Shop) -> l
     )
     return [
         Check(rows, [share], row_checks),
-        Check(cited.join(met, on=["user_id", "item_id"], how="left"), [], [cited_is_met]),
+        Check(cited.join(met, on=["user_id", "item_id"], how="left"), [], [cited_is_met, act_is_true_check()]),
         *_repeats_of_users(recommendations, met, shop),
         *list_rule_checks(partitions, ds, recommendations, met, shop),
         _lists_of_users(partitions, ds, recommendations, shop),

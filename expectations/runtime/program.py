@@ -15,8 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NoReturn
 
 from expectations.runtime.days import backtest_days
+from expectations.runtime.failures import EXIT_CODE, failure_line
 from expectations.runtime.lake import Lake
 from expectations.runtime.run_pins import BY_HAND, Pin, pin_run, read_pin
 from expectations.runtime.tracking_config import RunTags, TrackingConfig, tracking_server_from
@@ -186,7 +188,11 @@ def _overridden(shop: Shop, models: str | None, top_k: str | None) -> Shop:
 
 
 def run_program(main: Callable[[Sequence[str] | None], None]) -> None:
-    """Runs `main` as a program: logs to standard error, exits 1 with the reason on the last line."""
+    """Runs `main` as a program: logs to standard error, and ends with the reason on the last line where it failed.
+
+    Exits 1 where the program itself gave the reason, which another try would give again; with the code of
+    `expectations.runtime.failures`, after the trace, where it was unexpected.
+    """
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
@@ -197,6 +203,19 @@ def run_program(main: Callable[[Sequence[str] | None], None]) -> None:
         main(None)
     except NightError as err:
         logger.debug("stopped", exc_info=True)
-        print("ERROR", " ".join(str(err).split()), file=sys.stderr, flush=True)
-        sys.exit(1)
+        _end_with(str(err), 1)
+    except Exception as err:
+        logger.exception("unexpected")
+        _end_with(failure_line(_program_name(), err), EXIT_CODE)
     logger.info("finished: seconds=%.1f", time.monotonic() - started)
+
+
+def _end_with(reason: str, exit_code: int) -> NoReturn:
+    print("ERROR", " ".join(reason.split()), file=sys.stderr, flush=True)
+    sys.exit(exit_code)
+
+
+def _program_name() -> str:
+    """What `python -m` was told, such as `jobs.ingest`."""
+    spec = sys.modules["__main__"].__spec__
+    return spec.name if spec else Path(sys.argv[0]).name

@@ -28,6 +28,8 @@ def spark_session(program: str, master: str, driver_memory: str) -> SparkSession
         # Without this it refuses a drop that holds nanoseconds, which is what pandas writes; see jobs/raw/raw_rows.py.
         .config("spark.sql.legacy.parquet.nanosAsLong", "true")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        # A shortened trace of a Python worker leaves out what the exception was raised from.
+        .config("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", "false")
         .config("spark.sql.shuffle.partitions", "16")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")

@@ -22,10 +22,12 @@ class TrackingConfig:
     Attributes:
         root: of the lake, NIGHTJAR_ROOT.
         server: MLflow's own MLFLOW_TRACKING_URI; None where runs go to an SQLite file under the root.
+        patience_seconds: how long to wait for whoever else writes to that file.
     """
 
     root: str
     server: str | None = None
+    patience_seconds: float = 10
 
     @property
     def uri(self) -> str:

@@ -3,6 +3,10 @@
 A template that cites says `{title}` once, where the title of the cited item comes in, or the name of a country or of a
 category; the text before it and after it stands as it is. Titles are put between the two and never looked at, so that
 whatever a title holds stays a title.
+
+Words that name an act are true of it: only what was bought is called so. "Viewed" is said of whatever else somebody
+had to do with an item, since they looked at what they clicked or put in a cart. Words of demand and of favourite
+categories name no act, since both may be of views as well as of purchases.
 """
 
 from __future__ import annotations
@@ -26,14 +30,15 @@ LANGUAGES: dict[str, dict[str, str]] = {
         Reason.BECAUSE_YOU_BOUGHT: "Because you bought {title}",
         Reason.BECAUSE_YOU_VIEWED: "Because you viewed {title}",
         Reason.BOUGHT_TOGETHER: "Often bought with {title}",
+        Reason.VIEWED_TOGETHER: "Often viewed with {title}",
         Reason.ALIKE: "Similar to {title}",
         Reason.POPULAR_IN_COUNTRY: "Popular in {title}",
-        Reason.NEW_IN_CATEGORY: "New in {title}, your most-browsed category",
+        Reason.NEW_IN_CATEGORY: "New in {title}, your favourite category",
     },
     "zh": {
         Reason.BUY_AGAIN: "您曾购买过此商品",
         Reason.LOOK_AGAIN: "您曾浏览过此商品",
-        Reason.POPULAR: "当前热销",
+        Reason.POPULAR: "当前热门",
         POPULAR_ALWAYS: "深受顾客喜爱",
         Reason.PICKED_FOR_YOU: "为您精选",
         Reason.IN_OUR_RANGE: "本店商品",
@@ -41,9 +46,10 @@ LANGUAGES: dict[str, dict[str, str]] = {
         Reason.BECAUSE_YOU_BOUGHT: "因为您购买过“{title}”",
         Reason.BECAUSE_YOU_VIEWED: "因为您浏览过“{title}”",
         Reason.BOUGHT_TOGETHER: "常与“{title}”一起购买",
+        Reason.VIEWED_TOGETHER: "常与“{title}”一起浏览",
         Reason.ALIKE: "与“{title}”相似",
         Reason.POPULAR_IN_COUNTRY: "在{title}很受欢迎",
-        Reason.NEW_IN_CATEGORY: "您最常浏览的“{title}”上新了",
+        Reason.NEW_IN_CATEGORY: "您最关注的“{title}”上新了",
     },
 }
 

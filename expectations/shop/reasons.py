@@ -26,6 +26,7 @@ class Reason(StrEnum):
     PICKED_FOR_YOU = "picked_for_you"
     IN_OUR_RANGE = "in_our_range"
     BOUGHT_TOGETHER = "bought_together"
+    VIEWED_TOGETHER = "viewed_together"
     ALIKE = "alike"
     POPULAR_IN_COUNTRY = "popular_in_country"
     POPULAR_WITH_PEERS = "popular_with_peers"

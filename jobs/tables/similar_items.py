@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
+from expectations.semantics.pair_acts import with_acts
 from expectations.shop.list_rules import ListRules
+from expectations.shop.reasons import Reason
 from expectations.shop.table_settings import SimilarItems
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
@@ -61,7 +63,8 @@ def similar_items(
         return similar_item_lists(np.sort(owners["item_index"].to_numpy()), sources, facts, top_k, settings)
 
     blocks = Blocks.of_items(features.version(ITEM_FEATURES).rows).split(items.select("item_index"))
-    found = blocks.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
+    blended = blocks.groupBy(BLOCK).applyInArrow(lists, LISTS_DDL)
+    found = with_true_reasons(blended, features.read(spark, INTERACTIONS))
     owners = F.broadcast(items.select("item_index", "item_id", "title"))
     named = F.broadcast(
         items.select(F.col("item_index").alias("similar_index"), F.col("item_id").alias("similar_item_id"))
@@ -79,6 +82,26 @@ def similar_items(
             reason_text(F.col("reason_code"), F.col("title"), facts.fallback_source, texts).alias("reason"),
         )
     )
+
+
+def with_true_reasons(lists: DataFrame, interactions: DataFrame) -> DataFrame:
+    """Rows that say BOUGHT_TOGETHER say what is true of the pair: bought or viewed together by somebody, or only alike.
+
+    Models also put together what nobody met both of, and count views as well as purchases.
+
+    Args:
+        lists: rows with the columns of LISTS_DDL.
+    """
+    goes_together = F.col("reason_code") == Reason.BOUGHT_TOGETHER.value
+    asked = lists.withColumn("asked_index", F.when(goes_together, F.col("item_index")))
+    true_code = (
+        F.when(F.col("is_bought_together"), Reason.BOUGHT_TOGETHER.value)
+        .when(F.col("is_met_together"), Reason.VIEWED_TOGETHER.value)
+        .otherwise(Reason.ALIKE.value)
+    )
+    acts = with_acts(asked, interactions, "asked_index", "similar_index")
+    reason_code = F.when(goes_together, true_code).otherwise(F.col("reason_code"))
+    return acts.withColumn("reason_code", reason_code).select(*lists.columns)
 
 
 def item_facts(

@@ -34,7 +34,8 @@ class SimilaritySource:
     Attributes:
         source: the name of the model or table.
         version: of what is read.
-        reason: BOUGHT_TOGETHER or ALIKE; sources of one reason share its weight.
+        reason: BOUGHT_TOGETHER of a source of what goes together, which is the best that its rows may come to say; or
+            ALIKE. Sources of one reason share its weight.
         scores: item indices -> how strongly every item belongs to each, above 0 where it does.
             Shape (num_owners, at most num_indices), float32, not to be kept.
         share: its weight beside others of its reason.

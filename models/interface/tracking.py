@@ -14,12 +14,15 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import re
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from expectations.runtime.failures import KnownCause, failure_line
 from expectations.runtime.tracking_config import RunTags, TrackingConfig
 from expectations.tables import BACKTESTS, NightError
 from models.interface.local_runs import bring_along
@@ -32,6 +35,9 @@ T = TypeVar("T")
 
 CHAMPION = "champion"
 MODEL_FOLDER = "model"
+NO_ANSWER = KnownCause(
+    re.compile(""), "MLflow must answer", "See that MLFLOW_TRACKING_URI names a server that runs; unset, a file serves."
+)
 logger = logging.getLogger(__name__)
 
 
@@ -223,8 +229,7 @@ def unless_away(action: str, tracking: TrackingConfig, call: Callable[[MlflowCli
         raise
     except Exception as err:
         # MLflow, SQLAlchemy, requests and the disk each have their own errors, and none of them may stop a night.
-        reason = str(err).strip().splitlines()[0][:200] if str(err).strip() else type(err).__name__
-        logger.warning("MLflow did not %s, the night goes on without: %s", action, reason)
+        logger.warning("%s", failure_line(f"MLflow did not {action}, the night goes on without", err, NO_ANSWER))
         return None
 
 
@@ -246,7 +251,19 @@ def _alone(tracking: TrackingConfig) -> Iterator[None]:
     tracking.local_folder.mkdir(parents=True, exist_ok=True)
     with (tracking.local_folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        _require_free(tracking.local_folder / "mlflow.db", tracking.patience_seconds)
         yield
+
+
+def _require_free(file: Path, patience_seconds: float) -> None:
+    """Waits until nobody else writes to the file: MLflow itself would try for minutes before it gives up.
+
+    Raises:
+        sqlite3.OperationalError: somebody still does, or the file may not be written to.
+    """
+    if file.exists():
+        with closing(sqlite3.connect(file, timeout=patience_seconds, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import psutil
 import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
@@ -80,6 +83,47 @@ def test_a_root_of_another_shop_is_left_alone(
     assert run_night.root_for(shop, None) == "./data-corner"
 
 
+@pytest.fixture
+def streams() -> Iterator[None]:
+    """Gives standard output and error back to the test that has sent them to a task's log."""
+    kept = os.dup(1), os.dup(2)
+    yield
+    for number, stream in enumerate(kept, start=1):
+        os.dup2(stream, number)
+        os.close(stream)
+
+
+@pytest.mark.usefixtures("streams")
+def test_a_failure_is_told_once_a_task_and_a_later_success_is_none(run_night: ModuleType, tmp_path: Path) -> None:
+    terminal = io.StringIO()
+    progress = run_night.Progress(run_night.Output(terminal, tmp_path))
+
+    def end(task_id: str, try_number: int, error: Exception | None) -> None:
+        task = SimpleNamespace(task_type="NightProgram", queue="spark")
+        ti = SimpleNamespace(task=task, task_id=task_id, map_index=-1, try_number=try_number, max_tries=2)
+        progress.started[(task_id, -1)] = 0.0
+        if error is None:
+            progress.on_task_instance_success(None, ti)
+        else:
+            progress.on_task_instance_failed(None, ti, error)
+
+    for try_number in (1, 2, 3):
+        end("preprocess", try_number, AirflowException("ERROR jobs.preprocess: no room"))
+    end("gate", 1, AirflowFailException("ERROR backtests ds=2024-03-10: no rows"))
+    end("score", 1, AirflowException("ERROR models.score: no memory"))
+    end("score", 2, None)
+    lines = terminal.getvalue().splitlines()
+    assert [line.strip() for line in lines if "no room" in line] == ["jobs.preprocess: no room"]
+    assert [line.split()[1:3] for line in lines if ":" in line[:6]] == [
+        ["preprocess", "to"], ["preprocess", "to"], ["preprocess", "FAILED"],
+        ["gate", "FAILED"], ["score", "to"], ["score", "done"],
+    ]  # fmt: skip
+    assert progress.told_failures() == [
+        "preprocess: jobs.preprocess: no room",
+        "gate: backtests ds=2024-03-10: no rows",
+    ]
+
+
 def test_down_ends_what_runs_with_its_children_and_no_stranger(stack: ModuleType, tmp_path: Path) -> None:
     # The child leads a session of its own, as the programs of tasks do.
     code = "import subprocess, time; subprocess.Popen(['sleep', '60'], start_new_session=True); time.sleep(60)"
@@ -142,8 +186,8 @@ os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1:] else None
 """
     night = f"""
 import subprocess, sys
-from speedups.shared_jvm import start_shared_jvm
-start_shared_jvm()
+from speedups.shared_jvm import SharedJvm
+jvm = SharedJvm()
 for arguments in ([], ["killed"], []):
     subprocess.run([sys.executable, "-c", {program!r}, *arguments])
 """

@@ -34,6 +34,7 @@ from tests.worlds.small_night import (
     ANN,
     BELL,
     BOB,
+    CID,
     CLOCK,
     LANTERN,
     MUG,
@@ -44,8 +45,10 @@ from tests.worlds.small_night import (
     write_gate,
     write_lists,
     write_met,
+    write_neighbours,
     write_rows,
     write_small_night,
+    write_words,
 )
 
 LISTS = [USER_RECOMMENDATIONS.name]
@@ -145,10 +148,11 @@ def test_similar_items_mix_what_goes_together_with_what_is_alike(built: Night) -
     assert staged(built, SIMILAR_ITEMS, *columns) == [
         # One user met the lantern: what is like it weighs more than what goes with it.
         ("item-2", 1, "item-5", "item_features", f"Similar to {lantern}"),
-        ("item-2", 2, "item-3", "item_item", f"Often bought with {lantern}"),
-        ("item-2", 3, "item-4", "item_item", f"Often bought with {lantern}"),
+        # Ann bought the lantern and only viewed the mug; nobody met lantern and spoon.
+        ("item-2", 2, "item-3", "item_item", f"Often viewed with {lantern}"),
+        ("item-2", 3, "item-4", "item_item", f"Similar to {lantern}"),
         ("item-3", 1, "item-4", "item_features", f"Similar to {mug}"),
-        ("item-3", 2, "item-6", "item_item", f"Often bought with {mug}"),
+        ("item-3", 2, "item-6", "item_item", f"Similar to {mug}"),
         ("item-3", 3, "item-2", "recent_demand", "Popular right now"),
         # Nobody met the spoon; a list goes on with what sells, and then with the rest.
         ("item-4", 1, "item-3", "item_features", "Similar to {spoon} %s"),
@@ -163,6 +167,20 @@ def test_similar_items_mix_what_goes_together_with_what_is_alike(built: Night) -
         ("item-7", 2, "item-3", "recent_demand", "Popular right now"),
         ("item-7", 3, "item-4", "recent_demand", "Popular right now"),
     ]
+
+
+def test_nothing_is_bought_together_in_a_shop_of_views(spark: SparkSession, small_night: Night) -> None:
+    """Six views, and no purchase."""
+    write_met(small_night, [(user, item, 0) for user in (ANN, BOB, CID) for item in (LANTERN, BELL)])
+    write_neighbours(small_night, [(LANTERN, BELL, 1.0), (BELL, LANTERN, 1.0), (CLOCK, BELL, 1.0)])
+    write_words(small_night, {item: [8 + item] for item in (LANTERN, MUG, SPOON, CLOCK, BELL, SOLD_OUT)})
+    build_tables(spark, small_night, [SIMILAR_ITEMS.name])
+    rows = staged(small_night, SIMILAR_ITEMS, "item_id", "similar_item_id", "source", "reason_code", "reason")
+    assert [row for row in rows if row[2] == "item_item"] == [
+        ("item-2", "item-6", "item_item", "viewed_together", "Often viewed with WHITE METAL LANTERN"),
+        ("item-6", "item-2", "item_item", "viewed_together", "Often viewed with BELL"),
+    ]
+    assert "bought_together" not in {row[3] for row in rows}
 
 
 def test_without_item_item_the_edges_of_the_graph_say_what_goes_together(
@@ -230,7 +248,7 @@ def test_the_reason_names_the_category_that_somebody_met_most_of(spark: SparkSes
     rows = rows.select("user_id", "reason_code", "reason", "because_item_id")
     assert sorted(map(tuple, rows.collect())) == [
         # Ann met as much of the kitchen; the first by name counts.
-        ("user-2", "new_in_category", "New in Light, your most-browsed category", "item-2"),
+        ("user-2", "new_in_category", "New in Light, your favourite category", "item-2"),
         # Bob's history is of mugs.
         ("user-3", "because_you_bought", "Because you bought WHITE METAL LANTERN", "item-2"),
     ]

@@ -172,8 +172,8 @@ def _graph() -> dict[str, Rows]:
 def _outputs() -> dict[str, Rows]:
     published = {
         "source": "recent_demand",
-        "reason_code": "popular",
-        "reason": "Many bought it lately",
+        "reason_code": "popular_now",
+        "reason": "Popular right now",
         "model_version": "recent_demand-1",
         "generated_at": at(11, 2),
         "expires_at": at(12, 2),

@@ -49,30 +49,53 @@ OTHER_LIBRARIES = ("great_expectations", "matplotlib.figure", "mlflow", "keras")
 _PATIENCE_SECONDS = 10
 
 
-def start_preloaded_python() -> None:
-    """Starts it, and leads every `python` that is started from now on to it, by PATH. Ends when this process does."""
-    if not sys.platform.startswith("linux"):
-        return
-    folder = Path(tempfile.mkdtemp(prefix="nightjar-python-"))
-    words = shlex.join([sys.executable, "-IS", str(CLIENT), sys.executable, str(folder / "socket")])
-    (folder / "python").write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
-    (folder / "python").chmod(0o700)
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(str(folder / "socket"))
-    server.listen(64)
-    reader, _ = os.pipe()
-    subprocess.Popen(
-        [sys.executable, __file__, str(server.fileno()), str(reader), str(folder)],
-        pass_fds=[server.fileno(), reader],
-        # What libraries say when they are imported is nothing to be told; without them, each program tells for itself.
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    server.close()
-    os.close(reader)  # its other end is closed by the end of this process, however it ends
-    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+class PreloadedPython:
+    """A process that imports the libraries; every `python` that is started from now on is led to it, by PATH.
+
+    It ends when this process does.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="nightjar-python-"))
+        self.socket = self.folder / "socket"
+        words = shlex.join([sys.executable, "-IS", str(CLIENT), sys.executable, str(self.socket)])
+        (self.folder / "python").write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        (self.folder / "python").chmod(0o700)
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(self.socket))
+        server.listen(64)
+        reader, self.keeps_server = os.pipe()
+        subprocess.Popen(
+            [sys.executable, __file__, str(server.fileno()), str(reader), str(self.folder)],
+            pass_fds=[server.fileno(), reader],
+            # What libraries say when imported is nothing to be told; without them, each program tells for itself.
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        server.close()
+        os.close(reader)  # its other end is closed by the end of this process, however it ends
+        os.environ["PATH"] = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+
+    def why_broken(self) -> str | None:
+        """Returns what is wrong with it; None where it answers.
+
+        A program leaves nothing in it, so that what is wrong with a program says nothing of it.
+        """
+        with socket.socket(socket.AF_UNIX) as caller:
+            try:
+                caller.connect(str(self.socket))
+            except OSError as err:
+                return f"nobody answers at its socket: {type(err).__name__}: {err}"
+        return None
+
+    def end(self) -> None:
+        """Leads no program to it any more; those that run go on."""
+        folders = os.environ["PATH"].split(os.pathsep)
+        os.environ["PATH"] = os.pathsep.join(folder for folder in folders if folder != str(self.folder))
+        os.close(self.keeps_server)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -93,6 +116,8 @@ class Request:
     @classmethod
     def received(cls, caller: socket.socket) -> Request:
         header, streams, _, _ = socket.recv_fds(caller, 8, 3)
+        if not header:
+            os._exit(0)  # it only looked whether somebody answers
         with caller.makefile("rb") as stream:
             told: dict[str, Any] = json.loads(stream.read(int.from_bytes(header, "big")))
         return cls(caller, list(streams), **told)

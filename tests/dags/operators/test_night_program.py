@@ -51,12 +51,37 @@ def test_a_reason_that_the_program_gave_is_not_tried_again(programs: Path) -> No
         task.execute({})
 
 
-def test_a_crash_is_tried_again(programs: Path) -> None:
+def test_an_unexpected_end_is_tried_again_and_told_in_the_programs_own_line(programs: Path) -> None:
+    """A JVM may still speak after the program has given its reason."""
+    said = "ERROR jobs.crash: no room. Received: x. Free some\n\t... 1 more\n"
+    (programs / "crash.py").write_text(f"import sys\nsys.stderr.write({said!r})\nsys.exit(70)")
+    error = failure_of("crash")
+    assert str(error) == "ERROR jobs.crash: no room. Received: x. Free some"
+    assert not isinstance(error, AirflowFailException)
+
+
+def test_a_crash_before_the_program_could_say_why_is_tried_again(programs: Path) -> None:
     (programs / "crash.py").write_text("raise RuntimeError('executor lost')")
-    task = NightProgram(task_id="crash", arguments=["jobs.crash"], environment={})
-    with pytest.raises(AirflowException, match=r"exit code 1.*executor lost") as raised:
-        task.execute({})
-    assert not isinstance(raised.value, AirflowFailException)
+    error = failure_of("crash")
+    assert str(error) == "ERROR jobs.crash: exit code 1. Last line: RuntimeError: executor lost"
+    assert not isinstance(error, AirflowFailException)
+
+
+def test_a_killed_program_is_told_with_the_signal(programs: Path) -> None:
+    (programs / "killed.py").write_text("import os\nprint('half way', flush=True)\nos.kill(os.getpid(), 9)")
+    error = failure_of("killed")
+    assert str(error).startswith(
+        "ERROR jobs.killed: nothing may end a program but itself. Received: SIGKILL. Clear the"
+    )
+    assert str(error).endswith("Last line: half way")
+    assert not isinstance(error, AirflowFailException)
+
+
+def failure_of(program: str) -> AirflowException:
+    """What the task raises that runs it."""
+    with pytest.raises(AirflowException) as raised:
+        NightProgram(task_id=program, arguments=[f"jobs.{program}"], environment={}).execute({})
+    return raised.value
 
 
 def test_a_night_without_a_baseline_is_refused(programs: Path) -> None:

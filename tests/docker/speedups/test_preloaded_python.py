@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,12 +19,15 @@ from expectations.runtime.code_version import REPOSITORY
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forks it")
 
+# For each line that it reads, it does what is done before each program, and tells the folder again.
 NIGHT = """
 import os, sys
-from speedups.preloaded_python import start_preloaded_python
-start_preloaded_python()
+import speedups
+speedups.start_before_programs()
 print(os.environ["PATH"].split(os.pathsep)[0], flush=True)
-sys.stdin.read()
+for _ in sys.stdin:
+    speedups.renew_python()
+    print(os.environ["PATH"].split(os.pathsep)[0], flush=True)
 """
 
 
@@ -198,15 +200,25 @@ def test_programs_wait_for_the_libraries_where_only_the_first_process_was_killed
         night.kill()
 
 
-def test_python_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+def test_python_goes_on_where_it_was_killed_and_is_replaced_before_the_next_program(tmp_path: Path) -> None:
     folder = write_program(tmp_path, "import os\nprint(os.getppid())\n")
     with preloaded_python(dict(os.environ)) as night:
-        assert night.stdout is not None
-        python = f"{night.stdout.readline().strip()}/python"
-        assert int(ended(python, folder).stdout) != os.getpid()
-        server = psutil.Process(night.pid).children(recursive=True)
-        for process in server:
+        assert night.stdout is not None and night.stdin is not None
+        first = night.stdout.readline().strip()
+        assert int(ended(f"{first}/python", folder).stdout) != os.getpid()
+        assert renewed(night) == first, "it answers"
+        for process in psutil.Process(night.pid).children(recursive=True):
             kill(process)
-        assert int(ended(python, folder).stdout) == os.getpid()
-        night.kill()
-    shutil.rmtree(Path(python).parent)
+        assert int(ended(f"{first}/python", folder).stdout) == os.getpid()
+        second = renewed(night)
+        assert second != first and not Path(first).exists()
+        assert int(ended(f"{second}/python", folder).stdout) != os.getpid()
+        night.stdin.close()
+
+
+def renewed(night: subprocess.Popen[str]) -> str:
+    """The folder of `python` after the look that comes before a program."""
+    assert night.stdout is not None and night.stdin is not None
+    night.stdin.write("\n")
+    night.stdin.flush()
+    return night.stdout.readline().strip()

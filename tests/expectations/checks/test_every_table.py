@@ -165,7 +165,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
     ),
     "user_recommendations": (
         [
-            (0, {"item_id": "old", "because_item_ids": ["a", "c"]}),
+            (0, {"item_id": "old", "because_item_ids": ["a", "c"], "reason_code": "because_you_viewed"}),
             (1, {"score": 2.0, "expires_at": at(11, 0)}),
             (2, {"propensity": 0.0}),
             (7, {"propensity": None}),
@@ -177,6 +177,8 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
         [
             ("item_id_is_available", "item_id=old rank=1"),
             ("because_is_in_history", "user_id=ann rank=1 item_id=c"),
+            # Ann bought it.
+            ("act_is_true_of_cited_item", "user_id=ann item_id=a reason_code=because_you_viewed"),
             ("score_never_rises", "user_id=ann scores=[1.0, 2.0,"),
             ("expires_after_the_day", "expires_at=2024-03-11 00:00:00"),
             ("propensity_is_a_probability", "user_id=ann rank=3 propensity=0.0"),
@@ -196,6 +198,10 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
         [
             (0, {"similar_item_id": "a", "score": 0.1}),
             (1, {"rank": 4, "similar_item_id": "old"}),
+            (2, {"reason_code": "liked_by_all"}),
+            # Nobody met both.
+            (4, {"reason_code": "bought_together"}),
+            (6, {"reason_code": "viewed_together"}),
             (3, {"item_id": "ghost", "reason": ""}),
         ],
         [
@@ -205,6 +211,9 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("ranks_have_no_gap", "item_id=a ranks=[1, 3, 4]"),
             ("item_is_known", "item_id=ghost"),
             ("reason_is_not_empty", "item_id=ghost rank=1"),
+            ("reason_code_is_known", "reason_code=liked_by_all"),
+            ("acts_are_those_of_the_pair", "item_id=b similar_item_id=c reason_code=bought_together"),
+            ("acts_are_those_of_the_pair", "item_id=c similar_item_id=a reason_code=viewed_together"),
             ("list_has_k_items", "item_id=b num_rows=2"),
         ],
     ),

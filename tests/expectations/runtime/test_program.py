@@ -11,6 +11,7 @@ import pytest
 
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.days import days_before, end_of
+from expectations.runtime.failures import EXIT_CODE
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser
 from expectations.tables import NightError
 
@@ -163,7 +164,11 @@ def test_a_result_goes_to_standard_output_alone(tmp_path: Path, shop_file: str) 
     assert "finished: seconds=" in done.stderr.splitlines()[-1]
 
 
-def test_a_fault_of_the_code_is_not_dressed_up(tmp_path: Path, shop_file: str) -> None:
-    done = ended(tmp_path, "raise ZeroDivisionError", "--shop", shop_file)
-    assert done.returncode == 1
+def test_a_fault_of_the_code_keeps_its_trace_and_ends_in_one_line(tmp_path: Path, shop_file: str) -> None:
+    done = ended(tmp_path, "raise ZeroDivisionError('division by zero')", "--shop", shop_file)
+    assert done.returncode == EXIT_CODE
     assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "ERROR -c: the program must end without a fault. Received: ZeroDivisionError: division by zero. The trace is "
+        "above in the log. Clear the task to try again; if it fails so once more, it is a fault of the code."
+    )

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,4 +86,23 @@ def test_a_server_that_is_away_is_one_warning(
         assert tracking.log_fit(away.tracking, away.run_tags, fit_of("two_tower", "v"), saved) is None
     warnings = [record for record in caplog.records if record.name == "models.interface.tracking"]
     assert len(warnings) == 1
-    assert "the night goes on without" in warnings[0].getMessage()
+    told = warnings[0].getMessage()
+    assert told.startswith("MLflow did not log the fit, the night goes on without: MLflow must answer. Received: ")
+    assert told.endswith("See that MLFLOW_TRACKING_URI names a server that runs; unset, a file serves.")
+
+
+def test_a_database_that_somebody_holds_is_one_warning_with_the_way_out(
+    local_night: Night, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = replace(local_night.tracking, patience_seconds=0.1)
+    config.local_folder.mkdir(parents=True)
+    with closing(sqlite3.connect(config.local_folder / "mlflow.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        started = time.monotonic()
+        assert tracking.unless_away("log the fit", config, lambda client: client.search_experiments()) is None
+        assert time.monotonic() - started < 5
+    assert [record.getMessage() for record in caplog.records if record.name == "models.interface.tracking"] == [
+        "MLflow did not log the fit, the night goes on without: MLflow's database must be free to be written. "
+        "Received: OperationalError: database is locked. End what holds it, or name a server in MLFLOW_TRACKING_URI, "
+        "to which many may write at once."
+    ]
