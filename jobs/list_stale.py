@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import shlex
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 
@@ -22,6 +22,7 @@ from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import EVENTS, RUN_MANIFEST
+from jobs.publishing.manifest_history import rolled_back_days
 from jobs.raw.ingest_plan import found_files, known_hash
 from jobs.raw.inspect_files import DroppedFile, sha256_of
 from jobs.storage.input_fingerprint import (
@@ -47,11 +48,16 @@ class StaleDay:
 
 @dataclass(frozen=True)
 class Staleness:
-    """The published days that are stale, and the days whose drops the lake does not hold as they are now."""
+    """The published days that are stale, and the days whose drops the lake does not hold as they are now.
+
+    Attributes:
+        rolled_back: ds -> what was done; these days rest on other inputs because somebody wanted it so.
+    """
 
     num_published: int
     stale: tuple[StaleDay, ...]
     waiting: tuple[str, ...]
+    rolled_back: Mapping[str, str] = field(default_factory=dict)
 
 
 def staleness(night: Night) -> Staleness:
@@ -61,15 +67,16 @@ def staleness(night: Night) -> Staleness:
     hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
     drops, settings = drops_fingerprints(hashes), settings_fingerprint(night.shop)
     days, published = list(drops), _published(night.lake, night.ds)
+    rolled_back = {ds: done for ds, done in sorted(rolled_back_days(night.lake).items()) if ds <= night.ds}
     stale = []
     for ds, noted in sorted(published.items()):
         place = bisect_right(days, ds)
         now = {"drops": drops[days[place - 1]] if place else "", "settings": settings}
         reasons = tuple(name for name, part in now.items() if part != _parts(noted)[name])
-        if reasons:
+        if reasons and ds not in rolled_back:
             stale.append(StaleDay(ds, reasons))
     waiting = tuple(ds for ds in days if hashes[ds] != ingested.get(ds))
-    return Staleness(len(published), tuple(stale), waiting)
+    return Staleness(len(published), tuple(stale), waiting, rolled_back)
 
 
 def staleness_text(found: Staleness, shop: str) -> str:
@@ -79,6 +86,7 @@ def staleness_text(found: Staleness, shop: str) -> str:
         shop: as `SHOP` names it.
     """
     lines = [f"waiting to be ingested: the drop of {ds} is new or has changed" for ds in found.waiting]
+    lines += [f"rolled back: {ds} ({done})" for ds, done in found.rolled_back.items()]
     if not found.stale:
         return "\n".join([*lines, f"{found.num_published} published days, none is stale"])
     lines.append(f"{len(found.stale)} of {found.num_published} published days are stale")

@@ -16,25 +16,33 @@ from expectations.runtime.lake import Lake
 from expectations.tables import RUN_MANIFEST, Table
 
 
-def manifest_rows(lake: Lake, days: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def manifest_rows(
+    lake: Lake, days: Sequence[str] | None = None, columns: Sequence[str] = RUN_MANIFEST.column_names
+) -> list[dict[str, Any]]:
     """Returns what `run_manifest` says now; empty before anything was published.
 
     Args:
         days: all by default.
+        columns: all by default; `metrics` is by far the longest.
     """
     path = lake.table_path(RUN_MANIFEST)
-    return rows_of(DeltaTable(path), days) if DeltaTable.is_deltatable(path) else []
+    return rows_of(DeltaTable(path), days, columns) if DeltaTable.is_deltatable(path) else []
 
 
-def rows_of(manifest: DeltaTable, days: Sequence[str] | None = None) -> list[dict[str, Any]]:
+def rows_of(
+    manifest: DeltaTable, days: Sequence[str] | None = None, columns: Sequence[str] = RUN_MANIFEST.column_names
+) -> list[dict[str, Any]]:
     """Returns the rows of one version of `run_manifest`, with null in columns that it had not yet.
 
     Args:
         days: all by default.
+        columns: all by default; `metrics` is by far the longest.
     """
     filters = None if days is None else [("ds", "in", list(days))]
-    unknown = dict.fromkeys(RUN_MANIFEST.column_names)
-    return [unknown | row for row in manifest.to_pyarrow_table(filters=filters).to_pylist()]
+    known = {field.name for field in manifest.schema().fields}
+    rows = manifest.to_pyarrow_table(columns=[name for name in columns if name in known], filters=filters)
+    unknown = dict.fromkeys(columns)
+    return [unknown | row for row in rows.to_pylist()]
 
 
 def published_table(lake: Lake, table: Table, ds: str) -> DeltaTable | None:
@@ -43,5 +51,6 @@ def published_table(lake: Lake, table: Table, ds: str) -> DeltaTable | None:
     Returns:
         None where the night published no such table.
     """
-    named = [row["table_version"] for row in manifest_rows(lake, [ds]) if row["table_name"] == table.name]
+    rows = manifest_rows(lake, [ds], ("table_name", "table_version"))
+    named = [row["table_version"] for row in rows if row["table_name"] == table.name]
     return DeltaTable(lake.table_path(table), version=named[0]) if named else None

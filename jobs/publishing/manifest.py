@@ -27,6 +27,9 @@ from jobs.publishing.delta_commit import Partitions, Versions, at_version, paths
 from jobs.publishing.list_drift import ListDrift, list_drift
 from jobs.storage.input_fingerprint import input_fingerprint
 
+NAMES = ("ds", "table_name", "table_version")
+"""The columns of the manifest that readers go by."""
+
 
 @dataclass(frozen=True)
 class TableFigures:
@@ -93,7 +96,7 @@ def as_noted(lake: Lake, manifest: DeltaTable, tables: Mapping[Table, Partitions
         versions: that hold them, too, but may be later ones.
     """
     days = sorted({ds for partitions in tables.values() for ds in partitions})
-    noted = {(row["table_name"], row["ds"]): row["table_version"] for row in rows_of(manifest, days)}
+    noted = {(row["table_name"], row["ds"]): row["table_version"] for row in rows_of(manifest, days, NAMES)}
     found = dict(versions)
     for table, partitions in tables.items():
         for ds, files in partitions.items():
