@@ -113,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     days = parser.add_mutually_exclusive_group()
     days.add_argument("--ds", default=env.get("DS"), help="the published day, YYYY-MM-DD (DS)")
     days.add_argument("--all-days", action="store_true", help="every day, in place of one; later ones go")
-    parser.add_argument("--apply", action="store_true", help="do it; without, what would change is printed")
+    parser.add_argument(
+        "--apply", action=argparse.BooleanOptionalAction, default=False, help="do it; what would change is printed"
+    )
     parser.add_argument("--root", default=env.get("NIGHTJAR_ROOT", "./data"), help="NIGHTJAR_ROOT")
     parser.add_argument("--run-id", default=env.get("RUN_ID", "manual"), help="noted in run_manifest (RUN_ID)")
     return parser

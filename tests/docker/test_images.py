@@ -32,7 +32,7 @@ from importlib.util import find_spec
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag("dags")
 assert not bag.import_errors, bag.import_errors
-assert set(bag.dags) == {"nightly_recommendations"}, set(bag.dags)
+assert set(bag.dags) == {"nightly_recommendations", "rollback_tables"}, set(bag.dags)
 import jobs.await_drop
 print([name for name in ("pyspark", "tensorflow", "great_expectations", "mlflow", "pandas") if find_spec(name)])
 """
