@@ -14,7 +14,7 @@ from expectations.runtime.code_version import REPOSITORY
 
 # Queue -> programs that run there; tests/dags holds the DAG's own list against it.
 SPARK = ("jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables", "jobs.publish_tables",
-         "jobs.show_night", "expectations.validate")  # fmt: skip
+         "jobs.rollback", "jobs.show_night", "expectations.validate")  # fmt: skip
 TRAIN = (
     "models.plan",
     "models.train",
