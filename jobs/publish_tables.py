@@ -70,9 +70,9 @@ def publish_versions(night: Night, staged: Mapping[Table, Version]) -> None:
             version = stage_manifest(lake, ds, named, night.shop.shelf_life_hours, night.run_id, night.now)
             return {ds: files_of(lake, RUN_MANIFEST, version)}
 
-        return Contents(tables, manifest)
+        return Contents(tables, manifest, {DS_KEY: ds, RUN_ID_KEY: night.run_id})
 
-    commit_together(lake, contents, {DS_KEY: ds, RUN_ID_KEY: night.run_id})
+    commit_together(lake, contents)
 
 
 if __name__ == "__main__":

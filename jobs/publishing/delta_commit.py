@@ -56,15 +56,17 @@ class Contents:
     """What is committed together.
 
     Attributes:
-        tables: the partitions of each table.
+        tables: the partitions of each table; without any, nothing is committed.
         manifest: takes versions that hold them, and returns the manifest's own partitions, which it has written.
+        noted: kept with each commit.
     """
 
     tables: Mapping[Table, Partitions]
     manifest: Callable[[Versions], Partitions]
+    noted: Mapping[str, str]
 
 
-def commit_together(lake: Lake, contents: Callable[[DeltaTable], Contents], noted: Mapping[str, str]) -> None:
+def commit_together(lake: Lake, contents: Callable[[DeltaTable], Contents]) -> None:
     """Makes partitions of several tables the ones that readers see, and names them in `run_manifest` last.
 
     Who commits the manifest has looked at every table since the manifest of before: where two programs publish one ds
@@ -72,7 +74,6 @@ def commit_together(lake: Lake, contents: Callable[[DeltaTable], Contents], note
 
     Args:
         contents: takes the manifest of before, and is asked anew where another program has replaced it meanwhile.
-        noted: kept with each commit.
 
     Raises:
         NightError: other programs committed again and again, faster than this one.
@@ -81,11 +82,13 @@ def commit_together(lake: Lake, contents: Callable[[DeltaTable], Contents], note
     def attempt() -> None:
         before = opened(lake, RUN_MANIFEST)
         wanted = contents(before)
+        if not wanted.tables:
+            return
         versions = {}
         for table, partitions in wanted.tables.items():
-            version = commit_partitions(lake, table, partitions, noted)
+            version = commit_partitions(lake, table, partitions, wanted.noted)
             versions |= {(table, ds): version for ds in partitions}
-        _commit_to(before, lake, RUN_MANIFEST, wanted.manifest(versions), noted)
+        _commit_to(before, lake, RUN_MANIFEST, wanted.manifest(versions), wanted.noted)
 
     _attempted(RUN_MANIFEST, attempt)
 

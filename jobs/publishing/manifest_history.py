@@ -103,8 +103,9 @@ def version_meant(lake: Lake, to: str, scope: Scope) -> int:
             f"Received: {to!r}"
         ) from err
     at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    # As the list of versions tells times: to the second.
-    earlier = [commit.version for commit in history if commit.at.replace(microsecond=0) <= at]
+    # The list of versions tells times to the second, and what it tells must be understood.
+    is_exact = at.microsecond > 0
+    earlier = [c.version for c in history if (c.at if is_exact else c.at.replace(microsecond=0)) <= at]
     if not earlier:
         raise NightError(f"Nothing was published before {history[-1].at:%Y-%m-%dT%H:%M:%SZ}. Received: --to {to}")
     return max(earlier)

@@ -19,7 +19,7 @@ from expectations.runtime.published_tables import rows_of
 from expectations.tables import RUN_MANIFEST, Table
 from jobs.publishing.delta_commit import RUN_ID_KEY, Contents, Partitions, Versions, commit_together, files_of
 from jobs.publishing.manifest import write_manifest
-from jobs.publishing.manifest_history import ROLLBACK_KEY, Scope, published_manifest, version_meant
+from jobs.publishing.manifest_history import ROLLBACK_KEY, Scope, version_meant
 from jobs.publishing.rollback_plan import Change, planned_changes
 
 ROLLED_BACK = "rolled_back"
@@ -46,15 +46,15 @@ def roll_back(lake: Lake, to: str, scope: Scope, run_id: str, now: datetime) -> 
         tables: dict[Table, dict[str, Sequence[str]]] = {}
         for change in changes:
             tables.setdefault(change.table, {})[change.ds] = change.files
-        return Contents(tables, lambda versions: _put_back(lake, before, changes, versions, noted))
+        asked = {"to": to, "manifest_version": to_version, "days": sorted({change.ds for change in changes})}
+        return Contents(
+            tables,
+            lambda versions: _put_back(lake, before, changes, versions, noted),
+            {RUN_ID_KEY: run_id, ROLLBACK_KEY: json.dumps(asked, sort_keys=True)},
+        )
 
     noted = {"at": now.isoformat(timespec="seconds"), "run_id": run_id, "manifest_version": to_version}
-    planned = planned_changes(lake, published_manifest(lake), to_version, scope)
-    if planned:
-        asked = {"to": to, "tables": [scope.table.name] if scope.table else "all", "manifest_version": to_version}
-        days = sorted({change.ds for change in planned})
-        note = json.dumps(asked | {"days": days}, sort_keys=True)
-        commit_together(lake, contents, {RUN_ID_KEY: run_id, ROLLBACK_KEY: note})
+    commit_together(lake, contents)
     return to_version, changes
 
 

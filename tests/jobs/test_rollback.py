@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from expectations.semantics.published_tables import output_tables
 from expectations.tables import NEW_ITEM_AUDIENCES, RUN_MANIFEST, SIMILAR_ITEMS, USER_RECOMMENDATIONS, NightError, Table
 from jobs.publish_tables import publish_versions
 from jobs.publishing import delta_commit
-from jobs.publishing.manifest_history import Scope
+from jobs.publishing.manifest_history import Scope, version_meant
 from jobs.publishing.rollback import roll_back
 from jobs.rollback import main
 from tests.worlds.plain_reader import latest_marks, named_marks
@@ -136,16 +136,23 @@ def test_one_table_of_all_days_goes_back(published: Night) -> None:
 
 
 def test_a_time_means_the_last_version_up_to_then(published: Night) -> None:
-    at = {
-        commit["version"]: commit["timestamp"]
-        for commit in DeltaTable(published.lake.table_path(RUN_MANIFEST)).history()
-    }
-    with_zone = datetime.fromtimestamp(at[3] / 1000, tz=timezone.utc)
-    run(published, "--ds", published.ds, "--to", with_zone.isoformat(), "--apply")
+    history = DeltaTable(published.lake.table_path(RUN_MANIFEST)).history()
+    at = {commit["version"]: commit["timestamp"] / 1000 for commit in history}
+    # A microsecond later, so that the time is not one of a whole second.
+    elsewhere = datetime.fromtimestamp(at[3], tz=timezone(timedelta(hours=2))) + timedelta(microseconds=1)
+    run(published, "--ds", published.ds, "--to", elsewhere.isoformat(), "--apply")
     assert set(marks(published).values()) == {"second"}
-    in_utc = datetime.fromtimestamp(at[2] / 1000, tz=timezone.utc).replace(tzinfo=None)
+    in_utc = datetime.fromtimestamp(at[2], tz=timezone.utc).replace(tzinfo=None) + timedelta(microseconds=1)
     run(published, "--ds", published.ds, "--to", in_utc.isoformat(), "--apply")
     assert set(marks(published).values()) == {"first"}
+
+
+def test_a_time_as_the_list_tells_it_means_the_version_that_was_committed_then(
+    published: Night, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(published)
+    _, day, time = capsys.readouterr().out.splitlines()[1].split()[:3]
+    assert version_meant(published.lake, f"{day}T{time}", Scope()) == 4
 
 
 def test_no_file_is_written_anew(published: Night) -> None:

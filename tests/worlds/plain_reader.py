@@ -12,9 +12,11 @@ Marks = dict[str, set[str]]
 
 def named_marks(tables: str, ds: str) -> Marks:
     """Reads a night through the documented way: the manifest once, then each table at the version that it names."""
-    manifest = DeltaTable(f"{tables}/run_manifest").to_pandas(filters=[("ds", "=", ds)])
-    rows = zip(manifest["table_name"], manifest["table_version"], strict=True)
-    return {name: _marks(DeltaTable(f"{tables}/{name}", version=int(version)), ds) for name, version in rows}
+    manifest = DeltaTable(f"{tables}/run_manifest").to_pyarrow_table(
+        columns=["table_name", "table_version"], filters=[("ds", "=", ds)]
+    )
+    versions = {row["table_name"]: row["table_version"] for row in manifest.to_pylist()}
+    return {name: _marks(DeltaTable(f"{tables}/{name}", version=version), ds) for name, version in versions.items()}
 
 
 def latest_marks(tables: str, ds: str, names: list[str]) -> Marks:
