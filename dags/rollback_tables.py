@@ -20,8 +20,6 @@ from airflow.sdk import DAG, Param
 from dags.operators.night_program import NightProgram
 from expectations.tables import OUTPUT_TABLES
 
-ALL = "all"
-
 with DAG(
     dag_id="rollback_tables",
     description="Puts published tables back to an earlier version, a time or the night before; dry run first.",
@@ -39,9 +37,9 @@ with DAG(
     },
     params={
         "table": Param(
-            ALL,
+            "all",
             type="string",
-            enum=[ALL, *OUTPUT_TABLES],
+            enum=["all", *OUTPUT_TABLES],
             title="Table",
             description="All tables go back together, as they were published.",
         ),
