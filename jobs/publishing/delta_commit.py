@@ -45,8 +45,9 @@ FIRST_PAUSE_SECONDS = 0.05
 """Bounds the pause after the first attempt; the bound of each next one is twice as high."""
 MAX_STATS_LENGTH = 4_000
 """Characters of a file's bounds in the log, which every reader reads; longer ones are left out."""
-KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
-"""Without it, Delta drops log entries after 30 days, and no reader could open the version that a manifest names."""
+PROPERTIES = {"delta.enableExpiredLogCleanup": "false", "delta.checkpointInterval": "10"}
+"""Of our Delta tables. Delta would drop log entries after 30 days, and no reader could open the version that a manifest
+names; and between two checkpoints, by default a hundred commits apart, each entry costs who opens a table time."""
 RUN_ID_KEY = "nightjar.run_id"
 DS_KEY = "nightjar.ds"
 
@@ -84,7 +85,7 @@ def commit_together(lake: Lake, contents: Callable[[DeltaTable], Contents]) -> N
         wanted = contents(before)
         if not wanted.tables:
             return
-        versions = {}
+        versions: dict[tuple[Table, str], int] = {}
         for table, partitions in wanted.tables.items():
             version = commit_partitions(lake, table, partitions, wanted.noted)
             versions |= {(table, ds): version for ds in partitions}
@@ -175,12 +176,13 @@ def opened(lake: Lake, table: Table) -> DeltaTable:
             partition_by=["ds"],
             name=table.name,
             description=table.comment,
-            configuration=KEEP_LOG,
+            configuration=PROPERTIES,
         )
     delta_table = DeltaTable(path)
-    if not KEEP_LOG.items() <= delta_table.metadata().configuration.items():
-        # Tables of releases that named no versions.
-        delta_table.alter.set_table_properties(KEEP_LOG)
+    missing = {name: value for name, value in PROPERTIES.items() if name not in delta_table.metadata().configuration}
+    if missing:
+        # Of a release that named no versions.
+        delta_table.alter.set_table_properties(missing)
     return delta_table
 
 

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from jinja2 import Environment
 
 from dags import nightly_recommendations
+from dags.operators.night_program import NightProgram
 from dags.rollback_tables import dag
 from expectations.runtime.lake import Lake
 from expectations.tables import NightError
@@ -20,8 +21,9 @@ PUBLISHING = ("queue", "pool")
 def command(**fields: Any) -> list[str]:
     """What the task starts the program with; fields that are not named are as the form has them."""
     (task,) = dag.tasks
+    assert isinstance(task, NightProgram)
     form = {name: dag.params[name] for name in dag.params} | fields
-    return [Environment().from_string(text).render(params=form) for text in task.arguments[1:]]
+    return [Environment().from_string(text).render(params=form) for text in map(str, task.arguments[1:])]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Does a reader ever see two nights mixed? Publishes, backfills and rollbacks, while another process reads all tables.
+"""Does a reader ever see two nights mixed? Publishes, backfills and rollbacks, while other processes read all tables.
 
 A root of a few days and four tables is published again and again: the latest day, a backfill of an earlier one, every
-tenth time a rollback of one day or of all. Each publish marks its rows. The reader, which knows deltalake and
-docs/reading_tables.md and none of our code, asks for each day in turn through `run_manifest` and the versions that it
-names, as often as it can, and every few times for each table's latest version, as a reader would who knows nothing of
+tenth time a rollback of one day or of all. Each publish marks its rows. The readers, who know deltalake and
+docs/reading_tables.md and none of our code, ask for each day in turn through `run_manifest` and the versions that it
+names, as often as they can, and every few times for each table's latest version, as a reader would who knows nothing of
 the manifest. Counted are polls, and those where the tables of a day were not all of one publish.
 
     python -m tests.benchmarks.one_night.readers
@@ -12,14 +12,13 @@ the manifest. Counted are polls, and those where the tables of a day were not al
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ DAYS = ("2024-03-08", "2024-03-09", "2024-03-10")
 NUM_PUBLISHES = 500
 ROLLBACK_EVERY = 10
 NAIVE_EVERY = 4
+NUM_READERS = 3
 
 
 @dataclass
@@ -46,22 +46,21 @@ class Seen:
 
     Attributes:
         mixed: polls through the manifest that found tables of more than one publish, or fewer tables than there are.
-        naive_mixed: the same of each table's latest version.
-        polls_per_second: in the mean, the naive ones in between not counted.
+        naive_mixed: the same of the naive ones.
+        naive_polls: polls of each table's latest version.
     """
 
     polls: int = 0
     mixed: int = 0
     naive_polls: int = 0
     naive_mixed: int = 0
-    polls_per_second: float = 0.0
 
 
-def read_on(tables: str, days: Sequence[str], ended: Event, answer: Connection) -> None:
-    """Polls until told to end: the reader's process."""
-    seen, started = Seen(), time.monotonic()
+def read_on(tables: str, days: Sequence[str], ended: Path) -> Seen:
+    """Polls until the file `ended` is there: a reader's process."""
+    seen = Seen()
     names: list[str] = []
-    while not ended.is_set():
+    while not ended.exists():
         ds = days[seen.polls % len(days)]
         marks = named_marks(tables, ds)
         names = names or sorted(marks)
@@ -70,8 +69,7 @@ def read_on(tables: str, days: Sequence[str], ended: Event, answer: Connection) 
         if seen.polls % NAIVE_EVERY == 0:
             seen.naive_polls += 1
             seen.naive_mixed += is_mixed(latest_marks(tables, ds, names))
-    seen.polls_per_second = round(seen.polls / (time.monotonic() - started), 1)
-    answer.send(seen)
+    return seen
 
 
 def publish_on(night: Night, num_publishes: int) -> dict[str, int]:
@@ -95,26 +93,26 @@ def publish(night: Night, mark: str) -> None:
 
 
 def measured(root: Path, num_publishes: int) -> dict[str, Any]:
-    """Publishes in this process while another one reads. Returns the row of the result."""
+    """Publishes in this process while others read. Returns the row of the result."""
     night = new_night(root)
     for ds in DAYS:
         # Twice, so that every day has a night before.
         for mark in ("first", "second"):
             publish(replace(night, ds=ds), mark)
-    context = multiprocessing.get_context("spawn")
-    ended, (answer, sender) = context.Event(), context.Pipe(duplex=False)
-    reader = context.Process(target=read_on, args=(f"{night.lake.root}/tables", DAYS, ended, sender))
-    started = time.monotonic()
-    reader.start()
-    try:
-        done = publish_on(night, num_publishes)
-        seconds = round(time.monotonic() - started, 1)
-        ended.set()
-        seen = answer.recv()
-    finally:
-        ended.set()
-        reader.join()
-    return {"model": PART, "ours": True, "source": OURS, **done, **asdict(seen), "seconds": seconds}
+    tables, ended = f"{night.lake.root}/tables", root / "ended"
+    with ProcessPoolExecutor(NUM_READERS, mp_context=get_context("spawn")) as pool:
+        asked = [DAYS[place:] + DAYS[:place] for place in range(NUM_READERS)]
+        readers = [pool.submit(read_on, tables, days, ended) for days in asked]
+        started = time.monotonic()
+        try:
+            done = publish_on(night, num_publishes)
+            seconds = time.monotonic() - started
+        finally:
+            ended.touch()
+        seen = [asdict(reader.result()) for reader in readers]
+    found = {name: sum(by_one[name] for by_one in seen) for name in seen[0]}
+    figures = {"readers": NUM_READERS, **found, "polls_per_second": round(found["polls"] / seconds, 1)}
+    return {"model": PART, "ours": True, "source": OURS, **done, **figures, "seconds": round(seconds, 1)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -101,12 +101,14 @@ def test_a_night_killed_before_the_manifest_is_unseen_by_who_goes_by_it_and_is_f
     stage_marked(night, "first")
     publish_tables(night)
     stage_marked(night, "second")
-    replace_partitions, done = delta_commit._replace_partitions, []
+    replace_partitions = delta_commit._replace_partitions
+    done: list[str] = []
 
     def killed(*arguments: Any) -> None:
         if len(done) == num_commits:
             raise KeyboardInterrupt
-        done.append(replace_partitions(*arguments))
+        replace_partitions(*arguments)
+        done.append("ours")
 
     with monkeypatch.context() as patched:
         patched.setattr(delta_commit, "_replace_partitions", killed)
@@ -163,7 +165,8 @@ def test_who_meets_another_publish_of_the_same_night_puts_all_of_its_own_tables_
     night: Night, monkeypatch: pytest.MonkeyPatch, num_commits: int
 ) -> None:
     rival, ours = stage_marked(night, "rival"), stage_marked(night, "ours")
-    replace_partitions, done = delta_commit._replace_partitions, []
+    replace_partitions = delta_commit._replace_partitions
+    done: list[str] = []
 
     def met(*arguments: Any) -> None:
         if len(done) == num_commits:
@@ -322,7 +325,7 @@ def test_nights_that_were_published_before_the_manifest_named_versions_stay_read
     manifest = DeltaTable(night.lake.table_path(RUN_MANIFEST))
     named = {(row["ds"], row["table_version"]) for row in manifest.to_pyarrow_table().to_pylist()}
     assert named == {(EARLIER, None), (night.ds, 2)}
-    assert manifest.metadata().configuration == delta_commit.KEEP_LOG
+    assert manifest.metadata().configuration == delta_commit.PROPERTIES
     tables = {ds: published_table(night.lake, USER_RECOMMENDATIONS, ds) for ds in (EARLIER, night.ds, "2024-03-11")}
     assert {ds: table and table.version() for ds, table in tables.items()} == {
         EARLIER: 2,
