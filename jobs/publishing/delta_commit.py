@@ -139,7 +139,8 @@ def _commit_to(
     actions = [_add_action(lake.table_path(table), ds, file) for ds, files in changed.items() for file in files]
     version = delta_table.version() + 1
     _replace_partitions(delta_table, table, sorted(changed), actions, noted)
-    logger.info("published: table=%s ds=%s version=%d", table.name, ",".join(sorted(changed)), version)
+    days = min(changed) if len(changed) == 1 else f"{min(changed)}…{max(changed)} ({len(changed)} days)"
+    logger.info("published: table=%s ds=%s version=%d", table.name, days, version)
     return version
 
 

@@ -62,8 +62,9 @@ def planned_changes(lake: Lake, manifest: DeltaTable, to_version: int, scope: Sc
     changes, changed_days = [], set()
     for ds, name in sorted({*before, *after}):
         table, row_before, row_after = TABLES[name], before.get((ds, name)), after.get((ds, name))
-        of_now, of_then = files.now(table, ds, row_before), files.then(table, ds, row_before, row_after)
-        if not set(of_then) == set(of_now) == set(files.latest(table, ds)):
+        of_then = files.then(table, ds, row_before, row_after)
+        is_latest = set(of_then) == set(files.latest(table, ds))
+        if not is_latest or set(of_then) != set(files.now(table, ds, row_before)):
             changed_days.add(ds)
         is_own = row_after is not None and row_after["rollback"] is None
         is_reinstated = is_own and last_publish.get(ds, to_version + 1) <= to_version
