@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import shlex
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
 
@@ -33,6 +33,7 @@ from expectations.runtime.input_fingerprint import (
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import EVENTS, RUN_MANIFEST
+from jobs.publishing.manifest_history import rolled_back_days
 from jobs.raw.ingest_plan import found_files, known_hash
 from jobs.raw.inspect_files import DroppedFile, sha256_of
 
@@ -57,12 +58,14 @@ class Staleness:
         stale: those that rest on other drops or settings than there are now.
         of_other_code: those that rest on the same, and were built by other code.
         waiting: days whose drops the lake does not hold as they are now.
+        rolled_back: ds -> what was done; these days rest on other inputs because somebody wanted it so.
     """
 
     num_published: int
     stale: tuple[StaleDay, ...]
     of_other_code: tuple[StaleDay, ...]
     waiting: tuple[str, ...]
+    rolled_back: Mapping[str, str] = field(default_factory=dict)
 
 
 def staleness(night: Night) -> Staleness:
@@ -72,17 +75,19 @@ def staleness(night: Night) -> Staleness:
     hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
     drops = drops_fingerprints(hashes)
     days, published = list(drops), _published(night.lake, night.ds)
+    rolled_back = {ds: done for ds, done in sorted(rolled_back_days(night.lake).items()) if ds <= night.ds}
     now = {"drops": "", "settings": settings_fingerprint(night.shop), "code": code_version()}
     found = []
     for ds, notes in sorted(published.items()):
         place = bisect_right(days, ds)
         now["drops"] = drops[days[place - 1]] if place else ""
         reasons = tuple(name for name, part in now.items() if any(note[name] != part for note in notes))
-        if reasons:
+        if reasons and ds not in rolled_back:
             found.append(StaleDay(ds, reasons))
     stale = tuple(day for day in found if day.reasons != ("code",))
+    of_other_code = tuple(day for day in found if day not in stale)
     waiting = tuple(ds for ds in days if hashes[ds] != ingested.get(ds))
-    return Staleness(len(published), stale, tuple(day for day in found if day not in stale), waiting)
+    return Staleness(len(published), stale, of_other_code, waiting, rolled_back)
 
 
 def staleness_text(found: Staleness, shop: str) -> str:
@@ -92,6 +97,7 @@ def staleness_text(found: Staleness, shop: str) -> str:
         shop: as `SHOP` names it.
     """
     lines = [f"waiting to be ingested: the drop of {ds} is new or has changed" for ds in found.waiting]
+    lines += [f"rolled back: {ds} ({done})" for ds, done in found.rolled_back.items()]
     if found.stale:
         lines += [f"{len(found.stale)} of {found.num_published} published days are stale", *_lines(found.stale, shop)]
     else:

@@ -12,11 +12,10 @@ from itertools import zip_longest
 from textwrap import fill
 from typing import Any
 
-from deltalake import DeltaTable
-
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
+from expectations.runtime.published_tables import manifest_rows
 from expectations.semantics.published_tables import output_tables
 from expectations.tables import CROSS_DOMAIN_RECOMMENDATIONS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError
 from jobs.lists.list_assembly import BROUGHT_BY
@@ -108,12 +107,12 @@ def places_text(lake: Lake, ds: str, drops: DropFolder, tracking_uri: str | None
 
 def tables_text(manifest: dict[str, dict[str, Any]]) -> str:
     """Returns one line per published table."""
-    heads = f"{'status':<11}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}  as before"
+    heads = f"{'status':<12}{'rows':>12}{'users/items':>13}{'fallback':>10}{'coverage':>10}  as before"
     lines = [f"  {'table':<{NAME_WIDTH}}{heads}"]
     for name, row in sorted(manifest.items()):
         figures = json.loads(row["metrics"])["table"]
         lines.append(
-            f"  {name:<{NAME_WIDTH}}{row['status']:<11}{row['rows']:>12,}{row['users']:>13,}"
+            f"  {name:<{NAME_WIDTH}}{row['status']:<12}{row['rows']:>12,}{row['users']:>13,}"
             f"{row['fallback_share']:>10.1%}{figures['coverage']:>10.1%}  {_as_before(figures['drift'])}"
         )
     return "\n".join(lines)
@@ -260,10 +259,7 @@ def shown_text(item: ShownItem, reason_width: int = REASON_WIDTH) -> str:
 
 
 def _manifest(lake: Lake, ds: str) -> dict[str, dict[str, Any]]:
-    path = lake.table_path(RUN_MANIFEST)
-    rows: list[dict[str, Any]] = []
-    if DeltaTable.is_deltatable(path):
-        rows = DeltaTable(path).to_pyarrow_table(filters=[("ds", "=", ds)]).to_pylist()
+    rows = manifest_rows(lake, [ds])
     if not rows:
         raise NightError(
             f"{RUN_MANIFEST.name} ds={ds}: this night was not published under {lake.root}. "

@@ -82,7 +82,21 @@ RUN_MANIFEST = Table(
     (
         Column("ds", "string"),
         Column("table_name", "string"),
-        Column("status", "string", comment="published or fallback"),
+        Column("status", "string", comment="published, fallback or rolled_back"),
+        Column(
+            "table_version",
+            "bigint",
+            nullable=True,
+            comment="of the Delta table, to read this night from; null, for the latest one, in partitions of releases "
+            "that named none",
+        ),
+        Column(
+            "rollback",
+            "string",
+            nullable=True,
+            comment="JSON: when, by which run and between which versions this table of the night was rolled back; null "
+            "where it was not",
+        ),
         Column("rows", "bigint"),
         Column("users", "bigint", comment="how many lists: of users, of items, or of segments"),
         Column("fallback_share", "double"),

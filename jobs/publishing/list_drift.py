@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from expectations.runtime.lake import Lake, Version, parquet_dataset
+from expectations.runtime.published_tables import manifest_rows, published_table
 from expectations.tables import Table
 
 MAX_OWNERS = 10_000
@@ -50,10 +50,10 @@ def list_drift(lake: Lake, ds: str, table: Table, version: Version, owners: Sequ
     now = parquet_dataset(version.path).to_table([owner, item, "score"], filter=pc.field(owner).isin(asked))
     quantiles = np.quantile(now["score"].to_numpy(), list(QUANTILES.values())) if now.num_rows else []
     scores = {name: round(float(value), 6) for name, value in zip(QUANTILES, quantiles, strict=False)}
-    path = lake.table_path(table)
-    published = DeltaTable(path) if DeltaTable.is_deltatable(path) else None
-    days = [part["ds"] for part in published.partitions() if part["ds"] < ds] if published else []
-    if published is None or not days:
+    rows = manifest_rows(lake, columns=("ds", "table_name"))
+    days = [row["ds"] for row in rows if row["table_name"] == table.name and row["ds"] < ds]
+    published = published_table(lake, table, max(days)) if days else None
+    if published is None:
         return ListDrift(None, None, scores)
     is_asked = (pc.field("ds") == max(days)) & pc.field(owner).isin(asked)
     before = published.to_pyarrow_dataset().to_table([owner, item], filter=is_asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
@@ -19,13 +20,18 @@ from expectations.runtime.code_version import code_version
 from expectations.runtime.days import end_of
 from expectations.runtime.input_fingerprint import input_fingerprint
 from expectations.runtime.lake import Lake, Version, fingerprint_of, parquet_dataset, vocabulary_hash
+from expectations.runtime.published_tables import rows_of
 from expectations.shop.policy_settings import POLICY
 from expectations.shop.shop import Shop
 from expectations.tables import BACKTESTS, ITEMS, RUN_MANIFEST, USER_RECOMMENDATIONS, NightError, Table
 from jobs.lists.gate_decision import GateDecision, gate_decision
+from jobs.publishing.delta_commit import Partitions, Versions, at_version, paths_by_ds
 from jobs.publishing.list_drift import ListDrift, list_drift
 
 logger = logging.getLogger(__name__)
+
+NAMES = ("ds", "table_name", "table_version")
+"""The columns of the manifest that readers go by."""
 
 
 @dataclass(frozen=True)
@@ -47,21 +53,13 @@ class TableFigures:
     drift: ListDrift
 
 
-def stage_manifest(
-    lake: Lake,
-    ds: str,
-    staged: Mapping[Table, Version],
-    shop: Shop,
-    run_id: str,
-    now: datetime,
-    code_at_start: str | None = None,
-) -> Version:
-    """Writes the rows of `ds` beside the Delta table, unless they are there already: a re-run adds nothing new.
+def night_rows(
+    lake: Lake, ds: str, staged: Mapping[Table, Version], shop: Shop, code_at_start: str | None = None
+) -> list[dict[str, Any]]:
+    """Returns the rows of `ds`, before it is known in which version of each table it is published.
 
     Args:
         staged: the finished version of each table that the night publishes.
-        run_id: of the run that publishes; noted in every row.
-        now: when that run started, in UTC.
         code_at_start: the version of the code when the night began; None where nobody noted it.
 
     Raises:
@@ -71,25 +69,59 @@ def stage_manifest(
     figures = {table: table_figures(lake, ds, table, version) for table, version in staged.items()}
     require_fit_to_publish(ds, figures[USER_RECOMMENDATIONS], shop)
     noted = {"input_fingerprint": input_fingerprint(staged.values()), "code_version": _code_of_night(code_at_start)}
-    rows = [_row(lake, ds, gate, table, version, figures[table]) | noted for table, version in staged.items()]
-    # The folders' names alone: a root that was moved holds what it held.
-    folders = [version.path.rpartition("/")[2] for version in staged.values()]
-    fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, folders, shop.shelf_life_hours)
+    return [_row(lake, ds, gate, table, version, figures[table]) | noted for table, version in staged.items()]
+
+
+def stage_manifest(
+    lake: Lake, ds: str, rows: Sequence[dict[str, Any]], shelf_life_hours: int, run_id: str, now: datetime
+) -> Version:
+    """Writes the rows of `ds` beside the Delta table, unless they are there already: a re-run adds nothing new.
+
+    Args:
+        rows: of `night_rows`, each with its `table_version`.
+        run_id: of the run that publishes; noted in every row.
+        now: when that run started, in UTC.
+    """
+    fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, shelf_life_hours)
     current = lake.current(RUN_MANIFEST, ds)
     if current is not None and current.fingerprint == fingerprint:
         return current
     signed = {
         "run_id": run_id,
         "generated_at": now.replace(microsecond=0),
-        "expires_at": end_of(ds) + timedelta(hours=shop.shelf_life_hours),
+        "expires_at": end_of(ds) + timedelta(hours=shelf_life_hours),
     }
-    table = pa.Table.from_pylist([{**row, **signed} for row in rows], schema=arrow_schema(RUN_MANIFEST))
+    path = write_manifest(lake, ds, [{**row, **signed} for row in rows], fingerprint)
+    return lake.commit(RUN_MANIFEST, ds, path, fingerprint, len(rows))
+
+
+def as_noted(lake: Lake, manifest: DeltaTable, tables: Mapping[Table, Partitions], versions: Versions) -> Versions:
+    """Returns `versions`, with those that the manifest names already where they hold the same files.
+
+    Args:
+        tables: the files of every partition.
+        versions: that hold them, too, but may be later ones.
+    """
+    days = sorted({ds for partitions in tables.values() for ds in partitions})
+    noted = {(row["table_name"], row["ds"]): row["table_version"] for row in rows_of(manifest, days, NAMES)}
+    found = dict(versions)
+    for table, partitions in tables.items():
+        for ds, files in partitions.items():
+            version = noted.get((table.name, ds))
+            if version is not None and set(files) == set(paths_by_ds(at_version(lake, table, version)).get(ds, ())):
+                found[table, ds] = version
+    return found
+
+
+def write_manifest(lake: Lake, ds: str, rows: Sequence[dict[str, Any]], fingerprint: str) -> str:
+    """Writes whole rows of `ds` into a new folder beside the Delta table. Returns the folder."""
+    table = pa.Table.from_pylist(list(rows), schema=arrow_schema(RUN_MANIFEST))
     path = lake.new_version_path(RUN_MANIFEST, ds, fingerprint)
     filesystem, local = fs.FileSystem.from_uri(path)
     filesystem.create_dir(local, recursive=True)
     # Delta keeps the partition in its log, not in the files.
     pq.write_table(table.drop_columns(["ds"]), f"{local}/part-00000.parquet", filesystem=filesystem)
-    return lake.commit(RUN_MANIFEST, ds, path, fingerprint, table.num_rows)
+    return path
 
 
 def require_fit_to_publish(ds: str, figures: TableFigures, shop: Shop) -> None:
@@ -133,6 +165,7 @@ def _row(
         "metrics": json.dumps(metrics, sort_keys=True),
         "model_versions": json.dumps(versions, sort_keys=True),
         "vocabulary_hash": vocabulary_hash(lake, ds),
+        "rollback": None,
     }
 
 

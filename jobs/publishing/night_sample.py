@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-from deltalake import DeltaTable
 
 from expectations.runtime.lake import Lake
+from expectations.runtime.published_tables import published_table
 from expectations.tables import (
     CROSS_DOMAIN_RECOMMENDATIONS,
     HISTORIES,
@@ -27,6 +27,7 @@ from expectations.tables import (
     SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
     VOCABULARIES,
+    NightError,
     Table,
 )
 
@@ -99,7 +100,7 @@ class DomainSample:
 
 def sample_users(lake: Lake, ds: str, num_users: int) -> list[UserSample]:
     """Returns users of the published partition, whose reasons differ most."""
-    dataset = _published(lake, USER_RECOMMENDATIONS)
+    dataset = _published(lake, USER_RECOMMENDATIONS, ds)
     head = dataset.scanner(columns=["user_id", "reason_code"], filter=pc.field("ds") == ds).head(ROWS_LOOKED_AT)
     reasons: dict[str, set[str]] = defaultdict(set)
     for row in head.to_pylist():
@@ -120,7 +121,7 @@ def sample_users(lake: Lake, ds: str, num_users: int) -> list[UserSample]:
 
 def sample_items(lake: Lake, ds: str, num_items: int) -> list[ItemSample]:
     """Items of the published partition whose reasons differ most; of equals those with the strongest neighbours."""
-    dataset = _published(lake, SIMILAR_ITEMS)
+    dataset = _published(lake, SIMILAR_ITEMS, ds)
     columns = ["item_id", "rank", "score", "reason_code"]
     head = dataset.scanner(columns=columns, filter=pc.field("ds") == ds).head(ROWS_LOOKED_AT)
     reasons: dict[str, set[str]] = defaultdict(set)
@@ -140,7 +141,7 @@ def sample_items(lake: Lake, ds: str, num_items: int) -> list[ItemSample]:
 
 def sample_segments(lake: Lake, ds: str, num_segments: int) -> list[SegmentSample]:
     """Returns everybody, and the finest segments of the published partition."""
-    rows = _published(lake, NEW_USER_RECOMMENDATIONS).to_table(filter=pc.field("ds") == ds).to_pylist()
+    rows = _published(lake, NEW_USER_RECOMMENDATIONS, ds).to_table(filter=pc.field("ds") == ds).to_pylist()
     finest_first = sorted({row["segment"] for row in rows} - {"all"}, key=lambda name: (-name.count("="), name))
     titles = _titles(lake, ds, {row["item_id"] for row in rows})
     return [
@@ -157,7 +158,7 @@ def sample_segments(lake: Lake, ds: str, num_segments: int) -> list[SegmentSampl
 
 def sample_audiences(lake: Lake, ds: str, num_items: int, num_users: int) -> list[AudienceSample]:
     """New items of the published partition with the surest audiences; none where nothing was new."""
-    dataset = _published(lake, NEW_ITEM_AUDIENCES)
+    dataset = _published(lake, NEW_ITEM_AUDIENCES, ds)
     head = dataset.scanner(filter=(pc.field("ds") == ds) & (pc.field("rank") == 1)).head(ROWS_LOOKED_AT).to_pylist()
     item_ids = [row["item_id"] for row in sorted(head, key=lambda row: (-row["score"], row["item_id"]))[:num_items]]
     rows = dataset.to_table(filter=(pc.field("ds") == ds) & _is_in("item_id", item_ids)).to_pylist()
@@ -171,7 +172,7 @@ def sample_audiences(lake: Lake, ds: str, num_items: int, num_users: int) -> lis
 
 def sample_domains(lake: Lake, ds: str, num_lists: int) -> list[DomainSample]:
     """Returns lists of the published partition with the most reasons that cite an item; one for each user."""
-    dataset, is_of_ds = _published(lake, CROSS_DOMAIN_RECOMMENDATIONS), pc.field("ds") == ds
+    dataset, is_of_ds = _published(lake, CROSS_DOMAIN_RECOMMENDATIONS, ds), pc.field("ds") == ds
     head = dataset.scanner(columns=["user_id", "domain", "because_item_ids"], filter=is_of_ds).head(ROWS_LOOKED_AT)
     num_cited: dict[tuple[str, str], int] = defaultdict(int)
     for row in head.to_pylist():
@@ -191,8 +192,11 @@ def sample_domains(lake: Lake, ds: str, num_lists: int) -> list[DomainSample]:
     return samples
 
 
-def _published(lake: Lake, table: Table) -> pads.Dataset:
-    return DeltaTable(lake.table_path(table)).to_pyarrow_dataset()
+def _published(lake: Lake, table: Table, ds: str) -> pads.Dataset:
+    published = published_table(lake, table, ds)
+    if published is None:
+        raise NightError(f"{table.name} ds={ds}: run_manifest names no such table. Was jobs.publish_tables run for it?")
+    return published.to_pyarrow_dataset()
 
 
 def _is_in(column: str, texts: Collection[str]) -> pc.Expression:

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from expectations.runtime.lake import Lake
-from expectations.tables import RUN_MANIFEST, USER_RECOMMENDATIONS
+from expectations.runtime.published_tables import published_table
+from expectations.tables import RUN_MANIFEST, USER_RECOMMENDATIONS, TableContractError
 
 GATE_KEY = "gate"
 """Where the manifest's metrics hold the decision of the gate."""
@@ -35,9 +36,16 @@ class PublishedNights:
 
 
 def published_lists(lake: Lake, ds: str, user_ids: pa.Array, columns: list[str]) -> pa.Table:
-    """Rows that readers see of a night's `user_recommendations`: those of some users."""
+    """Rows that readers see of a night's `user_recommendations`: those of some users.
+
+    Raises:
+        TableContractError: the night did not publish them.
+    """
+    published = published_table(lake, USER_RECOMMENDATIONS, ds)
+    if published is None:
+        raise TableContractError(f"{USER_RECOMMENDATIONS.name} ds={ds}: run_manifest names no published version")
     asked = (pc.field("ds") == ds) & pc.field("user_id").isin(user_ids)
-    return DeltaTable(lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_dataset().to_table(columns, filter=asked)
+    return published.to_pyarrow_dataset().to_table(columns, filter=asked)
 
 
 def published_nights(lake: Lake) -> PublishedNights:

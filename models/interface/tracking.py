@@ -128,6 +128,82 @@ def promote(tracking: TrackingConfig, shop_name: str, model: str, version: str) 
     return unless_away("move the alias champion", tracking, move) or False
 
 
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version of a registered model.
+
+    Attributes:
+        number: MLflow's.
+        version: our version text.
+        as_of: the day that it was fitted up to, YYYY-MM-DD.
+    """
+
+    number: int
+    version: str
+    as_of: str
+
+
+def registered_versions(tracking: TrackingConfig, name: str) -> list[RegisteredVersion]:
+    """Returns every version of a registered model, the latest first; empty where there is no such model.
+
+    Raises:
+        NightError: MLflow does not answer.
+    """
+    found = unless_away("list the versions", tracking, lambda client: list(_all_versions(client, name)))
+    return sorted(_answered(found), key=lambda version: -version.number)
+
+
+def _all_versions(client: MlflowClient, name: str) -> Iterator[RegisteredVersion]:
+    token = None
+    while True:
+        page = client.search_model_versions(f"name = '{name}'", page_token=token)
+        for found in page:
+            yield RegisteredVersion(int(found.version), found.tags.get("version", ""), found.tags.get("as_of", ""))
+        token = page.token
+        if not token:
+            return
+
+
+def alias_number(tracking: TrackingConfig, name: str, alias: str) -> int | None:
+    """Returns the number of the version that an alias names; None where it names none.
+
+    Raises:
+        NightError: MLflow does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+
+    def find(client: MlflowClient) -> int:
+        try:
+            return int(client.get_model_version_by_alias(name, alias).version)
+        except MlflowException as err:
+            if err.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return 0
+            raise
+
+    return _answered(unless_away(f"look for the alias {alias}", tracking, find)) or None
+
+
+def move_alias(tracking: TrackingConfig, name: str, alias: str, number: int) -> None:
+    """Makes an alias name another version.
+
+    Raises:
+        NightError: MLflow does not answer.
+    """
+
+    def move(client: MlflowClient) -> bool:
+        client.set_registered_model_alias(name, alias, str(number))
+        return True
+
+    _answered(unless_away(f"move the alias {alias}", tracking, move))
+    logger.info("alias %s: model=%s number=%d", alias, name, number)
+
+
+def _answered(answer: T | None) -> T:
+    if answer is None:
+        raise NightError("MLflow does not answer; the line above says what it said. Is MLFLOW_TRACKING_URI right?")
+    return answer
+
+
 def registered_name(shop_name: str) -> str:
     """The name under which a shop's fits are registered."""
     return f"nightjar-{shop_name}"

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from expectations.runtime.lake import Lake
+from expectations.runtime.published_tables import published_table
 from expectations.tables import EVERYBODY, NEW_USER_RECOMMENDATIONS
 
 _COLUMNS = {
@@ -42,11 +42,10 @@ class NewcomerLists:
     @classmethod
     def published(cls, lake: Lake, ds: str) -> Self:
         """Those of a night; none before it is published."""
-        path = lake.table_path(NEW_USER_RECOMMENDATIONS)
-        if not DeltaTable.is_deltatable(path):
+        published = published_table(lake, NEW_USER_RECOMMENDATIONS, ds)
+        if published is None:
             return cls({})
-        rows = DeltaTable(path).to_pyarrow_table(columns=list(_COLUMNS), filters=[("ds", "=", ds)])
-        return cls._of_rows(rows)
+        return cls._of_rows(published.to_pyarrow_table(columns=list(_COLUMNS), filters=[("ds", "=", ds)]))
 
     @classmethod
     def load(cls, path: Path) -> Self:

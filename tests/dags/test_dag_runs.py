@@ -1,4 +1,4 @@
-"""Whole runs of the DAG over programs that do nothing: what is started, with what, and what a failure stops."""
+"""Whole runs of the DAGs over programs that do nothing: what is started, with what, and what a failure stops."""
 
 from __future__ import annotations
 
@@ -17,14 +17,24 @@ RUN_EACH = """
 import json, os, pathlib
 from airflow.utils.db import initdb
 initdb()
-from dags.nightly_recommendations import dag
+from dags import nightly_recommendations, rollback_tables
 for name, broken, form in json.loads(os.environ["RUNS"]):
     os.environ.update(CALLS=f"{name}.calls", BROKEN=broken)
-    run = dag.test(run_conf=form)
+    module = rollback_tables if name.startswith("rollback") else nightly_recommendations
+    run = module.dag.test(run_conf=form)
     states = {f"{ti.task_id}[{ti.map_index}]": ti.state for ti in run.get_task_instances()}
     pathlib.Path(f"{name}.json").write_text(json.dumps({"run": run.state, "tasks": states}))
 """
 HOSTILE_SHOP = "$(touch owned)'; touch owned; \"`touch owned`"
+
+
+ROLLBACK_FORM = {
+    "table": "similar_items",
+    "ds": "2024-03-10",
+    "all_days": False,
+    "to": "2024-03-11T02:00",
+    "dry_run": False,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,10 @@ def runs(stand_in_repository: Path, tmp_path_factory: pytest.TempPathFactory) ->
         ("backtest_fails", "models.backtest", {"ds": "2024-03-10"}),
         ("rerank_fails", "models.rerank", {"ds": "2024-03-10"}),
         ("no_session_model", "models.register_session_model", {"ds": "2024-03-10"}),
-        # Last: in one process, Airflow keeps what a form said for the runs that follow.
+        # In one process, Airflow keeps what a form said for the runs that follow: the fullest form of a DAG comes last.
+        ("rollback_dry_run", "", {"ds": "2024-03-10"}),
+        ("rollback_refused", "--all-days", {"all_days": True, "to": "7"}),
+        ("rollback_applied", "", ROLLBACK_FORM),
         ("hostile", "", {"ds": "2024-03-10", "shop": HOSTILE_SHOP, "models": ["item_item", "two_tower"], "top_k": 7}),
     ]
     environment = {
@@ -126,3 +139,21 @@ def test_without_baselines_nothing_is_published(runs: dict[str, Ran]) -> None:
     assert ran.state == "failed"
     assert ran.tasks["backtest.train_baselines[-1]"] == "failed"
     assert ran.tasks["publish.publish_tables[-1]"] == "upstream_failed"
+
+
+def test_the_form_of_a_rollback_changes_nothing_unless_it_says_so(runs: dict[str, Ran]) -> None:
+    argv = [runs[f"rollback_{name}"].calls[0]["argv"][1:] for name in ("dry_run", "refused", "applied")]
+    assert argv == [
+        ["--table=all", "--ds=2024-03-10", "--to=night-before", "--no-apply"],
+        ["--table=all", "--all-days", "--to=7", "--no-apply"],
+        ["--table=similar_items", "--ds=2024-03-10", "--to=2024-03-11T02:00", "--apply"],
+    ]
+    assert runs["rollback_applied"].calls[0]["RUN_ID"]
+
+
+def test_a_rollback_that_its_program_refuses_is_red(runs: dict[str, Ran]) -> None:
+    assert {name: ran.state for name, ran in runs.items() if name.startswith("rollback")} == {
+        "rollback_dry_run": "success",
+        "rollback_refused": "failed",
+        "rollback_applied": "success",
+    }

@@ -14,7 +14,7 @@ from expectations.runtime.code_version import REPOSITORY
 
 # Queue -> programs that run there; tests/dags holds the DAG's own list against it.
 SPARK = ("jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables", "jobs.publish_tables",
-         "jobs.show_night", "expectations.validate")  # fmt: skip
+         "jobs.rollback", "jobs.show_night", "expectations.validate")  # fmt: skip
 TRAIN = (
     "models.plan",
     "models.train",
@@ -33,7 +33,7 @@ from importlib.util import find_spec
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag("dags")
 assert not bag.import_errors, bag.import_errors
-assert set(bag.dags) == {"nightly_recommendations"}, set(bag.dags)
+assert set(bag.dags) == {"nightly_recommendations", "rollback_tables"}, set(bag.dags)
 import jobs.await_drop
 print([name for name in ("pyspark", "tensorflow", "great_expectations", "mlflow", "pandas") if find_spec(name)])
 """

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from expectations.runtime.program import Night, pinned_night
 from expectations.tables import EVENTS, USER_RECOMMENDATIONS
 from jobs.list_stale import StaleDay, main, staleness, staleness_text
 from jobs.publish_tables import publish_tables
+from jobs.publishing.manifest_history import Scope
+from jobs.publishing.rollback import roll_back
 from jobs.raw.ingest_plan import found_files
 from jobs.raw.inspect_files import sha256_of
 from tests.worlds.raw_drops import write_drop
@@ -299,3 +302,21 @@ def test_days_without_a_gap_are_one_line_to_paste(published: Night) -> None:
 def test_the_program_needs_no_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--shop", "online_retail", "--root", str(tmp_path / "root"), "--data", str(tmp_path / "none")])
     assert capsys.readouterr().out == "0 published days, none is stale\n"
+
+
+def test_a_day_that_was_rolled_back_is_not_stale_until_it_is_built_again(published: Night) -> None:
+    drop(published, "2024-03-10", "robert,lamp\n")
+    publish(published, "2024-03-10")
+    at = datetime(2024, 3, 12, 4, tzinfo=timezone.utc)
+    roll_back(published.lake, "night-before", Scope(ds="2024-03-10"), "operator", at)
+    told = "rolled back: 2024-03-10 (to run_manifest version 3 at 2024-03-12T04:00:00+00:00)"
+    assert staleness_text(staleness(published), "corner") == f"{told}\n3 published days, none is stale"
+    publish(published, "2024-03-10")
+    assert staleness(published).rolled_back == {}
+
+
+def test_a_day_that_was_taken_back_whole_is_told_until_it_is_built_again(published: Night) -> None:
+    roll_back(published.lake, "2", Scope(), "operator", published.now)
+    assert list(staleness(published).rolled_back) == ["2024-03-10"]
+    publish(published, "2024-03-10")
+    assert staleness(published).rolled_back == {}

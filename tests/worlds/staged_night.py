@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from pyarrow import fs
 
 from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.days import end_of
 from expectations.runtime.input_fingerprint import MADE_FROM, made_from_log
-from expectations.runtime.lake import Version, fingerprint_of
+from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night
 from expectations.tables import (
     EVENTS,
+    GATE_DECISIONS,
     NEW_ITEM_AUDIENCES,
     NEW_USER_RECOMMENDATIONS,
+    RUN_MANIFEST,
     SIMILAR_ITEMS,
     USER_RECOMMENDATIONS,
     Table,
 )
+from tests.worlds.plain_reader import MARK
 from tests.worlds.small_night import write_small_night
 
 
@@ -84,11 +88,34 @@ def stage_night(night: Night, *items: str, ds: str | None = None) -> Night:
 
 def stage_tables(night: Night, *items: str) -> None:
     """Every table of a night whose features and models are there: `items` for one user, best first."""
+    for table, rows in _rows(items).items():
+        stage_rows(night, table, rows)
+
+
+def stage_marked(night: Night, mark: str) -> dict[Table, Version]:
+    """Stages every table of a night; `mark` is the `model_version` of all rows, so that publishes are told apart."""
+    if night.lake.current(GATE_DECISIONS, night.ds) is None:
+        write_small_night(night)
+    marked = {table: [{**row, MARK: mark} for row in rows] for table, rows in _rows(["item-2", "item-3"]).items()}
+    return {table: stage_rows(night, table, rows) for table, rows in marked.items()}
+
+
+def _rows(items: Sequence[str]) -> dict[Table, list[dict[str, Any]]]:
     ranked = [recommendation("user-2", rank, item, 1.0 / rank) for rank, item in enumerate(items, start=1)]
-    stage_rows(night, USER_RECOMMENDATIONS, ranked)
-    stage_rows(night, SIMILAR_ITEMS, [similar("item-2", 1, "item-3")])
-    stage_rows(night, NEW_USER_RECOMMENDATIONS, [newcomers("all", 1, "item-2")])
-    stage_rows(night, NEW_ITEM_AUDIENCES, [audience("item-4", 1, "user-2")])
+    return {
+        USER_RECOMMENDATIONS: ranked,
+        SIMILAR_ITEMS: [similar("item-2", 1, "item-3")],
+        NEW_USER_RECOMMENDATIONS: [newcomers("all", 1, "item-2")],
+        NEW_ITEM_AUDIENCES: [audience("item-4", 1, "user-2")],
+    }
+
+
+def forget_versions(lake: Lake) -> None:
+    """Makes the manifest one of a release that named no versions, and let Delta drop the log's old entries."""
+    path = lake.table_path(RUN_MANIFEST)
+    rows = DeltaTable(path).to_pyarrow_table().drop_columns(["table_version", "rollback"])
+    shutil.rmtree(path)
+    write_deltalake(path, rows, partition_by=["ds"])
 
 
 def published_items(night: Night, ds: str | None = None) -> list[str]:

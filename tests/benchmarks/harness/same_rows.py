@@ -19,7 +19,16 @@ from deltalake import DeltaTable
 
 from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES
 
-VERSIONS = {"model_version", "generated_at", "expires_at", "run_id", "code_version", "input_fingerprint"}
+VERSIONS = {
+    "model_version",
+    "generated_at",
+    "expires_at",
+    "run_id",
+    "code_version",
+    "input_fingerprint",
+    "table_version",
+    "rollback",
+}
 TOLD_IN_WORDS = {"metrics", "model_versions"}
 """Columns of JSON, whose figures hang on versions and on names that may change."""
 

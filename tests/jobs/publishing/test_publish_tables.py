@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from expectations.checks.published_tables import min_listed_rows
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
+from expectations.runtime.published_tables import published_table
 from expectations.semantics.published_tables import output_tables
 from expectations.shop.shop import Publish
 from expectations.tables import (
@@ -30,11 +31,19 @@ from expectations.tables import (
     NightError,
     Table,
 )
-from jobs.publish_tables import publish_tables
+from jobs.publish_tables import publish_tables, publish_versions
 from jobs.publishing import delta_commit
-from jobs.publishing.delta_commit import commit_partition
+from jobs.publishing.delta_commit import commit_partitions, files_of
+from tests.worlds.plain_reader import is_mixed, latest_marks, named_marks
 from tests.worlds.small_night import write_gate
-from tests.worlds.staged_night import published_items, recommendation, stage_night, stage_rows
+from tests.worlds.staged_night import (
+    forget_versions,
+    published_items,
+    recommendation,
+    stage_marked,
+    stage_night,
+    stage_rows,
+)
 
 EARLIER = "2024-03-09"
 OF_ONE_DOMAIN = [TABLES[name] for name in OUTPUT_TABLES if name != CROSS_DOMAIN_RECOMMENDATIONS.name]
@@ -43,6 +52,14 @@ OF_ONE_DOMAIN = [TABLES[name] for name in OUTPUT_TABLES if name != CROSS_DOMAIN_
 def versions_of(night: Night) -> list[int]:
     tables = (*output_tables(night.lake, night.ds), RUN_MANIFEST)
     return [DeltaTable(night.lake.table_path(table)).version() for table in tables]
+
+
+def tables_of(night: Night) -> str:
+    return f"{night.lake.root}/tables"
+
+
+def marks_of(night: Night) -> set[frozenset[str]]:
+    return set(map(frozenset, named_marks(tables_of(night), night.ds).values()))
 
 
 def manifest_of(night: Night) -> dict[str, dict[str, Any]]:
@@ -81,22 +98,31 @@ def test_a_rebuilt_partition_replaces_its_own_and_no_other(night: Night) -> None
     assert published_items(night) == ["item-4", "item-5"]
 
 
-def test_a_night_killed_between_two_commits_is_finished_by_a_rerun(
-    night: Night, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("num_commits", range(5))
+def test_a_night_killed_before_the_manifest_is_unseen_by_who_goes_by_it_and_is_finished_by_a_rerun(
+    night: Night, monkeypatch: pytest.MonkeyPatch, num_commits: int
 ) -> None:
-    publish_tables(stage_night(night, "item-2"))
-    stage_night(night, "item-3")
+    stage_marked(night, "first")
+    publish_tables(night)
+    stage_marked(night, "second")
+    replace_partitions = delta_commit._replace_partitions
+    done: list[str] = []
 
-    def killed(*arguments: object) -> bool:
-        raise KeyboardInterrupt
+    def killed(*arguments: Any) -> None:
+        if len(done) == num_commits:
+            raise KeyboardInterrupt
+        replace_partitions(*arguments)
+        done.append("ours")
 
     with monkeypatch.context() as patched:
-        patched.setattr(delta_commit, "_replace_partition", killed)
+        patched.setattr(delta_commit, "_replace_partitions", killed)
         with pytest.raises(KeyboardInterrupt):
             publish_tables(night)
-    assert published_items(night) == ["item-2"]
+    before = versions_of(night)
+    assert marks_of(night) == {frozenset({"first"})}
     publish_tables(night)
-    assert published_items(night) == ["item-3"]
+    assert marks_of(night) == {frozenset({"second"})}
+    assert sum(versions_of(night)) - sum(before) == 5 - num_commits
 
 
 @pytest.mark.parametrize(("rival_ds", "earlier_item"), [(EARLIER, "item-6"), ("2024-03-10", "item-2")])
@@ -104,47 +130,59 @@ def test_a_commit_that_met_another_starts_from_the_new_table(
     night: Night, monkeypatch: pytest.MonkeyPatch, rival_ds: str, earlier_item: str
 ) -> None:
     publish_tables(stage_night(night, "item-2", ds=EARLIER))
-    replace_partition = delta_commit._replace_partition
+    replace_partitions = delta_commit._replace_partitions
     rival = [
         stage_rows(replace(night, ds=rival_ds), USER_RECOMMENDATIONS, [recommendation("user-2", 1, "item-6", 1.0)])
     ]
     stage_night(night, "item-3")
 
-    def beaten(delta_table: DeltaTable, *arguments: Any) -> None:
+    def beaten(*arguments: Any) -> None:
         # Between our look at the table and our commit, another program commits.
         while rival:
-            replace_partition(
-                DeltaTable(delta_table.table_uri),
-                USER_RECOMMENDATIONS,
-                rival_ds,
-                delta_commit._add_actions(night.lake, USER_RECOMMENDATIONS, rival_ds, rival[0]),
-                rival.pop(),
-                "rival",
-            )
-        replace_partition(delta_table, *arguments)
+            files = files_of(night.lake, USER_RECOMMENDATIONS, rival.pop())
+            commit_partitions(night.lake, USER_RECOMMENDATIONS, {rival_ds: files}, {})
+        replace_partitions(*arguments)
 
-    monkeypatch.setattr(delta_commit, "_replace_partition", beaten)
+    monkeypatch.setattr(delta_commit, "_replace_partitions", beaten)
     publish_tables(night)
     assert published_items(night, EARLIER) == [earlier_item]
     assert published_items(night) == ["item-3"]
 
 
-def test_two_programs_that_publish_one_new_day_at_once_leave_one_of_them(night: Night) -> None:
-    publish_tables(stage_night(night, "item-2", ds=EARLIER))
-    rivals = [
-        stage_rows(night, USER_RECOMMENDATIONS, [recommendation("user-2", 1, item, 1.0)])
-        for item in ("item-3", "item-4", "item-5")
-    ]
-    threads = [
-        threading.Thread(target=commit_partition, args=(night.lake, USER_RECOMMENDATIONS, night.ds, rival, "rival"))
-        for rival in rivals
-    ]
+def test_programs_that_publish_one_new_day_at_once_leave_one_of_them_whole(night: Night) -> None:
+    earlier = replace(night, ds=EARLIER)
+    publish_versions(earlier, stage_marked(earlier, "earlier"))
+    rivals = [stage_marked(night, f"rival-{place}") for place in range(3)]
+    threads = [threading.Thread(target=publish_versions, args=(night, staged)) for staged in rivals]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(published_items(night)) == 1
-    assert published_items(night, EARLIER) == ["item-2"]
+    named = named_marks(tables_of(night), night.ds)
+    assert len(named) == len(OF_ONE_DOMAIN) and not is_mixed(named)
+    assert latest_marks(tables_of(night), night.ds, list(named)) == named
+    assert named_marks(tables_of(night), EARLIER) == {name: {"earlier"} for name in named}
+
+
+@pytest.mark.parametrize("num_commits", range(5))
+def test_who_meets_another_publish_of_the_same_night_puts_all_of_its_own_tables_in_place(
+    night: Night, monkeypatch: pytest.MonkeyPatch, num_commits: int
+) -> None:
+    rival, ours = stage_marked(night, "rival"), stage_marked(night, "ours")
+    replace_partitions = delta_commit._replace_partitions
+    done: list[str] = []
+
+    def met(*arguments: Any) -> None:
+        if len(done) == num_commits:
+            done.append("rival")
+            publish_versions(night, rival)
+        replace_partitions(*arguments)
+        done.append("ours")
+
+    monkeypatch.setattr(delta_commit, "_replace_partitions", met)
+    publish_versions(night, ours)
+    named = named_marks(tables_of(night), night.ds)
+    assert named == {name: {"ours"} for name in named} == latest_marks(tables_of(night), night.ds, list(named))
 
 
 def test_a_commit_gives_up_after_a_few_attempts(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +192,7 @@ def test_a_commit_gives_up_after_a_few_attempts(night: Night, monkeypatch: pytes
     def always_beaten(*arguments: object) -> None:
         raise delta_commit.CommitFailedError("version taken")
 
-    monkeypatch.setattr(delta_commit, "_replace_partition", always_beaten)
+    monkeypatch.setattr(delta_commit, "_replace_partitions", always_beaten)
     monkeypatch.setattr(delta_commit, "FIRST_PAUSE_SECONDS", 0.0)
     with pytest.raises(NightError, match="8 commits met commits of other programs"):
         publish_tables(night)
@@ -236,7 +274,7 @@ def test_readers_who_filter_by_any_column_find_the_rows(night: Night, table: Tab
     publish_tables(stage_night(night, "item-2"))
     published = DeltaTable(night.lake.table_path(table)).to_pyarrow_dataset()
     row = published.to_table().slice(0, 1)
-    flat = [column.name for column in table.columns if not column.type.startswith("array")]
+    flat = [c.name for c in table.columns if not c.type.startswith("array") and row[c.name][0].is_valid]
     found = {name: published.to_table(filter=pc.field(name) == row[name][0]).num_rows > 0 for name in flat}
     assert [name for name, is_found in found.items() if not is_found] == []
 
@@ -296,9 +334,38 @@ def test_lists_that_were_published_before_there_were_propensities_stay_readable(
     row = recommendation("user-2", 1, "item-4", 1.0)
     del row["propensity"]
     earlier = replace(night, ds=EARLIER)
-    commit_partition(night.lake, before, EARLIER, stage_rows(earlier, before, [row]), "before")
+    files = files_of(night.lake, before, stage_rows(earlier, before, [row]))
+    commit_partitions(night.lake, before, {EARLIER: files}, {})
     stage_night(night, "item-2")
     publish_tables(night)
     assert published_items(night, EARLIER) == ["item-4"]
     rows = DeltaTable(night.lake.table_path(USER_RECOMMENDATIONS)).to_pyarrow_table().sort_by("ds")
     assert rows["propensity"].to_pylist() == [None, 1.0]
+
+
+def test_nights_that_were_published_before_the_manifest_named_versions_stay_readable(night: Night) -> None:
+    publish_tables(stage_night(night, "item-2", ds=EARLIER))
+    forget_versions(night.lake)
+    publish_tables(stage_night(night, "item-3"))
+    manifest = DeltaTable(night.lake.table_path(RUN_MANIFEST))
+    named = {(row["ds"], row["table_version"]) for row in manifest.to_pyarrow_table().to_pylist()}
+    assert named == {(EARLIER, None), (night.ds, 2)}
+    assert manifest.metadata().configuration == delta_commit.PROPERTIES
+    tables = {ds: published_table(night.lake, USER_RECOMMENDATIONS, ds) for ds in (EARLIER, night.ds, "2024-03-11")}
+    assert {ds: table and table.version() for ds, table in tables.items()} == {
+        EARLIER: 2,
+        night.ds: 2,
+        "2024-03-11": None,
+    }
+
+
+def test_no_later_commit_takes_away_the_version_that_a_manifest_names(night: Night) -> None:
+    stage_marked(night, "earlier")
+    publish_tables(night)
+    # Delta would drop entries older than its retention whenever it writes a checkpoint: here, at once.
+    eager = {"delta.logRetentionDuration": "interval 0 seconds", "delta.checkpointInterval": "1"}
+    for name in named_marks(tables_of(night), night.ds):
+        DeltaTable(f"{tables_of(night)}/{name}").alter.set_table_properties(eager)
+    for day in ("2024-03-11", "2024-03-12"):
+        publish_tables(stage_night(night, "item-3", ds=day))
+    assert marks_of(night) == {frozenset({"earlier"})}

@@ -13,9 +13,10 @@ from deltalake import DeltaTable
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.program import Night
 from expectations.semantics.published_tables import output_tables
-from expectations.tables import TABLES, USER_RECOMMENDATIONS
+from expectations.tables import RUN_MANIFEST, TABLES, USER_RECOMMENDATIONS
 from jobs.publish_tables import publish_tables
-from tests.worlds.staged_night import audience, newcomers, similar, stage_night, stage_rows
+from jobs.publishing.delta_commit import commit_partitions, files_of
+from tests.worlds.staged_night import audience, newcomers, similar, stage_marked, stage_night, stage_rows
 
 EXPECTED = [("2024-03-10", "user-2", 1, "item-2"), ("2024-03-10", "user-2", 2, "item-3")]
 
@@ -46,6 +47,43 @@ def test_polars_reads_one_night(path: str) -> None:
 def test_pandas_reads_one_night(path: str) -> None:
     night = DeltaTable(path).to_pandas(filters=[("ds", "=", "2024-03-10")]).sort_values(["user_id", "rank"])
     assert list(night[["ds", "user_id", "rank", "item_id"]].itertuples(index=False, name=None)) == EXPECTED
+
+
+@pytest.fixture
+def version(night: Night, path: str) -> int:
+    """What the manifest names; a publish that was killed after its first table has committed a later one."""
+    rows = DeltaTable(night.lake.table_path(RUN_MANIFEST)).to_pyarrow_table(filters=[("ds", "=", night.ds)]).to_pylist()
+    (named,) = [row["table_version"] for row in rows if row["table_name"] == USER_RECOMMENDATIONS.name]
+    killed = files_of(night.lake, USER_RECOMMENDATIONS, stage_marked(night, "killed")[USER_RECOMMENDATIONS])
+    assert commit_partitions(night.lake, USER_RECOMMENDATIONS, {night.ds: killed}, {}) == named + 1
+    return int(named)
+
+
+def test_each_reader_reads_the_version_that_the_manifest_names(path: str, version: int) -> None:
+    recommendations = DeltaTable(path, version=version).to_pyarrow_dataset()
+    asked = "select distinct model_version from recommendations where ds = '2024-03-10'"
+    through_duckdb = duckdb.execute(asked).fetchall()
+    through_polars = pl.scan_delta(path, version=version).filter(pl.col("ds") == "2024-03-10").collect()
+    through_pandas = DeltaTable(path, version=version).to_pandas(filters=[("ds", "=", "2024-03-10")])
+    assert recommendations.schema.names == list(USER_RECOMMENDATIONS.column_names)
+    assert through_duckdb == [("m-1",)]
+    assert set(through_polars["model_version"]) == set(through_pandas["model_version"]) == {"m-1"}
+    assert set(pl.read_delta(path).filter(pl.col("ds") == "2024-03-10")["model_version"]) == {"killed"}
+
+
+def test_duckdbs_own_reader_is_asked_for_that_version_by_the_query_that_is_shown(path: str, version: int) -> None:
+    """The extension `delta` is a download: a macro that takes the same arguments stands for its function."""
+    connection = duckdb.connect()
+    for name, at in ((RUN_MANIFEST.name, None), (USER_RECOMMENDATIONS.name, version)):
+        table = DeltaTable(path.replace(USER_RECOMMENDATIONS.name, name), version=at)
+        connection.register(f"{name}@{at}", table.to_pyarrow_dataset())
+    connection.execute(
+        "CREATE MACRO delta_scan(path, version := 'None') AS TABLE "
+        "FROM query_table(split_part(path, '/', -1) || '@' || version)"
+    )
+    shown = shown_sql("reading_tables.md", "DuckDB's own reader").replace("2025-05-31", "2024-03-10")
+    found = connection.execute(shown.replace("C000001", "user-2")).fetchall()
+    assert found == [("item-2", "Picked for you"), ("item-3", "Picked for you")]
 
 
 def shown_sql(page: str, name: str) -> str:
