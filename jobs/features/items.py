@@ -63,7 +63,7 @@ def items_from_updates(updates: DataFrame, events: DataFrame, shop: Shop, as_of:
         F.max("ds").alias("last_met"),
         F.min_by("domain", F.struct("ds", "domain")).alias("met_domain"),
     )
-    latest_file = F.broadcast(dated_updates.where("is_filed").agg(F.max("ds").alias("latest_file")))
+    latest_file = F.broadcast(dated_updates.agg(F.max("ds").alias("latest_file")))
     return (
         latest.join(met, on="item_id", how="full")
         .crossJoin(latest_file)
@@ -83,8 +83,7 @@ def _is_available(shop: Shop, as_of: str) -> Column:
         return F.col("last_seen") > days_before(as_of, shop.sold_within_days)
     if shop.items_file == "changes":
         return F.col("is_available")
-    # No day of a filed item lies after the latest file; an item that only events know stands from it on.
-    return F.col("is_available") & F.coalesce(F.col("updated_in") >= F.col("latest_file"), F.lit(True))
+    return F.col("is_available") & (F.col("updated_in") == F.col("latest_file"))
 
 
 def _last_known(name: str) -> Column:

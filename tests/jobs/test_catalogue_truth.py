@@ -128,7 +128,7 @@ def test_an_id_that_has_lost_digits_is_refused(spark: SparkSession, corner: Nigh
 
 
 def test_an_items_file_that_is_wholly_refused_stops_the_day(spark: SparkSession, corner: Night) -> None:
-    corner = replace(corner, shop=replace(corner.shop, items_file="full"))
+    corner = replace(corner, shop=replace(corner.shop, items_file="full", items_from_events={}))
     items(corner, FIRST, "a,A,,9.50,yes")
     events(corner, FIRST, "ann,a,view,,")
     items(corner, SECOND, 'a,A,,"9,50",no')

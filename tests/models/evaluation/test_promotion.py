@@ -113,7 +113,8 @@ def test_a_model_fitted_under_another_vocabulary_is_not_published(gated: Night) 
     lists = everybodys([0.1, 0.4, 0.3, 0.2])
     put_all_in_force(gated)
     write_model(gated.lake, gated.ds, "deep_cf", lists, kind="deep", role="ranking", hash="old words")
-    assert decide(gated.ds, challengers_of(gated), None, comparison_of(gated)).published_model == "item_item"
+    decision = decide(gated.ds, challengers_of(gated), None, comparison_of(gated), gated.shop.gate)
+    assert decision.published_model == "item_item"
 
 
 def test_a_night_without_a_backtest_is_a_fallback(night: Night) -> None:
