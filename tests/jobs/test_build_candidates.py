@@ -129,9 +129,10 @@ def test_a_fit_of_other_features_and_vectors_without_a_fit_are_left_alone(spark:
     assert night.lake.models(CANDIDATES, night.ds) == []
 
 
-def test_what_is_built_from_a_fit_is_what_the_models_side_takes_for_its_lists(
-    spark: SparkSession, night: Night
+def test_the_models_side_takes_what_is_built_from_a_fit_for_its_lists(
+    spark: SparkSession, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # nothing listens there
     write_world(night.lake, community_events())
     models = ("recent_demand", "item_item")
     night = replace(night, ds=DAY, shop=replace(night.shop, models=models), tracking_server="http://127.0.0.1:9")
