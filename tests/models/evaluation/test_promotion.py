@@ -72,10 +72,11 @@ def gated(night: Night) -> Night:
 
 def put_all_in_force(night: Night) -> None:
     put_in_force(night.lake, night.shop, EARLIER, night.ds)
-    if backtest := night.lake.current(BACKTESTS, night.ds):
-        lists = judged_lists(lists_by_day(night.lake, night.shop, [EARLIER]))
-        fingerprint = backtest_fingerprint(night.lake, night.shop, night.ds, [EARLIER], lists)
-        night.lake.commit(BACKTESTS, night.ds, backtest.path, fingerprint, backtest.rows)
+    lists = judged_lists(lists_by_day(night.lake, night.shop, [EARLIER]))
+    fingerprint = backtest_fingerprint(night.lake, night.shop, night.ds, [EARLIER], lists)
+    for table in (BACKTESTS, BACKTEST_GAINS):
+        if version := night.lake.current(table, night.ds):
+            night.lake.commit(table, night.ds, version.path, fingerprint, version.rows)
 
 
 def decision_of(night: Night, champion: str | None = None) -> Decision:
