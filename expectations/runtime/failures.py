@@ -43,7 +43,7 @@ KNOWN_CAUSES = (
     KnownCause(
         re.compile(
             r"Read-only file system|Permission denied|Operation not permitted|Mkdirs failed to create"
-            r"|unable to open database file|write a readonly database"
+            r"|Could not create local directory|unable to open database file|write a readonly database"
         ),
         "what a night writes to must be writable",
         "Mount NIGHTJAR_ROOT for writing, or give it to the user that runs the night, then clear the task.",

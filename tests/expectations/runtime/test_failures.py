@@ -178,10 +178,10 @@ def test_a_full_disk_is_one_line_whoever_writes(
     [
         ("json", "OSError: [Errno 30] Read-only file system"),
         ("pandas", "Read-only file system"),
-        ("delta", "Read-only file system"),
+        ("delta", "Could not create local directory"),
         ("sqlite", "OperationalError: "),
-        ("spark", "Read-only file system"),
-        ("lake", "OSError: [Errno 30] Read-only file system"),
+        ("spark", "java.io.IOException: Mkdirs failed to create"),
+        ("lake", "OSError: [Errno 30] "),
     ],
 )
 def test_a_read_only_root_is_one_line_whoever_writes(
