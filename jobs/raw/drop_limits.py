@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.reject_rules import DUPLICATE, TOO_MANY_EVENTS
@@ -25,30 +25,36 @@ class DropCounts:
 
 
 def require_usable_drops(
-    shop: Shop, counts: Mapping[str, Mapping[str, DropCounts]], earlier: Mapping[str, Mapping[str, int]]
+    shop: Shop, counts: Mapping[str, Mapping[str, DropCounts]], earlier: Mapping[str, Mapping[str, DropCounts]]
 ) -> None:
     """Checks the days of `counts`, in order.
 
+    A file of events and a full one of items are held against what a day brings. A file of what has changed, or of
+    users, may hold one row or none: how dirty these are is asked of the latest ones together.
+
     Args:
         counts: kind of file -> day -> what was found in it; of each file that came, an empty one among them.
-        earlier: kind of file -> day -> rows of the files that the lake already holds.
+        earlier: kind of file -> day -> what was found in the files that the lake already holds.
 
     Raises:
         NightError: a file without an accepted row, one with too many bad rows, or one that is far too small.
     """
-    raw_files = {"events": shop.events, "items": shop.items, "users": shop.users}
     for kind, by_day in counts.items():
-        raw, min_share = raw_files[kind], min_size_share(shop, kind)
-        assert raw is not None, "only files of the shop are read"
-        sizes = {**earlier.get(kind, {}), **{ds: count.rows for ds, count in by_day.items()}}
-        for ds, count in sorted(by_day.items()):
+        found = {**earlier.get(kind, {}), **by_day}
+        for ds in sorted(by_day):
+            before = [found[day] for day in sorted(found) if day < ds]
             where = f"{shop.name} drop of {ds}" if kind == "events" else f"{shop.name} {kind} file of {ds}"
-            # A file of what has changed may say that nothing has.
-            if count.rows or min_share is not None:
-                _require_clean(shop, kind, raw, where, count)
-            if min_share is not None:
-                before = [sizes[day] for day in sorted(sizes) if day < ds]
-                _require_whole(shop, min_share, where, count.rows, before)
+            size_share = min_size_share(shop, kind)
+            if size_share is None:
+                _require_clean(shop, kind, f"{where} and those before it", [*before, by_day[ds]], excused=1)
+                continue
+            if by_day[ds].accepted == 0:
+                raise NightError(
+                    f"{where}: none of its {by_day[ds].rows} rows was accepted ({_reasons(by_day[ds].rejected)}). "
+                    f"Check [{kind}] in the shop file."
+                )
+            _require_clean(shop, kind, where, [by_day[ds]])
+            _require_whole(shop, size_share, where, by_day[ds].rows, [count.rows for count in before])
 
 
 def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
@@ -60,20 +66,25 @@ def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
     return None
 
 
-def _require_clean(shop: Shop, kind: str, raw: RawFile, where: str, count: DropCounts) -> None:
-    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(count.rejected.items(), key=lambda r: (-r[1], r[0])))
-    if count.accepted == 0:
-        raise NightError(
-            f"{where}: none of its {count.rows} rows was accepted ({reasons}). Check [{kind}] in the shop file."
-        )
+def _require_clean(shop: Shop, kind: str, where: str, counts: Sequence[DropCounts], excused: int = 0) -> None:
+    raw = {"events": shop.events, "items": shop.items, "users": shop.users}[kind]
+    assert raw is not None, "only files of the shop are read"
     # What the shop turns away itself is its usual business, robots included, and a line sent twice does no harm.
     usual = {rule.reason for rule in raw.reject} | {DUPLICATE, TOO_MANY_EVENTS}
-    bad = sum(n for reason, n in count.rejected.items() if reason not in usual)
-    if bad > shop.drops.max_reject_share * count.rows:
+    latest = counts[-shop.drops.compared_drops :]
+    rejected = sum((Counter(count.rejected) for count in latest), Counter())
+    rows, bad = sum(count.rows for count in latest), sum(n for reason, n in rejected.items() if reason not in usual)
+    # Of a few rows, one bad one says nothing of what is to come.
+    if bad > max(shop.drops.max_reject_share * rows, excused):
         raise NightError(
-            f"{where}: {bad} of {count.rows} rows break the contract, above max_reject_share="
-            f"{shop.drops.max_reject_share} ({reasons}). Correct the drop, or name the rule under [[{kind}.reject]]."
+            f"{where}: {bad} of {rows} rows break the contract, above max_reject_share="
+            f"{shop.drops.max_reject_share} ({_reasons(rejected)}). Correct the drop, or name the rule under "
+            f"[[{kind}.reject]]."
         )
+
+
+def _reasons(rejected: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {n}" for reason, n in sorted(rejected.items(), key=lambda r: (-r[1], r[0])))
 
 
 def _require_whole(shop: Shop, min_share: tuple[str, float], where: str, rows: int, earlier: Sequence[int]) -> None:

@@ -33,7 +33,7 @@ PROGRAMS = (
     "jobs.await_drop", "jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables",
     "jobs.publish_tables", "jobs.show_night", "expectations.validate", "models.plan", "models.train", "models.score",
     "models.blend_lists", "models.backtest", "models.gate", "models.rerank", "models.explain",
-    "models.promote_champion", "models.register_session_model", "jobs.rollback",
+    "models.promote_champion", "models.register_session_model",
 )  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
     judged = validated_items(read_raw_rows(spark, raw, files, stored_pictures(night.lake)), night.shop, raw)
     assert judged.where("reason IS NOT NULL").count() == 0
     for table, day in ((ITEM_UPDATES, "last_seen"), (ITEMS, "first_seen")):
-        rows = judged.withColumn("last_seen", F.lit(DS)).withColumn(day, F.lit(DS))
+        rows = judged.withColumns({"is_filed": F.lit(True), "last_seen": F.lit(DS)}).withColumn(day, F.lit(DS))
         build_partition(night.lake, table, DS, [], [], partial(DataFrame.alias, rows, table.name), "code")
     build_tokenizers(spark, night.lake, DS)
     ids = sorted(night.lake.read(ITEMS, DS)["item_id"].to_pylist())

@@ -17,7 +17,11 @@ EIGHT_EARLIER = {f"2024-03-0{day}": 100 for day in range(1, 9)}
 
 
 def require_usable_events(shop: Shop, count: DropCounts, earlier: dict[str, int]) -> None:
-    require_usable_drops(shop, {"events": {DAY: count}}, {"events": earlier})
+    require_usable_drops(shop, {"events": {DAY: count}}, {"events": counts_of(earlier)})
+
+
+def counts_of(sizes: dict[str, int]) -> dict[str, DropCounts]:
+    return {ds: DropCounts(rows) for ds, rows in sizes.items()}
 
 
 def test_a_usual_day_passes(shop: Shop) -> None:
@@ -63,7 +67,9 @@ def test_the_shop_says_how_many_drops_make_the_usual_size(shop: Shop) -> None:
 def test_days_of_one_pass_are_compared_with_each_other_and_never_with_later_ones(shop: Shop) -> None:
     shop = replace(shop, drops=replace(Drops(), min_rows_share=0.5))
     counts = {**{day: DropCounts(rows) for day, rows in EIGHT_EARLIER.items()}, DAY: DropCounts(60)}
-    require_usable_drops(shop, {"events": counts}, {"events": {f"2024-03-{day}": 1000 for day in range(11, 25)}})
+    require_usable_drops(
+        shop, {"events": counts}, {"events": counts_of({f"2024-03-{day}": 1000 for day in range(11, 25)})}
+    )
     with pytest.raises(NightError, match=f"drop of {DAY}: 40 rows"):
         require_usable_drops(shop, {"events": {**counts, DAY: DropCounts(40)}}, {})
 
@@ -83,12 +89,12 @@ ITEMS_FILES: dict[str, tuple[str, DropCounts, str | None]] = {
     ),
     "empty": ("full", DropCounts(0), r"none of its 0 rows was accepted .*Check \[items\]"),
     "wholly refused": (
-        "changes",
+        "full",
         DropCounts(3, {"unreadable_price": 3}),
         r"items file of .*: none of its 3 rows was accepted \(unreadable_price 3\)",
     ),
     "dirty": (
-        "changes",
+        "full",
         DropCounts(100, {"unreadable_price": 6}),
         r"6 of 100 rows break the contract.* or name the rule under \[\[items.reject\]\]",
     ),
@@ -100,11 +106,13 @@ def test_a_file_of_items_has_its_guards_too(shop: Shop, found: str) -> None:
     items_file, count, refusal = ITEMS_FILES[found]
     shop = with_items(shop, items_file)
     with nullcontext() if refusal is None else pytest.raises(NightError, match=refusal):
-        require_usable_drops(shop, {"items": {DAY: count}}, {"items": EIGHT_EARLIER})
+        require_usable_drops(shop, {"items": {DAY: count}}, {"items": counts_of(EIGHT_EARLIER)})
 
 
-def test_a_users_file_may_be_small_but_not_dirty(shop: Shop) -> None:
+def test_files_of_any_size_are_judged_together(shop: Shop) -> None:
     shop = replace(shop, users=RawFile("users-{ds}.csv", columns={"user_id": "id"}))
-    require_usable_drops(shop, {"users": {DAY: DropCounts(1)}}, {"users": EIGHT_EARLIER})
-    with pytest.raises(NightError, match=r"corner users file of .*: 1 of 10 rows break the contract"):
-        require_usable_drops(shop, {"users": {DAY: DropCounts(10, {"impossible_age": 1})}}, {})
+    clean, dirty = DropCounts(3), DropCounts(3, {"impossible_age": 1})
+    require_usable_drops(shop, {"users": {DAY: dirty}}, {})
+    require_usable_drops(shop, {"users": {DAY: dirty}}, {"users": dict.fromkeys(EIGHT_EARLIER, clean)})
+    with pytest.raises(NightError, match=r"users file of .* and those before it: 9 of 27 rows break the contract"):
+        require_usable_drops(shop, {"users": {DAY: dirty}}, {"users": dict.fromkeys(EIGHT_EARLIER, dirty)})
