@@ -67,12 +67,14 @@ def _inputs() -> dict[str, Rows]:
             "price": 2.5,
             "domain": domain,
             "is_available": is_available,
+            "is_filed": True,
             "first_seen": "2024-03-08" if item_id == "d" else "2024-02-01",
             "last_seen": "2024-03-09",
         }
 
     def user(user_id: str, last_active: str | None) -> dict[str, Any]:
-        return {"user_id": user_id, "age": 40, "interests": [], "first_seen": "2024-03-01", "last_active": last_active}
+        known = {"age": 40, "interests": [], "filed": ["age"]}
+        return {"user_id": user_id, **known, "first_seen": "2024-03-01", "last_active": last_active}
 
     return {
         "events": [event("ann", "a", 9), event("ann", "b", 10), event("bob", "c", 11)],
