@@ -174,6 +174,7 @@ def test_nothing_is_bought_together_in_a_shop_of_views(spark: SparkSession, smal
     write_met(small_night, [(user, item, 0) for user in (ANN, BOB, CID) for item in (LANTERN, BELL)])
     write_neighbours(small_night, [(LANTERN, BELL, 1.0), (BELL, LANTERN, 1.0), (CLOCK, BELL, 1.0)])
     write_words(small_night, {item: [8 + item] for item in (LANTERN, MUG, SPOON, CLOCK, BELL, SOLD_OUT)})
+    write_gate(small_night)
     build_tables(spark, small_night, [SIMILAR_ITEMS.name])
     rows = staged(small_night, SIMILAR_ITEMS, "item_id", "similar_item_id", "source", "reason_code", "reason")
     assert [row for row in rows if row[2] == "item_item"] == [

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from expectations.runtime.arrow_types import arrow_schema
 from expectations.runtime.lake import Lake
 from expectations.tables import (
     GRAPH_EDGES,
@@ -90,7 +91,8 @@ def interaction_rows(ds: str, events: list[Event]) -> pa.Table:
             {"ds": ds, "user_index": user, "item_index": item, "weight": 5.0 * row["num_events"]}
             | {"num_purchases": row["num_events"], **row}
             for (user, item), row in rows.items()
-        ]
+        ],
+        schema=arrow_schema(INTERACTIONS),
     )
 
 
