@@ -21,7 +21,7 @@ from expectations.semantics.gap_buckets import gap_bucket
 from expectations.semantics.list_caps import Cap
 from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
 from expectations.semantics.titles import readable_title, readable_title_in_spark
-from expectations.tables import HISTORIES, NEW_USER_RECOMMENDATIONS, Table
+from expectations.tables import HISTORIES, NEW_USER_RECOMMENDATIONS, RUN_MANIFEST, Table
 from jobs.features.histories import gap_buckets
 from models.data.dataset import Dataset, load_dataset
 from models.serving.capped_top_k import capped_top_k, top_k
@@ -101,6 +101,10 @@ def test_lists_for_new_people_are_those_that_the_night_published(tmp_path: Path)
         for rank in (2, 1)
     ]
     write_deltalake(lake.table_path(NEW_USER_RECOMMENDATIONS), pa.Table.from_pylist(rows))
+    named = [{"ds": DAY, "table_name": NEW_USER_RECOMMENDATIONS.name, "table_version": 0}]
+    write_deltalake(lake.table_path(RUN_MANIFEST), pa.Table.from_pylist(named))
+    # What the manifest does not name yet is not published.
+    write_deltalake(lake.table_path(NEW_USER_RECOMMENDATIONS), pa.Table.from_pylist(rows[:1]), mode="overwrite")
     found = NewcomerLists.published(lake, DAY)
     assert [row["item_id"] for row in found.find(["country=Norway"])] == [f"country=Norway {DAY} {n}" for n in (1, 2)]
     assert found.find(["country=Sweden"]) == found.find([])
