@@ -29,12 +29,13 @@ print("finished", file=sys.stderr)
 if os.environ.get("BROKEN") in call["argv"]:
     sys.exit("ERROR the loss is not a number")
 """
-PROGRAMS = (
+NIGHT_PROGRAMS = (
     "jobs.await_drop", "jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_tables",
     "jobs.publish_tables", "jobs.show_night", "expectations.validate", "models.plan", "models.train", "models.score",
     "models.blend_lists", "models.backtest", "models.gate", "models.rerank", "models.explain",
     "models.promote_champion", "models.register_session_model",
 )  # fmt: skip
+PROGRAMS = (*NIGHT_PROGRAMS, "jobs.rollback")
 
 
 @pytest.fixture(scope="session")

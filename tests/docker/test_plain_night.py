@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from expectations.runtime.code_version import REPOSITORY
-from tests.dags.conftest import PROGRAMS, write_stand_ins
+from tests.dags.conftest import NIGHT_PROGRAMS, write_stand_ins
 
 # A program notes what speeds it up, as far as it can see that.
 PROGRAM = """
@@ -91,7 +91,7 @@ def test_a_night_passes_without_what_saves_seconds(tmp_path: Path) -> None:
     (folder / "__init__.py").write_text("raise AssertionError('NIGHTJAR_SPEEDUPS=0, and somebody imports this')\n")
     ran = night(root, "0")
     assert "The night took" in ran.printed and "FAILED" not in ran.printed
-    assert {name for name, _ in ran.calls} == set(PROGRAMS)
+    assert {name for name, _ in ran.calls} == set(NIGHT_PROGRAMS)
     assert [seen for _, seen in ran.calls if seen != PLAIN] == []
 
 
@@ -110,7 +110,7 @@ def test_without_the_folder_a_night_is_as_with_the_switch(switch: str, is_delete
 def test_by_default_each_program_of_a_night_is_sped_up(tmp_path: Path) -> None:
     """So that the test above would see it."""
     ran = night(repository(tmp_path), "1")
-    assert {name for name, _ in ran.calls} == set(PROGRAMS)
+    assert {name for name, _ in ran.calls} == set(NIGHT_PROGRAMS)
     assert [seen for _, seen in ran.calls if seen != SPED_UP] == []
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.dags.conftest import PROGRAMS, REPOSITORY, write_stand_ins
+from tests.dags.conftest import NIGHT_PROGRAMS, REPOSITORY, write_stand_ins
 
 _PATIENCE_SECONDS = 500
 """A night's first task starts after some twenty seconds of work, on a machine that may have other work."""
@@ -160,7 +160,7 @@ def test_tasks_run_side_by_side_but_for_those_that_share_the_jvm(started: Starte
     assert ended["run"] == "success"
     assert set(ended["tasks"].values()) == {"success"}
     moments = started.moments()
-    assert len({name for name, _, _, _ in moments}) >= len(PROGRAMS)
+    assert len({name for name, _, _, _ in moments}) >= len(NIGHT_PROGRAMS)
     assert most_at_once(moments) == 3
     on_spark = ("jobs.", "expectations.")
     assert most_at_once([moment for moment in moments if moment[0].startswith(on_spark)]) == 1
