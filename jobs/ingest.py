@@ -144,10 +144,10 @@ def _check(
             came.setdefault(kind, {})[plan.ds] = counts[kind].get(plan.ds, DropCounts())
     days = {plan.ds for plan in plans}
     current = {ds: version for ds, version in lake.versions(EVENTS, plans[-1].ds).items() if ds not in days}
-    earlier: dict[str, dict[str, DropCounts]] = {}
+    earlier: dict[str, dict[str, int]] = {}
     for ds, version in current.items():
         for kind, rows in rows_by_kind(version).items():
-            earlier.setdefault(kind, {})[ds] = DropCounts(rows, version.metadata["rejected"].get(kind, {}))
+            earlier.setdefault(kind, {})[ds] = rows
     require_usable_drops(shop, came, earlier)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -25,36 +24,29 @@ class DropCounts:
 
 
 def require_usable_drops(
-    shop: Shop, counts: Mapping[str, Mapping[str, DropCounts]], earlier: Mapping[str, Mapping[str, DropCounts]]
+    shop: Shop, counts: Mapping[str, Mapping[str, DropCounts]], earlier: Mapping[str, Mapping[str, int]]
 ) -> None:
     """Checks the days of `counts`, in order.
 
-    A file of events and a full one of items are held against what a day brings. A file of what has changed, or of
-    users, may hold one row or none: how dirty these are is asked of the latest ones together.
+    A file of events and a full one of items are all that there is of a day. A file of what has changed, or of users,
+    may hold one row or none, and a row that it is refused leaves what stood: these have no bound.
 
     Args:
         counts: kind of file -> day -> what was found in it; of each file that came, an empty one among them.
-        earlier: kind of file -> day -> what was found in the files that the lake already holds.
+        earlier: kind of file -> day -> rows of the files that the lake already holds.
 
     Raises:
         NightError: a file without an accepted row, one with too many bad rows, or one that is far too small.
     """
     for kind, by_day in counts.items():
-        found = {**earlier.get(kind, {}), **by_day}
-        for ds in sorted(by_day):
-            before = [found[day] for day in sorted(found) if day < ds]
+        size_share = min_size_share(shop, kind)
+        if size_share is None:
+            continue
+        sizes = {**earlier.get(kind, {}), **{ds: count.rows for ds, count in by_day.items()}}
+        for ds, count in sorted(by_day.items()):
             where = f"{shop.name} drop of {ds}" if kind == "events" else f"{shop.name} {kind} file of {ds}"
-            size_share = min_size_share(shop, kind)
-            if size_share is None:
-                _require_clean(shop, kind, f"{where} and those before it", [*before, by_day[ds]], excused=1)
-                continue
-            if by_day[ds].accepted == 0:
-                raise NightError(
-                    f"{where}: none of its {by_day[ds].rows} rows was accepted ({_reasons(by_day[ds].rejected)}). "
-                    f"Check [{kind}] in the shop file."
-                )
-            _require_clean(shop, kind, where, [by_day[ds]])
-            _require_whole(shop, size_share, where, by_day[ds].rows, [count.rows for count in before])
+            _require_clean(shop, kind, where, count)
+            _require_whole(shop, size_share, where, count.rows, [sizes[day] for day in sorted(sizes) if day < ds])
 
 
 def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
@@ -66,25 +58,22 @@ def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
     return None
 
 
-def _require_clean(shop: Shop, kind: str, where: str, counts: Sequence[DropCounts], excused: int = 0) -> None:
-    raw = {"events": shop.events, "items": shop.items, "users": shop.users}[kind]
+def _require_clean(shop: Shop, kind: str, where: str, count: DropCounts) -> None:
+    raw = shop.events if kind == "events" else shop.items
     assert raw is not None, "only files of the shop are read"
+    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(count.rejected.items(), key=lambda r: (-r[1], r[0])))
+    if count.accepted == 0:
+        raise NightError(
+            f"{where}: none of its {count.rows} rows was accepted ({reasons}). Check [{kind}] in the shop file."
+        )
     # What the shop turns away itself is its usual business, robots included, and a line sent twice does no harm.
     usual = {rule.reason for rule in raw.reject} | {DUPLICATE, TOO_MANY_EVENTS}
-    latest = counts[-shop.drops.compared_drops :]
-    rejected = sum((Counter(count.rejected) for count in latest), Counter())
-    rows, bad = sum(count.rows for count in latest), sum(n for reason, n in rejected.items() if reason not in usual)
-    # Of a few rows, one bad one says nothing of what is to come.
-    if bad > max(shop.drops.max_reject_share * rows, excused):
+    bad = sum(n for reason, n in count.rejected.items() if reason not in usual)
+    if bad > shop.drops.max_reject_share * count.rows:
         raise NightError(
-            f"{where}: {bad} of {rows} rows break the contract, above max_reject_share="
-            f"{shop.drops.max_reject_share} ({_reasons(rejected)}). Correct the drop, or name the rule under "
-            f"[[{kind}.reject]]."
+            f"{where}: {bad} of {count.rows} rows break the contract, above max_reject_share="
+            f"{shop.drops.max_reject_share} ({reasons}). Correct the drop, or name the rule under [[{kind}.reject]]."
         )
-
-
-def _reasons(rejected: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {n}" for reason, n in sorted(rejected.items(), key=lambda r: (-r[1], r[0])))
 
 
 def _require_whole(shop: Shop, min_share: tuple[str, float], where: str, rows: int, earlier: Sequence[int]) -> None:
