@@ -63,9 +63,8 @@ def test_the_shop_says_how_many_drops_make_the_usual_size(shop: Shop) -> None:
 def test_days_of_one_pass_are_compared_with_each_other_and_never_with_later_ones(shop: Shop) -> None:
     shop = replace(shop, drops=replace(Drops(), min_rows_share=0.5))
     counts = {**{day: DropCounts(rows) for day, rows in EIGHT_EARLIER.items()}, DAY: DropCounts(60)}
-    require_usable_drops(
-        shop, {"events": counts}, {"events": counts_of({f"2024-03-{day}": 1000 for day in range(11, 25)})}
-    )
+    later = {f"2024-03-{day}": 1000 for day in range(11, 25)}
+    require_usable_drops(shop, {"events": counts}, {"events": later})
     with pytest.raises(NightError, match=f"drop of {DAY}: 40 rows"):
         require_usable_drops(shop, {"events": {**counts, DAY: DropCounts(40)}}, {})
 
