@@ -61,6 +61,7 @@ def write_catalogue(lake: Lake) -> None:
             "category": ["things", "odd" if item % 2 else "even"],
             "domain": "things",
             "is_available": item != SOLD_OUT,
+            "is_filed": True,
             "first_seen": DAY,
             "last_seen": DAY,
         }
