@@ -83,9 +83,9 @@ def stage_manifest(
         now: when that run started, in UTC.
     """
     fingerprint = fingerprint_of(RUN_MANIFEST.name, ds, rows, shelf_life_hours)
-    current = lake.current(RUN_MANIFEST, ds)
-    if current is not None and current.fingerprint == fingerprint:
-        return current
+    staged = lake.reuse(RUN_MANIFEST, ds, fingerprint)
+    if staged is not None:
+        return staged
     signed = {
         "run_id": run_id,
         "generated_at": now.replace(microsecond=0),

@@ -14,15 +14,7 @@ from expectations.runtime.days import days_before, end_of
 from expectations.runtime.failures import EXIT_CODE
 from expectations.runtime.program import Night, add_as_of, days_from, night_from, night_parser
 from expectations.tables import NightError
-
-SHOP = """
-name = "corner"
-horizon_days = 7
-[events]
-path = "{data}/{ds}.csv"
-columns = {event_time = "time", user_id = "customer", item_id = "article"}
-constants = {event_type = "purchase"}
-"""
+from tests.worlds.corner_shop import SHOP
 
 
 @pytest.fixture

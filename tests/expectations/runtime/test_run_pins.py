@@ -23,18 +23,11 @@ from expectations.tables import (
     VOCABULARIES,
     Table,
 )
+from tests.worlds.corner_shop import SHOP
 from tests.worlds.small_night import write_rows
 
 RUN = "scheduled__2024-03-11T00:00:00+00:00"
 DS, BACKTEST_DAY, ANCHOR = "2024-03-10", "2024-03-03", "2024-02-25"
-SHOP = """
-name = "corner"
-horizon_days = 7
-[events]
-path = "{data}/{ds}.csv"
-columns = {event_time = "time", user_id = "customer", item_id = "article"}
-constants = {event_type = "purchase"}
-"""
 
 
 def events(night: Night, user: str, ds: str = DS) -> None:
