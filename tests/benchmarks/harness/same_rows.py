@@ -81,6 +81,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     num_differing = 0
     for table in (*OUTPUT_TABLES, RUN_MANIFEST.name):
+        if not any(
+            DeltaTable.is_deltatable(f"{root}/tables/{table}") for root in (arguments.old_root, arguments.new_root)
+        ):
+            print(f"{table}: in neither root")
+            continue
         old, new = (published_rows(root, table, arguments.ds) for root in (arguments.old_root, arguments.new_root))
         found = list(differences(old, new))
         num_differing += bool(found)
