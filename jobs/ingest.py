@@ -11,28 +11,33 @@ finds the day unfinished and does it again. A day that is current is not read ag
 from __future__ import annotations
 
 import logging
+import posixpath
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.window import Window
 
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.shop import Shop
-from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, Table
+from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, NightError, Table
 from jobs.features.items import build_items
 from jobs.features.users import build_users
 from jobs.raw.drop_limits import DropCounts, require_usable_drops
 from jobs.raw.drop_readiness import require_drop
 from jobs.raw.events import validated_events
-from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files
+from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files, required_columns
 from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events, validated_items, validated_users
 from jobs.raw.raw_rows import read_raw_rows
+from jobs.raw.reading.cells import UNREADABLE_FILE
 from jobs.storage.daily_partitions import WrittenDay, write_days
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.picture_files import stored_pictures
@@ -41,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 BYTES_A_PASS = 128 * 2**20
 """Of raw files. A pass keeps its validated rows while it writes them to several tables; years of them would not fit."""
+
+_EXAMPLE_CHARACTERS = 200
+"""Of a row in a message; the whole row stands in `quarantine`, or in the file."""
 
 ValidatedRows = Mapping[str, DataFrame]
 """Kind of raw file -> its rows each with the reason why it is rejected, or none."""
@@ -94,7 +102,7 @@ def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], s
         rows.persist(StorageLevel.MEMORY_AND_DISK)
     try:
         counts = {kind: _counts(rows) for kind, rows in validated.items()}
-        _check(lake, plans, counts, shop)
+        _check(lake, plans, counts, shop, lambda kind, ds: _examples(validated[kind], ds))
         _write_and_commit(spark, lake, plans, validated, counts, shop)
     finally:
         for rows in validated.values():
@@ -103,40 +111,81 @@ def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], s
 
 def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop) -> ValidatedRows:
     tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
+    first_day = min([*lake.days(EVENTS)[:1], plans[0].ds])
+    columns = required_columns(shop)
     validated = {}
     for kind, raw in raw_files(shop).items():
         files = [file for plan in plans for file in plan.files if file.kind == kind]
         if not files:
             continue
-        rows = read_raw_rows(spark, raw, files, stored_pictures(lake))
+        rows = read_raw_rows(spark, raw, files, columns[kind], stored_pictures(lake))
         if kind == "events":
-            validated[kind] = validated_events(rows, shop, tasks_per_day)
+            validated[kind] = validated_events(rows, shop, tasks_per_day, first_day)
         else:
             validated[kind] = validated_items(rows, shop, raw) if kind == "items" else validated_users(rows, raw)
     return validated
 
 
 def _counts(validated: DataFrame) -> dict[str, DropCounts]:
-    """Counts the rows of each day that were read, and those rejected by reason."""
-    rows: dict[str, int] = {}
-    rejected: dict[str, dict[str, int]] = {}
-    for row in validated.groupBy("ds", "reason").count().collect():
-        rows[row["ds"]] = rows.get(row["ds"], 0) + row["count"]
-        if row["reason"] is not None:
-            rejected.setdefault(row["ds"], {})[row["reason"]] = row["count"]
-    return {ds: DropCounts(rows[ds], dict(sorted(rejected.get(ds, {}).items()))) for ds in sorted(rows)}
+    """Counts the rows of each day that were read, and those rejected by reason.
+
+    Raises:
+        NightError: some file cannot be read; names the first one, and how many more.
+    """
+    time = F.col("event_time") if "event_time" in validated.columns else F.lit(None).cast("timestamp")
+    times = (F.date_format(of(time), "yyyy-MM-dd HH:mm") for of in (F.min, F.max))
+    by_reason = validated.groupBy("ds", "reason").agg(F.count("*"), *times).collect()
+    if any(reason == UNREADABLE_FILE for _, reason, *_ in by_reason):
+        _raise_unreadable(validated)
+    odd = validated.where("odd is not null and reason is null").select("ds", F.explode("odd").alias("reason"))
+    odd_cells: dict[str, dict[str, int]] = {}
+    for ds, reason, count in odd.groupBy("ds", "reason").count().orderBy("ds", "reason").collect():
+        odd_cells.setdefault(ds, {})[reason] = count
+    counts = {}
+    for ds in sorted({row[0] for row in by_reason}):
+        of_day = [row for row in by_reason if row[0] == ds]
+        rejected = {reason: count for _, reason, count, *_ in sorted(of_day, key=str) if reason is not None}
+        span = next(((first, last) for _, reason, _, first, last in of_day if reason is None), (None, None))
+        counts[ds] = DropCounts(sum(row[2] for row in of_day), rejected, odd_cells.get(ds, {}), span)
+    return counts
+
+
+def _raise_unreadable(validated: DataFrame) -> None:
+    broken = (
+        validated.where(F.col("reason") == UNREADABLE_FILE).select("file", "raw").orderBy("file").limit(1000).collect()
+    )
+    more = f" (and {len(broken) - 1} more files)" if len(broken) > 1 else ""
+    raise NightError(f"{broken[0]['file']}: {broken[0]['raw']}{more}")
+
+
+def _examples(validated: DataFrame, ds: str) -> dict[str, list[str]]:
+    """Returns up to three rejected rows of a day for each reason, with the file and the line they stand in."""
+    place = Window.partitionBy("reason").orderBy("file", "line")
+    rows = validated.where((F.col("ds") == ds) & F.isnotnull("reason")).withColumn("place", F.row_number().over(place))
+    found: dict[str, list[str]] = {}
+    for row in rows.where("place <= 3").orderBy("reason", "place").select("reason", "file", "line", "raw").collect():
+        text = row["raw"] if len(row["raw"]) <= _EXAMPLE_CHARACTERS else f"{row['raw'][:_EXAMPLE_CHARACTERS]}..."
+        found.setdefault(row["reason"], []).append(f"{posixpath.basename(row['file'])} line {row['line']}: {text}")
+    return found
 
 
 def _check(
-    lake: Lake, plans: Sequence[DayToIngest], counts: Mapping[str, Mapping[str, DropCounts]], shop: Shop
+    lake: Lake,
+    plans: Sequence[DayToIngest],
+    counts: Mapping[str, Mapping[str, DropCounts]],
+    shop: Shop,
+    examples: Callable[[str, str], Mapping[str, Sequence[str]]],
 ) -> None:
     for kind, by_day in counts.items():
-        reasons: dict[str, int] = {}
-        for count in by_day.values():
-            for reason, number in count.rejected.items():
-                reasons[reason] = reasons.get(reason, 0) + number
+        rejected, odd = (
+            sum((Counter(of(count)) for count in by_day.values()), Counter[str]())
+            for of in (attrgetter("rejected"), attrgetter("odd_cells"))
+        )
         rows, accepted = sum(c.rows for c in by_day.values()), sum(c.accepted for c in by_day.values())
-        logger.info("validated rows: source=%s rows=%d accepted=%d rejected=%s", kind, rows, accepted, reasons)
+        logger.info(
+            "validated rows: source=%s rows=%d accepted=%d rejected=%s odd_cells=%s",
+            *(kind, rows, accepted, dict(rejected), dict(odd)),
+        )
     # A file whose lines are all blank reaches Spark without a row.
     came: dict[str, dict[str, DropCounts]] = {}
     for plan in plans:
@@ -148,7 +197,7 @@ def _check(
     for ds, version in current.items():
         for kind, rows in rows_by_kind(version).items():
             earlier.setdefault(kind, {})[ds] = rows
-    require_usable_drops(shop, came, earlier)
+    require_usable_drops(shop, came, earlier, examples)
 
 
 def _write_and_commit(
@@ -179,7 +228,9 @@ def _tables(shop: Shop, validated: ValidatedRows) -> dict[Table, DataFrame]:
     """Returns the tables of a drop, in the order of their commits: `events` vouches for the others."""
     accepted = {kind: rows.where(F.col("reason").isNull()) for kind, rows in validated.items()}
     rejected = [
-        rows.where(F.col("reason").isNotNull()).select("ds", F.lit(kind).alias("source"), "reason", "raw")
+        rows.where(F.col("reason").isNotNull()).select(
+            "ds", F.lit(kind).alias("source"), "reason", "file", "line", "raw"
+        )
         for kind, rows in validated.items()
     ]
     quarantine = rejected[0]
@@ -205,6 +256,7 @@ def _metadata(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]])
         "files": [file.metadata for file in plan.files],
         "rows_read": {kind: count.rows for kind, count in of_day.items()},
         "rejected": {kind: dict(count.rejected) for kind, count in of_day.items()},
+        "odd_cells": {kind: dict(count.odd_cells) for kind, count in of_day.items()},
     }
 
 

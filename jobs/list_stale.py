@@ -34,8 +34,8 @@ from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.tables import EVENTS, RUN_MANIFEST
 from jobs.publishing.manifest_history import rolled_back_days
+from jobs.raw.dropped_files import DroppedFile, sha256_of
 from jobs.raw.ingest_plan import found_files, known_hash
-from jobs.raw.inspect_files import DroppedFile, sha256_of
 
 DAG_ID = "nightly_recommendations"
 REASONS = ("drops", "settings", "code")

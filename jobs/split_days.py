@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
@@ -33,10 +33,12 @@ from expectations.shop.raw_files import UNIX_TIMES, RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError, ds_from_text
 from jobs.raw.drop_writer import write_drops
+from jobs.raw.dropped_files import dropped_file
 from jobs.raw.ingest_plan import raw_files, required_columns
-from jobs.raw.inspect_files import found_file, inspect_files
 from jobs.raw.raw_rows import read_raw_rows
-from jobs.raw.reject_rules import mapped_time, with_texts
+from jobs.raw.reading.cells import UNREADABLE_FILE, text_column
+from jobs.raw.reject_rules import mapped_time, raw_text
+from jobs.raw.timestamps import text_of_moment
 
 _FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
@@ -93,8 +95,6 @@ def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: Made
         raise NightError(f"{log}: the name must hold one of {', '.join(_FORMATS)}, so that it is clear how to read it.")
     if not log.is_file():
         raise NightError(f"There is no file {log}. Download it first; the shop file names its source.")
-    file = found_file(kind, "", str(log.resolve()), _FORMATS[suffix])
-    assert file is not None, log
     required = set(required_columns(shop)[kind])
     if made_days:
         if raw.timezone != "UTC" or raw.time_format in UNIX_TIMES:
@@ -103,27 +103,42 @@ def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: Made
                 f'timezone={raw.timezone!r}. Say time_format = "yyyy-MM-dd" and timezone = "UTC" under [{kind}].'
             )
         required = required - {raw.columns["event_time"]} | {made_days.order_column}
-    found = inspect_files(spark, [file], {kind: sorted(required)})
-    rows = read_raw_rows(spark, replace(raw, format=file.format), found)
-    return _with_made_days(rows, raw, made_days) if made_days else rows
+    file = dropped_file(kind, "", str(log.resolve()))
+    rows = read_raw_rows(spark, replace(raw, format=_FORMATS[suffix]), [file], sorted(required), keeps_raw=True)
+    problem = rows.where(F.col("fault") == UNREADABLE_FILE).select("raw").first()
+    if problem is not None:
+        raise NightError(f"{log}: {problem['raw']}")
+    return _with_made_days(rows, raw, made_days) if made_days else _with_written_times(rows, raw)
 
 
 def _dated(rows: DataFrame, raw: RawFile) -> DataFrame:
     """Returns `ds`, null when the time cannot be read, and `raw`."""
-    texts = with_texts(rows, [raw.columns["event_time"]])
-    return texts.select(F.to_date(mapped_time(raw, "event_time")).cast("string").alias("ds"), "raw")
+    return rows.select(F.to_date(mapped_time(raw, "event_time")).cast("string").alias("ds"), "raw")
 
 
 def _with_made_days(rows: DataFrame, raw: RawFile, made: MadeDays) -> DataFrame:
-    user = F.try_element_at("values", F.lit(raw.columns["user_id"]))
-    order = F.try_element_at("values", F.lit(made.order_column)).try_cast("double")
-    from_last = F.row_number().over(Window.partitionBy("user").orderBy(F.desc("order"), "raw")) - 1
+    user, order = raw_text(raw.columns["user_id"]), raw_text(made.order_column).try_cast("double")
+    # Rows of one order share its day.
+    from_last = F.dense_rank().over(Window.partitionBy("user").orderBy(F.desc("order"))) - 1
     ranked = rows.withColumn("user", user).withColumn("order", order).withColumn("from_last", from_last)
     day = F.date_format(F.date_sub(F.lit(made.last_day).cast("date"), F.col("from_last")), raw.time_format)
-    made_column = raw.columns["event_time"]
-    others = F.map_filter("values", lambda name, _: name != made_column)
-    values = F.map_concat(others, F.create_map(F.lit(made_column), day))
-    return ranked.select("ds", values.alias("values"), F.coalesce(F.to_json(values), "raw").alias("raw"))
+    made_rows = ranked.withColumns({text_column(raw.columns["event_time"]): day, "raw": _with_time(raw, day)})
+    return made_rows.drop("user", "order", "from_last")
+
+
+def _with_written_times(rows: DataFrame, raw: RawFile) -> DataFrame:
+    """Writes times that the log holds as times in the way in which the shop's drops are read."""
+    if "event_time" not in raw.columns:
+        return rows
+    written = _with_time(raw, text_of_moment(F.col("moment"), raw))
+    return rows.withColumn("raw", F.when(F.isnotnull("moment"), written).otherwise(F.col("raw")))
+
+
+def _with_time(raw: RawFile, text: Column) -> Column:
+    """Returns the row as JSON with this text as its time."""
+    column = raw.columns["event_time"]
+    others = F.map_filter(F.from_json("raw", "map<string,string>"), lambda name, _: name != column)
+    return F.coalesce(F.to_json(F.map_concat(others, F.create_map(F.lit(column), text))), "raw")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

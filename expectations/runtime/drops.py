@@ -13,7 +13,7 @@ from typing import Literal
 from pyarrow import fs
 
 from expectations.runtime.days import end_of
-from expectations.shop.raw_files import RawFile
+from expectations.shop.raw_files import DAY_OF_PATH, RawFile
 from expectations.shop.shop import Shop
 
 DropState = Literal["complete", "being_written", "absent"]
@@ -36,21 +36,47 @@ class DropFolder:
         return self._filled(raw.image_folder, ds)
 
     def exists(self, raw: RawFile, ds: str) -> bool:
-        """Whether the file of `ds` is there, written to its end or not."""
-        return _info(self.path(raw, ds)).type == fs.FileType.File
+        """Whether a file of `ds` is there, written to its end or not."""
+        return bool(self.files(raw, ds))
+
+    def other_place(self, ds: str) -> str:
+        """Says where a file of `ds` lies whose day is written in another way than the shop file says; else nothing."""
+        template = self.shop.events.path
+        for other in ("{ds:%Y%m%d}", "{ds:%Y/%m/%d}", "{ds:%Y_%m_%d}", "{ds}"):
+            path = self._filled(DAY_OF_PATH.sub(other, template), ds)
+            if path != self.path(self.shop.events, ds) and _info(path).type != fs.FileType.NotFound:
+                return f" There is {path}: write {other} for the day in `path`."
+        return ""
+
+    def files(self, raw: RawFile, ds: str) -> dict[str, fs.FileInfo]:
+        """The files of `ds` by their paths: one, those of a folder, or those that a wildcard matches; in order."""
+        path = self.path(raw, ds)
+        if "*" not in path:
+            info = _info(path)
+            if info.type == fs.FileType.File:
+                return {path: info}
+            if info.type != fs.FileType.Directory:
+                return {}
+        return {found: info for day, found, info in self._dated_files(path) if day in ("", ds)}
 
     def days(self, raw: RawFile, until: str) -> list[str]:
         """The days up to `until` that have a file of this kind, in order."""
-        template = self._filled(raw.path, "{ds}")
-        before, _, after = template.partition("{ds}")
-        base, _, name_start = before.rpartition("/")
+        template = self._absolute(self._with_folders(raw.path))
+        return sorted({day for day, _, _ in self._dated_files(template) if day and day <= until})
+
+    def _dated_files(self, template: str) -> list[tuple[str, str, fs.FileInfo]]:
+        """Day, path and state of each file that a path with days and wildcards leads to, in the order of the paths."""
+        wild = re.search(r"\{ds|\*", template)
+        base = template[: wild.start()].rpartition("/")[0] if wild else template
         filesystem, local = fs.FileSystem.from_uri(base or "/")
-        # A day may stand in the folder's name and again in the file's.
-        rest = re.escape(after).replace(re.escape("{ds}"), r"\1")
-        pattern = re.compile(re.escape(f"{local}/{name_start}") + r"(\d{4}-\d{2}-\d{2})" + rest)
-        selector = fs.FileSelector(local, recursive="/" in after, allow_not_found=True)
-        matches = [pattern.fullmatch(i.path) for i in filesystem.get_file_info(selector) if i.type == fs.FileType.File]
-        return sorted(m[1] for m in matches if m and m[1] <= until)
+        matcher = _PathMatcher.of(f"{local.rstrip('/')}{template[len(base) :]}")
+        selector = fs.FileSelector(local, recursive=True, allow_not_found=True)
+        # A file system of an object store leaves the scheme out of its paths.
+        scheme = base.removesuffix(local) if "://" in base else ""
+        files = [info for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+        files.sort(key=lambda info: str(info.path))
+        dated = ((matcher.day_of(info.path), info) for info in files)
+        return [(day, f"{scheme}{info.path}", info) for day, info in dated if day is not None]
 
     def state(self, ds: str, now: datetime) -> DropState:
         """Whether the drop of `ds` may be read at `now`.
@@ -59,13 +85,13 @@ class DropFolder:
         drop may have changed within `settle_seconds`.
         """
         drops = self.shop.drops
-        infos = [_info(self.path(raw, ds)) for raw in (self.shop.events, self.shop.items, self.shop.users) if raw]
-        present = [info for info in infos if info.type == fs.FileType.File]
+        raws = [raw for raw in (self.shop.events, self.shop.items, self.shop.users) if raw]
+        present = [info for raw in raws for info in self.files(raw, ds).values()]
         if drops.complete_marker is not None:
             if _info(self._filled(drops.complete_marker, ds)).type == fs.FileType.File:
                 return "complete"
             return "being_written" if present else "absent"
-        if infos[0].type != fs.FileType.File:
+        if not self.exists(self.shop.events, ds):
             return "being_written" if present else "absent"
         settled_since = now - timedelta(seconds=drops.settle_seconds)
         if all(info.mtime is None or info.mtime.astimezone(timezone.utc) <= settled_since for info in present):
@@ -77,9 +103,60 @@ class DropFolder:
         return end_of(ds) + timedelta(hours=self.shop.drops.wait_hours)
 
     def _filled(self, template: str, ds: str) -> str:
-        path = template.replace("{root}", self.root).replace("{data}", self.data).replace("{ds}", ds)
+        def day(found: re.Match[str]) -> str:
+            return datetime.strptime(ds, "%Y-%m-%d").strftime(found[1]) if found[1] else ds
+
+        return self._absolute(DAY_OF_PATH.sub(day, self._with_folders(template)))
+
+    def _with_folders(self, template: str) -> str:
+        return template.replace("{root}", self.root).replace("{data}", self.data)
+
+    def _absolute(self, path: str) -> str:
         is_absolute = path.startswith("/") or "://" in path
         return path if is_absolute else f"{self.shop.folder}/{path}"
+
+
+@dataclass(frozen=True)
+class _PathMatcher:
+    """Knows the files that a path with days and wildcards leads to.
+
+    Attributes:
+        pattern: of a file's path; its group `beneath` is where a file lies within a folder that the path names.
+        formats: of the days in the path, in their order.
+    """
+
+    pattern: re.Pattern[str]
+    formats: tuple[str, ...]
+
+    @classmethod
+    def of(cls, template: str) -> _PathMatcher:
+        parts, formats, place = [], [], 0
+        for token in re.finditer(rf"{DAY_OF_PATH.pattern}|\*", template):
+            parts.append(re.escape(template[place : token.start()]))
+            if token[0] == "*":
+                # What a job has not finished, or keeps for itself, begins so.
+                parts.append("(?![_.])[^/]*" if template[token.start() - 1] == "/" else "[^/]*")
+            else:
+                formats.append(token[1] or "%Y-%m-%d")
+                of_day = re.escape(formats[-1]).replace("%Y", r"\d{4}").replace("%m", r"\d{2}").replace("%d", r"\d{2}")
+                parts.append(f"({of_day})")
+            place = token.end()
+        parts.append(re.escape(template[place:]))
+        return cls(re.compile("".join(parts) + r"(?P<beneath>(?:/(?![_.])[^/]*)*)"), tuple(formats))
+
+    def day_of(self, path: str) -> str | None:
+        """Returns the day of a file, empty where the path holds none; None for a file that is not meant."""
+        match = self.pattern.fullmatch(path)
+        if match is None:
+            return None
+        try:
+            days = {
+                datetime.strptime(text, of).strftime("%Y-%m-%d")
+                for text, of in zip(match.groups(), self.formats, strict=False)
+            }
+        except ValueError:
+            return None
+        return None if len(days) > 1 else next(iter(days), "")
 
 
 def _info(path: str) -> fs.FileInfo:

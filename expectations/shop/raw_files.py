@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Annotated
+from zoneinfo import available_timezones
 
-from expectations.shop.bounds import AtLeastOne, Bounded, ZeroForNoBound, one_of
+from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, ZeroForNoBound, one_of
 from expectations.tables import EVENT_TYPES
 
-UNIX_TIMES = {"unix_seconds": 1_000_000, "unix_milliseconds": 1_000}
+UNIX_TIMES: dict[str, float] = {
+    "unix_seconds": 1_000_000,
+    "unix_milliseconds": 1_000,
+    "unix_microseconds": 1,
+    "unix_nanoseconds": 0.001,
+}
 """`time_format` of times that count from 1970 in UTC -> microseconds in one of them."""
+
+NULL_WORDS = ("NULL", "null", "None", "nan", "NaN", "\\N", "(not set)", "undefined", "N/A", "n/a", "#N/A", "<NA>")
+"""What exporters write for nothing: databases, pandas, JavaScript, Excel and Google Analytics."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +60,81 @@ class RejectRule:
 
 
 @dataclass(frozen=True)
+class CsvDialect:
+    """How a CSV file is written, as far as its beginning does not tell.
+
+    Attributes:
+        delimiter: between cells, one character or several. Empty: a comma, semicolon, tab or bar, by which the mapped
+            columns appear in the header.
+        quote: around cells that hold a delimiter or a line end. Empty: quotes are characters as others are.
+        escape: before a quote within quotes. Empty: quotes are doubled there, or stand behind a backslash where only
+            so the first rows have as many cells as the header.
+        column_names: of a file without a header, in their order.
+        skip_lines: so many first lines are neither header nor rows.
+        comment: lines that begin so are no rows.
+    """
+
+    delimiter: str = ""
+    quote: str = '"'
+    escape: str = ""
+    column_names: tuple[str, ...] = ()
+    skip_lines: int = 0
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("quote", "escape"):
+            if len(getattr(self, name)) > 1:
+                raise ValueError(f"`{name}` is one character, or empty. Received: {getattr(self, name)!r}")
+        repeated = sorted({name for name in self.column_names if self.column_names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"`column_names` must differ. Twice: {repeated}")
+
+
+@dataclass(frozen=True)
+class FillDown:
+    """Cells that only the first of several rows holds, as order exports have it.
+
+    Attributes:
+        key: the raw column that such rows share, such as the number of an order.
+        columns: raw columns whose empty cells take the last value above them that stands beside the same key.
+    """
+
+    key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class RawFile(Bounded):
     """A kind of file in the drop of a day.
 
     Attributes:
         path: where the file of a day lies. `{ds}` stands for the day, `{data}` for `NIGHTJAR_DATA`, `{root}` for
             `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder.
-        format: how the file is written: csv, json (one object a line) or parquet.
-        columns: contract column -> raw column.
+        format: how the file is written: csv, json, parquet or xlsx (the first sheet of a workbook). Packed files
+            (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes.
+        encoding: of text files, by Python's name; a byte order mark tells better.
+        csv: how a CSV file is written, where its beginning does not tell.
+        columns: contract column -> raw column, or a path into the objects and lists of JSON and Parquet, such as
+            `items[].item_id` for one row an element; see `jobs.raw.reading.nested_values`.
+        fallback_columns: contract column -> raw columns that are looked at, in turn, where the mapped one is empty.
+        time_of_day: the raw column that holds the time of the day, where `event_time` is mapped to that of the date;
+            `time_format` is that of both with a blank between.
+        fill_down: cells that only the first row of an order or a product holds.
         constants: contract column -> the same text in every row.
+        null_words: texts that stand for nothing.
         event_types: raw word -> one of EVENT_TYPES; empty when the raw column already holds these.
-        time_format: how times are written, in Spark's datetime pattern; or one of UNIX_TIMES.
+        other_event_types: what an event with another word is: `reject`, a row that breaks the contract; or `ignore`,
+            an event that the shop has no use for.
+        missing_user: what an event without a user is: `reject`, a row that breaks the contract; or `ignore`, that of a
+            guest, which is nobody's history.
+        time_format: how times are written, in Spark's datetime pattern; or one of UNIX_TIMES. A column of Parquet
+            or of a workbook that holds times needs none.
         timezone: the zone that raw times are in.
+        decimal: what stands between the whole and the rest of a number: `point`, `comma`, or `auto` where each number
+            tells by itself.
+        money_scale: a raw price is so many times the price: 100 where prices are in cents.
+        price_is: of one `unit`, or of the whole `line` of an order, which the quantity divides.
+        rows_are: `events`, or `units`: rows that agree in all mapped columns are one event of as many pieces.
         separator: between the parts of a category path or a list of interests.
         duplicate_key: contract columns of the events file; two rows of a day that agree in all of them are one event.
             Empty means every column of the contract that the shop maps.
@@ -68,12 +142,24 @@ class RawFile(Bounded):
     """
 
     path: str
-    format: Annotated[str, one_of("csv", "json", "parquet"), "must be csv, json (one object a line) or parquet"] = "csv"
+    format: Annotated[str, one_of("csv", "json", "parquet", "xlsx"), "must be csv, json, parquet or xlsx"] = "csv"
     columns: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     event_types: dict[str, str] = field(default_factory=dict)
+    encoding: str = "utf-8"
+    csv: CsvDialect = CsvDialect()
+    fallback_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    time_of_day: str = ""
+    fill_down: FillDown | None = None
+    null_words: tuple[str, ...] = NULL_WORDS
+    other_event_types: Annotated[str, one_of("reject", "ignore"), "must be reject or ignore"] = "reject"
     time_format: str = "yyyy-MM-dd HH:mm:ss"
     timezone: str = "UTC"
+    decimal: Annotated[str, one_of("auto", "point", "comma"), "must be auto, point or comma"] = "auto"
+    money_scale: PositiveAmount = 1.0
+    missing_user: Annotated[str, one_of("reject", "ignore"), "must be reject or ignore"] = "reject"
+    price_is: Annotated[str, one_of("unit", "line"), "must be unit or line"] = "unit"
+    rows_are: Annotated[str, one_of("events", "units"), "must be events or units"] = "events"
     separator: str = ">"
     duplicate_key: tuple[str, ...] = ()
     image_folder: str = "{root}"
@@ -81,11 +167,10 @@ class RawFile(Bounded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if "{ds}" not in self.path:
-            raise ValueError(f"`path` must hold {{ds}}, the day of the drop. Received: {self.path!r}")
-        unknown = set(re.findall(r"\{(\w*)\}", self.path)) - {"ds", "data", "root"}
-        if unknown:
-            raise ValueError(f"`path` may hold {{ds}}, {{data}} and {{root}}. Received: {sorted(unknown)}")
+        _require_path(self.path)
+        _require_encoding(self.encoding)
+        _require_timezone(self.timezone)
+        _require_time_format(self.time_format)
         both = set(self.columns) & set(self.constants)
         if both:
             raise ValueError(f"{sorted(both)} stand in `columns` and in `constants`; keep one")
@@ -104,6 +189,8 @@ class Drops(Bounded):
         settle_seconds: a file counts as written when it has not changed for so long.
         complete_marker: path of a file that appears when the drop is complete; then `settle_seconds` is not used.
         max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
+        max_days_off: events further from the day of their drop than this go to `quarantine`, those of the first drop
+            excepted, which may hold all that came before.
         min_rows_share: a day with fewer rows than this share of the median of the last `compared_drops` drops
             fails.
         min_catalogue_share: a `full` items file with fewer rows than this share of the median of the last
@@ -119,11 +206,77 @@ class Drops(Bounded):
     settle_seconds: float = 60.0
     complete_marker: str | None = None
     max_reject_share: float = 0.05
+    max_days_off: AtLeastOne = 31
     min_rows_share: float = 0.05
     min_catalogue_share: float = 0.5
     compared_drops: AtLeastOne = 28
     min_earlier_drops: AtLeastOne = 7
     max_user_events: ZeroForNoBound = 0
+
+
+DAY_OF_PATH = re.compile(r"\{ds(?::([^}]*))?\}")
+"""The day in a `path`; its group is how the day is written, if not as YYYY-MM-DD."""
+
+
+def _require_path(path: str) -> None:
+    days = list(DAY_OF_PATH.finditer(path))
+    if not days:
+        raise ValueError(f"`path` must hold {{ds}}, the day of the drop. Received: {path!r}")
+    unknown = set(re.findall(r"\{([A-Za-z_]\w*)\}", path)) - {"ds", "data", "root"}
+    if unknown:
+        raise ValueError(f"`path` may hold {{ds}}, {{data}} and {{root}}. Received: {sorted(unknown)}")
+    for day in days:
+        if day[1] is not None and set(re.findall(r"%(.)", day[1])) != {"Y", "m", "d"}:
+            raise ValueError(f"`path`: a day is written with %Y, %m and %d, as in {{ds:%Y%m%d}}. Received: {day[0]!r}")
+
+
+def _require_encoding(encoding: str) -> None:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(
+            f"`encoding` must be one that Python knows, such as windows-1252. Received: {encoding!r}"
+        ) from None
+
+
+_SAFE_SHORT_ZONES = {"UTC", "GMT", "CET", "EET", "WET", "MET"}
+"""Names of three letters that mean one zone wherever they are read."""
+
+
+def _require_timezone(timezone: str) -> None:
+    """Java takes CST for Chicago and a Chinese shop for Shanghai; a region's name is the same everywhere."""
+    is_short = re.fullmatch(r"[A-Z]{3,4}", timezone) is not None and timezone not in _SAFE_SHORT_ZONES
+    if not is_short and (timezone in available_timezones() or re.fullmatch(r"[+-]\d\d:\d\d", timezone)):
+        return
+    last = [name for name in sorted(available_timezones()) if name.rpartition("/")[2].casefold() == timezone.casefold()]
+    close = last or get_close_matches(timezone, sorted(available_timezones()), n=1)
+    hope = f" Did you mean {close[0]!r}?" if close and not is_short else ""
+    raise ValueError(
+        f"`timezone` must be a region of the tz database, such as Europe/Berlin, or an offset such as +01:00; "
+        f"short names mean different zones in different places. Received: {timezone!r}.{hope}"
+    )
+
+
+def _require_time_format(pattern: str) -> None:
+    """Refuses what other tools mean by a pattern, and Spark reads in another way or not at all."""
+    if pattern in UNIX_TIMES:
+        return
+    plain = re.sub(r"'[^']*'", "", pattern)
+    if "%" in plain:
+        raise ValueError(
+            f"`time_format` is a pattern of Spark, such as yyyy-MM-dd HH:mm:ss, not of Python. Received: {pattern!r}"
+        )
+    if "YY" in plain or "DD" in plain:
+        raise ValueError(
+            f"`time_format`: YYYY is the year of a week and DD the day of a year; write yyyy and dd. "
+            f"Received: {pattern!r}"
+        )
+    if "h" in plain and "a" not in plain:
+        raise ValueError(
+            f"`time_format`: hh is an hour of twelve and needs AM or PM (a); write HH. Received: {pattern!r}"
+        )
+    if pattern.startswith("unix"):
+        raise ValueError(f"`time_format` knows {', '.join(UNIX_TIMES)}. Received: {pattern!r}")
 
 
 def _require_regex(pattern: str) -> None:

@@ -26,7 +26,9 @@ QUARANTINE = lake_table(
     (
         Column("source", "string", comment="events, items or users"),
         Column("reason", "string", comment="the rule that the row broke"),
-        Column("raw", "string", comment="the row as it came, as JSON"),
+        Column("file", "string", comment="path of the raw file"),
+        Column("line", "bigint", comment="line at which the row begins; of Parquet and workbooks, the row"),
+        Column("raw", "string", comment="what the shop file maps of the row, as JSON; a malformed one as it came"),
     ),
     "jobs.ingest",
     "Rows of the drop of `ds` that broke the contract.",

@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
+from expectations.runtime.days import days_before
+from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
-from jobs.raw.reject_rules import DUPLICATE, TOO_MANY_EVENTS
+from jobs.raw.reading.cells import EMPTY_LIST, REPEATED_HEADER
+from jobs.raw.reject_rules import DUPLICATE, GUEST, OTHER_EVENT, TOO_MANY_EVENTS, UNIT
+
+_DAYS_NEAR = 7
+"""A drop may come late, or hold what came late; not all of it."""
+_HARMLESS = {DUPLICATE, TOO_MANY_EVENTS, OTHER_EVENT, GUEST, UNIT, REPEATED_HEADER, EMPTY_LIST}
+_HINTS = {
+    "future": (
+        "Events after the end of their day, which is the UTC day, come of a local day, of another `timezone`, or of "
+        "another unit (`time_format`: unix_seconds, unix_milliseconds, unix_microseconds)."
+    ),
+    "unreadable_time": "`time_format` must be how the file writes times.",
+    "unknown_event_type": (
+        'Say what these words mean under event_types, or other_event_types = "ignore" for all that you do not name.'
+    ),
+    "malformed": "Lines that cannot be taken apart come of quotes or delimiters; see the csv table of the shop file.",
+}
 
 
 @dataclass(frozen=True)
 class DropCounts:
-    """How many rows of a file of a day came, and how many were turned away, by reason."""
+    """What was found in the files of one kind of a day.
+
+    Attributes:
+        rows: how many came.
+        rejected: reason -> rows that were turned away.
+        odd_cells: reason -> accepted rows of which a cell is taken for unknown.
+        times: of the first and the last accepted event, as YYYY-MM-DD HH:MM in UTC; None where there is none.
+    """
 
     rows: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+    odd_cells: Mapping[str, int] = field(default_factory=dict)
+    times: tuple[str | None, str | None] = (None, None)
 
     @property
     def accepted(self) -> int:
@@ -24,7 +52,10 @@ class DropCounts:
 
 
 def require_usable_drops(
-    shop: Shop, counts: Mapping[str, Mapping[str, DropCounts]], earlier: Mapping[str, Mapping[str, int]]
+    shop: Shop,
+    counts: Mapping[str, Mapping[str, DropCounts]],
+    earlier: Mapping[str, Mapping[str, int]],
+    examples: Callable[[str, str], Mapping[str, Sequence[str]]] = lambda kind, ds: {},
 ) -> None:
     """Checks the days of `counts`, in order.
 
@@ -34,6 +65,7 @@ def require_usable_drops(
     Args:
         counts: kind of file -> day -> what was found in it; of each file that came, an empty one among them.
         earlier: kind of file -> day -> rows of the files that the lake already holds.
+        examples: tells, for a kind of file and a day, some rejected rows for each reason.
 
     Raises:
         NightError: a file without an accepted row, one with too many bad rows, or one that is far too small.
@@ -45,7 +77,11 @@ def require_usable_drops(
         sizes = {**earlier.get(kind, {}), **{ds: count.rows for ds, count in by_day.items()}}
         for ds, count in sorted(by_day.items()):
             where = f"{shop.name} drop of {ds}" if kind == "events" else f"{shop.name} {kind} file of {ds}"
-            _require_clean(shop, kind, where, count)
+            if kind == "events" and is_closed_day(shop, count):
+                continue
+            _require_clean(shop, kind, where, count, partial(examples, kind, ds))
+            if kind == "events":
+                _require_near(shop, where, ds, count)
             _require_whole(shop, size_share, where, count.rows, [sizes[day] for day in sorted(sizes) if day < ds])
 
 
@@ -58,21 +94,62 @@ def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
     return None
 
 
-def _require_clean(shop: Shop, kind: str, where: str, count: DropCounts) -> None:
+def is_closed_day(shop: Shop, count: DropCounts) -> bool:
+    """Whether a drop without an accepted event is that of a day on which the shop was shut, as the shop file allows."""
+    return shop.drops.missing_day == "closed" and count.accepted == 0 and _num_bad(shop.events, count) == 0
+
+
+def _num_bad(raw: RawFile, count: DropCounts) -> int:
+    # What the shop turns away itself is its usual business, robots included, and a line sent twice does no harm.
+    usual = {rule.reason for rule in raw.reject} | _HARMLESS
+    return sum(n for reason, n in count.rejected.items() if reason not in usual)
+
+
+def _require_clean(
+    shop: Shop, kind: str, where: str, count: DropCounts, examples: Callable[[], Mapping[str, Sequence[str]]]
+) -> None:
     raw = shop.events if kind == "events" else shop.items
     assert raw is not None, "only files of the shop are read"
-    reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(count.rejected.items(), key=lambda r: (-r[1], r[0])))
+    if count.rows == 0:
+        raise NightError(f"{where} is empty: a drop must have at least one row. Drop it again, or take it away.")
+    ordered = sorted(count.rejected.items(), key=lambda r: (-r[1], r[0]))
+    reasons = ", ".join(f"{reason} {n}" for reason, n in ordered)
     if count.accepted == 0:
         raise NightError(
             f"{where}: none of its {count.rows} rows was accepted ({reasons}). Check [{kind}] in the shop file."
+            f"{_hints(count)}{_shown(examples())}"
         )
-    # What the shop turns away itself is its usual business, robots included, and a line sent twice does no harm.
-    usual = {rule.reason for rule in raw.reject} | {DUPLICATE, TOO_MANY_EVENTS}
-    bad = sum(n for reason, n in count.rejected.items() if reason not in usual)
+    bad = _num_bad(raw, count)
     if bad > shop.drops.max_reject_share * count.rows:
         raise NightError(
             f"{where}: {bad} of {count.rows} rows break the contract, above max_reject_share="
             f"{shop.drops.max_reject_share} ({reasons}). Correct the drop, or name the rule under [[{kind}.reject]]."
+            f"{_hints(count)}{_shown(examples())}"
+        )
+
+
+def _hints(count: DropCounts) -> str:
+    """What is most often the matter where many rows are turned away for one reason."""
+    found = [hint for reason, hint in _HINTS.items() if count.rejected.get(reason, 0) * 10 > count.rows]
+    return "".join(f" {hint}" for hint in found)
+
+
+def _shown(examples: Mapping[str, Sequence[str]]) -> str:
+    rows = "; ".join(f"{reason}: {' | '.join(of)}" for reason, of in examples.items())
+    return f" For example: {' '.join(rows.split())}" if rows else ""
+
+
+def _require_near(shop: Shop, where: str, ds: str, count: DropCounts) -> None:
+    """A drop holds some event of about its day, or its times were read wrongly, such as days taken for months."""
+    first, last = count.times
+    if first is None or last is None:
+        return
+    if last < days_before(ds, _DAYS_NEAR):
+        raise NightError(
+            f"{where}: none of its {count.accepted} events happened within {_DAYS_NEAR} days of it; the earliest is of "
+            f"{first}, the latest of {last}. Check `time_format` under [events] "
+            f"(received: {shop.events.time_format!r}; are day and month in this order, is the unit right?), or the day "
+            "in the file's path."
         )
 
 

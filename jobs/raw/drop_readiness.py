@@ -41,7 +41,7 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
         return "closed"
     raise NightError(
         f"{path}: no drop of {ds}, and shop {shop.name} says missing_day=error. "
-        'Drop the file, or set missing_day = "closed" under [drops] if the shop was shut.'
+        f'Drop the file, or set missing_day = "closed" under [drops] if the shop was shut.{drops.other_place(ds)}'
     )
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import whole_file
 from expectations.shop.raw_files import RawFile
-from jobs.raw.inspect_files import sha256_of
+from jobs.raw.dropped_files import sha256_of
 
 
 def write_drops(rows: DataFrame, drops: DropFolder, raw: RawFile) -> int:

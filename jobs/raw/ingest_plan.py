@@ -12,12 +12,12 @@ from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, NightError
-from jobs.raw.inspect_files import DroppedFile, found_file, inspect_files
+from jobs.raw.dropped_files import DroppedFile, dropped_file, hashed_files
 
 
 @dataclass(frozen=True)
 class DayToIngest:
-    """The drop of a day: its files, inspected, and the fingerprint of what they become."""
+    """The drop of a day: its files, hashed, and the fingerprint of what they become."""
 
     ds: str
     files: tuple[DroppedFile, ...]
@@ -36,18 +36,19 @@ def days_to_ingest(spark: SparkSession, lake: Lake, ds: str, drops: DropFolder) 
     Opens only files that are new, or whose size or time differs from what the lake noted.
 
     Raises:
-        NightError: the shop has no drop at all, or a file of a day cannot be read.
+        NightError: the shop has no drop at all.
     """
     shop = drops.shop
     days = drops.days(shop.events, ds)
     if not days:
         where = drops.path(shop.events, ds)
-        raise NightError(f"{shop.name} has no drop up to {ds}; none lies at {where}. Set NIGHTJAR_DATA.")
+        raise NightError(
+            f"{shop.name} has no drop up to {ds}; none lies at {where}. Set NIGHTJAR_DATA.{drops.other_place(ds)}"
+        )
     found = {day: found_files(shop, drops, day) for day in days}
     changed = [day for day in days if not _is_current(lake, day, found[day], shop)]
-    inspected = inspect_files(spark, [file for day in changed for file in found[day]], required_columns(shop))
     by_day: dict[str, list[DroppedFile]] = {}
-    for file in inspected:
+    for file in hashed_files(spark, [file for day in changed for file in found[day]]):
         by_day.setdefault(file.ds, []).append(file)
     plans = [DayToIngest(day, tuple(files), day_fingerprint(day, files, shop)) for day, files in by_day.items()]
     return [plan for plan in plans if not _has_fingerprint(lake.current(EVENTS, plan.ds), plan.fingerprint)]
@@ -62,7 +63,12 @@ def required_columns(shop: Shop) -> dict[str, list[str]]:
 
 def raw_columns(raw: RawFile) -> list[str]:
     """Returns every raw column that the shop file names for one kind of file."""
-    return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject)})
+    others = [name for names in raw.fallback_columns.values() for name in names]
+    if raw.time_of_day:
+        others.append(raw.time_of_day)
+    if raw.fill_down:
+        others += [raw.fill_down.key, *raw.fill_down.columns]
+    return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject), *others})
 
 
 def day_fingerprint(ds: str, files: list[DroppedFile], shop: Shop) -> str:
@@ -77,8 +83,11 @@ def day_fingerprint(ds: str, files: list[DroppedFile], shop: Shop) -> str:
 
 def found_files(shop: Shop, drops: DropFolder, ds: str) -> list[DroppedFile]:
     """Returns the files of the drop of `ds` that are there, not yet opened."""
-    files = [found_file(kind, ds, drops.path(raw, ds), raw.format) for kind, raw in raw_files(shop).items()]
-    return [file for file in files if file is not None]
+    return [
+        dropped_file(kind, ds, path, info)
+        for kind, raw in raw_files(shop).items()
+        for path, info in drops.files(raw, ds).items()
+    ]
 
 
 def known_hash(version: Version | None, file: DroppedFile) -> str | None:

@@ -11,6 +11,7 @@ from expectations.shop.shop import Shop
 from expectations.tables import ITEM_UPDATES, USER_UPDATES
 from jobs.raw.ingest_plan import raw_columns
 from jobs.raw.reject_rules import (
+    DUPLICATE,
     RejectCondition,
     first_reject_reason,
     flag,
@@ -18,12 +19,17 @@ from jobs.raw.reject_rules import (
     id_rules,
     list_of,
     mapped_id,
+    mapped_number,
     mapped_text,
     number,
-    number_rules,
-    price_rules,
+    number_of,
+    odd_cells,
+    plausible_price,
+    price_oddities,
+    prose,
+    raw_row,
     shop_rules,
-    with_texts,
+    with_filled_cells,
 )
 
 _MAX_AGE = 120
@@ -35,45 +41,42 @@ _USER_ATTRIBUTES = ("age", *_USER_TEXTS, "interests")
 
 
 def validated_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
-    """Returns every raw row of the items files: `ds`, `reason`, `raw` and the columns of `item_updates`.
+    """Returns every raw row of the items files: where it stands, `reason`, `raw`, `odd` and columns of `item_updates`.
 
-    `reason` says why the row is rejected; it is null where the row is accepted.
+    `reason` says why the row is rejected, and is null where it is accepted; `odd`, which of its cells are unknown.
     """
-    price, available = mapped_text(raw, "price"), mapped_text(raw, "is_available")
-    rules = [
-        *id_rules(mapped_id(raw, "item_id"), "item_id"),
-        *price_rules(price),
-        *flag_rules(available, "is_available"),
-    ]
+    price, available = mapped_number(raw, "price") / raw.money_scale, mapped_text(raw, "is_available")
+    rules = [*id_rules(mapped_id(raw, "item_id"), "item_id", raw), *flag_rules(available, "is_available")]
     columns = [
         mapped_id(raw, "item_id").alias("item_id"),
-        *(mapped_text(raw, name).alias(name) for name in _ITEM_TEXTS),
+        *(prose(mapped_text(raw, name)).alias(name) for name in ("title", "description", "brand")),
+        mapped_text(raw, "image_path").alias("image_path"),
         list_of(mapped_text(raw, "category"), raw.separator).alias("category"),
-        number(price).alias("price"),
+        plausible_price(price).alias("price"),
         F.coalesce(mapped_text(raw, "domain"), F.lit(shop.name)).alias("domain"),
         F.coalesce(flag(available), F.lit(True)).alias("is_available"),
     ]
-    return _validated(raw_rows, raw, rules, columns, "item_id")
+    return _validated(raw_rows, raw, rules, price_oddities(mapped_text(raw, "price"), price), columns, "item_id")
 
 
 def validated_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
-    """Returns every raw row of the users files: `ds`, `reason`, `raw` and the columns of `user_updates`.
+    """Returns every raw row of the users files: where it stands, `reason`, `raw`, `odd` and columns of `user_updates`.
 
-    `reason` says why the row is rejected; it is null where the row is accepted.
+    `reason` says why the row is rejected, and is null where it is accepted; `odd`, which of its cells are unknown.
     """
     age = mapped_text(raw, "age")
-    rules = [
-        *id_rules(mapped_id(raw, "user_id"), "user_id"),
-        *number_rules(age, "age"),
-        ("impossible_age", ~number(age).between(0, _MAX_AGE)),
+    rules = id_rules(mapped_id(raw, "user_id"), "user_id", raw)
+    oddities: list[RejectCondition] = [
+        ("unreadable_age", age.isNotNull() & years(age).isNull()),
+        ("impossible_age", ~years(age).between(0, _MAX_AGE)),
     ]
     columns = [
         mapped_id(raw, "user_id").alias("user_id"),
-        _age(age).alias("age"),
+        plausible_age(age).alias("age"),
         *(mapped_text(raw, name).alias(name) for name in _USER_TEXTS),
         list_of(mapped_text(raw, "interests"), raw.separator).alias("interests"),
     ]
-    return _validated(raw_rows, raw, rules, columns, "user_id")
+    return _validated(raw_rows, raw, rules, oddities, columns, "user_id")
 
 
 def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
@@ -87,15 +90,19 @@ def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
     mapped = shop.items_from_events
 
     def most_frequent(name: str) -> Column:
-        return F.mode(f"item_{name}", True) if name in mapped else F.lit(None).cast("string")
+        if name not in mapped:
+            return F.lit(None).cast("string")
+        text = F.col(f"item_{name}")
+        return F.mode(text if name in ("category", "image_path") else prose(text), True)
 
-    price = number(F.col("item_price")) if "price" in mapped else F.lit(None).cast("double")
-    is_price = (price >= 0) & (price < float("inf"))
+    price = F.lit(None).cast("double")
+    if "price" in mapped:
+        price = plausible_price(number_of(F.col("item_price"), shop.events.decimal) / shop.events.money_scale)
     domain = F.coalesce("item_domain", "domain") if "domain" in mapped else F.col("domain")
     return events.groupBy("ds", "item_id").agg(
         *(most_frequent(name).alias(name) for name in _ITEM_TEXTS),
         list_of(most_frequent("category"), shop.events.separator).alias("category"),
-        F.median(F.when(is_price, price)).alias("price"),
+        F.median(price).alias("price"),
         F.mode(domain, True).alias("domain"),
         F.lit(True).alias("is_available"),
         F.lit(False).alias("is_filed"),
@@ -118,7 +125,7 @@ def users_from_events(events: DataFrame, shop: Shop) -> DataFrame:
 
     age = latest("age")
     return events.groupBy("ds", "user_id").agg(
-        F.when(number(age).between(0, _MAX_AGE), _age(age)).alias("age"),
+        plausible_age(age).alias("age"),
         *(latest(name).alias(name) for name in _USER_TEXTS),
         list_of(latest("interests"), shop.events.separator).alias("interests"),
         F.array().cast("array<string>").alias("filed"),
@@ -165,26 +172,49 @@ def user_updates(from_events: DataFrame, accepted_users: DataFrame | None) -> Da
 
 
 def _validated(
-    raw_rows: DataFrame, raw: RawFile, rules: list[RejectCondition], columns: list[Column], key: str
+    raw_rows: DataFrame,
+    raw: RawFile,
+    rules: list[RejectCondition],
+    oddities: list[RejectCondition],
+    columns: list[Column],
+    key: str,
 ) -> DataFrame:
-    """Returns rows of one file about one thing: an exact copy is a `duplicate`, a contradiction a `repeated_<key>`."""
-    malformed: RejectCondition = ("malformed", F.col("is_malformed"))
-    reason = first_reject_reason([malformed, *shop_rules(raw.reject), *rules])
-    texts = with_texts(raw_rows, raw_columns(raw))
-    rows = texts.select("ds", "raw", reason.alias("reason"), *columns)
-    # A file has no order once it is read in parts, so the first in alphabetical order stands.
+    """Returns rows of files about one thing: an exact copy is a `duplicate`; of contradictions the last line stands."""
+    names = raw_columns(raw)
+    reason = F.coalesce("fault", first_reject_reason([*shop_rules(raw.reject), *rules]))
+    rows = with_filled_cells(raw_rows, raw).select(
+        "ds",
+        "file",
+        "line",
+        raw_row(names).alias("raw"),
+        reason.alias("reason"),
+        odd_cells(oddities).alias("odd"),
+        *columns,
+    )
     is_refused = F.col("reason").isNotNull()
-    by_text = Window.partitionBy("ds", key, is_refused).orderBy("raw")
+    of_key = Window.partitionBy("ds", key, is_refused)
+    from_last = of_key.orderBy(F.desc("file"), F.desc("line"))
     repeats = (
-        F.when(F.row_number().over(by_text) == 1, F.lit(None))
-        .when(F.lag("raw").over(by_text) == F.col("raw"), F.lit("duplicate"))
+        F.when(F.row_number().over(from_last) == 1, F.lit(None))
+        .when(F.first("raw").over(from_last) == F.col("raw"), F.lit(DUPLICATE))
         .otherwise(F.lit(f"repeated_{key}"))
     )
     return rows.withColumn("reason", F.coalesce("reason", repeats))
 
 
-def _age(text: Column) -> Column:
-    return F.floor(number(text)).try_cast("int")
+def years(text: Column) -> Column:
+    """Returns an age in whole years: of a number, or of a band such as 45-54 (its middle) or 65+ (its beginning)."""
+    low, high = (
+        F.regexp_extract(text, r"^(\d{1,3})\s*[-\u2013]\s*(\d{1,3})$", group).try_cast("int") for group in (1, 2)
+    )
+    open_band = F.regexp_extract(text, r"^(\d{1,3})\s*\+$", 1).try_cast("int")
+    band = F.coalesce(F.floor((low + high) / 2).cast("int"), open_band)
+    return F.coalesce(F.floor(number(text)).try_cast("int"), band)
+
+
+def plausible_age(text: Column) -> Column:
+    """Returns an age in years, null where it is none that a person has."""
+    return F.when(years(text).between(0, _MAX_AGE), years(text))
 
 
 def _start_of_day() -> Column:

@@ -10,21 +10,44 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.window import Window
 
 from expectations.shop.raw_files import RawFile, RejectRule
+from jobs.raw.reading.cells import text_column
 from jobs.raw.timestamps import time_of_text
 
 MAX_ID_LENGTH = 256
 """Characters; a longer id is taken for another column's text that has slipped into this one."""
+MAX_PRICE = 1e8
+"""A larger price is a placeholder, such as 999999999 for an article whose price is given on request."""
+MAX_QUANTITY = 1e5
+"""Pieces in one event; more is a mistake of the till or of the export."""
 DUPLICATE = "duplicate"
 TOO_MANY_EVENTS = "too_many_events"
+OTHER_EVENT = "other_event"
+GUEST = "guest"
+UNIT = "unit_of_another_row"
 
-_YES_WORDS = ("true", "yes", "y", "t", "on", "instock", "available", "active", "published", "enabled")
+_YES_WORDS = (
+    *("true", "yes", "y", "t", "on", "instock", "available", "active", "published", "enabled"),
+    # Whoever orders these gets them, later.
+    *("backorder", "onbackorder", "preorder"),
+)
 _NO_WORDS = (
     *("false", "no", "n", "f", "off", "outofstock", "soldout", "unavailable", "notavailable", "discontinued"),
     *("inactive", "draft", "archived", "unpublished", "disabled", "hidden"),
 )
 
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+_EXACT_NUMBER = r"^[+-]?\d+([eE][+-]?\d+)?$"
+_CURRENCY = r"(?:\s*\p{Sc}|\s*[A-Z]{3}|\s+\p{L}{1,5}\.?)?"
+_WITH_CURRENCY = rf"^(?:\p{{Sc}}\s*|[A-Z]{{3}}\s*)?([+-]?[\d.,' \u00a0\u202f\u2019]*\d){_CURRENCY}$"
+_BLANKS_WITHIN = r"[' \u00a0\u202f\u2019]"
+_POINT_DECIMAL = r"^[+-]?(\d+|\d{1,3}(,\d{3})+)(\.\d*)?$"
+_COMMA_DECIMAL = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d*)?$"
+_EITHER = r"^[+-]?\d{1,3}[,]\d{3}$"
+_SEVERAL_FIELDS = r"^\w+:[^|]*\|\w+:[^|]*\|\w+:"
+"""A cell that holds the fields of an article, such as WooCommerce's name:Hat|sku:HAT-0|quantity:1."""
 _WITH_EXPONENT = r"^[+-]?\d+\.\d+[eE][+-]?\d+$"
 _IN_JAVA = r"^\d\.(\d+)E(\d+)$"
 
@@ -32,50 +55,65 @@ RejectCondition = tuple[str, Column]
 """The reason why a row is rejected, and the condition under which it is."""
 
 
-def with_texts(raw_rows: DataFrame, names: Sequence[str]) -> DataFrame:
-    """Raw rows with the raw columns `names` taken out of the line once, for `raw_text` to find.
-
-    Rules look at a column many times, and Spark would otherwise take the line apart as often.
-    """
-    texts = [F.trim(F.try_element_at("values", F.lit(name)), F.lit(" \t\r")) for name in names]
-    return raw_rows.select(
-        "ds",
-        "raw",
-        F.col("values").isNull().alias("is_malformed"),
-        *(F.when(text != "", text).alias(_text_column(name)) for name, text in zip(names, texts, strict=True)),
-    )
-
-
 def raw_text(name: str) -> Column:
-    """Returns a raw column without surrounding blanks; null when nothing is left. See `with_texts`."""
-    return F.col(_text_column(name))
+    """Returns the text of a raw column; null where it is empty. See `jobs.raw.raw_rows`."""
+    return F.col(text_column(name))
 
 
-def _text_column(name: str) -> str:
-    # Names of a shop may hold dots and backticks, or differ in case alone.
-    return f"text_{name.encode().hex()}"
+def raw_row(names: Sequence[str]) -> Column:
+    """Returns a row as JSON, as far as the shop file names its columns; a row that is none, as it came."""
+    texts = F.create_map(*(part for name in names for part in (F.lit(name), raw_text(name))))
+    return F.coalesce("raw", F.to_json(F.map_filter(texts, lambda _, text: text.isNotNull())))
+
+
+def with_filled_cells(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
+    """Fills the cells that only the first row of an order or a product holds, as the shop file says."""
+    if raw.fill_down is None:
+        return raw_rows
+    key = raw_text(raw.fill_down.key)
+    above = Window.partitionBy("file", key).orderBy("line").rowsBetween(Window.unboundedPreceding, 0)
+    filled = {
+        text_column(name): F.when(key.isNotNull(), F.last(raw_text(name), ignorenulls=True).over(above)).otherwise(
+            raw_text(name)
+        )
+        for name in raw.fill_down.columns
+    }
+    return raw_rows.withColumns(filled)
 
 
 def mapped_text(raw: RawFile, column: str) -> Column:
     """Tells what the shop file maps to a column of the contract, or holds constant for it; null when neither."""
-    if column in raw.columns:
-        return raw_text(raw.columns[column])
-    return F.lit(raw.constants.get(column)).cast("string")
+    names = [*([raw.columns[column]] if column in raw.columns else []), *raw.fallback_columns.get(column, ())]
+    constant = F.lit(raw.constants.get(column)).cast("string")
+    return F.coalesce(*(raw_text(name) for name in names), constant)
+
+
+def prose(text: Column) -> Column:
+    """Returns a text that people read; of a JSON array of texts, all of them one after the other."""
+    parts = F.when(text.startswith("["), F.from_json(text, "array<string>"))
+    return F.coalesce(F.nullif(F.array_join(parts, " "), F.lit("")), F.when(parts.isNull(), text))
 
 
 def mapped_id(raw: RawFile, column: str) -> Column:
-    """Returns an id as it came, but for what a whole number gets when it passes through a table of floats.
+    """Returns an id as it came, but that 1.2345678E7, as Java writes a whole float, is 12345678.
 
-    That is the `.0` behind it, and Java's way to write large ones: 1.2345678E7 is 12345678. Other numbers with an
-    exponent have lost digits; `id_rules` refuses them.
+    Other numbers with an exponent have lost digits; `id_rules` refuses them.
     """
-    text = F.regexp_replace(mapped_text(raw, column), r"^(\d+)\.0$", "$1")
+    text = mapped_text(raw, column)
     return F.when(_is_whole_in_java(text), text.try_cast("decimal(38,0)").cast("string")).otherwise(text)
 
 
 def mapped_time(raw: RawFile, column: str) -> Column:
-    """Returns the moment that a text means, in UTC; null when it is none."""
-    return time_of_text(mapped_text(raw, column), raw)
+    """Returns the moment that a row holds as a time, or that its text means, in UTC; null when it is none."""
+    text = mapped_text(raw, column)
+    if raw.time_of_day:
+        text = F.concat_ws(" ", text, raw_text(raw.time_of_day))
+    return F.coalesce("moment", time_of_text(text, raw))
+
+
+def mapped_number(raw: RawFile, column: str) -> Column:
+    """Returns the number that the text of a column means; null when it is none, or not plainly one."""
+    return number_of(mapped_text(raw, column), raw.decimal)
 
 
 def _is_whole_in_java(text: Column) -> Column:
@@ -95,7 +133,7 @@ def flag(text: Column) -> Column:
     return (
         F.when(word.isin(*_YES_WORDS), F.lit(True))
         .when(word.isin(*_NO_WORDS), F.lit(False))
-        .when(value.isNotNull() & ~F.isnan(value), value > 0)
+        .when(value.isNotNull(), value > 0)
     )
 
 
@@ -105,8 +143,31 @@ def flag_rules(text: Column, name: str) -> list[RejectCondition]:
 
 
 def number(text: Column) -> Column:
-    """Returns the number that a text means, null when it is none; see `number_rules`."""
-    return text.try_cast("double")
+    """Returns the number that a text without signs of thousands is; null when it is none."""
+    # Spark alone would read 12d and 0x1p3, as Java does.
+    return F.when(text.rlike(_NUMBER), text.try_cast("double"))
+
+
+def number_of(text: Column, decimal: str) -> Column:
+    """Returns the number that a text means, with signs of thousands and of a currency; null when it is not clear.
+
+    Args:
+        decimal: `point`, `comma`, or `auto`: of a point and a comma the last one is meant, and a single comma before
+            one, two, or four and more digits. 1,299 may be either, and is no number then.
+    """
+    bare = F.regexp_replace(F.regexp_extract(text, _WITH_CURRENCY, 1), _BLANKS_WITHIN, "")
+    with_point = F.replace(bare, F.lit(","), F.lit(""))
+    with_comma = F.replace(F.replace(bare, F.lit("."), F.lit("")), F.lit(","), F.lit("."))
+    told = {
+        "point": F.when(bare.rlike(_POINT_DECIMAL), with_point),
+        "comma": F.when(bare.rlike(_COMMA_DECIMAL), with_comma),
+    }
+    told["auto"] = F.when(
+        ~bare.rlike(_EITHER),
+        F.when(bare.rlike(_POINT_DECIMAL), with_point).when(bare.rlike(_COMMA_DECIMAL), with_comma),
+    )
+    plain = _EXACT_NUMBER if decimal == "comma" else _NUMBER
+    return F.when(text.rlike(plain), text.try_cast("double")).otherwise(told[decimal].try_cast("double"))
 
 
 def list_of(text: Column, separator: str) -> Column:
@@ -124,25 +185,37 @@ def shop_rules(rules: Sequence[RejectRule]) -> list[RejectCondition]:
     return [(rule.reason, _condition(rule)) for rule in rules]
 
 
-def id_rules(column: Column, name: str) -> list[RejectCondition]:
-    """Returns the rules of an id: it must be there, short enough to be one, and no number whose digits are lost."""
+def id_rules(column: Column, name: str, raw: RawFile) -> list[RejectCondition]:
+    """Returns the rules of an id: it must be there, one text, short enough, and no number whose digits are lost."""
+    names = [*([raw.columns[name]] if name in raw.columns else []), *raw.fallback_columns.get(name, ())]
+    is_nested = F.arrays_overlap("not_text", F.array(*map(F.lit, names))) if names else F.lit(False)
+    is_nested = F.coalesce(is_nested, F.lit(False)) | column.rlike(_SEVERAL_FIELDS)
     return [
         (f"missing_{name}", column.isNull()),
+        (f"{name}_is_a_list_or_object", is_nested),
         (f"{name}_too_long", F.length(column) > MAX_ID_LENGTH),
         (f"inexact_{name}", column.rlike(_WITH_EXPONENT)),
     ]
 
 
-def number_rules(text: Column, name: str) -> list[RejectCondition]:
-    """Returns the rules of a number: where there is one, it must be readable and finite."""
-    value = number(text)
-    is_infinite = F.isnan(value) | F.abs(value).isin(float("inf"))
-    return [(f"unreadable_{name}", text.isNotNull() & value.isNull()), (f"not_finite_{name}", is_infinite)]
+def odd_cells(cells: Sequence[RejectCondition]) -> Column:
+    """Returns the reasons why optional cells of a row are taken for unknown; null when none is. The row stays."""
+    reasons = F.array_compact(F.array(*(F.when(condition, F.lit(reason)) for reason, condition in cells)))
+    return F.when(F.size(reasons) > 0, reasons)
 
 
-def price_rules(text: Column) -> list[RejectCondition]:
-    """Returns the rules of a price: it may be missing, but not be below zero."""
-    return [*number_rules(text, "price"), ("negative_price", number(text) < 0)]
+def price_oddities(text: Column, price: Column) -> list[RejectCondition]:
+    """Returns why a price is unknown: no number, below zero, or a number that stands for `on request`."""
+    return [
+        ("unreadable_price", text.isNotNull() & price.isNull()),
+        ("negative_price", price < 0),
+        ("implausible_price", price > MAX_PRICE),
+    ]
+
+
+def plausible_price(price: Column) -> Column:
+    """Returns a price, null for one that `price_oddities` names."""
+    return F.when(price.between(0, MAX_PRICE), price)
 
 
 def first_reject_reason(rules: Sequence[RejectCondition]) -> Column:

@@ -1,4 +1,4 @@
-"""Times of a shop: from the texts of its files to moments in UTC, and back for files that hold times as times."""
+"""Times of a shop: from the texts of its files to moments in UTC, and back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import re
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from expectations.shop.raw_files import UNIX_TIMES, RawFile
 
-_NANOSECONDS_PER_MICROSECOND = 1000
-"""Spark keeps microseconds, where Parquet files may hold nanoseconds."""
+_RFC_3339 = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
 
 
 def time_of_text(text: Column, raw: RawFile) -> Column:
@@ -20,30 +18,24 @@ def time_of_text(text: Column, raw: RawFile) -> Column:
     A pattern that holds a zone is read with the zone of the text, any other with the file's `timezone`.
     """
     if raw.time_format in UNIX_TIMES:
-        # Seconds may come with a fraction, or as 1.4332225E9 from a table of floats.
-        return F.timestamp_micros((text.try_cast("double") * UNIX_TIMES[raw.time_format]).try_cast("bigint"))
+        # As a decimal, since a double has no room for nanoseconds; 1.4332225E9 comes from a table of floats.
+        counted = F.coalesce(text.try_cast("decimal(38,9)"), text.try_cast("double").try_cast("decimal(38,9)"))
+        per_count = F.lit(UNIX_TIMES[raw.time_format]).cast("decimal(10,3)")
+        return F.timestamp_micros(F.floor(F.try_multiply(counted, per_count)).try_cast("bigint"))
     time = F.try_to_timestamp(text, F.lit(raw.time_format))
-    return time if _holds_zone(raw.time_format) else F.to_utc_timestamp(time, raw.timezone)
+    if not _holds_zone(raw.time_format):
+        return F.to_utc_timestamp(time, raw.timezone)
+    # Go, Java and Python leave out a fraction that is none, and write Z for +00:00: a pattern fits some rows only.
+    return F.coalesce(time, F.when(text.rlike(_RFC_3339), text.try_cast("timestamp")))
 
 
-def text_of_time(column: Column, data_type: T.DataType, raw: RawFile) -> Column:
-    """Returns the text from which `time_of_text` reads a time again.
-
-    Args:
-        data_type: of the column: a moment, or a date or time without a zone, which is then the file's `timezone`.
-    """
-    has_zone = isinstance(data_type, T.TimestampType)
-    moment = column if has_zone else F.to_utc_timestamp(column.cast("timestamp"), raw.timezone)
+def text_of_moment(moment: Column, raw: RawFile) -> Column:
+    """Returns the text from which `time_of_text` reads a moment again."""
     if raw.time_format in UNIX_TIMES:
-        return F.call_function("div", F.unix_micros(moment), F.lit(UNIX_TIMES[raw.time_format])).cast("string")
+        counted = F.unix_micros(moment).cast("decimal(38,3)") / F.lit(UNIX_TIMES[raw.time_format]).cast("decimal(10,3)")
+        return F.floor(counted).cast("string")
     written = moment if _holds_zone(raw.time_format) else F.from_utc_timestamp(moment, raw.timezone)
     return F.date_format(written, raw.time_format)
-
-
-def time_of_nanoseconds(column: Column, has_zone: bool) -> Column:
-    """Returns the time that is so many nanoseconds after 1970 began; Spark knows none finer than microseconds."""
-    time = F.timestamp_micros(F.call_function("div", column, F.lit(_NANOSECONDS_PER_MICROSECOND)))
-    return time if has_zone else time.cast("timestamp_ntz")
 
 
 def _holds_zone(pattern: str) -> bool:

@@ -19,7 +19,7 @@ BOUNDED = {
     "jobs/features/vocabularies.py:with_hash": "one row of sums",
     "jobs/storage/daily_partitions.py:write_days": "one row per day of one pass",
     "jobs/ingest.py:_counts": "one row per day and reason",
-    "jobs/raw/inspect_files.py:inspect_files": "one row per raw file",
+    "jobs/raw/dropped_files.py:hashed_files": "one row per raw file",
     "jobs/lists/eligible_items.py:eligible_items": "a few values per item of the catalogue",
     "jobs/publishing/night_sample.py:sample_users": "a page to look at, by pyarrow's head()",
     "jobs/publishing/night_sample.py:sample_items": "a page to look at, by pyarrow's head()",

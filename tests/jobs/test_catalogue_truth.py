@@ -67,10 +67,10 @@ def test_what_a_file_said_is_not_overwritten_by_events_of_a_later_day(spark: Spa
 
 
 AVAILABLE = {
-    **dict.fromkeys(("1.0", "3", "yes", "TRUE", "In stock", "in_stock", "on", ""), True),
+    **dict.fromkeys(("1.0", "3", "yes", "TRUE", "In stock", "in_stock", "on", "nan", ""), True),
     **dict.fromkeys(("0.0", "0", "False", "0.00", "-3", "no", "out of stock", "out_of_stock", "OUTOFSTOCK"), False),
     **dict.fromkeys(("off", "sold-out", "discontinued", "draft", "archived"), False),
-    **dict.fromkeys(("nan", "perhaps"), None),
+    **dict.fromkeys(("maybe", "perhaps"), None),
 }
 
 
@@ -131,10 +131,10 @@ def test_an_items_file_that_is_wholly_refused_stops_the_day(spark: SparkSession,
     corner = replace(corner, shop=replace(corner.shop, items_file="full", items_from_events={}))
     items(corner, FIRST, "a,A,,9.50,yes")
     events(corner, FIRST, "ann,a,view,,")
-    items(corner, SECOND, 'a,A,,"9,50",no')
+    items(corner, SECOND, "a,A,,9.50,perhaps")
     events(corner, SECOND, "ann,a,view,,")
     with pytest.raises(
-        NightError, match=rf"items file of {SECOND}: none of its 1 rows was accepted \(unreadable_price 1\)"
+        NightError, match=rf"items file of {SECOND}: none of its 1 rows was accepted \(unknown_is_available 1\)"
     ):
         ingest(spark, corner)
     assert corner.lake.days(EVENTS) == []

@@ -19,8 +19,8 @@ from jobs.list_stale import StaleDay, main, staleness, staleness_text
 from jobs.publish_tables import publish_tables
 from jobs.publishing.manifest_history import Scope
 from jobs.publishing.rollback import roll_back
+from jobs.raw.dropped_files import sha256_of
 from jobs.raw.ingest_plan import found_files
-from jobs.raw.inspect_files import sha256_of
 from tests.worlds.raw_drops import write_drop
 from tests.worlds.small_night import new_night, write_rows, write_small_night
 from tests.worlds.staged_night import stage_tables

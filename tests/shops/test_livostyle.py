@@ -26,10 +26,11 @@ from jobs.features.subwords import encoded, pieces
 from jobs.features.tokenizers import build_tokenizers, tokenizer_model
 from jobs.ingest import ingest
 from jobs.preprocess import preprocess
+from jobs.raw.dropped_files import dropped_file
 from jobs.raw.ingest_plan import required_columns
-from jobs.raw.inspect_files import found_file, inspect_files
 from jobs.raw.item_user_updates import validated_items
 from jobs.raw.raw_rows import read_raw_rows
+from jobs.raw.reading.cells import text_column
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import build_partition
 from jobs.storage.picture_files import stored_pictures
@@ -57,10 +58,9 @@ def catalogue(spark: SparkSession, real_data: Path, tmp_path_factory: pytest.Tem
     path = Path(drops.path(raw, DS))
     path.parent.mkdir(parents=True)
     shutil.copy(real_data / "livostyle/products.parquet", path)
-    file = found_file("items", DS, str(path), raw.format)
-    assert file is not None
-    files = inspect_files(spark, [file], required_columns(night.shop))
-    judged = validated_items(read_raw_rows(spark, raw, files, stored_pictures(night.lake)), night.shop, raw)
+    columns = required_columns(night.shop)["items"]
+    rows = read_raw_rows(spark, raw, [dropped_file("items", DS, str(path))], columns, stored_pictures(night.lake))
+    judged = validated_items(rows, night.shop, raw)
     assert judged.where("reason IS NOT NULL").count() == 0
     for table, day in ((ITEM_UPDATES, "last_seen"), (ITEMS, "first_seen")):
         rows = judged.withColumns({"is_filed": F.lit(True), "last_seen": F.lit(DS)}).withColumn(day, F.lit(DS))
@@ -131,10 +131,8 @@ def test_a_picture_that_came_as_bytes_is_kept_as_a_file(
     folder = tmp_path / "root/raw" / DS
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"id": ["a", "b", "c"], "picture": [b"one", b"one", None]}), folder / "items.parquet")
-    file = found_file("items", DS, str(folder / "items.parquet"), "parquet")
-    assert file is not None
-    (inspected,) = inspect_files(spark, [file], {"items": ["id", "picture"]})
-    rows = read_raw_rows(spark, raw, [inspected], stored_pictures(night.lake)).collect()
+    file = dropped_file("items", DS, str(folder / "items.parquet"))
+    rows = read_raw_rows(spark, raw, [file], ["id", "picture"], stored_pictures(night.lake)).collect()
     kept = "sha256:7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
-    assert {row["values"]["id"]: row["values"]["picture"] for row in rows} == {"a": kept, "b": kept, "c": None}
+    assert {row[text_column("id")]: row[text_column("picture")] for row in rows} == {"a": kept, "b": kept, "c": None}
     assert (tmp_path / "root/pictures" / kept.removeprefix("sha256:")).read_bytes() == b"one"

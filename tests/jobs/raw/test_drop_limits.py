@@ -82,7 +82,7 @@ ITEMS_FILES: dict[str, tuple[str, DropCounts, str | None]] = {
         DropCounts(49),
         "corner items file of .*: 49 rows, below min_catalogue_share=0.5 of the usual 100",
     ),
-    "empty": ("full", DropCounts(0), r"none of its 0 rows was accepted .*Check \[items\]"),
+    "empty": ("full", DropCounts(0), "items file of .* is empty: a drop must have at least one row"),
     "wholly refused": (
         "full",
         DropCounts(3, {"unreadable_price": 3}),

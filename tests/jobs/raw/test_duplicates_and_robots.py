@@ -9,8 +9,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.shop.shop import Shop
+from jobs.raw.dropped_files import dropped_file
 from jobs.raw.events import validated_events
-from jobs.raw.inspect_files import found_file, inspected
+from jobs.raw.ingest_plan import required_columns
 from jobs.raw.raw_rows import read_raw_rows
 from tests.worlds.raw_drops import write_drop
 
@@ -21,11 +22,10 @@ TEN = "2024-03-10 10:00:00"
 def verdicts(spark: SparkSession, shop: Shop, folder: Path, *lines: str, parts: int = 2) -> list[tuple[str, str]]:
     """(note, reason) of each line, in the order of the notes; an accepted line has no reason."""
     path = write_drop(str(folder), "2024-03-10.csv", HEADER + "\n".join(lines) + "\n")
-    file = found_file("events", "2024-03-10", str(path), "csv")
-    assert file is not None
-    rows = read_raw_rows(spark, shop.events, [inspected(file, ["time"])])
-    judged = validated_events(rows, shop, parts).selectExpr("get_json_object(raw, '$.note') AS note", "reason")
-    return sorted((row["note"], row["reason"] or "") for row in judged.collect())
+    file = dropped_file("events", "2024-03-10", str(path))
+    rows = read_raw_rows(spark, shop.events, [file], required_columns(shop)["events"])
+    judged = validated_events(rows, shop, parts).select("line", "reason").collect()
+    return sorted((lines[row["line"] - 2].rpartition(",")[2], row["reason"] or "") for row in judged)
 
 
 def with_key(shop: Shop, *key: str) -> Shop:
@@ -40,25 +40,41 @@ def test_rows_that_agree_in_all_mapped_columns_are_one_event_whatever_else_they_
     spark: SparkSession, shop: Shop, tmp_path: Path
 ) -> None:
     lines = (f"{TEN},ann,lamp,1,9,b", f"{TEN},ann,lamp,1.0,9.00,a", f"{TEN},ann,lamp,2,9,c", f"{TEN},bob,lamp,1,9,d")
-    # nothing but the raw text tells the first two apart, and `"1"` sorts before `"1.0"`
     assert verdicts(spark, shop, tmp_path, *lines) == [("a", "duplicate"), ("b", ""), ("c", ""), ("d", "")]
 
 
-def test_the_shops_key_decides_and_the_other_columns_choose_whom_to_keep(
-    spark: SparkSession, shop: Shop, tmp_path: Path
-) -> None:
+def test_the_shops_key_decides_and_the_first_line_is_kept(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
     shop = with_key(shop, "event_time", "user_id", "item_id")
     lines = (f"{TEN},ann,lamp,10,1,a", f"{TEN},ann,lamp,9,7,b", f"{TEN},ann,lamp,9,3,c", f"{TEN},ann,rug,10,1,d")
-    expected = [("a", "duplicate"), ("b", "duplicate"), ("c", ""), ("d", "")]
+    expected = [("a", ""), ("b", "duplicate"), ("c", "duplicate"), ("d", "")]
     assert verdicts(spark, shop, tmp_path, *lines) == expected
-    assert verdicts(spark, shop, tmp_path, *reversed(lines), parts=7) == expected
+    assert verdicts(spark, shop, tmp_path, *lines, parts=7) == expected
+
+
+def test_rows_that_are_units_become_one_event_of_as_many_pieces(
+    spark: SparkSession, shop: Shop, tmp_path: Path
+) -> None:
+    units = replace(shop, events=replace(shop.events, rows_are="units"))
+    path = write_drop(
+        str(tmp_path), "2024-03-10.csv", HEADER + f"{TEN},ann,lamp,1,9,a\n" * 3 + f"{TEN},bob,rug,1,9,b\n"
+    )
+    file = dropped_file("events", "2024-03-10", str(path))
+    rows = validated_events(read_raw_rows(spark, units.events, [file], required_columns(units)["events"]), units, 2)
+    found = [(row["line"], row["reason"], row["quantity"]) for row in rows.orderBy("line").collect()]
+    assert [(line, reason) for line, reason, _ in found] == [
+        (2, None),
+        (3, "unit_of_another_row"),
+        (4, "unit_of_another_row"),
+        (5, None),
+    ]
+    assert (found[0][2], found[3][2]) == (3.0, 1.0)
 
 
 def test_a_refused_row_takes_no_place_from_a_good_one(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
     shop = with_key(shop, "event_time", "user_id", "item_id")
-    lines = (f"{TEN},ann,lamp,1,-1,a", f"{TEN},ann,lamp,1,1,b", f"{TEN},,lamp,1,1,c", f"{TEN},,lamp,1,1,d")
+    lines = ("yesterday,ann,lamp,1,1,a", f"{TEN},ann,lamp,1,1,b", f"{TEN},,lamp,1,1,c", f"{TEN},,lamp,1,1,d")
     assert verdicts(spark, shop, tmp_path, *lines) == [
-        ("a", "negative_price"),
+        ("a", "unreadable_time"),
         ("b", ""),
         ("c", "missing_user_id"),
         ("d", "missing_user_id"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -16,10 +15,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.shop.raw_files import RawFile, RejectRule
 from expectations.shop.shop import Shop
+from jobs.raw.dropped_files import dropped_file
 from jobs.raw.events import validated_events
-from jobs.raw.inspect_files import found_file, inspected
+from jobs.raw.ingest_plan import required_columns
 from jobs.raw.raw_rows import read_raw_rows
-from jobs.raw.reject_rules import shop_rules, with_texts
+from jobs.raw.reading.cells import text_column
+from jobs.raw.reject_rules import shop_rules
 from tests.worlds.raw_drops import write_drop
 
 HEADER = "time,customer,article,units,price\n"
@@ -29,11 +30,9 @@ GOOD = "2024-03-10 10:00:00,ann,lamp,2,9.5"
 def judged(spark: SparkSession, shop: Shop, *paths: Path) -> DataFrame:
     files = []
     for path in paths:
-        file = found_file("events", path.name[:10], str(path), shop.events.format)
-        assert file is not None
-        files.append(inspected(file, list(shop.events.columns.values())))
-        assert files[-1].problem == ""
-    return validated_events(read_raw_rows(spark, shop.events, files), shop, tasks_per_day=2)
+        files.append(dropped_file("events", path.name[:10], str(path)))
+    rows = read_raw_rows(spark, shop.events, files, required_columns(shop)["events"])
+    return validated_events(rows, shop, tasks_per_day=2)
 
 
 def reasons(spark: SparkSession, shop: Shop, folder: Path, *lines: str) -> list[str | None]:
@@ -44,12 +43,13 @@ def reasons(spark: SparkSession, shop: Shop, folder: Path, *lines: str) -> list[
 
 def only_event(spark: SparkSession, shop: Shop, path: Path) -> dict[str, Any]:
     (row,) = judged(spark, shop, path).collect()
-    return {name: value for name, value in row.asDict().items() if name not in ("raw", "ds")}
+    return {name: value for name, value in row.asDict().items() if name not in ("raw", "ds", "file", "line")}
 
 
 def test_a_good_row_becomes_an_event(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
     assert only_event(spark, shop, write_drop(str(tmp_path), "2024-03-10.csv", HEADER + GOOD + "\n")) == {
         "reason": None,
+        "odd": None,
         "event_time": datetime(2024, 3, 10, 10, 0),
         "user_id": "ann",
         "item_id": "lamp",
@@ -66,19 +66,12 @@ REASONS = {
     "yesterday,ann,lamp,1,1": "unreadable_time",
     "2024-03-11 00:00:00,ann,lamp,1,1": "future",
     "2024-03-10 23:59:59,ann,lamp,1,1": None,
-    "2024-01-01 10:00:00,ann,lamp,1,1": None,
+    "2024-02-08 10:00:00,ann,lamp,1,1": None,
+    "2024-02-07 23:59:59,ann,lamp,1,1": "far_from_its_day",
     "2024-03-10 10:00:00, ,lamp,1,1": "missing_user_id",
     "2024-03-10 10:00:00,ann,,1,1": "missing_item_id",
     f"2024-03-10 10:00:00,{'a' * 257},lamp,1,1": "user_id_too_long",
     f"2024-03-10 10:00:00,ann,{'a' * 256},1,1": None,
-    "2024-03-10 10:00:00,ann,lamp,many,1": "unreadable_quantity",
-    "2024-03-10 10:00:00,ann,lamp,Infinity,1": "not_finite_quantity",
-    "2024-03-10 10:00:00,ann,lamp,-2,1": None,
-    "2024-03-10 10:00:00,ann,lamp,,1": None,
-    "2024-03-10 10:00:00,ann,lamp,1,NaN": "not_finite_price",
-    "2024-03-10 10:00:00,ann,lamp,1,£2": "unreadable_price",
-    "2024-03-10 10:00:00,ann,lamp,1,-0.5": "negative_price",
-    "2024-03-10 10:00:00,ann,lamp,1,": None,
     "2024-03-10 10:00:00,ann,lamp": "malformed",
     "2024-03-10 10:00:00,ann,lamp,1,1,more": "malformed",
 }
@@ -87,8 +80,38 @@ REASONS = {
 def test_a_row_that_breaks_the_contract_gets_its_reason(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
     lines = [f"#{number},{line}\n" for number, line in enumerate(REASONS)]
     path = write_drop(str(tmp_path), "2024-03-10.csv", "number," + HEADER + "".join(lines))
-    found = {int(re.findall(r"#(\d+)", row["raw"])[0]): row["reason"] for row in judged(spark, shop, path).collect()}
-    assert {line: found[number] for number, line in enumerate(REASONS)} == REASONS
+    found = {row["line"]: row["reason"] for row in judged(spark, shop, path).collect()}
+    assert {line: found[number] for number, line in enumerate(REASONS, 2)} == REASONS
+
+
+ODD_CELLS: dict[str, tuple[list[str] | None, float, float | None]] = {
+    "many,1": (["unreadable_quantity"], 1.0, 1.0),
+    "Infinity,1": (["unreadable_quantity"], 1.0, 1.0),
+    "1e9,1": (["implausible_quantity"], 1.0, 1.0),
+    "-2,1": (None, -2.0, 1.0),
+    ",1": (None, 1.0, 1.0),
+    "1,NaN": (None, 1.0, None),
+    "1,£2": (None, 1.0, 2.0),
+    "1,12.99 USD": (None, 1.0, 12.99),
+    "1,12d": (["unreadable_price"], 1.0, None),
+    "1,0x1p3": (["unreadable_price"], 1.0, None),
+    "1,on request": (["unreadable_price"], 1.0, None),
+    "1,999999999": (["implausible_price"], 1.0, None),
+    "1,-0.5": (["negative_price"], 1.0, None),
+    '1,"1,299.00"': (None, 1.0, 1299.0),
+    '1,"1.299,00"': (None, 1.0, 1299.0),
+    '1,"12,99"': (None, 1.0, 12.99),
+    '1,"1,299"': (["unreadable_price"], 1.0, None),
+    "1,": (None, 1.0, None),
+}
+
+
+def test_an_odd_cell_takes_away_itself_and_not_the_row(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
+    lines = [f"{n},2024-03-10 10:00:00,ann,lamp,{line}\n" for n, line in enumerate(ODD_CELLS)]
+    path = write_drop(str(tmp_path), "2024-03-10.csv", "number," + HEADER + "".join(lines))
+    rows = judged(spark, shop, path).collect()
+    found = {row["line"]: (row["odd"], row["quantity"], row["price"]) for row in rows}
+    assert {line: found[number] for number, line in enumerate(ODD_CELLS, 2)} == ODD_CELLS
 
 
 def test_an_identical_line_counts_once(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
@@ -104,17 +127,17 @@ def test_the_same_line_on_two_days_is_two_events(spark: SparkSession, shop: Shop
 
 def test_a_quarantined_row_is_kept_as_it_came(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
     path = write_drop(str(tmp_path), "2024-03-10.csv", HEADER + 'now, ann,"la""mp, x",,1\nhalf\n')
-    assert {row["raw"] for row in judged(spark, shop, path).collect()} == {
-        '{"time":"now","customer":" ann","article":"la\\"mp, x","units":null,"price":"1"}',
-        '{"line":"half"}',
+    assert {(row["line"], row["raw"]) for row in judged(spark, shop, path).collect()} == {
+        (2, '{"article":"la\\"mp, x","customer":"ann","price":"1","time":"now"}'),
+        (3, '{"line": "half"}'),
     }
 
 
 RULES: list[tuple[dict[str, Any], list[str]]] = [
-    ({"is_null": True}, ["", " "]),
+    ({"is_null": True}, [""]),
     ({"is_null": False}, ["1", "-1", "x", "12"]),
     ({"matches": "^-"}, ["-1"]),
-    ({"not_matches": "^[0-9]+$"}, ["", " ", "-1", "x"]),
+    ({"not_matches": "^[0-9]+$"}, ["", "-1", "x"]),
     ({"at_most": 1}, ["1", "-1"]),
     ({"below": 1}, ["-1"]),
     ({"one_of": ("x", "12")}, ["x", "12"]),
@@ -122,8 +145,8 @@ RULES: list[tuple[dict[str, Any], list[str]]] = [
 
 
 def test_each_rule_of_a_shop_refuses_what_it_says(spark: SparkSession) -> None:
-    raw_rows = [("2024-03-10", text, {"units": text}) for text in ("", " ", "1", "-1", "x", "12")]
-    rows = with_texts(spark.createDataFrame(raw_rows, "ds string, raw string, values map<string,string>"), ["units"])
+    raw_rows = [(text, text or None) for text in ("", "1", "-1", "x", "12")]
+    rows = spark.createDataFrame(raw_rows, f"raw string, {text_column('units')} string")
     rules = shop_rules([RejectRule(str(i), "units", **condition) for i, (condition, _) in enumerate(RULES)])
     judged_rows = rows.select("raw", *(rule.alias(name) for name, rule in rules))
     collected = judged_rows.collect()
@@ -179,7 +202,7 @@ def test_files_whose_columns_stand_in_another_order_are_read_by_name(
     first = write_drop(str(tmp_path), "2024-03-10.csv.gz", HEADER + GOOD + "\n")
     turned = "price,units,article,customer,time\n9.5,2,lamp,ann,2024-03-10 10:00:00\n"
     second = write_drop(str(tmp_path), "2024-03-11.csv.gz", "\ufeff" + turned)
-    events = [row.asDict() for row in judged(spark, gzipped, first, second).orderBy("ds").drop("raw").collect()]
+    events = [row.asDict() for row in judged(spark, gzipped, first, second).orderBy("ds").drop("raw", "file").collect()]
     assert [event.pop("ds") for event in events] == ["2024-03-10", "2024-03-11"]
     assert events[0] == events[1]
 
