@@ -25,8 +25,6 @@ def spark_session(program: str, master: str, driver_memory: str) -> SparkSession
         .config("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
         # The default, INT96, has no zone and is nobody's timestamp but Spark's.
         .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-        # Without this it refuses a drop that holds nanoseconds, which is what pandas writes; see jobs/raw/raw_rows.py.
-        .config("spark.sql.legacy.parquet.nanosAsLong", "true")
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         # A shortened trace of a Python worker leaves out what the exception was raised from.
         .config("spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled", "false")

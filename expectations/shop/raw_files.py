@@ -108,7 +108,8 @@ class RawFile(Bounded):
     """A kind of file in the drop of a day.
 
     Attributes:
-        path: where the file of a day lies. `{ds}` stands for the day, `{data}` for `NIGHTJAR_DATA`, `{root}` for
+        path: where the file of a day lies, or a folder of its parts, or the files of a day by a wildcard (`*`). `{ds}`
+            stands for the day, `{ds:%Y%m%d}` for one that is written so, `{data}` for `NIGHTJAR_DATA`, `{root}` for
             `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder.
         format: how the file is written: csv, json, parquet or xlsx (the first sheet of a workbook). Packed files
             (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes.

@@ -264,7 +264,7 @@ def load_shop(name_or_path: str) -> Shop:
 
 
 def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
-    foreign = (set(raw.columns) | set(raw.constants)) - allowed
+    foreign = (set(raw.columns) | set(raw.fallback_columns) | set(raw.constants)) - allowed
     if foreign:
         raise ValueError(f"`{where}` maps {sorted(foreign)}; the contract has {sorted(allowed)}")
 

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 from pyarrow import fs
@@ -56,7 +56,7 @@ def unpacked(path: str) -> Iterator[IO[bytes]]:
 
 def _unpacked(file: Any, start: bytes) -> IO[bytes]:
     if start.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=file)
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
     if start.startswith(_BZIP2):
         return bz2.BZ2File(file)
     if start.startswith((_ZSTANDARD, _LZ4)):

@@ -40,10 +40,9 @@ def workbook_rows(path: str, kind: str, raw: RawFile, builder: RowBuilder) -> It
     cells = {name: pa.array([_text(row[place]) for _, row in body], pa.string()) for name, place in places.items()}
     moment = None
     if (column := raw.columns.get("event_time")) in places:
-        times = [row[places[column]] for _, row in body]
-        if all(isinstance(value, datetime | date) for value in times):
-            local_times = [value if isinstance(value, datetime) else datetime.combine(value, time()) for value in times]
-            moment = moments_of(pa.array(local_times, pa.timestamp("us")), raw.timezone)
+        times = [_local_time(row[places[column]]) for _, row in body]
+        if None not in times:
+            moment = moments_of(pa.array(times, pa.timestamp("us")), raw.timezone)
     raws = None
     if builder.keeps_raw:
         raws = pa.array([text_of({n: _text(c) for n, c in zip(names, row, strict=False)}) for _, row in body])
@@ -60,6 +59,12 @@ def _header(rows: list[list[Any]], builder: RowBuilder, kind: str) -> tuple[int,
         first = first or [name for name in names if name]
     missing = [name for name in builder.columns if name not in first]
     raise missing_columns(missing, kind, first)
+
+
+def _local_time(cell: Any) -> datetime | None:
+    if isinstance(cell, date) and not isinstance(cell, datetime):
+        return datetime.combine(cell, time())
+    return cell if isinstance(cell, datetime) else None
 
 
 def _text(cell: Any) -> str | None:

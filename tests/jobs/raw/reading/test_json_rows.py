@@ -74,7 +74,7 @@ def test_numbers_keep_their_digits(tmp_path: Path) -> None:
     assert {(row["article"], row["price"]) for row in rows} == {("17850123", None)}
 
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "order": {"at": "t1", "customer": {"id": "c1", "email": "a@example.com"}},
     "lines": [{"sku": "a", "prices": {"net": 9.5}}, {"sku": "b", "prices": {"net": 3}}],
     "params": [
