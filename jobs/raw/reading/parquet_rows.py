@@ -57,7 +57,8 @@ def parquet_rows(
             for batch in file.iter_batches(batch_size=_ROWS_A_BATCH, columns=_leaves(file, columns.read)):
                 yield from reader.rows(batch, number)
                 number += batch.num_rows
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as err:
+        # A damaged name of a column is no text, which Arrow says by a UnicodeDecodeError.
+        except (pa.ArrowException, OSError, ValueError) as err:
             reason = " ".join(str(err).split())
             raise UnreadableFileError(f"cannot be read as parquet: {reason[:300]}. Drop it again, whole.") from err
 

@@ -84,4 +84,5 @@ def test_a_workbook_taken_for_text_and_a_text_taken_for_a_workbook_are_named(tmp
     assert 'is an Excel workbook. Say format = "xlsx"' in problem_of(path)
     path.write_text("time,customer\n1,2\n")
     assert "cannot be read as a workbook" in problem_of(path, MAPPING, format="xlsx")
-    assert "no column 'article', 'price', 'time'" in problem_of(workbook(path, ["day", "customer"], [1, 2]), MAPPING, format="xlsx")
+    other = workbook(path, ["day", "customer"], [1, 2])
+    assert "no column 'article', 'price', 'time'" in problem_of(other, MAPPING, format="xlsx")
