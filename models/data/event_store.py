@@ -88,6 +88,11 @@ def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum()), lengths
 
 
+def takes_back() -> pc.Expression:
+    """Whether a row of `events` takes a purchase back; the quantity of every other event says nothing."""
+    return (pc.field("event_type") == "purchase") & (pc.field("quantity") <= 0)
+
+
 def read_interactions(version: Version, num_users: int, end: int, shop: Shop) -> Interactions:
     """Reads the pairs of user and item, in the order of users, then of items.
 
