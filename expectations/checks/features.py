@@ -35,6 +35,7 @@ _FIELD_OF_COLUMN = {
     "user_index": "user_id",
     "item_index": "item_id",
     "item_indices": "item_id",
+    "older_purchase_indices": "item_id",
     "event_type_indices": "event_type",
     "category_indices": "category",
     "brand_index": "brand",
@@ -91,15 +92,21 @@ def interaction_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Chec
 
 def history_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Arrays of one length, in order of time, no longer than the shop says, nothing after `ds`."""
-    arrays = tuple(column.name for column in HISTORIES.columns if column.type.startswith("array"))
+    names = [column.name for column in HISTORIES.columns if column.type.startswith("array")]
+    older = ("older_purchase_indices", "older_purchase_times")
+    arrays = tuple(name for name in names if name not in older)
     lengths = [F.size(name) for name in arrays]
+    num_older = [F.size(name) for name in older]
+    times = F.concat("older_purchase_times", "event_times")
     row_checks = [
         *index_checks(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
         RowCheck(
             "lengths_are_equal",
-            "The arrays of a history have one length, which is not 0.",
-            reduce(or_, (length != lengths[0] for length in lengths[1:])) | (lengths[0] < 1),
-            ("user_index", *arrays),
+            "The arrays of a history have one length, those of older purchases another, and not both are 0.",
+            reduce(or_, (length != lengths[0] for length in lengths[1:]))
+            | (num_older[0] != num_older[1])
+            | (lengths[0] + num_older[0] < 1),
+            ("user_index", *names),
         ),
         RowCheck(
             "history_is_not_too_long",
@@ -109,10 +116,9 @@ def history_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
         ),
         RowCheck(
             "event_times_are_in_order",
-            f"The events of a history are in order of time, and none is after {ds} ended.",
-            (F.sort_array("event_times") != F.col("event_times"))
-            | (F.array_max("event_times") >= int(end_of(ds).timestamp())),
-            ("user_index", "event_times"),
+            f"Older purchases and the events of a history are in order of time, and none is after {ds} ended.",
+            (F.sort_array(times) != times) | (F.array_max(times) >= int(end_of(ds).timestamp())),
+            ("user_index", *older[1:], "event_times"),
         ),
         RowCheck(
             "weekday_is_one_of_seven",

@@ -106,7 +106,7 @@ class Shop(Bounded):
         active_days: users without an event for so many days get no list; 0 means everybody gets one.
         retention_days: users without an event for so many days are forgotten, and begin anew should they come back:
             neither models nor rules know what they did before. 0 means never. A night then costs what the active cost.
-        max_history: events per user that `histories` keeps.
+        max_history: events per user that models look at, the latest; purchases before them count for rules and demand.
         session_pause_minutes: where a shop names no sessions, a longer pause ends one; half an hour is the custom of
             web analytics.
         sold_within_days: for a shop without a file of items, an item is on sale for so many days after an event or an

@@ -65,7 +65,8 @@ RECENT_EVENTS = lake_table(
         ),
     ),
     "jobs.preprocess",
-    "Each user's latest events up to an anchor day, at most `max_history`: where `histories` go on from.",
+    "Each user's latest `max_history` events up to an anchor day, and all purchases before them: where `histories` go "
+    "on from.",
 )
 INTERACTIONS = lake_table(
     "interactions",
@@ -93,9 +94,12 @@ HISTORIES = lake_table(
         Column("event_times", "array<bigint>", comment="seconds since 1970 UTC"),
         Column("session_starts", "array<int>", comment="1 where a session begins, otherwise 0"),
         Column("weekdays", "array<int>", comment="1 is Monday, 7 is Sunday, in UTC"),
+        Column("older_purchase_indices", "array<int>", comment="items bought before these events, in time order"),
+        Column("older_purchase_times", "array<bigint>", comment="seconds since 1970 UTC"),
     ),
     "jobs.preprocess",
-    "Each user's latest events, at most `max_history` of the shop file; packed, without padding.",
+    "Each user's latest events, at most `max_history` of the shop file, packed, without padding; and, however many "
+    "events came since, every purchase before them, for rules and counts.",
 )
 MAX_TITLE_TOKENS = 32
 """Subword pieces of a title that are kept: bounds the width of what text encoders read."""

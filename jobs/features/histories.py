@@ -1,4 +1,4 @@
-"""Builds `histories`: each user's latest events up to a day, in time order, as indices.
+"""Builds `histories`: each user's latest events up to a day, and all purchases before, in time order, as indices.
 
 Reads the `recent_events` of the day's anchor, and the `events` since. Purchases that came back whole are left out. Safe
 to re-run: the partition is replaced, or left alone when nothing changed.
@@ -15,7 +15,15 @@ from expectations.runtime.lake import Version
 from expectations.semantics.gap_buckets import gap_bucket_in_spark
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, HISTORIES, PAIR_TOTALS, PURCHASE_INDEX, RECENT_EVENTS, VOCABULARIES
-from jobs.features.pair_totals import PAIR, added_up, came_back, indexed, returnable, totals_of_events
+from jobs.features.pair_totals import (
+    PAIR,
+    added_up,
+    came_back,
+    indexed,
+    is_taken_back,
+    returnable,
+    totals_of_events,
+)
 from jobs.features.recent_events import recent_events_up_to
 from jobs.storage.log_as_of import LogAsOf, build_from_log, sums_up_to
 from jobs.storage.partitions import read_partition
@@ -26,7 +34,7 @@ def build_histories(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
 
     def rows() -> DataFrame:
         recent = sums_up_to(spark, log, shop, RECENT_EVENTS, recent_events_up_to)
-        return histories_from(recent, returned_pairs(spark, log, shop), shop.session_pause_minutes)
+        return histories_from(recent, returned_pairs(spark, log, shop), shop)
 
     return build_from_log(log, shop, HISTORIES, code_version(__name__), rows)
 
@@ -39,7 +47,7 @@ def returned_pairs(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     # Only a pair that was doubtful at the anchor, or of which something came back since, can be one: these are few.
     vocabularies = read_partition(spark, log.lake, VOCABULARIES, log.until)
     events = indexed(log.read(spark, EVENTS, after=log.anchor), vocabularies)
-    since, took_back = totals_of_events(events), events.where(F.col("quantity") <= 0)
+    since, took_back = totals_of_events(events), events.where(is_taken_back())
     doubtful = anchor_totals.where(returnable()).select(*PAIR).unionByName(took_back.select(*PAIR))
     doubtful = doubtful.distinct()
     parts = [part.join(doubtful, on=list(PAIR), how="left_semi") for part in (anchor_totals, since)]
@@ -47,28 +55,34 @@ def returned_pairs(spark: SparkSession, log: LogAsOf, shop: Shop) -> DataFrame:
     return totals.where(came_back()).select(*PAIR)
 
 
-def histories_from(recent: DataFrame, returned: DataFrame, session_pause_minutes: int) -> DataFrame:
+def histories_from(recent: DataFrame, returned: DataFrame, shop: Shop) -> DataFrame:
     """Returns one row per user of `recent` with an event that counts.
 
     Args:
-        recent: `user_index` and `entries`, in order.
+        recent: `user_index` and `entries`, in order: before the latest `max_history` of them, purchases alone.
         returned: `user_index`, `item_index` of pairs whose purchases do not count.
     """
     by_user = returned.groupBy("user_index").agg(F.collect_set("item_index").alias("returned"))
+    num_older = F.greatest(F.size("entries") - shop.max_history, F.lit(0))
+    latest, older = F.slice("entries", num_older + 1, shop.max_history), F.slice("entries", 1, num_older)
     kept = recent.join(by_user, on="user_index", how="left").select(
-        "user_index", _without_returned(F.col("entries"), F.col("returned")).alias("entries")
+        "user_index",
+        _without_returned(latest, F.col("returned")).alias("entries"),
+        _without_returned(older, F.col("returned")).alias("older"),
     )
     entries = F.col("entries")
     return (
-        kept.where(F.size(entries) > 0)
+        kept.where(F.size(entries) + F.size("older") > 0)
         .select(
             "user_index",
             F.col("entries.item_index").alias("item_indices"),
             F.col("entries.event_type_index").alias("event_type_indices"),
             gap_buckets(F.col("entries.seconds")).alias("gap_buckets"),
             F.col("entries.seconds").alias("event_times"),
-            session_starts(entries, session_pause_minutes).alias("session_starts"),
+            session_starts(entries, shop.session_pause_minutes).alias("session_starts"),
             F.transform("entries.seconds", weekday).alias("weekdays"),
+            F.col("older.item_index").alias("older_purchase_indices"),
+            F.col("older.seconds").alias("older_purchase_times"),
         )
         .sortWithinPartitions("user_index")
     )

@@ -50,16 +50,15 @@ def indexed(events: DataFrame, vocabularies: DataFrame) -> DataFrame:
 
 def totals_of_events(events: DataFrame) -> DataFrame:
     """Returns one row per pair of indexed events."""
-    is_purchase = F.col("event_type") == "purchase"
-    is_taken_back = is_purchase & (F.col("quantity") <= 0)
+    is_purchase, takes_back = F.col("event_type") == "purchase", is_taken_back()
     totals = events.groupBy("user_id", "user_index", "item_index").agg(
         *(
-            F.count(F.when((F.col("event_type") == event_type) & ~is_taken_back, True)).alias(name)
+            F.count(F.when((F.col("event_type") == event_type) & ~takes_back, True)).alias(name)
             for event_type, name in zip(EVENT_TYPES, _COUNTS, strict=True)
         ),
         _units(F.sum(F.when(is_purchase, _units(F.col("quantity"))))).alias("units_kept"),
         *_first_and_last(~is_purchase, "other"),
-        *_first_and_last(is_purchase & ~is_taken_back, "purchase"),
+        *_first_and_last(is_purchase & ~takes_back, "purchase"),
     )
     return totals.drop("user_id")
 
@@ -76,6 +75,11 @@ def added_up(*parts: DataFrame) -> DataFrame:
         *(F.min(name).alias(name) for name in _FIRSTS),
         *(F.max(name).alias(name) for name in _LASTS),
     )
+
+
+def is_taken_back() -> Column:
+    """Tells whether an event is a line that takes a purchase back, and no event of its own."""
+    return (F.col("event_type") == "purchase") & (F.col("quantity") <= 0)
 
 
 def came_back() -> Column:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
+from expectations.semantics.known_events import known_events
 from expectations.semantics.titles import readable_title_in_spark
 from expectations.shop.reasons import POPULARITY_MODELS
 from expectations.shop.shop import Shop
@@ -83,17 +84,16 @@ def recent_wishes(
         first_days: user_index, first_seen.
     """
     targets = vocabularies.where((F.col("field") == "event_type") & F.col("value").isin(list(target_events)))
-    age_days = (F.lit(int(end_of(ds).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
-    entries = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
-    events = histories.select("user_index", entries.alias("entry")).select("user_index", "entry.*")
-    days_known = F.date_diff(F.timestamp_seconds("event_times").cast("date"), F.col("first_seen").cast("date"))
+    age_days = (F.lit(int(end_of(ds).timestamp())) - F.col("event_time")) / SECONDS_PER_DAY
+    days_known = F.date_diff(F.timestamp_seconds("event_time").cast("date"), F.col("first_seen").cast("date"))
     weight = F.when(days_known < settings.first_days, F.lit(1.0)).otherwise(F.lit(settings.later_weight))
     faded = F.pow(F.lit(2.0), -age_days / settings.half_life_days) * weight * PARTS_OF_WISH
     return (
-        events.where(age_days <= settings.window_days)
-        .join(F.broadcast(targets.select(F.col("index").alias("event_type_indices"))), on="event_type_indices")
+        known_events(histories)
+        .where(age_days <= settings.window_days)
+        .join(F.broadcast(targets.select(F.col("index").alias("event_type_index"))), on="event_type_index")
         .join(first_days, on="user_index", how="inner")
-        .groupBy("user_index", F.col("item_indices").alias("item_index"))
+        .groupBy("user_index", "item_index")
         .agg(F.max(F.round(faded).cast("bigint")).alias("parts"))
     )
 

@@ -45,8 +45,9 @@ def latest_sequences(
         user's last event, 0 for a user without events. Shape (num_users,), int64.
     """
     ends = snapshot.ends[user_indices]
-    lengths = np.minimum(ends - snapshot.starts[user_indices], max_length - 1)
-    read = sequences(snapshot.dataset.events, ends - lengths, lengths, int(lengths.max(initial=0)) + 1)
+    events = snapshot.dataset.events
+    lengths = np.clip(ends - events.history_starts[user_indices], 0, max_length - 1)
+    read = sequences(events, ends - lengths, lengths, int(lengths.max(initial=0)) + 1)
     if without is None:
         return read, lengths
     is_left = (read["items"] != without[:, None]) & (read["items"] != PADDING_INDEX)
@@ -122,7 +123,9 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
         self.loss, self.num_candidates, self.item_dropout = loss, num_candidates, item_dropout
         self.snapshot = Snapshot(dataset, dataset.end)
         self.known_items = self.snapshot.known_items
-        self.starts, self.lengths, self.is_first = _stretches(dataset.events.offsets, max_length)
+        self.starts, self.lengths, self.is_first = _stretches(
+            dataset.events.history_starts, dataset.events.offsets[1:], max_length
+        )
         self._keep_those_with_targets()
         counts = self._wanted_counts()
         self.frequency = counts / max(1, counts.sum())
@@ -165,9 +168,10 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
 
     def _wanted_counts(self) -> np.ndarray:
         """How often each item is predicted. Shape (num_items,)."""
-        item_index, counts = self.dataset.events.item_index, np.zeros(self.dataset.num_items, dtype=np.int64)
-        for part in spans(len(item_index)):
-            counts += np.bincount(item_index[part][self._is_wanted(part)], minlength=len(counts))
+        events, counts = self.dataset.events, np.zeros(self.dataset.num_items, dtype=np.int64)
+        for part in spans(len(events.time)):
+            is_predicted = self._is_wanted(part) & events.in_history(part)
+            counts += np.bincount(events.item_index[part][is_predicted], minlength=len(counts))
         return counts
 
     def _keep_those_with_targets(self) -> None:
@@ -239,20 +243,23 @@ class NextItemBatches(ReshuffledBatches[np.ndarray]):
         return items, np.zeros(len(items), dtype=np.float32)
 
 
-def _stretches(offsets: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _stretches(starts: np.ndarray, ends: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where the stretches of all histories begin, how many events each has, and whether it is a history's first.
 
     They are cut from the end of a history, `max_length` events each; a stretch begins with the event that ended the
     one before it.
+
+    Args:
+        starts, ends: of the histories. Shape (num_users,).
     """
-    num_events = np.diff(offsets)
+    num_events = ends - starts
     num_stretches = 1 + -(-np.maximum(0, num_events - max_length) // (max_length - 1))
     num_stretches[num_events == 0] = 0
     user = np.repeat(np.arange(len(num_events)), num_stretches)
     nth_from_last = np.arange(len(user)) - np.repeat(np.cumsum(num_stretches) - num_stretches, num_stretches)
-    ends = num_events[user] - nth_from_last * (max_length - 1)
-    begins = np.maximum(0, ends - max_length)
-    return offsets[user] + begins, ends - begins, begins == 0
+    stops = num_events[user] - nth_from_last * (max_length - 1)
+    begins = np.maximum(0, stops - max_length)
+    return starts[user] + begins, stops - begins, begins == 0
 
 
 def _ends_of_moments(log: Events, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

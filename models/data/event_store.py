@@ -43,18 +43,24 @@ class Interactions:
 
 @dataclass(frozen=True)
 class Events:
-    """The events of all histories, by user and then by time.
+    """The events of all histories and the purchases before them, by user and then by time.
+
+    What learns sequences reads a user's history, which ends somewhere; what counts reads all that is known.
 
     Attributes:
         offsets: the events of user `u` are entries offsets[u] to offsets[u + 1]. Shape (num_users + 1,).
+        history_starts: where the history of each user begins among them; before it are purchases alone. Shape
+            (num_users,).
         user_index, item_index, time: one entry per event; time in seconds since 1970 UTC.
         is_target: the event is one that a good recommendation leads to.
         weight: what the shop says that such an event tells of a taste.
         event_type: index in the vocabulary.
-        gap_bucket: log2 of the minutes since the user's event before, plus 1; 0 for the first.
+        gap_bucket: log2 of the minutes since the user's event before, plus 1; 0 for the first of a history, and for
+            what is before it.
     """
 
     offsets: np.ndarray
+    history_starts: np.ndarray
     user_index: np.ndarray
     item_index: np.ndarray
     time: np.ndarray
@@ -62,6 +68,10 @@ class Events:
     weight: np.ndarray
     event_type: np.ndarray
     gap_bucket: np.ndarray
+
+    def in_history(self, part: slice) -> np.ndarray:
+        """Whether each event of a part is of its user's history. Shape (length of the part,)."""
+        return np.arange(part.start, part.stop) >= self.history_starts[self.user_index[part]]
 
 
 def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +86,11 @@ def ranges(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray
     lengths = ends - starts
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(lengths.sum()), lengths
+
+
+def takes_back() -> pc.Expression:
+    """Whether a row of `events` takes a purchase back; the quantity of every other event says nothing."""
+    return (pc.field("event_type") == "purchase") & (pc.field("quantity") <= 0)
 
 
 def read_interactions(version: Version, num_users: int, end: int, shop: Shop) -> Interactions:
@@ -114,7 +129,7 @@ def _sort_by_item(interactions: Interactions) -> None:
 
 
 def read_events(version: Version, num_users: int, end: int, event_types: Mapping[str, int], shop: Shop) -> Events:
-    """Reads the events, user by user in the order of time.
+    """Reads histories and the purchases before them, user by user in the order of time.
 
     Args:
         end: the moment at which the day is over, in seconds since 1970 UTC.
@@ -123,21 +138,26 @@ def read_events(version: Version, num_users: int, end: int, event_types: Mapping
     Raises:
         TableContractError: an event happened after `end`.
     """
+    older = ("older_purchase_indices", "older_purchase_times")
+    latest = ("item_indices", "event_times", "event_type_indices", "gap_buckets")
     weight_of = np.zeros(max(event_types.values(), default=0) + 1, dtype=np.float32)
     for event_type, weight in shop.event_weights.items():
         weight_of[event_types.get(event_type, PADDING_INDEX)] = weight
     weight_of[:FIRST_VALUE_INDEX] = 0
     targets = [index for event_type, index in event_types.items() if event_type in shop.target_events]
+    num_older = np.zeros(num_users, dtype=np.int64)
 
     def entries(rows: pa.RecordBatch) -> Mapping[str, np.ndarray]:
-        items, times, types, gaps = (
-            pc.list_flatten(rows[name]).to_numpy()
-            for name in ("item_indices", "event_times", "event_type_indices", "gap_buckets")
-        )
-        latest = int(times.max(initial=0))
-        if latest >= end:
+        num_older[rows["user_index"].to_numpy()] = pc.list_value_length(rows[older[0]]).to_numpy()
+        older_items, older_times = (pc.list_flatten(rows[name]).to_numpy() for name in older)
+        items, times, types, gaps = (pc.list_flatten(rows[name]).to_numpy() for name in latest)
+        items, times = np.concatenate([older_items, items]), np.concatenate([older_times, times])
+        types = np.concatenate([np.full(len(older_items), event_types.get("purchase", PADDING_INDEX)), types])
+        gaps = np.pad(gaps, (len(older_items), 0))
+        last = int(times.max(initial=0))
+        if last >= end:
             raise TableContractError(
-                f"histories hold an event after their day ended (latest {latest}, end {end}): {version.path}; "
+                f"histories hold an event after their day ended (latest {last}, end {end}): {version.path}; "
                 f"a model must not know the future. Was jobs.features.histories run for this ds?"
             )
         return {
@@ -157,6 +177,6 @@ def read_events(version: Version, num_users: int, end: int, event_types: Mapping
         "event_type": np.int32,
         "gap_bucket": np.int32,
     }
-    reads = ["item_indices", "event_times", "event_type_indices", "gap_buckets"]
-    offsets, arrays = grouped_by_user(version.path, num_users, columns, entries, reads, counts="item_indices")
-    return Events(offsets, **arrays)
+    counts = (older[0], latest[0])
+    offsets, arrays = grouped_by_user(version.path, num_users, columns, entries, [*older, *latest], counts)
+    return Events(offsets, offsets[:-1] + num_older, **arrays)

@@ -63,7 +63,7 @@ def grouped_by_user(
     columns: Mapping[str, Any],
     entries: Callable[[pa.RecordBatch], Mapping[str, np.ndarray]],
     reads: Sequence[str],
-    counts: str | None = None,
+    counts: Sequence[str] = (),
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The entries of a table, those of each user together, in the order in which they are read.
 
@@ -72,25 +72,22 @@ def grouped_by_user(
         columns: name -> dtype of what `entries` returns.
         entries: a batch's entries, in the order of its rows.
         reads: columns of the table that `entries` looks at.
-        counts: a column of lists, of which a row has an entry for each element; without, a row is one entry.
+        counts: columns of lists, of which a row has an entry for each element; `entries` returns those of the first
+            column for all rows, then those of the next. Without, a row is one entry.
 
     Returns:
         Offsets of shape (num_users + 1,): the entries of user `u` are offsets[u] to offsets[u + 1]; and the columns,
         `user_index` the first of them.
     """
     lengths = np.zeros(num_users, dtype=np.int64)
-    for batch in batches(path, ["user_index", *([counts] if counts else [])]):
-        users = batch["user_index"].to_numpy()
-        per_row = pc.list_value_length(batch[counts]).to_numpy() if counts else None
-        lengths += np.bincount(users, per_row, num_users).astype(np.int64)
+    for batch in batches(path, ["user_index", *counts]):
+        lengths += np.bincount(_users_of_entries(batch, counts), minlength=num_users)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     columns = {"user_index": np.int32, **columns}
     arrays = {name: disk_array((int(offsets[-1]),), dtype) for name, dtype in columns.items()}
     filled = offsets[:-1].copy()
     for batch in batches(path, ["user_index", *reads]):
-        users = batch["user_index"].to_numpy()
-        if counts:
-            users = np.repeat(users, pc.list_value_length(batch[counts]).to_numpy())
+        users = _users_of_entries(batch, counts)
         order = np.argsort(users, kind="stable")
         users = users[order]
         found, starts, num_found = np.unique(users, return_index=True, return_counts=True)
@@ -100,3 +97,10 @@ def grouped_by_user(
         for name, values in entries(batch).items():
             arrays[name][places] = values[order]
     return offsets, arrays
+
+
+def _users_of_entries(rows: pa.RecordBatch, counts: Sequence[str]) -> np.ndarray:
+    users = rows["user_index"].to_numpy()
+    if not counts:
+        return users
+    return np.concatenate([np.repeat(users, pc.list_value_length(rows[name]).to_numpy()) for name in counts])

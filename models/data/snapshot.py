@@ -79,7 +79,10 @@ class Snapshot:
 
     @property
     def starts(self) -> np.ndarray:
-        """Where each user's events begin, among those of the dataset. int64, shape (num_users,)."""
+        """Where each user's events begin, among those of the dataset; their history may begin later.
+
+        int64, shape (num_users,).
+        """
         return self.dataset.events.offsets[:-1]
 
     @cached_property
@@ -127,7 +130,7 @@ class Snapshot:
         return ((self.cut - self.dataset.events.time[places]) / SECONDS_PER_DAY).astype(np.float32)
 
     def histories(self, user_indices: np.ndarray, max_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The latest past events of each user, padded with 0 on the left.
+        """The latest past events of each user's history, padded with 0 on the left.
 
         Returns:
             Item indices (int32), ages in days (float32), and taste weights (float32, 0 at padding). Each of shape
@@ -135,7 +138,7 @@ class Snapshot:
         """
         events = self.dataset.events
         places = self.ends[user_indices][:, None] - np.arange(max_length, 0, -1)  # (num_users, max_length)
-        is_item = places >= self.starts[user_indices][:, None]
+        is_item = places >= events.history_starts[user_indices][:, None]
         places = np.where(is_item, places, 0)
         if not len(events.time):
             return np.zeros(places.shape, np.int32), *np.zeros((2, *places.shape), np.float32)

@@ -12,6 +12,7 @@ from expectations.runtime.days import days_before, end_of
 from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, INTERACTIONS, NightError
+from models.data.event_store import takes_back
 from models.data.pair_keys import pair_keys
 from models.data.vocabulary import indices_of, read_vocabulary
 from models.evaluation.ranking_metrics import Relevant, relevant_from_pairs
@@ -92,7 +93,7 @@ def _target_pairs(lake: Lake, ds: str, as_of: str, shop: Shop) -> np.ndarray:
         (pc.field("event_time") >= pa.scalar(end_of(as_of)))
         & (pc.field("event_time") < pa.scalar(end))
         & pc.field("event_type").isin(list(shop.target_events))
-        & (pc.field("quantity") > 0)
+        & ~takes_back()
     )
     days = [np.empty((0, 2), dtype=np.int64)]
     for day in lake.days(EVENTS, until=ds, since=as_of):

@@ -85,7 +85,10 @@ class ItemItem:
         events, config = dataset.events, self.config
         for first, last in spans_of_users(events.offsets):
             part = slice(int(events.offsets[first]), int(events.offsets[last]))
-            users, items, times = (values[part] for values in (events.user_index, events.item_index, events.time))
+            is_read = events.in_history(part)
+            users, items, times = (
+                values[part][is_read] for values in (events.user_index, events.item_index, events.time)
+            )
             is_start = (np.diff(users, prepend=-1) != 0) | (np.diff(times, prepend=0) > config.session_pause)
             session = np.cumsum(is_start) - 1
             # Of an item's events in a session the last one counts.

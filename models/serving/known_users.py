@@ -104,7 +104,7 @@ def _rows(
 ) -> Iterator[tuple[str, int, bytes, bytes]]:
     events = dataset.events
     for user_id, user_index in _user_ids(lake, dataset.as_of):
-        first, end = (int(place) for place in events.offsets[user_index : user_index + 2])
+        first, end = int(events.history_starts[user_index]), int(events.offsets[user_index + 1])
         if first == end or events.time[end - 1] < since:
             continue
         latest = slice(max(first, end - num_events), end)

@@ -38,7 +38,7 @@ class ReturnDays:
 
     @classmethod
     def of(cls, lake: Lake, dataset: Dataset, repeats: str, num_prior_gaps: int, purchase_index: int) -> ReturnDays:
-        """Reads who bought what from `interactions` of the dataset's day; when, from the dataset's histories."""
+        """Reads who bought what from `interactions` of the dataset's day; when, from the dataset's events."""
         offsets, columns = grouped_by_user(
             lake.require(INTERACTIONS, dataset.as_of).path,
             dataset.num_users,
@@ -57,7 +57,7 @@ class ReturnDays:
         return cls(repeats, gaps, purchase_index, offsets, met, is_bought, dataset.events)
 
     def of_user(self, user_index: int) -> tuple[np.ndarray, np.ndarray]:
-        """The items that a user bought, ascending, and their return days; of `after_gap` as far as histories reach.
+        """The items that a user bought, ascending, and their return days.
 
         Returns:
             Item indices, and days since 1970 UTC; int32. Both of shape (num_bought,).
@@ -76,7 +76,7 @@ class ReturnDays:
 
 
 def usual_gaps(events: Events, purchase_index: int, num_items: int, num_prior_gaps: int) -> np.ndarray:
-    """Returns each item's usual gap in days, from all histories. Shape (num_items,), float64."""
+    """Returns each item's usual gap in days, from everybody's purchases. Shape (num_items,), float64."""
     days, num_gaps = np.zeros((2, num_items))
     for first, last in spans_of_users(events.offsets):
         part = slice(int(events.offsets[first]), int(events.offsets[last]))

@@ -14,6 +14,7 @@ from expectations.runtime.days import SECONDS_PER_DAY, day_number, end_of
 from expectations.runtime.lake import Lake, Version
 from expectations.shop.shop import Shop
 from expectations.tables import EVENT_TYPES, EVENTS, FIRST_VALUE_INDEX, HISTORIES
+from models.data.event_store import takes_back
 from models.data.vocabulary import NOT_KNOWN, indices_of, indices_on, read_vocabulary
 from models.evaluation.held_out import NEW_ITEMS, decisive_task
 from models.interface.model import NO_ITEM
@@ -150,7 +151,7 @@ def logged_events(lake: Lake, ds: str, since: str, users: np.ndarray, exposures:
 
 
 def _after(since: str, ds: str) -> pc.Expression:
-    """Events of the days after `since`, that took something: lines that give back count for none."""
+    """Events of the days after `since`; lines that give something back count for none."""
     time = pc.field("event_time")
     is_within = (time >= pa.scalar(end_of(since))) & (time < pa.scalar(end_of(ds)))
-    return is_within & (pc.field("quantity") > 0)
+    return is_within & ~takes_back()

@@ -75,7 +75,7 @@ BUILDS: dict[str, Callable[[Read], DataFrame]] = {
     "pair_totals": lambda read: totals_of_events(indexed(read("events"), read("vocabularies"))),
     "recent_events": lambda read: recent_events_of(read("events"), read("vocabularies"), SHOP.max_history),
     "interactions": lambda read: interactions_from_totals(read("pair_totals"), SHOP.event_weights),
-    "histories": lambda read: histories_from(read("recent_events"), read("pair_totals").where(came_back()), 30),
+    "histories": lambda read: histories_from(read("recent_events"), read("pair_totals").where(came_back()), SHOP),
     "item_features": lambda read: item_features_from(
         read("items"), read("vocabularies"), trained_model(LEARNT_TEXTS), AS_OF
     ),

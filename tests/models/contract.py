@@ -188,7 +188,11 @@ def with_one_more_user_and_item(dataset: Dataset) -> Dataset:
     return replace(
         dataset,
         sizes={**dataset.sizes, "user_id": dataset.num_users + 1, "item_id": dataset.num_items + 1},
-        events=replace(events, offsets=np.append(events.offsets, events.offsets[-1])),
+        events=replace(
+            events,
+            offsets=np.append(events.offsets, events.offsets[-1]),
+            history_starts=np.append(events.history_starts, events.offsets[-1]),
+        ),
         interactions=replace(pairs, offsets=np.append(pairs.offsets, pairs.offsets[-1])),
         user_features=_last_row_twice(dataset.user_features),
         item_features=_last_row_twice(dataset.item_features),

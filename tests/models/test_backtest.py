@@ -93,6 +93,12 @@ def test_the_first_and_the_last_moment_of_the_window_count(judged: Night, time: 
     assert (5, 6) in held_out(judged)[NEW_ITEMS]
 
 
+def test_the_quantity_of_a_view_says_nothing(judged: Night) -> None:
+    night = replace(judged, shop=replace(judged.shop, target_events=("view", "purchase")))
+    write_events(night.lake, "2024-03-06", [("09:00:00", "dee", "egg", "view", 0.0)])
+    assert (5, 6) in held_out(night)[NEW_ITEMS]
+
+
 def test_a_window_without_known_buyers_is_an_error_that_says_so(judged: Night) -> None:
     write_events(judged.lake, "2024-03-05", [("11:00:00", "cem", "drum", "purchase", 1.0)])
     with pytest.raises(NightError, match="no user known on 2024-03-03 has a purchase"):

@@ -110,9 +110,12 @@ def history_rows(ds: str, events: list[Event]) -> pa.Table:
                 "session_starts": [1] * len(of_user[user]),
                 "weekdays": [time.isoweekday() for _, _, time in of_user[user]],
                 "event_times": [int(time.timestamp()) for _, _, time in of_user[user]],
+                "older_purchase_indices": [],
+                "older_purchase_times": [],
             }
             for user in users
-        ]
+        ],
+        schema=arrow_schema(HISTORIES),
     )
 
 

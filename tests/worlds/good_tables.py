@@ -118,6 +118,8 @@ def _features() -> dict[str, Rows]:
             "session_starts": [1] * len(item_indices),
             "weekdays": [7] * len(item_indices),
             "event_times": [int(at(10).timestamp())] * len(item_indices),
+            "older_purchase_indices": item_indices[:1],
+            "older_purchase_times": [int(at(9).timestamp())] * len(item_indices[:1]),
         }
 
     def item(item_index: int) -> dict[str, Any]:

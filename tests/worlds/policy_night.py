@@ -26,6 +26,8 @@ from tests.worlds.judged_night import (
 from tests.worlds.named_by_gate import publish_model
 
 DS, AS_OF = "2024-03-11", "2024-03-01"
+UNUSED = ("gap_buckets", "session_starts", "weekdays", "older_purchase_indices", "older_purchase_times")
+"""Columns of `histories` that no policy looks at."""
 USERS, ITEMS, TOP_K = 160, 16, 3
 SHOP = """
 name = "corner"
@@ -89,7 +91,7 @@ def write_world(folder: Path) -> None:
         {"user_index": user + 2, **dict(zip(columns, map(list, zip(*told, strict=True)), strict=True))}
         for user, told in enumerate(histories)
     ]
-    unused: dict[str, list[int]] = {"gap_buckets": [], "session_starts": [], "weekdays": []}
+    unused: dict[str, list[int]] = {name: [] for name in UNUSED}
     lake.write(HISTORIES, DS, arrow_rows(HISTORIES, DS, [{**row, **unused} for row in rows]), "histories")
     put_in_force(lake, night_of(folder).shop, AS_OF, DS)
     publish_two_tower(lake)
@@ -118,7 +120,7 @@ def write_small_log(folder: Path) -> Night:
     write_events(lake, days_before(DS, 1), [("10:00:00", "u0", "b", "purchase", 1.0)])
     write_events(lake, DS, [("10:00:00", "u1", "a", "click", 1.0), ("11:00:00", "u1", "d", "purchase", 1.0)])
     night = night_of(folder)
-    empty: dict[str, list[int]] = {name: [] for name in ("gap_buckets", "session_starts", "weekdays")}
+    empty: dict[str, list[int]] = {name: [] for name in UNUSED}
     history = {"item_indices": [3], "event_type_indices": [5], "event_times": [1_709_800_000]}
     rows = [{"user_index": user, **history, **empty} for user in (2, 3)]
     lake.write(HISTORIES, DS, arrow_rows(HISTORIES, DS, rows), "histories")

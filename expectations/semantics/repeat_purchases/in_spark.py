@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
+from expectations.semantics.known_events import known_events
 from expectations.shop.shop import Shop
 from expectations.tables import HISTORIES, INTERACTIONS, PURCHASE_INDEX, Table
 
@@ -51,18 +52,10 @@ def usual_gaps(bought: DataFrame, num_prior_gaps: int) -> DataFrame:
 
 
 def _purchase_days(histories: DataFrame) -> DataFrame:
-    """The days on which a user bought an item, as far as `histories` reach: how many, the first and the last."""
-    entries = F.arrays_zip("item_indices", "event_type_indices", "event_times")
-    events = histories.select("user_index", F.explode(entries).alias("entry")).select("user_index", "entry.*")
-    days = (
-        events.where(F.col("event_type_indices") == PURCHASE_INDEX)
-        .select(
-            "user_index",
-            F.col("item_indices").alias("item_index"),
-            F.floor(F.col("event_times") / SECONDS_PER_DAY).alias("day"),
-        )
-        .distinct()
-    )
+    """The days on which a user bought an item: how many, the first and the last."""
+    day = F.floor(F.col("event_time") / SECONDS_PER_DAY).alias("day")
+    bought = known_events(histories).where(F.col("event_type_index") == PURCHASE_INDEX)
+    days = bought.select("user_index", "item_index", day).distinct()
     return days.groupBy("user_index", "item_index").agg(
         F.count("*").alias("num_days"), F.min("day").alias("first_day"), F.max("day").alias("last_day")
     )

@@ -99,6 +99,7 @@ def dataset_of(pairs: Pairs, num_users: int, num_items: int) -> Dataset:
         ),
         events=Events(
             offsets=offsets,
+            history_starts=offsets[:-1],
             user_index=pairs.users[order].astype(np.int32),
             item_index=pairs.items[order].astype(np.int32),
             time=times[order],

@@ -228,6 +228,8 @@ def users_part(first: int, count: int) -> tuple[pa.Table, pa.Table]:
     histories = {name: lists(ones) for name in ("gap_buckets", "session_starts", "weekdays")}
     histories |= {"user_index": users, "item_indices": lists(items), "event_times": lists(times)}
     histories["event_type_indices"] = lists(ones * FIRST_VALUE_INDEX)
+    for name, kind in (("older_purchase_indices", pa.int32()), ("older_purchase_times", pa.int64())):
+        histories[name] = pa.ListArray.from_arrays(np.zeros(count + 1, dtype=np.int32), pa.array([], kind))
     keys, last = np.unique((users[:, None].astype(np.int64) << 32 | items).ravel()[::-1], return_index=True)
     pair_times = pa.array(times.ravel()[::-1][last] * 1_000_000, pa.timestamp("us", "UTC"))
     once = np.ones(len(keys), dtype=np.int64)

@@ -95,7 +95,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
     "histories": (
         [
             (0, {"gap_buckets": [0], "item_indices": [2, 9], "event_times": [1_700_000_001, 1_700_000_000]}),
-            (1, {"item_indices": [4] * 201, "event_type_indices": [0]}),
+            (1, {"item_indices": [4] * 201, "event_type_indices": [0], "older_purchase_indices": [9]}),
         ],
         [
             ("lengths_are_equal", "gap_buckets=[0]"),
@@ -103,6 +103,7 @@ BROKEN: dict[str, tuple[list[tuple[int, dict[str, Any]]], list[tuple[str, str]]]
             ("event_times_are_in_order", "event_times=[1700000001, 1700000000]"),
             ("history_is_not_too_long", "user_index=3"),
             ("event_type_indices_is_known", "event_type_indices=[0]"),
+            ("older_purchase_indices_is_known", "older_purchase_indices=[9]"),
         ],
     ),
     "item_features": (

@@ -100,17 +100,22 @@ def test_a_purchase_keeps_an_item_away_for_the_same_days(
     spark: SparkSession, events: list[tuple[int, int, int, bool]]
 ) -> None:
     of_user = {user: [event[1:] for event in events if event[0] == user] for user in range(NUM_USERS)}
-    rows = [
-        {name: [0] * len(own) for name in ("gap_buckets", "session_starts", "weekdays")}
-        | {
+    rows = []
+    for user, own in of_user.items():
+        # Before the latest events of a history there are purchases alone.
+        latest = own[len(own) // 2 :]
+        older = [event for event in own[: len(own) // 2] if event[2]]
+        row: dict[str, Any] = {name: [0] * len(latest) for name in ("gap_buckets", "session_starts", "weekdays")}
+        row |= {
             "ds": DS,
             "user_index": user,
-            "item_indices": [item for item, _, _ in own],
-            "event_type_indices": [PURCHASE_INDEX if is_bought else PURCHASE_INDEX + 1 for _, _, is_bought in own],
-            "event_times": [day * SECONDS_PER_DAY + 60 for _, day, _ in own],
+            "item_indices": [item for item, _, _ in latest],
+            "event_type_indices": [PURCHASE_INDEX if is_bought else PURCHASE_INDEX + 1 for _, _, is_bought in latest],
+            "event_times": [day * SECONDS_PER_DAY + 60 for _, day, _ in latest],
+            "older_purchase_indices": [item for item, _, _ in older],
+            "older_purchase_times": [day * SECONDS_PER_DAY + 60 for _, day, _ in older],
         }
-        for user, own in of_user.items()
-    ]
+        rows.append(row)
     histories = spark.createDataFrame([tuple(row[f] for f in HISTORIES.column_names) for row in rows], HISTORIES.ddl)
     found = {
         (row["user_index"], row["item_index"]) for row in within_repurchase_gap(histories, DS, NUM_PRIOR_GAPS).collect()

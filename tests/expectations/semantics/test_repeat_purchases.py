@@ -20,7 +20,7 @@ def history(user: int, *events: tuple[int, str, int]) -> tuple[object, ...]:
     seconds = [(date.fromisoformat(f"2024-{day}") - date(1970, 1, 1)).days * 86_400 + 60 for _, day, _ in events]
     empty = [0] * len(events)
     items, types = [item for item, *_ in events], [kind for *_, kind in events]
-    return (DS, user, items, types, empty, seconds, empty, empty)
+    return (DS, user, items, types, empty, seconds, empty, empty, [], [])
 
 
 @pytest.fixture

@@ -165,3 +165,4 @@ def test_no_history_is_longer_than_the_shop_says_and_the_latest_events_stay(nigh
     histories = nightly.lake.read(HISTORIES, LAST).to_pylist()
     assert max(len(row["item_indices"]) for row in histories) == nightly.shop.max_history
     assert all(row["event_times"] == sorted(row["event_times"]) for row in histories)
+    assert any(row["older_purchase_indices"] for row in histories)

@@ -11,7 +11,9 @@ import pytest
 from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.lake import Lake
 from expectations.shop.shop import Shop
-from expectations.tables import HISTORIES, NightError, TableContractError
+from expectations.tables import HISTORIES, UNKNOWN_INDEX, NightError, TableContractError
+from models.batches.sequence_batches import latest_sequences
+from models.data.arrow_rows import arrow_rows
 from models.data.dataset import Dataset, load_dataset
 from models.data.snapshot import Snapshot, Window, positive_pairs, training_windows
 from tests.worlds.communities import DAY, NUM_DAYS, history_rows, write_world
@@ -54,6 +56,38 @@ def test_events_after_the_cut_change_nothing_before_it(small: Dataset) -> None:
     rows = np.arange(len(users))
     assert np.array_equal(one.pairs_of(users).features(rows, items), two.pairs_of(users).features(rows, items))
     assert np.array_equal(one.known_item_index, two.known_item_index)
+
+
+@pytest.fixture
+def pushed_out(small: Dataset, lake: Lake, world_shop: Shop) -> Dataset:
+    """The same events, of which user 2's first purchase is older than their history."""
+    row, *others = lake.read(HISTORIES, DAY).to_pylist()
+    row |= {"older_purchase_indices": row["item_indices"][:1], "older_purchase_times": row["event_times"][:1]}
+    row |= {name: row[name][1:] for name in ("item_indices", "event_type_indices", "event_times", "gap_buckets")}
+    lake.write(HISTORIES, DAY, arrow_rows(HISTORIES, DAY, [row, *others]), "pushed out")
+    return load_dataset(lake, world_shop, DAY)
+
+
+def test_purchases_before_a_history_count_as_any_other(small: Dataset, pushed_out: Dataset) -> None:
+    whole, short = Snapshot(small, small.end), Snapshot(pushed_out, small.end)
+    assert np.array_equal(short.item_state, whole.item_state)
+    assert np.array_equal(short.user_state, whole.user_state)
+    users, items = np.array([2, 3]), np.array([4, 5])
+    rows = np.arange(len(users))
+    assert np.array_equal(short.pairs_of(users).features(rows, items), whole.pairs_of(users).features(rows, items))
+    window = Window(cut_at(0), small.end)
+    assert np.array_equal(positive_pairs(pushed_out, window), positive_pairs(small, window))
+    assert Snapshot(pushed_out, cut_at(2)).ends[2] - short.starts[2] == 1
+
+
+def test_sequences_begin_where_a_history_begins(pushed_out: Dataset) -> None:
+    snapshot = Snapshot(pushed_out, pushed_out.end)
+    items, _, _ = snapshot.histories(np.array([2]), max_length=3)
+    assert items.tolist() == [[0, 6, 4]]
+    read, lengths = latest_sequences(snapshot, np.array([2]), max_length=4)
+    assert (read["items"].tolist(), lengths.tolist()) == ([[UNKNOWN_INDEX, 6, 4]], [2])
+    _, lengths = latest_sequences(Snapshot(pushed_out, cut_at(2)), np.array([2]), max_length=4)
+    assert lengths.tolist() == [0]
 
 
 def test_pair_features_tell_repeats_and_their_age(small: Dataset) -> None:

@@ -80,7 +80,14 @@ def test_a_session_holds_what_was_met_without_a_pause(
     seen = [(2, 5, 0), (2, 6, 200), (2, 5, 400), (2, 7, 800), (3, 8, 800), (3, 9, 1_000), (4, 9, 1_001), (4, 9, 1_002)]
     users, items, seconds = (np.array(values) for values in zip(*seen, strict=True))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=dataset.num_users))])
-    events = replace(dataset.events, offsets=offsets, user_index=users, item_index=items, time=start + seconds)
+    events = replace(
+        dataset.events,
+        offsets=offsets,
+        history_starts=offsets[:-1],
+        user_index=users,
+        item_index=items,
+        time=start + seconds,
+    )
     settings = {"session_weight": 2.0, "session_pause": 300.0, "half_life_days": 1.0}
     model = build_model("item_item", settings)
     assert isinstance(model, ItemItem)

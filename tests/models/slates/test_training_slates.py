@@ -10,7 +10,7 @@ import pytest
 
 from expectations.runtime.days import day_number, days_before
 from expectations.runtime.program import Night
-from expectations.tables import CANDIDATES, EVENTS
+from expectations.tables import CANDIDATES, EVENT_TYPES, EVENTS
 from models.interface.in_force import ModelsAsOf
 from models.slates.exposures import Exposures
 from models.slates.logged_slates import shown_days, shown_lists
@@ -163,6 +163,13 @@ def test_events_after_the_night_change_nothing(world_night: Night) -> None:
     assert world_night.lake.days(EVENTS)[-1] == "2024-03-12"
     after = UserLog.of(world_night.lake, DS, AS_OF, Exposures())
     assert len(after.events) == len(before.events) and after.events.day.max() < day_number(DS) + 1
+
+
+def test_of_quantities_only_those_of_purchases_say_something(small_log: Night) -> None:
+    met = [("10:00:00", "u1", "a", "click", 0.0), ("11:00:00", "u1", "d", "purchase", -1.0)]
+    write_events(small_log.lake, DS, met)
+    events = UserLog.of(small_log.lake, DS, days_before(DS, 1), Exposures()).events
+    assert events.event_type.tolist() == [EVENT_TYPES.index("click")]
 
 
 def test_moments_are_days_since_1970() -> None:
