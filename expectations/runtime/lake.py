@@ -230,7 +230,8 @@ class Lake:
         mark = {"path": self._path_in_table(table, version.path)}
         if self.run is not None:
             write_json(self._run_validated_path(table, ds), mark)
-        if self.run is None or self._version(table, self._pointer_path(table, ds, None)) == version:
+        latest = self._version(table, self._pointer_path(table, ds, None))
+        if self.run is None or (latest and latest.path == version.path):
             write_json(self._validated_path(table, ds), mark)
 
     def is_validated(self, table: Table, ds: str) -> bool:
