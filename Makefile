@@ -25,7 +25,7 @@ backfill: .venv/installed ## with `make up` running: FROM=2011-11-05 TO=2011-11-
 	@: "$${FROM:?Set FROM to the first day, such as FROM=2011-11-05}" "$${TO:?Set TO to the last day}"
 	@$(with_environment) exec python docker/local/backfill.py
 
-stale: .venv/installed ## list the published days that rest on older drops or settings, with the backfill line (SHOP=…)
+stale: .venv/installed ## list the published days that rest on older drops, settings or champions, with the backfill line (SHOP=…)
 	@$(with_environment) exec python -m jobs.list_stale
 
 serve: .venv/installed ## answer sessions in real time with the last night's sequence model, on loopback (SHOP=…)

@@ -1,11 +1,12 @@
 """Lists the published days that rest on other inputs than there are now, with the line that builds them again.
 
 A drop may come late, or be corrected after it was read. Compares what `run_manifest` noted of each published day with
-what the drops, the shop file and the code are today; a drop that waits to be ingested counts. Days of the same drops
-and settings, but of other code, are listed apart: whether a release is worth building them again is for people to say.
-Reads names, sizes and times of
-files, and the bytes only of those that may have changed. Writes nothing, and needs no Spark. Takes no `--ds`, or the
-last day to look at.
+what the drops, the shop file and the code are today; a drop that waits to be ingested counts. So does the
+champion: a night that was built before an earlier one was decided against another model than that one publishes now,
+and is listed where its rows would be others. Days of the same drops and settings, but of other code, are listed
+apart: whether a release is worth building them again is for people to say. Reads names, sizes and times of files, and
+the bytes only of those that may have changed. Writes nothing, and needs no Spark. Takes no `--ds`, or the last day to
+look at.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
+from typing import Any
 
 from deltalake import DeltaTable
 
@@ -32,19 +34,22 @@ from expectations.runtime.input_fingerprint import (
 )
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
-from expectations.tables import EVENTS, RUN_MANIFEST
+from expectations.runtime.published_tables import manifest_rows
+from expectations.semantics.champions import decided_otherwise, published_decision
+from expectations.tables import EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
 from jobs.publishing.manifest_history import rolled_back_days
 from jobs.raw.dropped_files import DroppedFile, sha256_of
 from jobs.raw.ingest_plan import found_files, known_hash
 
 DAG_ID = "nightly_recommendations"
-REASONS = ("drops", "settings", "code")
+CHAMPION = "champion"
+REASONS = ("drops", "settings", CHAMPION, "code")
 _END_OF_TIME = "9999-12-31"
 
 
 @dataclass(frozen=True)
 class StaleDay:
-    """A published day, and what is no longer as it was: the `drops`, the shop's `settings`, the `code`."""
+    """A published day, and what is no longer as it was: the `drops`, the `settings`, the `champion`, the `code`."""
 
     ds: str
     reasons: tuple[str, ...]
@@ -55,7 +60,7 @@ class Staleness:
     """How the published days stand.
 
     Attributes:
-        stale: those that rest on other drops or settings than there are now.
+        stale: those that rest on other drops or settings than there are now, or were decided against another champion.
         of_other_code: those that rest on the same, and were built by other code.
         waiting: days whose drops the lake does not hold as they are now.
         rolled_back: ds -> what was done; these days rest on other inputs because somebody wanted it so.
@@ -77,11 +82,15 @@ def staleness(night: Night) -> Staleness:
     days, published = list(drops), _published(night.lake, night.ds)
     rolled_back = {ds: done for ds, done in sorted(rolled_back_days(night.lake).items()) if ds <= night.ds}
     now = {"drops": "", "settings": settings_fingerprint(night.shop), "code": code_version()}
+    of_champion = decided_otherwise(_decisions(night.lake), rolled_back)
     found = []
     for ds, notes in sorted(published.items()):
         place = bisect_right(days, ds)
         now["drops"] = drops[days[place - 1]] if place else ""
-        reasons = tuple(name for name, part in now.items() if any(note[name] != part for note in notes))
+        others = {name for name, part in now.items() if any(note[name] != part for note in notes)}
+        if ds in of_champion:
+            others.add(CHAMPION)
+        reasons = tuple(name for name in REASONS if name in others)
         if reasons and ds not in rolled_back:
             found.append(StaleDay(ds, reasons))
     stale = tuple(day for day in found if day.reasons != ("code",))
@@ -146,6 +155,14 @@ def _published(lake: Lake, until: str) -> dict[str, list[dict[str, str]]]:
         if note not in notes:
             notes.append(note)
     return {ds: notes for ds, notes in found.items() if ds <= until}
+
+
+def _decisions(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Maps each published day to the decision of its gate."""
+    rows = manifest_rows(lake, columns=("ds", "table_name", "metrics"))
+    return {
+        row["ds"]: published_decision(row["metrics"]) for row in rows if row["table_name"] == USER_RECOMMENDATIONS.name
+    }
 
 
 def _dropped_hashes(lake: Lake, until: str, drops: DropFolder) -> dict[str, FileHashes]:

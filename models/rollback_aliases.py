@@ -20,9 +20,9 @@ from expectations.runtime.lake import Lake
 from expectations.runtime.program import run_program
 from expectations.runtime.published_tables import manifest_rows
 from expectations.runtime.tracking_config import TrackingConfig, tracking_server_from
+from expectations.semantics.champions import published_decision
 from expectations.shop.shop import load_shop
 from expectations.tables import USER_RECOMMENDATIONS, NightError, ds_from_text
-from models.interface.published_lists import GATE_KEY
 from models.interface.tracking import (
     CHAMPION,
     RegisteredVersion,
@@ -109,7 +109,7 @@ def _published(lake: Lake, registered: Sequence[RegisteredVersion]) -> dict[str,
     found = {}
     for row in manifest_rows(lake, columns=("ds", "table_name", "metrics", "model_versions")):
         if row["table_name"] == USER_RECOMMENDATIONS.name:
-            model = json.loads(row["metrics"])[GATE_KEY]["published_model"]
+            model = published_decision(row["metrics"])["published_model"]
             version = latest.get(json.loads(row["model_versions"]).get(model, ""))
             if version is not None:
                 found[row["ds"]] = version

@@ -36,7 +36,7 @@ from jinja2 import Environment, FileSystemLoader
 from pyarrow import fs
 
 from expectations.checks.suite_runner import TableRun, expectation_of
-from expectations.runtime.lake import whole_file
+from expectations.runtime.small_files import whole_file
 
 MAX_RUNS_LISTED = 500
 """The latest runs that the index lists: bounds its length, however long a shop has run."""

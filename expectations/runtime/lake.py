@@ -25,8 +25,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from expectations.runtime.small_files import read_json, write_json
 from expectations.tables import VOCABULARIES, NightError, Table, TableContractError
 
 _POINTER = "current.json"
@@ -71,7 +71,7 @@ class RunView:
     """What one run of a night sees of the lake.
 
     Attributes:
-        folder: where the run's own pointers lie, under the root.
+        folder: where the run's own pointers and marks lie, under the root.
         ds: the day that it builds.
         days: as of which it computes, `ds` among them: of these it sees in the lake only what it took or built itself.
         log: name of a table of the log -> day -> the version that stood when the run began.
@@ -222,12 +222,23 @@ class Lake:
             filesystem.delete_file(pointer)
 
     def note_validated(self, table: Table, ds: str, version: Version) -> None:
-        """Notes that this very version of a partition passed its expectations."""
-        write_json(self._validated_path(table, ds), {"path": self._path_in_table(table, version.path)})
+        """Notes that this very version of a partition passed its expectations.
+
+        A run's mark is its own. The mark that later nights look for stays with the version that is current for them,
+        which another run may have built meanwhile.
+        """
+        mark = {"path": self._path_in_table(table, version.path)}
+        if self.run is not None:
+            write_json(self._run_validated_path(table, ds), mark)
+        latest = self._version(table, self._pointer_path(table, ds, None))
+        if self.run is None or (latest and latest.path == version.path):
+            write_json(self._validated_path(table, ds), mark)
 
     def is_validated(self, table: Table, ds: str) -> bool:
-        """Returns whether the current version is the one that passed its expectations."""
-        noted, version = read_json(self._validated_path(table, ds)), self.current(table, ds)
+        """Returns whether the current version is the one that passed its expectations; for a run, see `RunView`."""
+        is_of_run = self.run is not None and self.run.owns(table, ds)
+        noted = read_json(self._run_validated_path(table, ds) if is_of_run else self._validated_path(table, ds))
+        version = self.current(table, ds)
         if noted is None or version is None:
             return False
         path = self._path_in_table(table, version.path)
@@ -281,13 +292,19 @@ class Lake:
         write_json(pointer_path, {**asdict(version), "path": self._path_in_table(table, version.path)})
 
     def _run_pointer_path(self, table: Table, ds: str, model: str | None) -> str:
-        assert self.run is not None, "only a run has pointers of its own"
-        return f"{self.root}/{self.run.folder}/{table.name}/{_partition(ds, model)}/{_POINTER}"
+        return f"{self._run_path(table, ds, model)}/{_POINTER}"
 
     def _pointer_path(self, table: Table, ds: str, model: str | None) -> str:
         # A Delta table's folder holds nothing but what Delta knows, so the pointers to staged versions lie elsewhere.
         folder = f"{self.root}/{'staged' if table.home == 'published' else 'lake'}/{table.name}"
         return f"{folder}/{_partition(ds, model)}/{_POINTER}"
+
+    def _run_validated_path(self, table: Table, ds: str) -> str:
+        return f"{self._run_path(table, ds, None)}/validated.json"
+
+    def _run_path(self, table: Table, ds: str, model: str | None) -> str:
+        assert self.run is not None, "only a run has pointers and marks of its own"
+        return f"{self.root}/{self.run.folder}/{table.name}/{_partition(ds, model)}"
 
     def _validated_path(self, table: Table, ds: str) -> str:
         return f"{self.root}/validated/{table.name}/{_partition(ds, None)}.json"
@@ -308,36 +325,6 @@ class Lake:
 
 def _partition(ds: str, model: str | None) -> str:
     return f"ds={ds}/model={model}" if model else f"ds={ds}"
-
-
-def read_json(path: str) -> dict[str, Any] | None:
-    """Returns what a small file under the root says; None where there is none."""
-    filesystem, local = fs.FileSystem.from_uri(path)
-    if filesystem.get_file_info(local).type != fs.FileType.File:
-        return None
-    with filesystem.open_input_stream(local) as stream:
-        content: dict[str, Any] = json.loads(stream.readall())
-    return content
-
-
-def write_json(path: str, content: Mapping[str, Any]) -> None:
-    """Replaces a small file under the root in one step."""
-    filesystem, local = fs.FileSystem.from_uri(path)
-    with whole_file(filesystem, local) as stream:
-        stream.write(json.dumps(content, sort_keys=True, indent=1).encode())
-
-
-@contextmanager
-def whole_file(filesystem: fs.FileSystem, place: str) -> Iterator[pa.NativeFile]:
-    """Opens a stream to a file that readers see when it is complete, or not at all; bytes are written as they are."""
-    filesystem.create_dir(place.rpartition("/")[0], recursive=True)
-    # A local file is written beside its place and renamed; an object store's put is atomic by itself.
-    is_local = isinstance(filesystem, fs.LocalFileSystem)
-    target = f"{place}.{uuid.uuid4().hex[:8]}.tmp" if is_local else place
-    with filesystem.open_output_stream(target, compression=None) as stream:
-        yield stream
-    if is_local:
-        filesystem.move(target, place)
 
 
 def parquet_dataset(path: str) -> pads.Dataset:

@@ -18,7 +18,8 @@ from datetime import datetime
 from typing import Any
 
 from expectations.runtime.code_version import code_version
-from expectations.runtime.lake import Lake, RunView, Version, fingerprint_of, read_json, write_json
+from expectations.runtime.lake import Lake, RunView, Version, fingerprint_of
+from expectations.runtime.small_files import read_json, write_json
 from expectations.shop.shop import Shop
 from expectations.shop.toml_settings import settings_from_mapping
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES

@@ -14,7 +14,7 @@ from pyarrow import fs
 from pyspark.sql import DataFrame
 
 from expectations.runtime.drops import DropFolder
-from expectations.runtime.lake import whole_file
+from expectations.runtime.small_files import whole_file
 from expectations.shop.raw_files import RawFile
 from jobs.raw.dropped_files import sha256_of
 

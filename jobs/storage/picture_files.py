@@ -15,7 +15,8 @@ from pyarrow import fs
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from expectations.runtime.lake import Lake, whole_file
+from expectations.runtime.lake import Lake
+from expectations.runtime.small_files import whole_file
 from jobs.storage.pictures import MAX_FILE_BYTES
 
 _STORED_PATH = re.compile(r"sha256:([0-9a-f]{64})")

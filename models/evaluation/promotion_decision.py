@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from expectations.semantics.champions import NO_CHAMPION, Outcome
 from expectations.shop.shop import Gate
 from expectations.tables import NightError
 from models.evaluation.promotion_rules import Challenger, Comparison, Promotion, PromotionCheck
@@ -20,6 +21,7 @@ class Decision:
         champion: the model published for the latest earlier ds.
         reason: in a sentence or two.
         models: every model with every rule.
+        by_champion: champion -> what would have been decided under it; the first without any.
     """
 
     published_model: str
@@ -28,6 +30,7 @@ class Decision:
     reason: str
     comparison: Comparison
     models: list[dict[str, Any]]
+    by_champion: dict[str, Outcome]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns what `gate_decisions` keeps as JSON; its readers know the comparison under the key `contest`."""
@@ -52,18 +55,15 @@ def decide(
     Raises:
         NightError: no model is healthy.
     """
-    healthy = [c for c in challengers if c.is_healthy]
-    if not healthy:
+    if not any(c.is_healthy for c in challengers):
         raise NightError(f"gate_decisions ds={ds}: no model can be published: {_failures(challengers)}")
-    competing = [c for c in healthy if c.is_competing]
+    competing = [c for c in challengers if c.is_competing]
     absent = [c for c in challengers if not c.is_competing]
     promotion = Promotion(comparison, champion, gate, max((c.num_users for c in competing), default=0))
+    winner, missed = _choice(challengers, promotion)
     if competing:
-        winner = promotion.winner(competing)
-        missed = [c for c in absent if promotion.could_have_won(c, challengers)]
         reason = _reason_of_winner(winner, challengers, promotion)
     else:
-        winner, missed = _unjudged_choice(healthy, champion), absent
         role = "champion" if winner.model == champion else f"{winner.kind} model"
         reason = f"The {role} {winner.model} is published unjudged: no healthy model was judged by a backtest."
     if missed:
@@ -71,7 +71,22 @@ def decide(
     if lost := [c for c in absent if c not in missed]:
         reason += f" These could not compete, and would not have been published: {_losses(lost, comparison)}"
     details = [_details(c, competing, promotion) for c in challengers]
-    return Decision(winner.model, bool(missed), champion, reason, comparison, details)
+    others = [replace(promotion, champion=model) for model in (NO_CHAMPION, *(c.model for c in challengers))]
+    by_champion = {str(other.champion): _outcome(*_choice(challengers, other)) for other in others}
+    return Decision(winner.model, bool(missed), champion, reason, comparison, details, by_champion)
+
+
+def _choice(challengers: Sequence[Challenger], promotion: Promotion) -> tuple[Challenger, list[Challenger]]:
+    """Who is published, and which of those that could not compete could have been."""
+    competing = [c for c in challengers if c.is_competing]
+    absent = [c for c in challengers if not c.is_competing]
+    if not competing:
+        return _unjudged_choice([c for c in challengers if c.is_healthy], promotion.champion), absent
+    return promotion.winner(competing), [c for c in absent if promotion.could_have_won(c, challengers)]
+
+
+def _outcome(winner: Challenger, missed: Sequence[Challenger]) -> Outcome:
+    return Outcome(winner.model, bool(missed))
 
 
 def _unjudged_choice(healthy: Sequence[Challenger], champion: str | None) -> Challenger:

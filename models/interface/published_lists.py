@@ -7,28 +7,33 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import DeltaTable
 
 from expectations.runtime.lake import Lake
-from expectations.runtime.published_tables import published_table
-from expectations.tables import RUN_MANIFEST, USER_RECOMMENDATIONS, TableContractError
-
-GATE_KEY = "gate"
-"""Where the manifest's metrics hold the decision of the gate."""
+from expectations.runtime.published_tables import manifest_rows, published_table
+from expectations.semantics.champions import champion_of, published_decision
+from expectations.tables import USER_RECOMMENDATIONS, TableContractError
 
 
 @dataclass(frozen=True)
 class PublishedNights:
-    """Model by ds, of every night whose recommendations were published; its version, and the hash of its vocabulary."""
+    """Every night whose recommendations were published, by ds.
+
+    Attributes:
+        models: whose lists they are.
+        vocabulary_hashes: of the words that their indices mean.
+        versions: of the models.
+        table_versions: of `user_recommendations`, to read the night from; None where a release before there were any
+            published it: then the latest.
+    """
 
     models: dict[str, str]
     vocabulary_hashes: dict[str, str] = field(default_factory=dict, compare=False)
     versions: dict[str, str] = field(default_factory=dict, compare=False)
+    table_versions: dict[str, int | None] = field(default_factory=dict, compare=False)
 
     def champion(self, ds: str) -> str | None:
-        """The model published for the latest earlier ds: a backfilled night looks at its own past, not at today."""
-        earlier = [day for day in self.models if day < ds]
-        return self.models[max(earlier)] if earlier else None
+        """The model published for the latest earlier ds."""
+        return champion_of(self.models, ds)
 
     def is_latest(self, ds: str) -> bool:
         """Whether no later night was published."""
@@ -50,12 +55,13 @@ def published_lists(lake: Lake, ds: str, user_ids: pa.Array, columns: list[str])
 
 def published_nights(lake: Lake) -> PublishedNights:
     """Reads the manifest; empty before anything was published."""
-    path = lake.table_path(RUN_MANIFEST)
-    if not DeltaTable.is_deltatable(path):
-        return PublishedNights({})
-    columns = ["ds", "table_name", "metrics", "model_versions", "vocabulary_hash"]
-    manifest = DeltaTable(path).to_pyarrow_table(columns=columns)
-    rows = [row for row in manifest.to_pylist() if row["table_name"] == USER_RECOMMENDATIONS.name]
-    models = {row["ds"]: str(json.loads(row["metrics"])[GATE_KEY]["published_model"]) for row in rows}
+    columns = ("ds", "table_name", "metrics", "model_versions", "vocabulary_hash", "table_version")
+    rows = [row for row in manifest_rows(lake, columns=columns) if row["table_name"] == USER_RECOMMENDATIONS.name]
+    models = {row["ds"]: str(published_decision(row["metrics"])["published_model"]) for row in rows}
     versions = {row["ds"]: json.loads(row["model_versions"]).get(models[row["ds"]], "") for row in rows}
-    return PublishedNights(models, {row["ds"]: row["vocabulary_hash"] for row in rows}, versions)
+    return PublishedNights(
+        models,
+        vocabulary_hashes={row["ds"]: row["vocabulary_hash"] for row in rows},
+        versions=versions,
+        table_versions={row["ds"]: row["table_version"] for row in rows},
+    )

@@ -56,25 +56,30 @@ class ShownDay:
 
 
 def shown_days(lake: Lake, ds: str, log_days: int) -> list[ShownDay]:
-    """Returns the published days of the last `log_days` whose lists, as the gate named them, are still there."""
-    path = lake.table_path(USER_RECOMMENDATIONS)
-    if not DeltaTable.is_deltatable(path):
-        return []
-    actions = pa.table(DeltaTable(path).get_add_actions(flatten=True))
-    models = published_nights(lake).models
+    """Returns the published days of the last `log_days` whose lists, as the gate named them, are still there.
+
+    What was committed and is not in the manifest, or not any more, was not shown.
+    """
+    nights = published_nights(lake)
     found = []
-    for n in range(log_days, 0, -1):
-        day = days_before(ds, n)
-        files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
-        named = models_in_force(lake, day).lists(lake, models[day]) if files and day in models else None
-        if named is not None:
-            # Folders are named by a fingerprint and an attempt (`expectations.runtime.lake`): that the night was tried
-            # twice says nothing of what it published.
-            folders = {path.rpartition("/")[0].rpartition("-")[0] for path in files}
-            found.append(ShownDay(day, named[1], tuple(sorted(folders))))
-        elif files:
+    for day in (days_before(ds, n) for n in range(log_days, 0, -1)):
+        if day not in nights.models:
+            continue
+        named = models_in_force(lake, day).lists(lake, nights.models[day])
+        if named is None:
             logger.warning("shown lists are left out: ds=%s reason=the model's lists of that day are gone", day)
+            continue
+        found.append(ShownDay(day, named[1], _contents(lake, day, nights.table_versions[day])))
     return found
+
+
+def _contents(lake: Lake, day: str, table_version: int | None) -> tuple[str, ...]:
+    published = DeltaTable(lake.table_path(USER_RECOMMENDATIONS), version=table_version)
+    actions = pa.table(published.get_add_actions(flatten=True))
+    files = actions.filter(pc.field("partition.ds") == day)["path"].to_pylist()
+    # Folders are named by a fingerprint and an attempt (`expectations.runtime.lake`): that the night was tried twice
+    # says nothing of what it published.
+    return tuple(sorted({path.rpartition("/")[0].rpartition("-")[0] for path in files}))
 
 
 def shown_lists(

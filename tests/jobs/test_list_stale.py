@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, pinned_night
-from expectations.tables import EVENTS, USER_RECOMMENDATIONS
+from expectations.runtime.published_tables import manifest_rows
+from expectations.semantics.champions import champion_of, published_decision
+from expectations.tables import EVENTS, OUTPUT_TABLES, RUN_MANIFEST, USER_RECOMMENDATIONS
 from jobs.list_stale import StaleDay, main, staleness, staleness_text
 from jobs.publish_tables import publish_tables
 from jobs.publishing.manifest_history import Scope
@@ -22,7 +25,7 @@ from jobs.publishing.rollback import roll_back
 from jobs.raw.dropped_files import sha256_of
 from jobs.raw.ingest_plan import found_files
 from tests.worlds.raw_drops import write_drop
-from tests.worlds.small_night import new_night, write_rows, write_small_night
+from tests.worlds.small_night import new_night, write_gate, write_rows, write_small_night
 from tests.worlds.staged_night import stage_tables
 
 DAYS = ("2024-03-07", "2024-03-08", "2024-03-10")
@@ -187,7 +190,38 @@ def moved(night: Night) -> Night:
     return replace(night, shop=replace(shop, events=events, drops=drops, publish=bounds))
 
 
-DROPS, SETTINGS, CODE = ("drops",), ("settings",), ("code",)
+STAYS = {"": "item_item", "item_item": "item_item", "two_tower": "two_tower"}
+"""Champion -> whom the gate publishes where no gain is sure."""
+WINS = dict.fromkeys(STAYS, "item_item")
+"""One model surely beats all."""
+
+
+def publish_by_gate(night: Night, ds: str, by_champion: Mapping[str, str]) -> None:
+    of_day = stage(night, ds)
+    champion = champion_of(published_models(night), ds)
+    write_gate(of_day, by_champion[champion or ""], by_champion=by_champion)
+    stage_tables(of_day, "item-2")
+    publish_tables(of_day)
+
+
+def published_models(night: Night) -> dict[str, str]:
+    rows = manifest_rows(night.lake, columns=("ds", "table_name", "metrics"))
+    return {row["ds"]: published_decision(row["metrics"])["published_model"] for row in rows}
+
+
+def champion_replaced(night: Night, by_champion: Mapping[str, str] = STAYS) -> None:
+    """Two nights follow the champion two_tower; then the first of them is built again, and another model wins."""
+    publish_by_gate(night, DAYS[1], STAYS)
+    publish_by_gate(night, DAYS[2], by_champion)
+    publish_by_gate(night, DAYS[1], WINS)
+
+
+def champion_replaced_and_followed(night: Night) -> None:
+    champion_replaced(night)
+    publish_by_gate(night, DAYS[2], STAYS)
+
+
+DROPS, SETTINGS, CHAMPION, CODE = ("drops",), ("settings",), ("champion",), ("code",)
 HISTORIES: dict[str, tuple[Callable[[Night], Night | None], dict[str, tuple[str, ...]]]] = {
     "nothing happened": (lambda night: None, {}),
     "a drop was cleared away after it was read": (cleared_away, {}),
@@ -216,6 +250,9 @@ HISTORIES: dict[str, tuple[Callable[[Night], Night | None], dict[str, tuple[str,
         corrected_and_seeded,
         {DAYS[0]: SETTINGS, DAYS[1]: SETTINGS, DAYS[2]: (*DROPS, *SETTINGS)},
     ),
+    "another champion": (champion_replaced, {DAYS[2]: CHAMPION}),
+    "another champion, and the next night built again": (champion_replaced_and_followed, {}),
+    "another champion, who decides nothing": (lambda n: champion_replaced(n, dict.fromkeys(STAYS, "two_tower")), {}),
     "code replaced while the night ran": (code_replaced_while_it_runs, {DAYS[2]: CODE}),
 }
 
@@ -225,6 +262,22 @@ def test_what_is_told_of_a_planted_history(published: Night, history: str) -> No
     happen, expected = HISTORIES[history]
     found = staleness(happen(published) or published)
     assert {day.ds: day.reasons for day in (*found.stale, *found.of_other_code)} == expected
+
+
+@pytest.mark.parametrize("order", permutations(DAYS), ids=" ".join)
+def test_building_what_is_listed_ends_in_the_decisions_of_nights_in_order(
+    published: Night, order: Sequence[str]
+) -> None:
+    """The gate lets the champion stay but on the first day, on which two_tower is sure."""
+    gates = dict.fromkeys(DAYS, STAYS) | {DAYS[0]: dict.fromkeys(STAYS, "two_tower")}
+    for table in (*OUTPUT_TABLES, RUN_MANIFEST.name):
+        shutil.rmtree(Path(published.lake.root, "tables", table), ignore_errors=True)
+    for ds in order:
+        publish_by_gate(published, ds, gates[ds])
+    for ds in stale_days(published):
+        publish_by_gate(published, ds, gates[ds])
+    assert stale_days(published) == []
+    assert published_models(published) == dict.fromkeys(DAYS, "two_tower")
 
 
 def test_nothing_published_is_nothing_stale(night: Night) -> None:

@@ -159,20 +159,26 @@ def write_gate(
     similar_model: str = "item_item",
     healthy: Mapping[str, bool] = {},
     named: Collection[str] | None = None,
+    by_champion: Mapping[str, str] = {},
 ) -> None:
     """The gate's decision of the night.
 
     Args:
         healthy: says of more models whether they are.
         named: the models whose partitions count; None: whatever is there.
+        by_champion: champion -> whom the gate would publish, each time without a fallback; empty: it does not say.
     """
     models = ("two_tower", "item_item", "recent_demand", *healthy)
     told = [{"model": model, "is_healthy": is_healthy} for model, is_healthy in healthy.items()]
+    would_publish = {
+        champion: {"published_model": model, "is_fallback": False} for champion, model in by_champion.items()
+    }
+    outcomes = {"by_champion": would_publish} if by_champion else {}
     row = {
         "published_model": published_model,
         "similar_model": similar_model,
         "is_fallback": is_fallback,
-        "decision": json.dumps({"reason": f"{published_model} is best.", "models": told}),
+        "decision": json.dumps({"reason": f"{published_model} is best.", "models": told, **outcomes}),
         "model_versions": json.dumps({model: f"{model}-{night.ds}-1" for model in models}),
         "in_force": json.dumps(all_that_is_there(night.lake, night.ds, named)),
     }

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 
 from expectations.tables import OUTPUT_TABLES, RUN_MANIFEST, TABLES
 
@@ -29,15 +30,20 @@ VERSIONS = {
     "table_version",
     "rollback",
 }
+TOLERANCE = 1e-4
+"""The largest share by which a number may differ."""
 TOLD_IN_WORDS = {"metrics", "model_versions"}
 """Columns of JSON, whose figures hang on versions and on names that may change."""
 
 
 def published_rows(root: str, table: str, ds: str) -> pd.DataFrame:
-    """The rows of a day in the order of the key, without what names a version, a run or a moment."""
+    """The rows of a day in the order of the key, without what names a version, a run or a moment.
+
+    A table that the shop does not publish, such as one of several domains, has none.
+    """
     try:
         rows = DeltaTable(f"{root}/tables/{table}").to_pandas(partitions=[("ds", "=", ds)])
-    except FileNotFoundError:
+    except TableNotFoundError:
         return pd.DataFrame()
     rows = rows.drop(columns=[name for name in rows if name in VERSIONS | TOLD_IN_WORDS])
     for name in rows:
@@ -54,7 +60,7 @@ def differences(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[str]:
     for name in old:
         if pd.api.types.is_float_dtype(old[name]):
             gap = (old[name] - new[name]).abs() / old[name].abs().clip(lower=1e-9)
-            differing, largest = int((gap > 1e-4).sum()), float(gap.max())
+            differing, largest = int((gap > TOLERANCE).sum()), float(gap.max())
             if differing or (old[name].isna() != new[name].isna()).any():
                 yield f"{name}: {differing} rows differ, by a share of {largest:.2g} at most"
         else:
@@ -63,6 +69,23 @@ def differences(old: pd.DataFrame, new: pd.DataFrame) -> Iterator[str]:
                 first = int(np.flatnonzero(is_other)[0])
                 example = f"{old[name][first]!r} and {new[name][first]!r}"
                 yield f"{name}: {int(is_other.sum())} rows differ, such as {example}"
+
+
+def num_differing(table: str, old: pd.DataFrame, new: pd.DataFrame) -> int:
+    """How many rows one of the two has and the other has not, or has otherwise."""
+    if old.empty or new.empty or list(old) != list(new):
+        return max(len(old), len(new))
+    key = list(TABLES[table].key)
+    both = old.merge(new, on=key, how="outer", suffixes=("", " of new"), indicator="in")
+    is_other = both["in"] != "both"
+    for name in (name for name in old if name not in key):
+        one, other = both[name], both[f"{name} of new"]
+        if pd.api.types.is_float_dtype(old[name]):
+            is_same = (one - other).abs() <= TOLERANCE * one.abs().clip(lower=1e-9)
+        else:
+            is_same = one == other
+        is_other |= ~(is_same | (one.isna() & other.isna()))
+    return int(is_other.sum())
 
 
 def largest_gap(old: pd.DataFrame, new: pd.DataFrame) -> float:

@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-PARTS = ("equal_models", "readers", "rollback")
+PARTS = ("equal_models", "readers", "rollback", "cases", "random_backfill")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

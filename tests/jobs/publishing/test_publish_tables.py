@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from expectations.checks.published_tables import min_listed_rows
 from expectations.runtime.lake import Lake
-from expectations.runtime.program import Night
+from expectations.runtime.program import Night, pinned_night
 from expectations.runtime.published_tables import published_table
 from expectations.semantics.published_tables import output_tables
 from expectations.shop.shop import Publish
@@ -40,6 +40,7 @@ from tests.worlds.staged_night import (
     forget_versions,
     published_items,
     recommendation,
+    similar,
     stage_marked,
     stage_night,
     stage_rows,
@@ -80,6 +81,35 @@ def test_a_table_that_was_not_validated_stops_them_all(night: Night) -> None:
     with pytest.raises(NightError, match="similar_items ds=2024-03-10: only tables that passed"):
         publish_tables(night)
     assert not DeltaTable.is_deltatable(night.lake.table_path(USER_RECOMMENDATIONS))
+
+
+def test_of_two_runs_of_a_day_each_publishes_what_it_validated_itself(night: Night) -> None:
+    runs = [pinned_night(replace(night, run_id=run_id)) for run_id in ("first", "second")]
+    for run, item in zip(runs, ("item-3", "item-4"), strict=True):
+        stage_night(run, item)
+    for run, item in zip((*runs, *runs), ("item-3", "item-4") * 2, strict=True):
+        publish_tables(run)
+        assert published_items(run) == [item]
+
+
+def test_what_another_run_validated_counts_for_that_run_alone(night: Night) -> None:
+    first, second = (pinned_night(replace(night, run_id=run_id)) for run_id in ("first", "second"))
+    stage_night(first, "item-3")
+    of_first = first.lake.require(SIMILAR_ITEMS, night.ds)
+    assert second.lake.reuse(SIMILAR_ITEMS, night.ds, of_first.fingerprint) == of_first
+    assert first.lake.is_validated(SIMILAR_ITEMS, night.ds)
+    assert not second.lake.is_validated(SIMILAR_ITEMS, night.ds)
+
+
+def test_later_nights_look_at_the_mark_of_the_run_that_built_last(night: Night) -> None:
+    first, second = (pinned_night(replace(night, run_id=run_id)) for run_id in ("first", "second"))
+    versions = {
+        run.run_id: stage_rows(run, SIMILAR_ITEMS, [similar(item, 1, "item-9")], is_validated=False)
+        for run, item in ((first, "item-3"), (second, "item-4"))
+    }
+    second.lake.note_validated(SIMILAR_ITEMS, night.ds, versions["second"])
+    first.lake.note_validated(SIMILAR_ITEMS, night.ds, versions["first"])
+    assert all(of.lake.is_validated(SIMILAR_ITEMS, night.ds) for of in (first, second, night))
 
 
 def test_publishing_twice_makes_no_new_version(night: Night) -> None:

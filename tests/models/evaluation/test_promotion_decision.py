@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from expectations.semantics.champions import Outcome
 from expectations.shop.shop import Gate
 from models.evaluation.list_health import ListHealth
 from models.evaluation.promotion_decision import Decision, decide
@@ -395,6 +396,17 @@ def test_whoever_is_published_after_a_backtest_passed_every_rule(case: Case) -> 
     rules = next(details["rules"] for details in decision.models if details["model"] == decision.published_model)
     failed = [rule["rule"] for rule in rules if not rule["passed"]]
     assert failed == (["is in the backtest"] if "unjudged" in decision.reason else [])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_decision_tells_what_it_would_be_under_each_champion(case: Case) -> None:
+    told = case.decision.by_champion
+    asked = {
+        model: replace(case, champion=model or None).decision for model in ("", *(name for name, _, _ in case.models))
+    }
+    assert told == {model: Outcome(found.published_model, found.is_fallback) for model, found in asked.items()}
+    of_a_stranger = replace(case, champion="no model of the shop").decision
+    assert told[""] == Outcome(of_a_stranger.published_model, of_a_stranger.is_fallback)
 
 
 def test_without_figures_of_a_gain_no_gain_is_sure() -> None:

@@ -131,7 +131,7 @@ def test_a_night_without_a_healthy_model_is_an_error_that_names_every_rule_broke
 
 def test_the_decisions_json_keeps_its_keys() -> None:
     details = decided(challenger("recent_demand", 0.1)).as_dict()
-    assert set(details) == {"published_model", "is_fallback", "champion", "reason", "contest", "models"}
+    assert set(details) == {"published_model", "is_fallback", "champion", "reason", "contest", "models", "by_champion"}
     assert details["contest"] == {"metric": "ndcg", "task": "with_repeats", "k": 10}
 
 

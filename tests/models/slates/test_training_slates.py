@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from expectations.runtime.days import day_number, days_before
 from expectations.runtime.program import Night
-from expectations.tables import CANDIDATES, EVENT_TYPES, EVENTS
+from expectations.tables import CANDIDATES, EVENT_TYPES, EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
+from jobs.publishing.delta_commit import commit_partitions
 from models.interface.in_force import ModelsAsOf
 from models.slates.exposures import Exposures
 from models.slates.logged_slates import shown_days, shown_lists
@@ -155,6 +159,29 @@ def test_only_the_days_that_the_shop_looks_back_on_count(small_log: Night) -> No
     )
     write_vocabulary(small_log.lake, days_before(DS, 1), ["u0"], ["a"], hash="other words")
     assert [day.ds for day in shown_days(lake, DS, 28)] == [days_before(DS, 2)], "its lists mean nothing any more"
+
+
+def test_what_is_committed_and_not_in_force_was_not_shown(small_log: Night) -> None:
+    """A night that died before the manifest, or was rolled back, leaves such versions."""
+    yesterday, before, lake = days_before(DS, 1), days_before(DS, 2), small_log.lake
+    publish(small_log, yesterday, {"u0": [("a", 0.5)]})
+    path, file = lake.table_path(USER_RECOMMENDATIONS), f"ds={yesterday}/listed-1/part-00000.parquet"
+    table = DeltaTable(path)
+    Path(path, file).parent.mkdir()
+    Path(table.file_uris()[0]).rename(Path(path, file))
+    in_force = commit_partitions(lake, USER_RECOMMENDATIONS, {yesterday: [file]}, {})
+    manifest = DeltaTable(lake.table_path(RUN_MANIFEST)).to_pyarrow_table()
+    place = manifest.column_names.index("table_version")
+    named = manifest.set_column(place, manifest.field(place), pa.array([in_force]))
+    write_deltalake(lake.table_path(RUN_MANIFEST), named, mode="overwrite")
+    shown = shown_days(lake, DS, 28)
+    assert [(day.ds, day.contents) for day in shown] == [(yesterday, (f"ds={yesterday}/listed",))]
+    for day in (yesterday, before):
+        copy = f"ds={day}/another-1/part-00000.parquet"
+        Path(path, copy).parent.mkdir(parents=True)
+        shutil.copyfile(Path(path, file), Path(path, copy))
+        commit_partitions(lake, USER_RECOMMENDATIONS, {day: [copy]}, {})
+    assert shown_days(lake, DS, 28) == shown
 
 
 def test_events_after_the_night_change_nothing(world_night: Night) -> None:
