@@ -73,8 +73,14 @@ CASES = {
         "a stock of 0.0, and every word that means no, is not on sale; what is neither yes nor no is refused",
         ("tests/jobs/test_catalogue_truth.py::test_availability_is_read_word_by_word",),
     ),
-    # Mended on a branch of its own; its tests are to be named here.
-    "J": Case("a purchase that many later views push out of a history still bars the item, and still counts as demand"),
+    "J": Case(
+        "a purchase that many later views push out of a history still bars the item, and still counts as demand",
+        (
+            "tests/jobs/features/test_older_purchases.py::test_views_let_nothing_come_back_early",
+            "tests/jobs/features/test_older_purchases.py::test_a_session_model_bars_the_same",
+            "tests/jobs/features/test_older_purchases.py::test_views_take_nothing_from_demand",
+        ),
+    ),
     "K": Case(
         "one judged user proves nothing: no p-value of 0, no interval of no width, no model promoted by it",
         (
