@@ -23,6 +23,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
+from python_calamine import CalamineError, CalamineWorkbook
+
 from expectations.runtime.days import SECONDS_PER_DAY
 from expectations.runtime.program import run_program
 from expectations.tables import NightError
@@ -69,13 +71,8 @@ def _workbook_rows(file: IO[bytes]) -> Iterator[list[str]]:
     """Returns the rows of a workbook's first sheet as texts; a cell that is not there is an empty text.
 
     Raises:
-        NightError: python-calamine, which reads workbooks, is not installed; or the file is no workbook.
+        NightError: the file is no workbook.
     """
-    try:
-        # Only this program reads workbooks: nobody else should have to install what it takes.
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ImportError as err:
-        raise NightError("Reading an .xlsx file takes python-calamine: pip install python-calamine") from err
     try:
         sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
     except CalamineError as err:

@@ -13,7 +13,7 @@ compile() { # compile LOCK EXTRA…   (no index is written down: it is the reade
     echo "$lock"
 }
 
-compile requirements.lock airflow spark train data docs test
+compile requirements.lock airflow spark train docs test
 compile docker/airflow/requirements.lock airflow cluster
 compile docker/spark/requirements.lock spark
 compile docker/train/requirements.lock train

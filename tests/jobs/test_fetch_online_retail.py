@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -99,14 +98,6 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
         parts.writestr("other.csv", "Invoice,Code\n1,2\n")
     with pytest.raises(NightError, match=r"other\.csv has the columns \('Invoice', 'Code'\)"):
         fetch_online_retail(path, tmp_path / "days", None)
-
-
-def test_without_a_reader_of_workbooks_the_error_names_the_package(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "python_calamine", None)
-    with pytest.raises(NightError, match="pip install python-calamine"):
-        fetch_online_retail(archive, tmp_path / "days", None)
 
 
 def test_a_cell_reads_as_the_sheet_shows_it() -> None:
