@@ -16,6 +16,7 @@ from pydantic import Field
 from expectations.shop.bounds import AtLeastOne, Bounded, Share, ZeroForNoBound, one_of
 from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import Policy
+from expectations.shop.presets import with_preset
 from expectations.shop.raw_files import Drops, RawFile
 from expectations.shop.reason_texts import LANGUAGES, require_texts
 from expectations.shop.reward import Reward
@@ -258,6 +259,7 @@ def load_shop(name_or_path: str) -> Shop:
     for key in NO_LONGER_READ & values.keys():
         logger.warning("%s: `%s` is no longer read; take it out before the next release", path, key)
         del values[key]
+    values = with_preset(values, str(path))
     if "folder" in values:
         raise SettingsError(f"{path}: unknown key 'folder'.")
     return settings_from_mapping(Shop, {**values, "folder": str(path.resolve().parent)}, str(path))

@@ -72,7 +72,7 @@ class _Elements:
 def unrolled(row: Mapping[str, Any], columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yields the values of the columns: once, or for each element of the list that some of them lead through.
 
-    Nothing is yielded where that list is empty or absent.
+    Nothing is yielded where that list is empty; where it is absent, its values are.
 
     Raises:
         SeveralListsError: they lead through two lists.
@@ -80,8 +80,6 @@ def unrolled(row: Mapping[str, Any], columns: Sequence[str]) -> Iterator[dict[st
     found = {name: row[name] if name in row else _value(row, steps_of(name)) for name in columns}
     lists = {value.of: len(value.values) for value in found.values() if isinstance(value, _Elements)}
     if not lists:
-        if any(step.unrolls for name in columns for step in steps_of(name)):
-            return
         yield found
         return
     if len(lists) > 1:
