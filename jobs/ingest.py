@@ -11,7 +11,6 @@ finds the day unfinished and does it again. A day that is current is not read ag
 from __future__ import annotations
 
 import logging
-import posixpath
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,6 @@ from typing import Any
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.window import Window
 
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake, Version, fingerprint_of
@@ -31,13 +29,13 @@ from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, NightError, Table
 from jobs.features.items import build_items
 from jobs.features.users import build_users
-from jobs.raw.drop_limits import DropCounts, require_usable_drops
+from jobs.raw.drop_counts import DropCounts, counts_of, examples_of, report_lines
+from jobs.raw.drop_limits import require_usable_drops
 from jobs.raw.drop_readiness import require_drop
 from jobs.raw.events import validated_events
-from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, raw_files, required_columns
+from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, found_files, raw_files, required_columns
 from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events, validated_items, validated_users
 from jobs.raw.raw_rows import read_raw_rows
-from jobs.raw.reading.cells import UNREADABLE_FILE
 from jobs.storage.daily_partitions import WrittenDay, write_days
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.picture_files import stored_pictures
@@ -46,9 +44,6 @@ logger = logging.getLogger(__name__)
 
 BYTES_A_PASS = 128 * 2**20
 """Of raw files. A pass keeps its validated rows while it writes them to several tables; years of them would not fit."""
-
-_EXAMPLE_CHARACTERS = 200
-"""Of a row in a message; the whole row stands in `quarantine`, or in the file."""
 
 ValidatedRows = Mapping[str, DataFrame]
 """Kind of raw file -> its rows each with the reason why it is rejected, or none."""
@@ -101,8 +96,8 @@ def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], s
     for rows in validated.values():
         rows.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        counts = {kind: _counts(rows) for kind, rows in validated.items()}
-        _check(lake, plans, counts, shop, lambda kind, ds: _examples(validated[kind], ds))
+        counts = {kind: counts_of(rows) for kind, rows in validated.items()}
+        _check(lake, plans, counts, shop, lambda kind, ds: examples_of(validated[kind], ds))
         _write_and_commit(spark, lake, plans, validated, counts, shop)
     finally:
         for rows in validated.values():
@@ -124,49 +119,6 @@ def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], sh
         else:
             validated[kind] = validated_items(rows, shop, raw) if kind == "items" else validated_users(rows, raw)
     return validated
-
-
-def _counts(validated: DataFrame) -> dict[str, DropCounts]:
-    """Counts the rows of each day that were read, and those rejected by reason.
-
-    Raises:
-        NightError: some file cannot be read; names the first one, and how many more.
-    """
-    time = F.col("event_time") if "event_time" in validated.columns else F.lit(None).cast("timestamp")
-    times = (F.date_format(of(time), "yyyy-MM-dd HH:mm") for of in (F.min, F.max))
-    by_reason = validated.groupBy("ds", "reason").agg(F.count("*"), *times).collect()
-    if any(reason == UNREADABLE_FILE for _, reason, *_ in by_reason):
-        _raise_unreadable(validated)
-    odd = validated.where("odd is not null and reason is null").select("ds", F.explode("odd").alias("reason"))
-    odd_cells: dict[str, dict[str, int]] = {}
-    for ds, reason, count in odd.groupBy("ds", "reason").count().orderBy("ds", "reason").collect():
-        odd_cells.setdefault(ds, {})[reason] = count
-    counts = {}
-    for ds in sorted({row[0] for row in by_reason}):
-        of_day = [row for row in by_reason if row[0] == ds]
-        rejected = {reason: count for _, reason, count, *_ in sorted(of_day, key=str) if reason is not None}
-        span = next(((first, last) for _, reason, _, first, last in of_day if reason is None), (None, None))
-        counts[ds] = DropCounts(sum(row[2] for row in of_day), rejected, odd_cells.get(ds, {}), span)
-    return counts
-
-
-def _raise_unreadable(validated: DataFrame) -> None:
-    broken = (
-        validated.where(F.col("reason") == UNREADABLE_FILE).select("file", "raw").orderBy("file").limit(1000).collect()
-    )
-    more = f" (and {len(broken) - 1} more files)" if len(broken) > 1 else ""
-    raise NightError(f"{broken[0]['file']}: {broken[0]['raw']}{more}")
-
-
-def _examples(validated: DataFrame, ds: str) -> dict[str, list[str]]:
-    """Returns up to three rejected rows of a day for each reason, with the file and the line they stand in."""
-    place = Window.partitionBy("reason").orderBy("file", "line")
-    rows = validated.where((F.col("ds") == ds) & F.isnotnull("reason")).withColumn("place", F.row_number().over(place))
-    found: dict[str, list[str]] = {}
-    for row in rows.where("place <= 3").orderBy("reason", "place").select("reason", "file", "line", "raw").collect():
-        text = row["raw"] if len(row["raw"]) <= _EXAMPLE_CHARACTERS else f"{row['raw'][:_EXAMPLE_CHARACTERS]}..."
-        found.setdefault(row["reason"], []).append(f"{posixpath.basename(row['file'])} line {row['line']}: {text}")
-    return found
 
 
 def _check(
@@ -260,10 +212,42 @@ def _metadata(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]])
     }
 
 
+def look_at_drop(spark: SparkSession, night: Night) -> str:
+    """Tells what would become of the drop of `night.ds`, and writes nothing.
+
+    Returns:
+        Lines to read: of each kind of file how many rows are accepted, and rejected by reason with up to three of them.
+
+    Raises:
+        NightError: the drop is missing, or a file of it cannot be read.
+    """
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    files = found_files(night.shop, drops, night.ds)
+    if not drops.exists(night.shop.events, night.ds):
+        where = drops.path(night.shop.events, night.ds)
+        raise NightError(f"{where}: no drop of {night.ds}.{drops.other_place(night.ds)}")
+    validated = _validated(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], night.shop)
+    lines = []
+    for kind, rows in validated.items():
+        counts = counts_of(rows).get(night.ds, DropCounts())
+        lines += report_lines(kind, counts, examples_of(rows, night.ds))
+        try:
+            require_usable_drops(night.shop, {kind: {night.ds: counts}}, {})
+        except NightError as err:
+            lines.append(f"  A night would stop: {err}")
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
-    """Ingests the drops up to `--ds`."""
-    night = night_from(night_parser(__doc__).parse_args(argv), is_pinned=False)
-    ingest(session_from_environment("ingest"), night)
+    """Ingests the drops up to `--ds`, or looks at the one of `--ds`."""
+    parser = night_parser(__doc__)
+    parser.add_argument("--check", action="store_true", help="say what would become of the drop of DS; write nothing")
+    arguments = parser.parse_args(argv)
+    night, spark = night_from(arguments, is_pinned=False), session_from_environment("ingest")
+    if arguments.check:
+        print(look_at_drop(spark, night))
+    else:
+        ingest(spark, night)
 
 
 if __name__ == "__main__":

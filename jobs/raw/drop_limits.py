@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
@@ -11,6 +10,7 @@ from expectations.runtime.days import days_before
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
+from jobs.raw.drop_counts import DropCounts
 from jobs.raw.reading.cells import EMPTY_LIST, REPEATED_HEADER
 from jobs.raw.reject_rules import DUPLICATE, GUEST, OTHER_EVENT, TOO_MANY_EVENTS, UNIT
 
@@ -28,27 +28,6 @@ _HINTS = {
     ),
     "malformed": "Lines that cannot be taken apart come of quotes or delimiters; see the csv table of the shop file.",
 }
-
-
-@dataclass(frozen=True)
-class DropCounts:
-    """What was found in the files of one kind of a day.
-
-    Attributes:
-        rows: how many came.
-        rejected: reason -> rows that were turned away.
-        odd_cells: reason -> accepted rows of which a cell is taken for unknown.
-        times: of the first and the last accepted event, as YYYY-MM-DD HH:MM in UTC; None where there is none.
-    """
-
-    rows: int = 0
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    odd_cells: Mapping[str, int] = field(default_factory=dict)
-    times: tuple[str | None, str | None] = (None, None)
-
-    @property
-    def accepted(self) -> int:
-        return self.rows - sum(self.rejected.values())
 
 
 def require_usable_drops(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -14,7 +15,7 @@ from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import Drops, RawFile, RejectRule
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, USERS, NightError, Table
-from jobs.ingest import ingest, passes
+from jobs.ingest import ingest, look_at_drop, passes
 from jobs.raw.dropped_files import DroppedFile
 from jobs.raw.ingest_plan import DayToIngest
 from jobs.storage.partitions import read_versions
@@ -175,3 +176,39 @@ def test_catalogue_and_users_files_lie_beside_the_events(spark: SparkSession, tw
     refused = {(q["source"], q["reason"]) for q in rows(night.lake, QUARANTINE, "2024-03-10")}
     assert refused == {("events", "duplicate"), ("items", "unknown_is_available")}
     assert night.lake.require(EVENTS, "2024-03-10").metadata["odd_cells"]["users"] == {"impossible_age": 1}
+
+
+def test_a_look_at_a_drop_tells_what_would_become_of_it_and_writes_nothing(
+    spark: SparkSession, two_days: Night
+) -> None:
+    path = drop(two_days, "2024-03-10", "08:00:00,ann,rug,2,55", "at ten,bob,rug,1,1", "08:00:00,cyd,rug,1,free")
+    report = look_at_drop(spark, two_days)
+    refused = {"article": "rug", "customer": "bob", "price": "1", "time": "2024-03-10 at ten", "units": "1"}
+    assert report.splitlines() == [
+        "events: 3 rows, 2 accepted, from 2024-03-10 08:00 to 2024-03-10 08:00 UTC",
+        "  unreadable_time: 1 rows",
+        f"    {path.name} line 3: {json.dumps(refused, separators=(',', ':'))}",
+        "  unreadable_price: 1 cells are unknown",
+    ]
+    assert two_days.lake.days(EVENTS) == []
+    with pytest.raises(NightError, match=r"2024-03-11\.csv: no drop of 2024-03-11"):
+        look_at_drop(spark, replace(two_days, ds="2024-03-11"))
+
+
+def test_a_closed_day_may_have_a_file_without_events(spark: SparkSession, two_days: Night) -> None:
+    closed = replace(two_days.shop, drops=replace(two_days.shop.drops, missing_day="closed"))
+    write_drop(two_days.data, "2024-03-09.csv", HEADER)
+    ingest(spark, replace(two_days, shop=closed))
+    assert two_days.lake.days(EVENTS) == ["2024-03-08", "2024-03-09", "2024-03-10"]
+    assert rows(two_days.lake, EVENTS, "2024-03-09") == []
+
+
+def test_the_files_of_a_day_may_be_parts_in_a_folder_named_in_another_way(spark: SparkSession, night: Night) -> None:
+    shop = replace(night.shop, events=replace(night.shop.events, path="{data}/{ds:%Y%m%d}/part-*"))
+    for name, line in (("part-0.csv", "ann,lamp,1,9"), ("part-1.csv.gz", "bob,rug,1,50"), ("_SUCCESS", "")):
+        folder = Path(night.data) / "20240310"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_drop(str(folder), name, HEADER + f"2024-03-10 09:00:00,{line}\n" if line else "")
+    ingest(spark, replace(night, shop=shop))
+    assert {e["user_id"] for e in rows(night.lake, EVENTS, "2024-03-10")} == {"ann", "bob"}
+    assert len(night.lake.require(EVENTS, "2024-03-10").metadata["files"]) == 2

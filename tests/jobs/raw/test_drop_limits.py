@@ -10,7 +10,8 @@ import pytest
 from expectations.shop.raw_files import Drops, RawFile, RejectRule
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
-from jobs.raw.drop_limits import DropCounts, require_usable_drops
+from jobs.raw.drop_counts import DropCounts, report_lines
+from jobs.raw.drop_limits import require_usable_drops
 
 DAY = "2024-03-10"
 EIGHT_EARLIER = {f"2024-03-0{day}": 100 for day in range(1, 9)}
@@ -107,3 +108,47 @@ def test_a_file_of_items_has_its_guards_too(shop: Shop, found: str) -> None:
 def test_a_row_that_a_users_file_is_refused_leaves_what_stood(shop: Shop) -> None:
     shop = replace(shop, users=RawFile("users-{ds}.csv", columns={"user_id": "id"}))
     require_usable_drops(shop, {"users": {DAY: DropCounts(3, {"impossible_age": 3})}}, {"users": EIGHT_EARLIER})
+
+
+def test_a_day_without_an_event_of_its_week_fails(shop: Shop) -> None:
+    """As where day and month are swapped, or seconds are taken for milliseconds."""
+    near, far = ("2024-03-03 00:00", "2024-03-03 10:00"), ("1970-01-20 18:59", "2024-03-02 23:59")
+    require_usable_events(shop, DropCounts(5, times=near), {})
+    with pytest.raises(NightError, match="earliest is of 1970-01-20 18:59, the latest of 2024-03-02 23:59") as error:
+        require_usable_events(shop, DropCounts(5, times=far), {})
+    assert "time_format" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "is_closed"),
+    [(DropCounts(0), True), (DropCounts(2, {"tests": 2}), True), (DropCounts(2, {"tests": 1, "future": 1}), False)],
+)
+def test_a_file_without_events_is_a_closed_day_where_the_shop_has_such(
+    shop: Shop, count: DropCounts, is_closed: bool
+) -> None:
+    rule = RejectRule("tests", "customer", matches="^test")
+    shop = replace(shop, events=replace(shop.events, reject=(rule,)), drops=replace(shop.drops, missing_day="closed"))
+    with nullcontext() if is_closed else pytest.raises(NightError):
+        require_usable_events(shop, count, EIGHT_EARLIER)
+    with pytest.raises(NightError):
+        require_usable_events(replace(shop, drops=replace(shop.drops, missing_day="error")), count, EIGHT_EARLIER)
+
+
+def test_a_refusal_shows_rows_and_what_is_most_often_the_matter(shop: Shop) -> None:
+    examples = {"future": ['e.csv line 3: {"time":"2025"}', "e.csv line 7: {}"]}
+    with pytest.raises(NightError) as error:
+        require_usable_drops(shop, {"events": {DAY: DropCounts(9, {"future": 9})}}, {}, lambda kind, ds: examples)
+    assert 'For example: future: e.csv line 3: {"time":"2025"} | e.csv line 7: {}' in str(error.value)
+    assert "unix_milliseconds" in str(error.value)
+
+
+def test_a_report_tells_rows_reasons_and_cells() -> None:
+    times = ("2024-03-10 00:01", "2024-03-10 23:59")
+    counts = DropCounts(12_345, {"future": 2, "malformed": 7}, {"unreadable_price": 3}, times)
+    assert report_lines("events", counts, {"future": ["e.csv line 3: {}"]}) == [
+        "events: 12,345 rows, 12,336 accepted, from 2024-03-10 00:01 to 2024-03-10 23:59 UTC",
+        "  malformed: 7 rows",
+        "  future: 2 rows",
+        "    e.csv line 3: {}",
+        "  unreadable_price: 3 cells are unknown",
+    ]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from expectations.shop.raw_files import RawFile
 from tests.worlds.read_raw_file import MAPPING, problem_of, rows_read
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"time": "t1", "customer": "ann", "article": "a", "price": 9.5},
     {"time": "t2", "customer": "bob", "article": "b"},
 ]

@@ -1,0 +1,93 @@
+"""What was found in the files of a day, in numbers and in examples."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from expectations.tables import NightError
+from jobs.raw.reading.cells import UNREADABLE_FILE
+
+_EXAMPLE_CHARACTERS = 200
+"""Of a row in a message; the whole row stands in `quarantine`, or in the file."""
+
+
+@dataclass(frozen=True)
+class DropCounts:
+    """What was found in the files of one kind of a day.
+
+    Attributes:
+        rows: how many came.
+        rejected: reason -> rows that were turned away.
+        odd_cells: reason -> accepted rows of which a cell is taken for unknown.
+        times: of the first and the last accepted event, as YYYY-MM-DD HH:MM in UTC; None where there is none.
+    """
+
+    rows: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    odd_cells: Mapping[str, int] = field(default_factory=dict)
+    times: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def accepted(self) -> int:
+        return self.rows - sum(self.rejected.values())
+
+
+def counts_of(validated: DataFrame) -> dict[str, DropCounts]:
+    """Counts the rows of each day that were read, and those rejected by reason.
+
+    Raises:
+        NightError: some file cannot be read; names the first one, and how many more.
+    """
+    time = F.col("event_time") if "event_time" in validated.columns else F.lit(None).cast("timestamp")
+    times = (F.date_format(of(time), "yyyy-MM-dd HH:mm") for of in (F.min, F.max))
+    by_reason = validated.groupBy("ds", "reason").agg(F.count("*"), *times).collect()
+    if any(reason == UNREADABLE_FILE for _, reason, *_ in by_reason):
+        _raise_unreadable(validated)
+    odd = validated.where("odd is not null and reason is null").select("ds", F.explode("odd").alias("reason"))
+    odd_cells: dict[str, dict[str, int]] = {}
+    for ds, reason, count in odd.groupBy("ds", "reason").count().orderBy("ds", "reason").collect():
+        odd_cells.setdefault(ds, {})[reason] = count
+    counts = {}
+    for ds in sorted({row[0] for row in by_reason}):
+        of_day = [row for row in by_reason if row[0] == ds]
+        rejected = {reason: count for _, reason, count, *_ in sorted(of_day, key=str) if reason is not None}
+        span = next(((first, last) for _, reason, _, first, last in of_day if reason is None), (None, None))
+        counts[ds] = DropCounts(sum(row[2] for row in of_day), rejected, odd_cells.get(ds, {}), span)
+    return counts
+
+
+def _raise_unreadable(validated: DataFrame) -> None:
+    broken = (
+        validated.where(F.col("reason") == UNREADABLE_FILE).select("file", "raw").orderBy("file").limit(1000).collect()
+    )
+    more = f" (and {len(broken) - 1} more files)" if len(broken) > 1 else ""
+    raise NightError(f"{broken[0]['file']}: {broken[0]['raw']}{more}")
+
+
+def examples_of(validated: DataFrame, ds: str) -> dict[str, list[str]]:
+    """Returns up to three rejected rows of a day for each reason, with the file and the line they stand in."""
+    place = Window.partitionBy("reason").orderBy("file", "line")
+    rows = validated.where((F.col("ds") == ds) & F.isnotnull("reason")).withColumn("place", F.row_number().over(place))
+    found: dict[str, list[str]] = {}
+    for row in rows.where("place <= 3").orderBy("reason", "place").select("reason", "file", "line", "raw").collect():
+        text = row["raw"] if len(row["raw"]) <= _EXAMPLE_CHARACTERS else f"{row['raw'][:_EXAMPLE_CHARACTERS]}..."
+        found.setdefault(row["reason"], []).append(f"{posixpath.basename(row['file'])} line {row['line']}: {text}")
+    return found
+
+
+def report_lines(kind: str, counts: DropCounts, examples: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns lines to read: what came in files of one kind, and why rows and cells do not count, with examples."""
+    lines = [f"{kind}: {counts.rows:,} rows, {counts.accepted:,} accepted"]
+    if counts.times[0] is not None:
+        lines[0] += f", from {counts.times[0]} to {counts.times[1]} UTC"
+    for reason, count in sorted(counts.rejected.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"  {reason}: {count:,} rows")
+        lines += [f"    {example}" for example in examples.get(reason, ())]
+    lines += [f"  {reason}: {count:,} cells are unknown" for reason, count in sorted(counts.odd_cells.items())]
+    return lines
