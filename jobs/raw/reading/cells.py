@@ -126,8 +126,11 @@ class RowBuilder:
         texts = pc.utf8_trim(texts.cast(pa.string()), characters=_BLANKS)
         if name in self.ids:
             texts = self._whole_numbers(name, _one_way_to_write(texts))
-        is_nothing = pc.or_(pc.equal(texts, ""), pc.is_in(texts, value_set=pa.array(self.null_words, pa.string())))
-        return pc.if_else(is_nothing, pa.scalar(None, pa.string()), texts)
+        return pc.if_else(self._is_nothing(texts), pa.scalar(None, pa.string()), texts)
+
+    def _is_nothing(self, texts: pa.Array) -> pa.Array:
+        is_null_word = pc.is_in(texts, value_set=pa.array(self.null_words, pa.string()))
+        return pc.or_(pc.fill_null(pc.equal(texts, ""), True), is_null_word)
 
     def _whole_numbers(self, name: str, texts: pa.Array) -> pa.Array:
         """Takes `.0` off a column of ids that passed through a table of floats: there every value has it.
@@ -135,8 +138,7 @@ class RowBuilder:
         Raises:
             UnreadableFileError: a column that looked like one holds other ids, too, so that 12.0 and 12 may be two.
         """
-        is_something = pc.and_(pc.not_equal(texts, ""), pc.invert(pc.is_in(texts, value_set=pa.array(self.null_words))))
-        something = texts.filter(is_something)
+        something = texts.filter(pc.invert(self._is_nothing(texts)))
         if not len(something):
             return texts
         # A float of eight digits and more may be written with an exponent; the rules of ids judge these.

@@ -185,6 +185,8 @@ def test_a_point_and_a_zero_are_taken_off_a_column_of_floats_alone(tmp_path: Pat
 
     assert read("17850123.0", "", "7.0") == ["17850123", None, "7"]
     assert read("12.0", "12", "v1.0") == ["12.0", "12", "v1.0"]
+    without_words = written(tmp_path, HEADER + f"{TEN},7.0,lamp,1\n")
+    assert [row["customer"] for row in rows_read(without_words, null_words=())] == ["7"]
     many = written(tmp_path, HEADER + f"{TEN},12.0,lamp,1\n" * 150_000 + f"{TEN},12,lamp,1\n" * 100_000)
     assert "whole numbers with .0 in column 'customer', and '12' without" in problem_of(many)
 
