@@ -28,8 +28,11 @@ from jobs.features.subwords import trained_model
 from jobs.features.user_features import user_features_from
 from jobs.features.users import users_from_updates
 from jobs.features.vocabularies import fitted_vocabularies, with_hash
+from jobs.raw.dropped_files import dropped_file
 from jobs.raw.events import validated_events
+from jobs.raw.ingest_plan import required_columns
 from jobs.raw.item_user_updates import items_from_events, users_from_events
+from jobs.raw.raw_rows import read_raw_rows
 from jobs.storage.partitions import contract_columns
 
 GOLDEN = Path(__file__).resolve().parent
@@ -37,7 +40,8 @@ AS_OF = "2024-03-03"
 SHOP = Shop(
     name="corner",
     events=RawFile(
-        path="{ds}.csv",
+        path="{ds}.json",
+        format="json",
         columns={name: name for name in ("event_time", "user_id", "item_id", "event_type", "quantity", "price")},
     ),
     items_from_events={"title": "name", "price": "price"},
@@ -45,7 +49,7 @@ SHOP = Shop(
     max_history=4,
     max_values=2,
 )
-"""Everybody's shop of the golden folders; its raw rows stand in `raw.jsonl` as they are after reading a file."""
+"""Everybody's shop of the golden folders; its drop is `raw.jsonl`."""
 LEARNT_TEXTS = ("desk lamp", "red lamp", "red desk")
 """What the tokenizer of `item_features` was learnt from: 2 to 257 are bytes, then come the pieces of these words."""
 PIECES = ("▁lamp", "▁desk")
@@ -64,7 +68,11 @@ def accepted(read: Read) -> DataFrame:
 
 BUILDS: dict[str, Callable[[Read], DataFrame]] = {
     "events": accepted,
-    "quarantine": lambda read: judged(read).where("reason IS NOT NULL").selectExpr("'events' source", "*"),
+    "quarantine": lambda read: (
+        judged(read)
+        .where("reason IS NOT NULL")
+        .selectExpr("* EXCEPT (file)", "'events' source", "substring_index(file, '/', -1) file")
+    ),
     "item_updates": lambda read: items_from_events(accepted(read), SHOP),
     "user_updates": lambda read: users_from_events(accepted(read), SHOP),
     "items": lambda read: items_from_updates(read("item_updates"), read("events"), SHOP, AS_OF, read("items")),
@@ -96,10 +104,8 @@ def test_the_small_world_gives_the_golden_rows(spark: SparkSession, name: str) -
 def golden_rows(spark: SparkSession, path: Path, table: str) -> DataFrame:
     """Rows of a golden file in the types of their table; the file leaves out `ds` where it is AS_OF, and nulls."""
     if table == "raw":
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-        return spark.createDataFrame(
-            [(AS_OF, row, json.dumps(row)) for row in rows], "ds string, values map<string,string>, raw string"
-        )
+        file = dropped_file("events", AS_OF, str(path))
+        return read_raw_rows(spark, SHOP.events, [file], required_columns(SHOP)["events"])
     rows = [{"ds": AS_OF, **json.loads(line)} for line in path.read_text("utf-8").splitlines()]
     schema = TABLES[table].ddl.replace(" NOT NULL", "")
     lines: list[Any] = [json.dumps(row) for row in rows]

@@ -95,7 +95,7 @@ def without_items(dataset: Dataset, is_withheld: np.ndarray) -> Dataset:
     age_days = np.where(is_withheld, -1, dataset.item_features["age_days"])
     return replace(
         dataset,
-        events=replace(events, **_kept(events, kept, dataset.num_users)),
+        events=replace(events, **_kept(events, kept, dataset.num_users), history_starts=_starts_among(events, kept)),
         interactions=replace(pairs, **_kept(pairs, kept_pairs, dataset.num_users)),
         item_features={**dataset.item_features, "age_days": age_days},
     )
@@ -103,9 +103,15 @@ def without_items(dataset: Dataset, is_withheld: np.ndarray) -> Dataset:
 
 def _kept(log: Events | Interactions, kept: np.ndarray, num_users: int) -> dict[str, np.ndarray]:
     """The arrays of a log of which some entries are kept."""
-    arrays = {name: values[kept] for name, values in vars(log).items() if name != "offsets"}
+    arrays = {name: values[kept] for name, values in vars(log).items() if name not in ("offsets", "history_starts")}
     lengths = np.bincount(arrays["user_index"], minlength=num_users)
     return {"offsets": np.concatenate([[0], np.cumsum(lengths)]), **arrays}
+
+
+def _starts_among(events: Events, kept: np.ndarray) -> np.ndarray:
+    """Where each user's history begins among the kept events. Shape (users,)."""
+    starts: np.ndarray = np.concatenate([[0], np.cumsum(kept)])[events.history_starts]
+    return starts
 
 
 def asked_about(question: Question, is_withheld: np.ndarray) -> Question:

@@ -28,6 +28,8 @@ def quarantine(*reasons: str) -> pa.Table:
             "raw": [f"row {r}" for r in reasons],
             "reason": list(reasons),
             "source": ["events"] * len(reasons),
+            "file": ["e.csv"] * len(reasons),
+            "line": list(range(2, 2 + len(reasons))),
             "ds": [DS] * len(reasons),
         }
     )
@@ -36,7 +38,7 @@ def quarantine(*reasons: str) -> pa.Table:
 def test_what_is_written_is_read_in_the_order_of_the_contract(lake: Lake) -> None:
     version = lake.write(QUARANTINE, DS, quarantine("no_price"), "f1", note="x")
     assert lake.read(QUARANTINE, DS).to_pylist() == [
-        {"ds": DS, "source": "events", "reason": "no_price", "raw": "row no_price"}
+        {"ds": DS, "source": "events", "reason": "no_price", "file": "e.csv", "line": 2, "raw": "row no_price"}
     ]
     assert lake.current(QUARANTINE, DS) == version
     assert (version.rows, version.fingerprint, version.metadata) == (1, "f1", {"note": "x"})

@@ -126,8 +126,9 @@ def test_what_people_want_when_they_are_new_counts_more(spark: SparkSession, nig
     days = {ANN: "2024-03-09", BOB: "2024-01-01"}
     seconds = 1_710_028_800  # 2024-03-10 00:00 UTC, a day before the night's day ends
     histories = spark.createDataFrame(
-        [(user, [LANTERN, MUG], [5, 2], [seconds, seconds]) for user in days],
-        "user_index int, item_indices array<int>, event_type_indices array<int>, event_times array<bigint>",
+        [(user, [LANTERN, MUG], [5, 2], [seconds, seconds], [], []) for user in days],
+        "user_index int, item_indices array<int>, event_type_indices array<int>, event_times array<bigint>, "
+        "older_purchase_indices array<int>, older_purchase_times array<bigint>",
     )
     vocabulary = [("event_type", "purchase", 5), ("event_type", "view", 2)]
     vocabularies = spark.createDataFrame(vocabulary, "field string, value string, index int")

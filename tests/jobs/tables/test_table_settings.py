@@ -85,8 +85,9 @@ def test_demand_and_likes_fade_by_half_in_the_shops_half_life(spark: SparkSessio
 def test_the_shop_says_which_wishes_count_and_how_much(spark: SparkSession) -> None:
     seconds = [int(days_before_the_end(days).timestamp()) for days in (30, 10)]
     histories = spark.createDataFrame(
-        [(ANN, [LANTERN, MUG], [5, 5], seconds)],
-        "user_index int, item_indices array<int>, event_type_indices array<int>, event_times array<bigint>",
+        [(ANN, [MUG], [5], seconds[1:], [LANTERN], seconds[:1])],
+        "user_index int, item_indices array<int>, event_type_indices array<int>, event_times array<bigint>, "
+        "older_purchase_indices array<int>, older_purchase_times array<bigint>",
     ).cache()
     vocabularies = spark.createDataFrame([("event_type", "purchase", 5)], "field string, value string, index int")
     first_seen = days_before_the_end(30).date().isoformat()
