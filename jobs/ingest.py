@@ -213,7 +213,7 @@ def _metadata(plan: DayToIngest, counts: Mapping[str, Mapping[str, DropCounts]])
 
 
 def look_at_drop(spark: SparkSession, night: Night) -> str:
-    """Tells what would become of the drop of `night.ds`, and writes nothing.
+    """Tells what would become of the drop of `night.ds`, and takes nothing in.
 
     Returns:
         Lines to read: of each kind of file how many rows are accepted, and rejected by reason with up to three of them.
@@ -241,7 +241,7 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Ingests the drops up to `--ds`, or looks at the one of `--ds`."""
     parser = night_parser(__doc__)
-    parser.add_argument("--check", action="store_true", help="say what would become of the drop of DS; write nothing")
+    parser.add_argument("--check", action="store_true", help="say what would become of the drop of DS; take nothing in")
     arguments = parser.parse_args(argv)
     night, spark = night_from(arguments, is_pinned=False), session_from_environment("ingest")
     if arguments.check:

@@ -74,7 +74,9 @@ def rows_of_file(
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of one file, as `read_raw_rows` returns them."""
     ids = frozenset(name for of in IDS for name in (raw.columns.get(of), *raw.fallback_columns.get(of, ())) if name)
-    builder = RowBuilder(ds, path, columns, ids, raw.null_words, keeps_raw)
+    chains = ((raw.columns.get(of), *others) for of, others in raw.fallback_columns.items())
+    optional = frozenset(name for chain in chains for name in chain if name)
+    builder = RowBuilder(ds, path, columns, ids, raw.null_words, keeps_raw, optional)
     try:
         if raw.format == "csv":
             yield from csv_rows(path, kind, raw, builder)

@@ -76,9 +76,9 @@ EXPORTS: dict[str, tuple[str, list[Row], list[str]]] = {
             ga4("view_item_list", {"item_id": "S3"}),
         ),
         [
-            ("1.2", "S1", "purchase", 2.0, 12.5, "17"),
-            ("1.2", "S1", "view", 1.0, 12.5, "17"),
-            ("1.2", "S2", "purchase", 1.0, 3.0, "17"),
+            ("1.2", "S1", "purchase", 2.0, 12.5, None),
+            ("1.2", "S1", "view", 1.0, 12.5, None),
+            ("1.2", "S2", "purchase", 1.0, 3.0, None),
         ],
         ["empty_list", OTHER_EVENT],
     ),
@@ -204,6 +204,14 @@ def test_a_preset_reads_what_its_system_exports(spark: SparkSession, tmp_path: P
     assert sorted(accepted, key=str) == sorted(expected, key=str)
     assert sorted({row["reason"] for row in judged} - {None}) == sorted(refused)
     assert {f"{row['event_time']:%Y-%m-%d}" for row in judged if row["reason"] is None} == {DS}
+
+
+def test_a_day_without_anybody_logged_in_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    shop = load_shop(shop_file(tmp_path, "segment"))
+    path = tmp_path / "export"
+    path.write_text(lines(call_to_segment("Product Viewed", {"product_id": "p1", "price": 5}, anonymousId="a1")))
+    rows = read_raw_rows(spark, shop.events, [dropped_file("events", DS, str(path))], ["userId", "anonymousId"])
+    assert [row["fault"] for row in rows.collect()] == [None]
 
 
 def test_what_a_shop_says_stands_before_its_preset(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ class RowBuilder:
         columns: the raw columns that the shop file names.
         ids: those of `columns` that hold ids.
         null_words: texts that stand for nothing.
+        optional: those of `columns` that another one stands in for, so that no object need have them.
         keeps_raw: whether somebody asks for the whole row, as JSON, beside its texts.
     """
 
@@ -59,6 +60,7 @@ class RowBuilder:
     ids: frozenset[str]
     null_words: Sequence[str]
     keeps_raw: bool = False
+    optional: frozenset[str] = frozenset()
     rows: int = 0
     _is_float: dict[str, bool] = field(default_factory=dict)
 

@@ -44,7 +44,7 @@ def json_rows(path: str, kind: str, raw: RawFile, builder: RowBuilder) -> Iterat
     with unpacked(path) as stream:
         blocks = text_blocks(stream, raw.encoding)
         parsed = _objects(blocks)
-        missing, others = set(builder.columns), dict[str, None]()
+        missing, others = set(builder.columns) - builder.optional, dict[str, None]()
         rows = _Rows(builder)
         num_objects = 0
         for number, value, text in parsed:
