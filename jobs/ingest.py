@@ -229,12 +229,14 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
     validated = _validated(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], night.shop)
     lines = []
     for kind, rows in validated.items():
+        rows.persist(StorageLevel.MEMORY_AND_DISK)
         counts = counts_of(rows).get(night.ds, DropCounts())
         lines += report_lines(kind, counts, examples_of(rows, night.ds))
         try:
             require_usable_drops(night.shop, {kind: {night.ds: counts}}, {})
         except NightError as err:
             lines.append(f"  A night would stop: {err}")
+        rows.unpersist()
     return "\n".join(lines)
 
 

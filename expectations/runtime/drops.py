@@ -70,10 +70,15 @@ class DropFolder:
         base = template[: wild.start()].rpartition("/")[0] if wild else template
         filesystem, local = fs.FileSystem.from_uri(base or "/")
         matcher = _PathMatcher.of(f"{local.rstrip('/')}{template[len(base) :]}")
-        selector = fs.FileSelector(local, recursive=True, allow_not_found=True)
+        is_deep = "/" in template[wild.end() :] if wild else True
+        found = filesystem.get_file_info(fs.FileSelector(local, recursive=is_deep, allow_not_found=True))
+        # Beside the drops of a folder may lie all the data of a machine: only what is a drop is looked into.
+        for folder in () if is_deep else [info for info in found if info.type == fs.FileType.Directory]:
+            if matcher.day_of(folder.path) is not None:
+                found += filesystem.get_file_info(fs.FileSelector(folder.path, recursive=True))
         # A file system of an object store leaves the scheme out of its paths.
         scheme = base.removesuffix(local) if "://" in base else ""
-        files = [info for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+        files = [info for info in found if info.type == fs.FileType.File]
         files.sort(key=lambda info: str(info.path))
         dated = ((matcher.day_of(info.path), info) for info in files)
         return [(day, f"{scheme}{info.path}", info) for day, info in dated if day is not None]

@@ -179,6 +179,11 @@ class RawFile(Bounded):
         if foreign:
             raise ValueError(f"`event_types` must lead to {', '.join(EVENT_TYPES)}. Received: {sorted(foreign)}")
 
+    def sources_of(self, column: str) -> tuple[str, ...]:
+        """The raw columns that a column of the contract is read from: the mapped one, then those behind it."""
+        mapped = (self.columns[column],) if column in self.columns else ()
+        return (*mapped, *self.fallback_columns.get(column, ()))
+
 
 @dataclass(frozen=True)
 class Drops(Bounded):

@@ -73,9 +73,8 @@ def rows_of_file(
     keeps_raw: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of one file, as `read_raw_rows` returns them."""
-    ids = frozenset(name for of in IDS for name in (raw.columns.get(of), *raw.fallback_columns.get(of, ())) if name)
-    chains = ((raw.columns.get(of), *others) for of, others in raw.fallback_columns.items())
-    optional = frozenset(name for chain in chains for name in chain if name)
+    ids = frozenset(name for of in IDS for name in raw.sources_of(of))
+    optional = frozenset(name for of in raw.fallback_columns for name in raw.sources_of(of))
     builder = RowBuilder(ds, path, columns, ids, raw.null_words, keeps_raw, optional)
     try:
         if raw.format == "csv":

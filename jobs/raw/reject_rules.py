@@ -83,9 +83,8 @@ def with_filled_cells(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
 
 def mapped_text(raw: RawFile, column: str) -> Column:
     """Tells what the shop file maps to a column of the contract, or holds constant for it; null when neither."""
-    names = [*([raw.columns[column]] if column in raw.columns else []), *raw.fallback_columns.get(column, ())]
     constant = F.lit(raw.constants.get(column)).cast("string")
-    return F.coalesce(*(raw_text(name) for name in names), constant)
+    return F.coalesce(*map(raw_text, raw.sources_of(column)), constant)
 
 
 def prose(text: Column) -> Column:
@@ -187,7 +186,7 @@ def shop_rules(rules: Sequence[RejectRule]) -> list[RejectCondition]:
 
 def id_rules(column: Column, name: str, raw: RawFile) -> list[RejectCondition]:
     """Returns the rules of an id: it must be there, one text, short enough, and no number whose digits are lost."""
-    names = [*([raw.columns[name]] if name in raw.columns else []), *raw.fallback_columns.get(name, ())]
+    names = raw.sources_of(name)
     is_nested = F.arrays_overlap("not_text", F.array(*map(F.lit, names))) if names else F.lit(False)
     is_nested = F.coalesce(is_nested, F.lit(False)) | column.rlike(_SEVERAL_FIELDS)
     return [
