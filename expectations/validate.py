@@ -137,7 +137,7 @@ def expectations_of(night: Night, partitions: Partitions, table: Table, ds: str)
 
 def _checks_of(night: Night, partitions: Partitions, table: Table, ds: str) -> list[Check]:
     if table is EVENTS:
-        return event_checks(partitions, ds, catalogue_ds=night.ds)
+        return event_checks(partitions, ds, night.ds, night.shop)
     return CHECKS[table.name](partitions, ds, night.shop)
 
 

@@ -119,9 +119,7 @@ def _similar_items(spark: SparkSession, inputs: TableInputs, shop: Shop) -> Plan
         similar_inputs(features, sources, popularity),
         (*(source.source for source in sources), inputs.fallback_source),
         features.version(ITEMS).rows * shop.top_k,
-        lambda: similar_items(
-            spark, features, sources, popularity, shop.top_k, shop.similar_items, shop.rules, shop.texts
-        ),
+        lambda: similar_items(spark, features, sources, popularity, shop),
         _code(),
         [shop.top_k, asdict(shop.similar_items), asdict(shop.rules), shop.texts],
     )

@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +22,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import days_before
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
@@ -30,14 +32,25 @@ from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, 
 from jobs.features.items import build_items
 from jobs.features.users import build_users
 from jobs.raw.drop_counts import DropCounts, counts_of, examples_of, report_lines
-from jobs.raw.drop_limits import require_usable_drops
+from jobs.raw.drop_limits import require_no_repeats, require_usable_drops
 from jobs.raw.drop_readiness import require_drop
 from jobs.raw.events import validated_events
-from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, found_files, raw_files, required_columns
+from jobs.raw.ingest_plan import (
+    END_OF_TIME,
+    DayToIngest,
+    DropsOnDisk,
+    days_to_ingest,
+    raw_files,
+    require_all_events,
+    required_columns,
+    source_of,
+)
 from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events, validated_items, validated_users
-from jobs.raw.raw_rows import read_raw_rows
+from jobs.raw.joined_rows import read_completed_rows
+from jobs.raw.repeated_events import LOOK_BACK_DAYS, num_repeats, with_repeats_marked
 from jobs.storage.daily_partitions import WrittenDay, write_days
 from jobs.storage.log_as_of import LogAsOf
+from jobs.storage.partitions import read_versions
 from jobs.storage.picture_files import stored_pictures
 
 logger = logging.getLogger(__name__)
@@ -46,7 +59,7 @@ BYTES_A_PASS = 128 * 2**20
 """Of raw files. A pass keeps its validated rows while it writes them to several tables; years of them would not fit."""
 
 ValidatedRows = Mapping[str, DataFrame]
-"""Kind of raw file -> its rows each with the reason why it is rejected, or none."""
+"""`events`, `items`, `users` -> the rows of its files, each with the reason why it is rejected, or none."""
 
 
 def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) -> None:
@@ -92,33 +105,76 @@ def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], s
     """Reads, checks, writes and commits the drops of several days together."""
     num_files = sum(len(plan.files) for plan in plans)
     logger.info("reading drops: days=%d files=%d from=%s to=%s", len(plans), num_files, plans[0].ds, plans[-1].ds)
-    validated = _validated(spark, lake, plans, shop)
-    for rows in validated.values():
-        rows.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        counts = {kind: counts_of(rows) for kind, rows in validated.items()}
-        _check(lake, plans, counts, shop, lambda kind, ds: examples_of(validated[kind], ds))
+    with _validated(spark, lake, plans, shop) as validated:
+        counts = {kind: counts_of(rows) for kind, rows in by_kind(validated, shop).items()}
+        _check(lake, plans, counts, shop, lambda kind, ds: examples_of(by_kind(validated, shop)[kind], ds))
+        _check_repeats(spark, lake, plans, validated["events"], counts, shop)
         _write_and_commit(spark, lake, plans, validated, counts, shop)
+
+
+@contextmanager
+def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop) -> Iterator[ValidatedRows]:
+    """Gives the rows of all files of these days, which Spark keeps for as long as they are looked at."""
+    tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
+    first_day = min([*lake.days(EVENTS)[:1], plans[0].ds])
+    columns, kept = required_columns(shop), list[DataFrame]()
+    events, others = dict[str, DataFrame](), dict[str, DataFrame]()
+    for kind, raw in raw_files(shop).items():
+        files = [file for plan in plans for file in plan.files if file.kind.partition("/")[0] == kind]
+        if not any(file.kind == kind for file in files):
+            continue
+        rows = read_completed_rows(spark, kind, raw, files, columns[kind], stored_pictures(lake))
+        if source_of(kind) == "events":
+            events[kind] = rows
+        else:
+            others[kind] = validated_items(rows, shop, raw) if kind == "items" else validated_users(rows, raw)
+    validated = {"events": validated_events(events, shop, tasks_per_day, first_day), **others}
+    if shop.drops.duplicate_days:
+        kept.append(validated["events"].persist(StorageLevel.MEMORY_AND_DISK))
+        earlier = _earlier_events(spark, lake, plans, shop.drops.duplicate_days)
+        validated["events"] = with_repeats_marked(validated["events"], earlier, shop)
+    kept += [rows.persist(StorageLevel.MEMORY_AND_DISK) for rows in validated.values()]
+    try:
+        yield validated
     finally:
-        for rows in validated.values():
+        for rows in kept:
             rows.unpersist()
 
 
-def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop) -> ValidatedRows:
-    tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
-    first_day = min([*lake.days(EVENTS)[:1], plans[0].ds])
-    columns = required_columns(shop)
-    validated = {}
-    for kind, raw in raw_files(shop).items():
-        files = [file for plan in plans for file in plan.files if file.kind == kind]
-        if not files:
-            continue
-        rows = read_raw_rows(spark, raw, files, columns[kind], stored_pictures(lake))
-        if kind == "events":
-            validated[kind] = validated_events(rows, shop, tasks_per_day, first_day)
-        else:
-            validated[kind] = validated_items(rows, shop, raw) if kind == "items" else validated_users(rows, raw)
-    return validated
+def by_kind(validated: ValidatedRows, shop: Shop) -> dict[str, DataFrame]:
+    """Returns the rows of each kind of file that came; events may have several."""
+    others = {source: rows for source, rows in validated.items() if source != "events"}
+    if not shop.more_events:
+        return {"events": validated["events"], **others}
+    return {kind: validated["events"].where(F.col("kind") == kind) for kind in shop.event_sources} | others
+
+
+def _earlier_events(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], num_days: int) -> DataFrame:
+    """Returns the events of the lake that those of these days may repeat."""
+    own = {plan.ds for plan in plans}
+    near = {days_before(ds, back) for ds in own for back in range(1, num_days + 1)}
+    versions = lake.versions(EVENTS, plans[-1].ds)
+    return read_versions(spark, EVENTS, [version for ds, version in versions.items() if ds in near - own])
+
+
+def _check_repeats(
+    spark: SparkSession,
+    lake: Lake,
+    plans: Sequence[DayToIngest],
+    events: DataFrame,
+    counts: Mapping[str, Mapping[str, DropCounts]],
+    shop: Shop,
+) -> None:
+    """Stops where an export repeats the days before it, and the shop does not say so."""
+    by_source = [by_day for kind, by_day in counts.items() if source_of(kind) == "events"]
+    firsts = [(ds, count.times[0]) for by_day in by_source for ds, count in by_day.items()]
+    if shop.drops.duplicate_days or not any(first is not None and first[:10] < ds for ds, first in firsts):
+        return
+    accepted: Counter[str] = Counter()
+    for by_day in by_source:
+        accepted.update({ds: count.accepted for ds, count in by_day.items()})
+    earlier = _earlier_events(spark, lake, plans, LOOK_BACK_DAYS)
+    require_no_repeats(shop, accepted, num_repeats(events, earlier, shop))
 
 
 def _check(
@@ -141,7 +197,7 @@ def _check(
     # A file whose lines are all blank reaches Spark without a row.
     came: dict[str, dict[str, DropCounts]] = {}
     for plan in plans:
-        for kind in {file.kind for file in plan.files}:
+        for kind in {file.kind for file in plan.files} & counts.keys():
             came.setdefault(kind, {})[plan.ds] = counts[kind].get(plan.ds, DropCounts())
     days = {plan.ds for plan in plans}
     current = {ds: version for ds, version in lake.versions(EVENTS, plans[-1].ds).items() if ds not in days}
@@ -178,12 +234,12 @@ def _write_and_commit(
 
 def _tables(shop: Shop, validated: ValidatedRows) -> dict[Table, DataFrame]:
     """Returns the tables of a drop, in the order of their commits: `events` vouches for the others."""
-    accepted = {kind: rows.where(F.col("reason").isNull()) for kind, rows in validated.items()}
+    accepted = {source: rows.where(F.col("reason").isNull()) for source, rows in validated.items()}
     rejected = [
         rows.where(F.col("reason").isNotNull()).select(
-            "ds", F.lit(kind).alias("source"), "reason", "file", "line", "raw"
+            "ds", F.lit(source).alias("source"), "reason", "file", "line", "raw"
         )
-        for kind, rows in validated.items()
+        for source, rows in validated.items()
     ]
     quarantine = rejected[0]
     for rows in rejected[1:]:
@@ -221,22 +277,21 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
     Raises:
         NightError: the drop is missing, or a file of it cannot be read.
     """
-    drops = DropFolder(night.shop, night.lake.root, night.data)
-    files = found_files(night.shop, drops, night.ds)
-    if not drops.exists(night.shop.events, night.ds):
-        where = drops.path(night.shop.events, night.ds)
-        raise NightError(f"{where}: no drop of {night.ds}.{drops.other_place(night.ds)}")
-    validated = _validated(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], night.shop)
+    shop, drops = night.shop, DropFolder(night.shop, night.lake.root, night.data)
+    days = drops.days(END_OF_TIME)
+    if night.ds not in days:
+        raise NightError(f"{drops.path(shop.events, night.ds)}: no drop of {night.ds}.{drops.other_place(night.ds)}")
+    require_all_events(drops, night.ds)
+    files = DropsOnDisk(night.lake, drops, days).now(night.ds)
     lines = []
-    for kind, rows in validated.items():
-        rows.persist(StorageLevel.MEMORY_AND_DISK)
-        counts = counts_of(rows).get(night.ds, DropCounts())
-        lines += report_lines(kind, counts, examples_of(rows, night.ds))
-        try:
-            require_usable_drops(night.shop, {kind: {night.ds: counts}}, {})
-        except NightError as err:
-            lines.append(f"  A night would stop: {err}")
-        rows.unpersist()
+    with _validated(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], shop) as validated:
+        for kind, rows in by_kind(validated, shop).items():
+            counts = counts_of(rows).get(night.ds, DropCounts())
+            lines += report_lines(kind, counts, examples_of(rows, night.ds))
+            try:
+                require_usable_drops(shop, {kind: {night.ds: counts}}, {})
+            except NightError as err:
+                lines.append(f"  A night would stop: {err}")
     return "\n".join(lines)
 
 

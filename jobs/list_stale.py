@@ -14,8 +14,8 @@ from __future__ import annotations
 import json
 import shlex
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -32,19 +32,18 @@ from expectations.runtime.input_fingerprint import (
     settings_fingerprint,
     version_hashes,
 )
-from expectations.runtime.lake import Lake
+from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.published_tables import manifest_rows
 from expectations.semantics.champions import decided_otherwise, published_decision
 from expectations.tables import EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
 from jobs.publishing.manifest_history import rolled_back_days
 from jobs.raw.dropped_files import DroppedFile, sha256_of
-from jobs.raw.ingest_plan import found_files, known_hash
+from jobs.raw.ingest_plan import END_OF_TIME, DropsOnDisk
 
 DAG_ID = "nightly_recommendations"
 CHAMPION = "champion"
 REASONS = ("drops", "settings", CHAMPION, "code")
-_END_OF_TIME = "9999-12-31"
 
 
 @dataclass(frozen=True)
@@ -167,23 +166,26 @@ def _decisions(lake: Lake) -> dict[str, dict[str, Any]]:
 
 def _dropped_hashes(lake: Lake, until: str, drops: DropFolder) -> dict[str, FileHashes]:
     """Maps each day to the files of its drop as they lie there now."""
-    days = drops.days(drops.shop.events, until)
-    return {ds: hashes_of(_hashed(lake, ds, found_files(drops.shop, drops, ds))) for ds in days}
+    days = drops.days(END_OF_TIME)
+
+    def hashed(files: Sequence[DroppedFile]) -> list[DroppedFile]:
+        return [replace(file, sha256=_hash_of(file, lake.current(EVENTS, file.ds))) for file in files]
+
+    found = DropsOnDisk(lake, drops, days).as_noted(until, hashed)
+    return {ds: hashes_of((file.kind, file.sha256) for file in files) for ds, files in found.items()}
 
 
-def _hashed(lake: Lake, ds: str, found: Iterable[DroppedFile]) -> Iterable[tuple[str, str]]:
-    version = lake.current(EVENTS, ds)
-    noted = dict(version_hashes(version)) if version else {}
-    for file in found:
-        # What the lake never held is new whatever its bytes are.
-        yield file.kind, (known_hash(version, file) or (sha256_of(file.path) if file.kind in noted else "new"))
+def _hash_of(file: DroppedFile, version: Version | None) -> str:
+    # What the lake never held is new whatever its bytes are.
+    is_held = version is not None and file.kind in dict(version_hashes(version))
+    return sha256_of(file.path) if is_held else "new"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints the stale days."""
     parser = night_parser(__doc__)
     arguments = parser.parse_args(argv)
-    arguments.ds = arguments.ds or _END_OF_TIME
+    arguments.ds = arguments.ds or END_OF_TIME
     night = night_from(arguments)
     print(staleness_text(staleness(night), arguments.shop))
 

@@ -109,7 +109,7 @@ def _build(spark: SparkSession, log: LogAsOf, drops: DropFolder, tables: Sequenc
         ITEM_FEATURES: lambda: build_item_features(spark, log),
         ITEM_IMAGES: lambda: build_item_images(spark, lake, as_of, drops, shop.image_size),
         USER_FEATURES: lambda: build_user_features(spark, lake, as_of),
-        GRAPH_EDGES: lambda: build_graph_edges(spark, lake, as_of, shop.event_weights, shop.graph_edges),
+        GRAPH_EDGES: lambda: build_graph_edges(spark, lake, as_of, shop),
     }
     for table in tables:
         builders[table]()

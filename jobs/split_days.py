@@ -29,16 +29,15 @@ from pyspark.sql.window import Window
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
-from expectations.shop.raw_files import UNIX_TIMES, RawFile
-from expectations.shop.shop import Shop
+from expectations.shop.raw_files import UNIX_TIMES, RawFile, is_of_a_day
 from expectations.tables import NightError, ds_from_text
 from jobs.raw.drop_writer import write_drops
-from jobs.raw.dropped_files import dropped_file
-from jobs.raw.ingest_plan import raw_files, required_columns
-from jobs.raw.raw_rows import read_raw_rows
+from jobs.raw.dropped_files import DroppedFile, dropped_file
+from jobs.raw.ingest_plan import joined_kind, raw_files, required_columns
+from jobs.raw.joined_rows import read_completed_rows
 from jobs.raw.reading.cells import UNREADABLE_FILE, text_column
 from jobs.raw.reject_rules import mapped_time, raw_text
-from jobs.raw.timestamps import text_of_moment
+from jobs.raw.timestamps import day_of, text_of_moment
 
 _FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
@@ -67,7 +66,8 @@ def split_days(
         NightError: the log cannot be read, has not the columns that the shop maps, or no row has a readable time.
     """
     drops = DropFolder(night.shop, night.lake.root, night.data)
-    rows = _dated(_rows(spark, night.shop, "events", log, made_days), night.shop.events)
+    log_rows = _rows(spark, drops, "events", log, made_days)
+    rows = _dated(log_rows, night.shop.events, night.shop.drops.day_timezone)
     span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
     first, last, num_rows, num_undated = span
     if first is None:
@@ -78,14 +78,15 @@ def split_days(
     logger.info("log: path=%s rows=%d from=%s to=%s without_time=%d", log, num_rows, first, last, num_undated)
     written = write_drops(rows.fillna({"ds": first}), drops, night.shop.events)
     if items is not None:
-        catalogue = _rows(spark, night.shop, "items", items)
+        catalogue = _rows(spark, drops, "items", items)
         written += write_drops(catalogue.withColumn("ds", F.lit(first)), drops, raw_files(night.shop)["items"])
     logger.info("split: shop=%s from=%s to=%s drops_written=%d", night.shop.name, first, last, written)
     return written
 
 
-def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: MadeDays | None = None) -> DataFrame:
+def _rows(spark: SparkSession, drops: DropFolder, kind: str, log: Path, made_days: MadeDays | None = None) -> DataFrame:
     """Returns `values` and `raw` of every row."""
+    shop = drops.shop
     raw = raw_files(shop).get(kind)
     if raw is None or raw.format != "json":
         said = f"has no [{kind}]" if raw is None else f"says format = {raw.format!r} under [{kind}]"
@@ -103,17 +104,34 @@ def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: Made
                 f'timezone={raw.timezone!r}. Say time_format = "yyyy-MM-dd" and timezone = "UTC" under [{kind}].'
             )
         required = required - {raw.columns["event_time"]} | {made_days.order_column}
-    file = dropped_file(kind, "", str(log.resolve()))
-    rows = read_raw_rows(spark, replace(raw, format=_FORMATS[suffix]), [file], sorted(required), keeps_raw=True)
+    files = [dropped_file(kind, "", str(log.resolve())), *_joined_files(kind, raw, drops)]
+    as_log = replace(raw, format=_FORMATS[suffix])
+    rows = read_completed_rows(spark, kind, as_log, files, sorted(required), keeps_raw=True)
     problem = rows.where(F.col("fault") == UNREADABLE_FILE).select("raw").first()
     if problem is not None:
         raise NightError(f"{log}: {problem['raw']}")
     return _with_made_days(rows, raw, made_days) if made_days else _with_written_times(rows, raw)
 
 
-def _dated(rows: DataFrame, raw: RawFile) -> DataFrame:
+def _joined_files(kind: str, raw: RawFile, drops: DropFolder) -> list[DroppedFile]:
+    """Returns the files that complete the log, which must be those of all days, as it is."""
+    found = []
+    for name, joined in raw.join.items():
+        if is_of_a_day(joined.path):
+            raise NightError(
+                f"[{kind}.join.{name}]: a log of all days is completed by files of all days, whose path holds no "
+                f"{{ds}}. Received: path={joined.path!r}"
+            )
+        there = drops.files(joined, "")
+        if not there:
+            raise NightError(f"There is no file {drops.path(joined, '')}, which completes the log. Download it first.")
+        found += [dropped_file(joined_kind(kind, name), "", path, info) for path, info in there.items()]
+    return found
+
+
+def _dated(rows: DataFrame, raw: RawFile, day_timezone: str) -> DataFrame:
     """Returns `ds`, null when the time cannot be read, and `raw`."""
-    return rows.select(F.to_date(mapped_time(raw, "event_time")).cast("string").alias("ds"), "raw")
+    return rows.select(day_of(mapped_time(raw, "event_time"), day_timezone).cast("string").alias("ds"), "raw")
 
 
 def _with_made_days(rows: DataFrame, raw: RawFile, made: MadeDays) -> DataFrame:
@@ -128,7 +146,7 @@ def _with_made_days(rows: DataFrame, raw: RawFile, made: MadeDays) -> DataFrame:
 
 def _with_written_times(rows: DataFrame, raw: RawFile) -> DataFrame:
     """Writes times that the log holds as times in the way in which the shop's drops are read."""
-    if "event_time" not in raw.columns:
+    if "event_time" not in raw.columns or raw.is_joined(raw.columns["event_time"]):
         return rows
     written = _with_time(raw, text_of_moment(F.col("moment"), raw))
     return rows.withColumn("raw", F.when(F.isnotnull("moment"), written).otherwise(F.col("raw")))

@@ -180,7 +180,7 @@ def _facts(night: Night, dataset: Dataset, model: SequenceModel, model_version: 
         max_repeat_share=night.shop.max_repeat_share,
         max_per_category=night.shop.rules.max_per_category,
         max_per_brand=night.shop.rules.max_per_brand,
-        today=int(end_of(night.ds).timestamp()) // SECONDS_PER_DAY,
+        today=int(end_of(night.ds, night.shop.drops.day_timezone).timestamp()) // SECONDS_PER_DAY,
         event_types=dict(zip(event_types["value"], event_types["index"], strict=True)),
         texts=night.shop.texts,
     )

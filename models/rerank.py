@@ -199,7 +199,7 @@ def decide(night: Night, inputs: RerankInputs) -> None:
 def load_logs(lake: Lake, ds: str, inputs: RerankInputs, shop: Shop) -> PolicyLogs:
     """Reads what users were shown and did."""
     exposures = Exposures.of(lake, ds, [day.ds for day in inputs.shown])
-    events = UserLog.of(lake, ds, inputs.since, exposures)
+    events = UserLog.of(lake, shop, ds, inputs.since, exposures)
     source = SlateCandidates(lake, ds, events.history_events, shop)
     shown = shown_lists(lake, ds, source, inputs.shown, events, shop) if inputs.shown else None
     return PolicyLogs(exposures, events, source, shown)

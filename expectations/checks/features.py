@@ -76,12 +76,13 @@ def vocabulary_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check
 
 def interaction_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     """Pairs of known users and items, in order of time, nothing after `ds`."""
+    end = end_of(ds, shop.drops.day_timezone)
     row_checks = [
         *index_checks(partitions, INTERACTIONS, ds, lowest=FIRST_VALUE_INDEX),
         RowCheck(
             "times_are_in_order",
             f"No pair met last before it met first, nor after {ds} ended.",
-            (F.col("last_time") < F.col("first_time")) | (F.col("last_time") >= F.lit(end_of(ds))),
+            (F.col("last_time") < F.col("first_time")) | (F.col("last_time") >= F.lit(end)),
             ("user_index", "item_index", "first_time", "last_time"),
         ),
     ]
@@ -97,7 +98,7 @@ def history_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
     arrays = tuple(name for name in names if name not in older)
     lengths = [F.size(name) for name in arrays]
     num_older = [F.size(name) for name in older]
-    times = F.concat("older_purchase_times", "event_times")
+    times, end = F.concat("older_purchase_times", "event_times"), end_of(ds, shop.drops.day_timezone)
     row_checks = [
         *index_checks(partitions, HISTORIES, ds, lowest=PADDING_INDEX + 1),
         RowCheck(
@@ -117,7 +118,7 @@ def history_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:
         RowCheck(
             "event_times_are_in_order",
             f"Older purchases and the events of a history are in order of time, and none is after {ds} ended.",
-            (F.sort_array(times) != times) | (F.array_max(times) >= int(end_of(ds).timestamp())),
+            (F.sort_array(times) != times) | (F.array_max(times) >= int(end.timestamp())),
             ("user_index", *older[1:], "event_times"),
         ),
         RowCheck(

@@ -31,7 +31,7 @@ def min_events(lake: Lake, table: Table, ds: str, shop: Shop) -> int:
     return max(1, math.ceil(shop.drops.min_rows_share * median(counts))) if counts else 1
 
 
-def event_checks(partitions: Partitions, ds: str, catalogue_ds: str) -> list[Check]:
+def event_checks(partitions: Partitions, ds: str, catalogue_ds: str, shop: Shop) -> list[Check]:
     """Known words, no event from the future, no negative price.
 
     Args:
@@ -43,7 +43,7 @@ def event_checks(partitions: Partitions, ds: str, catalogue_ds: str) -> list[Che
         RowCheck(
             "event_is_not_after_ds",
             f"No event happened after {ds} ended.",
-            F.col("event_time") >= F.lit(end_of(ds)),
+            F.col("event_time") >= F.lit(end_of(ds, shop.drops.day_timezone)),
             ("event_time", "user_id", "item_id"),
         ),
         RowCheck(

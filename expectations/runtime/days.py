@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
 
 SECONDS_PER_DAY = 86_400
 """Days are of UTC, which has no summer time."""
@@ -35,6 +36,18 @@ def backtest_days(ds: str, horizon_days: int, is_weekly: bool, num_windows: int)
     return tuple(days_before(latest, n * horizon_days) for n in range(num_windows))
 
 
-def end_of(ds: str) -> datetime:
-    """The moment `ds` is over, in UTC: events at or after it belong to the future."""
-    return datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time(), tzinfo=timezone.utc)
+def end_of(ds: str, day_timezone: str = "UTC") -> datetime:
+    """The moment `ds` is over, in UTC: events at or after it belong to the future.
+
+    Args:
+        day_timezone: the zone whose day is meant: a region of the tz database, or an offset such as +01:00.
+    """
+    midnight = datetime.combine(date.fromisoformat(ds) + timedelta(days=1), datetime.min.time())
+    return midnight.replace(tzinfo=_zone(day_timezone)).astimezone(timezone.utc)
+
+
+def _zone(name: str) -> tzinfo:
+    if name[0] not in "+-":
+        return ZoneInfo(name)
+    offset = timedelta(hours=int(name[1:3]), minutes=int(name[4:6]))
+    return timezone(-offset if name[0] == "-" else offset)

@@ -8,15 +8,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Literal
+from typing import Literal, Protocol
 
 from pyarrow import fs
 
 from expectations.runtime.days import end_of
-from expectations.shop.raw_files import DAY_OF_PATH, RawFile
+from expectations.shop.raw_files import DAY_OF_PATH, RawFile, is_of_a_day
 from expectations.shop.shop import Shop
 
 DropState = Literal["complete", "being_written", "absent"]
+
+
+class HasPath(Protocol):
+    """A file of a shop, as far as its place goes; see `RawFile.path`."""
+
+    @property
+    def path(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -27,7 +34,7 @@ class DropFolder:
     root: str
     data: str
 
-    def path(self, raw: RawFile, ds: str) -> str:
+    def path(self, raw: HasPath, ds: str) -> str:
         """Where the file of `ds` lies or would lie; absolute."""
         return self._filled(raw.path, ds)
 
@@ -35,9 +42,16 @@ class DropFolder:
         """Where the picture paths of the items file of `ds` start; absolute."""
         return self._filled(raw.image_folder, ds)
 
-    def exists(self, raw: RawFile, ds: str) -> bool:
+    def exists(self, raw: HasPath, ds: str) -> bool:
         """Whether a file of `ds` is there, written to its end or not."""
         return bool(self.files(raw, ds))
+
+    def missing(self, ds: str) -> list[str]:
+        """Where the files lie that a drop of `ds` lacks: of events, and what is joined to them."""
+        needed: list[HasPath] = []
+        for raw in self.shop.event_sources.values():
+            needed += [raw, *raw.join.values()]
+        return [self.path(raw, ds) for raw in needed if not self.exists(raw, ds)]
 
     def other_place(self, ds: str) -> str:
         """Says where a file of `ds` lies whose day is written in another way than the shop file says; else nothing."""
@@ -48,7 +62,7 @@ class DropFolder:
                 return f" There is {path}: write {other} for the day in `path`."
         return ""
 
-    def files(self, raw: RawFile, ds: str) -> dict[str, fs.FileInfo]:
+    def files(self, raw: HasPath, ds: str) -> dict[str, fs.FileInfo]:
         """The files of `ds` by their paths: one, those of a folder, or those that a wildcard matches; in order."""
         path = self.path(raw, ds)
         if "*" not in path:
@@ -59,10 +73,10 @@ class DropFolder:
                 return {}
         return {found: info for day, found, info in self._dated_files(path) if day in ("", ds)}
 
-    def days(self, raw: RawFile, until: str) -> list[str]:
-        """The days up to `until` that have a file of this kind, in order."""
-        template = self._absolute(self._with_folders(raw.path))
-        return sorted({day for day, _, _ in self._dated_files(template) if day and day <= until})
+    def days(self, until: str) -> list[str]:
+        """The days up to `until` that have a file of events, in order."""
+        templates = {self._absolute(self._with_folders(raw.path)) for raw in self.shop.event_sources.values()}
+        return sorted({day for path in templates for day, _, _ in self._dated_files(path) if day and day <= until})
 
     def _dated_files(self, template: str) -> list[tuple[str, str, fs.FileInfo]]:
         """Day, path and state of each file that a path with days and wildcards leads to, in the order of the paths."""
@@ -86,26 +100,33 @@ class DropFolder:
     def state(self, ds: str, now: datetime) -> DropState:
         """Whether the drop of `ds` may be read at `now`.
 
-        With a `complete_marker`, the marker decides. Otherwise the events file must be there, and no file of the
-        drop may have changed within `settle_seconds`.
+        With a `complete_marker`, the marker decides. Otherwise the files of events must be there, with what is joined
+        to them, and no file of the drop may have changed within `settle_seconds`.
         """
         drops = self.shop.drops
-        raws = [raw for raw in (self.shop.events, self.shop.items, self.shop.users) if raw]
-        present = [info for raw in raws for info in self.files(raw, ds).values()]
+        present = [info for raw in self._files_of_a_day() for info in self.files(raw, ds).values()]
         if drops.complete_marker is not None:
             if _info(self._filled(drops.complete_marker, ds)).type == fs.FileType.File:
                 return "complete"
             return "being_written" if present else "absent"
-        if not self.exists(self.shop.events, ds):
+        if self.missing(ds):
             return "being_written" if present else "absent"
         settled_since = now - timedelta(seconds=drops.settle_seconds)
         if all(info.mtime is None or info.mtime.astimezone(timezone.utc) <= settled_since for info in present):
             return "complete"
         return "being_written"
 
+    def _files_of_a_day(self) -> list[HasPath]:
+        """All that a drop may hold, but for files that stand for all days: these say nothing of a day."""
+        raws = [*self.shop.event_sources.values(), *(raw for raw in (self.shop.items, self.shop.users) if raw)]
+        every: list[HasPath] = []
+        for raw in raws:
+            every += [raw, *raw.join.values()]
+        return [file for file in every if is_of_a_day(file.path)]
+
     def deadline(self, ds: str) -> datetime:
         """Until when a night waits for the drop of `ds`."""
-        return end_of(ds) + timedelta(hours=self.shop.drops.wait_hours)
+        return end_of(ds, self.shop.drops.day_timezone) + timedelta(hours=self.shop.drops.wait_hours)
 
     def _filled(self, template: str, ds: str) -> str:
         def day(found: re.Match[str]) -> str:

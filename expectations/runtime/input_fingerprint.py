@@ -8,6 +8,7 @@ edited while it ran. The code is no part of it: `run_manifest` notes the code ap
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.shop.shop import Shop
@@ -78,8 +79,11 @@ def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
 
 def settings_fingerprint(shop: Shop) -> str:
     """Returns a hash of every setting that a row may depend on: where drops lie and what is refused change no row."""
-    settings = shop.as_dict() | {"source": "", "drops": shop.drops.max_user_events, "publish": ""}
-    for kind in ("events", "items", "users"):
-        if settings[kind] is not None:
-            settings[kind] = settings[kind] | {"path": ""}
-    return fingerprint_of(settings)
+    of_drops = [shop.drops.max_user_events, shop.drops.duplicate_days, shop.drops.day_timezone]
+    return fingerprint_of(_without_paths(shop.as_dict()) | {"source": "", "drops": of_drops, "publish": ""})
+
+
+def _without_paths(settings: Any) -> Any:
+    if isinstance(settings, dict):
+        return {key: _without_paths(value) for key, value in settings.items() if key != "path"}
+    return [_without_paths(value) for value in settings] if isinstance(settings, list | tuple) else settings

@@ -10,7 +10,7 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, ZeroForNoBound, one_of
-from expectations.tables import EVENT_TYPES
+from expectations.tables import EVENT_TYPES, EVENTS
 
 UNIX_TIMES: dict[str, float] = {
     "unix_seconds": 1_000_000,
@@ -19,6 +19,9 @@ UNIX_TIMES: dict[str, float] = {
     "unix_nanoseconds": 0.001,
 }
 """`time_format` of times that count from 1970 in UTC -> microseconds in one of them."""
+
+IDS = ("user_id", "item_id", "session_id")
+"""Columns of the contract whose texts name something: two ways to write one name are one."""
 
 NULL_WORDS = ("NULL", "null", "None", "nan", "NaN", "\\N", "(not set)", "undefined", "N/A", "n/a", "#N/A", "<NA>")
 """What exporters write for nothing: databases, pandas, JavaScript, Excel and Google Analytics."""
@@ -104,13 +107,48 @@ class FillDown:
 
 
 @dataclass(frozen=True)
+class JoinedFile(Bounded):
+    """A file that completes the rows of another one, such as the orders that belong to the lines of orders.
+
+    Its columns are read by `<name of the join>.<column>`, wherever a raw column may stand.
+
+    Attributes:
+        path: where it lies, as that of `RawFile`. Without `{ds}` it is one file that stands for all days: every day
+            that is taken in reads it as it is then.
+        key: its column by which a row is found; no two rows may have the same.
+        of: the column of the rows that are completed, or of a join before this one, that holds the key; empty where it
+            has the same name.
+        format, encoding, csv, null_words: as those of `RawFile`.
+    """
+
+    path: str
+    key: str
+    of: str = ""
+    format: Annotated[str, one_of("csv", "json", "parquet", "xlsx"), "must be csv, json, parquet or xlsx"] = "csv"
+    encoding: str = "utf-8"
+    csv: CsvDialect = CsvDialect()
+    null_words: tuple[str, ...] = NULL_WORDS
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_path(self.path)
+        _require_encoding(self.encoding)
+
+    @property
+    def source(self) -> str:
+        """The column that holds the key in the rows that are completed."""
+        return self.of or self.key
+
+
+@dataclass(frozen=True)
 class RawFile(Bounded):
     """A kind of file in the drop of a day.
 
     Attributes:
         path: where the file of a day lies, or a folder of its parts, or the files of a day by a wildcard (`*`). `{ds}`
             stands for the day, `{ds:%Y%m%d}` for one that is written so, `{data}` for `NIGHTJAR_DATA`, `{root}` for
-            `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder.
+            `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder. A file of items or users without
+            `{ds}` stands for all days: it goes with the first drop and with the newest one.
         format: how the file is written: csv, json, parquet or xlsx (the first sheet of a workbook). Packed files
             (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes.
         encoding: of text files, by Python's name; a byte order mark tells better.
@@ -140,6 +178,7 @@ class RawFile(Bounded):
         duplicate_key: contract columns of the events file; two rows of a day that agree in all of them are one event.
             Empty means every column of the contract that the shop maps.
         image_folder: where relative picture paths of the items file start; may hold `{data}`, `{root}` and `{ds}`.
+        join: name -> a file that completes the rows of this one by a key; in the order in which they are joined.
     """
 
     path: str
@@ -165,10 +204,16 @@ class RawFile(Bounded):
     duplicate_key: tuple[str, ...] = ()
     image_folder: str = "{root}"
     reject: tuple[RejectRule, ...] = ()
+    join: dict[str, JoinedFile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_path(self.path)
+        for name in self.join:
+            if not re.fullmatch(r"[A-Za-z_]\w*", name):
+                raise ValueError(
+                    f"the name of a join is letters, digits and _, as in [events.join.orders]. Received: {name!r}"
+                )
         _require_encoding(self.encoding)
         _require_timezone(self.timezone)
         _require_time_format(self.time_format)
@@ -184,6 +229,33 @@ class RawFile(Bounded):
         mapped = (self.columns[column],) if column in self.columns else ()
         return (*mapped, *self.fallback_columns.get(column, ()))
 
+    @property
+    def event_key(self) -> tuple[str, ...]:
+        """Of a file of events, the contract's columns in which two rows of a day must agree to be one event."""
+        return self.duplicate_key or tuple(column for column in EVENTS.column_names if column in self.columns)
+
+    @property
+    def raw_columns(self) -> tuple[str, ...]:
+        """Every raw column that is named, in order of the alphabet; those of joins with the name of the join."""
+        others = [name for names in self.fallback_columns.values() for name in names]
+        others += [joined.source for joined in self.join.values()]
+        if self.time_of_day:
+            others.append(self.time_of_day)
+        if self.fill_down:
+            others += [self.fill_down.key, *self.fill_down.columns]
+        return tuple(sorted({*self.columns.values(), *(rule.column for rule in self.reject), *others}))
+
+    def is_joined(self, column: str) -> bool:
+        """Whether a raw column is one of a joined file."""
+        return any(column.startswith(f"{name}.") for name in self.join)
+
+    @property
+    def id_columns(self) -> frozenset[str]:
+        """The raw columns whose texts name something: those of ids, and those by which files are joined."""
+        ids = {name for of in IDS for name in self.sources_of(of)}
+        keys = {text for name, joined in self.join.items() for text in (joined.source, f"{name}.{joined.key}")}
+        return frozenset(ids | keys)
+
 
 @dataclass(frozen=True)
 class Drops(Bounded):
@@ -197,6 +269,10 @@ class Drops(Bounded):
         max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
         max_days_off: events further from the day of their drop than this go to `quarantine`, those of the first drop
             excepted, which may hold all that came before.
+        duplicate_days: an event that a drop of so many days before holds, too, is counted there alone: exports that
+            repeat the last days. An event that is older than these days goes to `quarantine`, since nobody can tell
+            whether it is a repeat. 0: a day in which more than `max_reject_share` of the rows are such repeats fails.
+        day_timezone: the zone whose days the drops are: that of 2024-03-09 holds what happened on this day there.
         min_rows_share: a day with fewer rows than this share of the median of the last `compared_drops` drops
             fails.
         min_catalogue_share: a `full` items file with fewer rows than this share of the median of the last
@@ -213,21 +289,30 @@ class Drops(Bounded):
     complete_marker: str | None = None
     max_reject_share: float = 0.05
     max_days_off: AtLeastOne = 31
+    duplicate_days: ZeroForNoBound = 0
+    day_timezone: str = "UTC"
     min_rows_share: float = 0.05
     min_catalogue_share: float = 0.5
     compared_drops: AtLeastOne = 28
     min_earlier_drops: AtLeastOne = 7
     max_user_events: ZeroForNoBound = 0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_timezone(self.day_timezone, "day_timezone")
+
 
 DAY_OF_PATH = re.compile(r"\{ds(?::([^}]*))?\}")
 """The day in a `path`; its group is how the day is written, if not as YYYY-MM-DD."""
 
 
+def is_of_a_day(path: str) -> bool:
+    """Whether a path holds the day; a file whose path does not stands for all days."""
+    return DAY_OF_PATH.search(path) is not None
+
+
 def _require_path(path: str) -> None:
     days = list(DAY_OF_PATH.finditer(path))
-    if not days:
-        raise ValueError(f"`path` must hold {{ds}}, the day of the drop. Received: {path!r}")
     unknown = set(re.findall(r"\{([A-Za-z_]\w*)\}", path)) - {"ds", "data", "root"}
     if unknown:
         raise ValueError(f"`path` may hold {{ds}}, {{data}} and {{root}}. Received: {sorted(unknown)}")
@@ -249,7 +334,7 @@ _SAFE_SHORT_ZONES = {"UTC", "GMT", "CET", "EET", "WET", "MET"}
 """Names of three letters that mean one zone wherever they are read."""
 
 
-def _require_timezone(timezone: str) -> None:
+def _require_timezone(timezone: str, key: str = "timezone") -> None:
     """Java takes CST for Chicago and a Chinese shop for Shanghai; a region's name is the same everywhere."""
     is_short = re.fullmatch(r"[A-Z]{3,4}", timezone) is not None and timezone not in _SAFE_SHORT_ZONES
     if not is_short and (timezone in available_timezones() or re.fullmatch(r"[+-]\d\d:\d\d", timezone)):
@@ -258,7 +343,7 @@ def _require_timezone(timezone: str) -> None:
     close = last or get_close_matches(timezone, sorted(available_timezones()), n=1)
     hope = f" Did you mean {close[0]!r}?" if close and not is_short else ""
     raise ValueError(
-        f"`timezone` must be a region of the tz database, such as Europe/Berlin, or an offset such as +01:00; "
+        f"`{key}` must be a region of the tz database, such as Europe/Berlin, or an offset such as +01:00; "
         f"short names mean different zones in different places. Received: {timezone!r}.{hope}"
     )
 

@@ -17,7 +17,7 @@ from expectations.shop.bounds import AtLeastOne, Bounded, Share, ZeroForNoBound,
 from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import Policy
 from expectations.shop.presets import with_preset
-from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.raw_files import Drops, RawFile, is_of_a_day
 from expectations.shop.reason_texts import LANGUAGES, require_texts
 from expectations.shop.reward import Reward
 from expectations.shop.table_settings import GraphEdges, NewItems, NewUsers, SimilarItems
@@ -84,6 +84,8 @@ class Shop(Bounded):
         title: the shop's name as people read it.
         source: where the raw data comes from, and under which terms.
         events, items, users: the raw files. Without `items` or `users` they are derived from the events.
+        more_events: further files of events, such as orders beside clicks: what stands under the second `[[events]]` of
+            a shop file and those after it. A drop is whole when each of them is there.
         items_from_events: contract column of items -> raw column of the events file. Beside an `items` file of
             `changes`, it tells of the items that no file knows: an event puts its item up for sale.
         users_from_events: contract column of users -> raw column of the events file, for a shop without a users file.
@@ -134,6 +136,7 @@ class Shop(Bounded):
     source: str = ""
     items: RawFile | None = None
     users: RawFile | None = None
+    more_events: tuple[RawFile, ...] = ()
     items_from_events: dict[str, str] = field(default_factory=dict)
     users_from_events: dict[str, str] = field(default_factory=dict)
     items_file: Annotated[str, one_of("full", "changes"), "must be full or changes"] = "full"
@@ -200,13 +203,13 @@ class Shop(Bounded):
         require_texts(self.language, self.reason_texts)
         _require_event_types("event_weights", set(self.event_weights))
         _require_event_types("target_events", set(self.target_events))
-        _require_columns("events.columns", self.events, set(EVENTS.column_names) - {"ds"})
-        for required in ("event_time", "user_id", "item_id"):
-            if required not in self.events.columns:
-                raise ValueError(f"`events.columns` must map {required!r}")
-        if "event_type" not in {**self.events.columns, **self.events.constants}:
-            raise ValueError("`event_type` must stand in `events.columns` or `events.constants`")
-        _require_duplicate_key(self)
+        for name, source in self.event_sources.items():
+            _require_events(name, source)
+        for name, raw in (("items", self.items), ("users", self.users)):
+            if raw is not None and raw.duplicate_key:
+                raise ValueError(
+                    f"`{name}.duplicate_key` means nothing: the key of {name} is {name[:-1]}_id. Take it out"
+                )
         if self.items is not None and self.items_from_events and self.items_file == "full":
             raise ValueError(
                 '`items_from_events` beside [items] needs items_file = "changes": a full file alone says what is sold'
@@ -227,9 +230,10 @@ class Shop(Bounded):
                 raise ValueError(f"`{name}` maps {sorted(foreign)}; it may map {sorted(allowed)}")
 
     @property
-    def duplicate_key(self) -> tuple[str, ...]:
-        """The contract's columns in which two rows of a day must agree to be one event."""
-        return self.events.duplicate_key or tuple(c for c in EVENTS.column_names if c in self.events.columns)
+    def event_sources(self) -> dict[str, RawFile]:
+        """The kinds of files that hold events, by the names that messages give them: `events`, `events 2`, …"""
+        further = {f"events {place}": raw for place, raw in enumerate(self.more_events, start=2)}
+        return {"events": self.events, **further}
 
     @property
     def texts(self) -> dict[str, str]:
@@ -260,9 +264,21 @@ def load_shop(name_or_path: str) -> Shop:
         logger.warning("%s: `%s` is no longer read; take it out before the next release", path, key)
         del values[key]
     values = with_preset(values, str(path))
+    if isinstance(values.get("events"), list):
+        values = _with_several_events(values, str(path))
     if "folder" in values:
         raise SettingsError(f"{path}: unknown key 'folder'.")
     return settings_from_mapping(Shop, {**values, "folder": str(path.resolve().parent)}, str(path))
+
+
+def _with_several_events(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """Takes an array of tables apart: `[[events]]` once is `[events]`; those after it are `more_events`."""
+    if "more_events" in values or not values["events"]:
+        raise SettingsError(
+            f"{where}: write each file of events as a table [[events]], and no `more_events` beside it."
+        )
+    first, *others = values["events"]
+    return {**values, "events": first, "more_events": others}
 
 
 def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
@@ -271,21 +287,26 @@ def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
         raise ValueError(f"`{where}` maps {sorted(foreign)}; the contract has {sorted(allowed)}")
 
 
-def _require_duplicate_key(shop: Shop) -> None:
-    unmapped = sorted(set(shop.events.duplicate_key) - set(shop.events.columns))
+def _require_events(name: str, raw: RawFile) -> None:
+    """Refuses a file of events that leaves open what an event is, or which are the same."""
+    _require_columns(f"{name}.columns", raw, set(EVENTS.column_names) - {"ds"})
+    for required in ("event_time", "user_id", "item_id"):
+        if required not in raw.columns:
+            raise ValueError(f"`{name}.columns` must map {required!r}")
+    if "event_type" not in {**raw.columns, **raw.constants}:
+        raise ValueError(f"`event_type` must stand in `{name}.columns` or `{name}.constants`")
+    if not is_of_a_day(raw.path):
+        raise ValueError(f"`{name}.path` must hold {{ds}}, the day of the drop. Received: {raw.path!r}")
+    unmapped = sorted(set(raw.duplicate_key) - set(raw.columns))
     if unmapped:
         raise ValueError(
-            f"`events.duplicate_key` names {unmapped}, which `events.columns` does not map; "
-            f"it maps {sorted(shop.events.columns)}"
+            f"`{name}.duplicate_key` names {unmapped}, which `{name}.columns` does not map; "
+            f"it maps {sorted(raw.columns)}"
         )
-    if "user_id" not in shop.duplicate_key:
+    if raw.duplicate_key and "user_id" not in raw.duplicate_key:
         raise ValueError(
-            f"`events.duplicate_key` must hold 'user_id': an event is one user's. "
-            f"Received: {list(shop.events.duplicate_key)}"
+            f"`{name}.duplicate_key` must hold 'user_id': an event is one user's. Received: {list(raw.duplicate_key)}"
         )
-    for name, raw in (("items", shop.items), ("users", shop.users)):
-        if raw is not None and raw.duplicate_key:
-            raise ValueError(f"`{name}.duplicate_key` means nothing: the key of {name} is {name[:-1]}_id. Take it out")
 
 
 def _require_event_types(where: str, words: set[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,6 +19,7 @@ from pyspark.sql.window import Window
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Lake, Version
+from expectations.shop.shop import Shop
 from expectations.shop.table_settings import GraphEdges
 from expectations.tables import FIRST_VALUE_INDEX, GRAPH_EDGES, HISTORIES, ITEM_FEATURES, VOCABULARIES
 from jobs.features.co_occurrence_counts import ITEM_DDL, KINDS, PAIR_DDL, counted, item_counts, pair_counts
@@ -27,28 +29,33 @@ _PARTS_OF_WEIGHT = 1_000_000_000
 """A weight is summed in so many parts of 1, as a whole number. What fades below one part is no edge any more."""
 
 
-def build_graph_edges(
-    spark: SparkSession, lake: Lake, as_of: str, event_weights: Mapping[str, float], settings: GraphEdges
-) -> Version:
+def build_graph_edges(spark: SparkSession, lake: Lake, as_of: str, shop: Shop) -> Version:
     """Builds the partition `as_of`."""
-    item_features = lake.require(ITEM_FEATURES, as_of)
+    item_features, settings, end = (
+        lake.require(ITEM_FEATURES, as_of),
+        shop.graph_edges,
+        end_of(as_of, shop.drops.day_timezone),
+    )
 
     def rows() -> DataFrame:
         histories = read_partition(spark, lake, HISTORIES, as_of)
         vocabularies = read_partition(spark, lake, VOCABULARIES, as_of)
-        edges = user_item_edges(histories, vocabularies, event_weights, as_of, settings.half_life_days)
+        edges = user_item_edges(histories, vocabularies, shop.event_weights, end, settings.half_life_days)
         return edges.unionByName(item_item_edges(histories, item_features.path, settings)).sortWithinPartitions(
             "kind", "source_index", "target_index"
         )
 
     inputs = [lake.require(HISTORIES, as_of), lake.require(VOCABULARIES, as_of), item_features]
-    return build_partition(
-        lake, GRAPH_EDGES, as_of, inputs, [event_weights, asdict(settings)], rows, code=code_version(__name__)
-    )
+    read = [shop.event_weights, asdict(settings), shop.drops.day_timezone]
+    return build_partition(lake, GRAPH_EDGES, as_of, inputs, read, rows, code=code_version(__name__))
 
 
 def user_item_edges(
-    histories: DataFrame, vocabularies: DataFrame, event_weights: Mapping[str, float], as_of: str, half_life_days: float
+    histories: DataFrame,
+    vocabularies: DataFrame,
+    event_weights: Mapping[str, float],
+    end: datetime,
+    half_life_days: float,
 ) -> DataFrame:
     """Sums over a user's events with an item of the event's weight x 2^(-age / half-life)."""
     of_types = vocabularies.where(F.col("field") == "event_type").select(
@@ -56,7 +63,7 @@ def user_item_edges(
     )
     met = F.explode(F.arrays_zip("item_indices", "event_type_indices", "event_times"))
     events = histories.select("user_index", met.alias("met")).select("user_index", "met.*")
-    age_days = (F.lit(int(end_of(as_of).timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
+    age_days = (F.lit(int(end.timestamp())) - F.col("event_times")) / SECONDS_PER_DAY
     faded = F.col("event_weight") * F.pow(F.lit(2.0), -age_days / half_life_days)
     parts = F.sum(F.round(faded * _PARTS_OF_WEIGHT).cast("bigint"))
     return (

@@ -11,16 +11,19 @@ from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.drop_counts import DropCounts
+from jobs.raw.ingest_plan import raw_files, source_of
 from jobs.raw.reading.cells import EMPTY_LIST, REPEATED_HEADER
-from jobs.raw.reject_rules import DUPLICATE, GUEST, OTHER_EVENT, TOO_MANY_EVENTS, UNIT
+from jobs.raw.reject_rules import DUPLICATE, GUEST, OTHER_EVENT, REPEAT, TOO_MANY_EVENTS, UNIT
+from jobs.raw.repeated_events import LOOK_BACK_DAYS
 
 _DAYS_NEAR = 7
 """A drop may come late, or hold what came late; not all of it."""
-_HARMLESS = {DUPLICATE, TOO_MANY_EVENTS, OTHER_EVENT, GUEST, UNIT, REPEATED_HEADER, EMPTY_LIST}
+_HARMLESS = {DUPLICATE, TOO_MANY_EVENTS, OTHER_EVENT, GUEST, UNIT, REPEAT, REPEATED_HEADER, EMPTY_LIST}
 _HINTS = {
     "future": (
-        "Events after the end of their day, which is the UTC day, come of a local day, of another `timezone`, or of "
-        "another unit (`time_format`: unix_seconds, unix_milliseconds, unix_microseconds)."
+        "Events after the end of their day, which is the UTC day, come of a local day (`day_timezone` under [drops] "
+        "says of which zone), of another `timezone`, or of another unit (`time_format`: unix_seconds, "
+        "unix_milliseconds, unix_microseconds)."
     ),
     "unreadable_time": "`time_format` must be how the file writes times.",
     "unknown_event_type": (
@@ -56,26 +59,46 @@ def require_usable_drops(
         sizes = {**earlier.get(kind, {}), **{ds: count.rows for ds, count in by_day.items()}}
         for ds, count in sorted(by_day.items()):
             where = f"{shop.name} drop of {ds}" if kind == "events" else f"{shop.name} {kind} file of {ds}"
-            if kind == "events" and is_closed_day(shop, count):
+            is_of_events = source_of(kind) == "events"
+            if is_of_events and is_closed_day(shop, kind, count):
                 continue
             _require_clean(shop, kind, where, count, partial(examples, kind, ds))
-            if kind == "events":
-                _require_near(shop, where, ds, count)
+            if is_of_events:
+                _require_near(shop.event_sources[kind].time_format, where, ds, count)
             _require_whole(shop, size_share, where, count.rows, [sizes[day] for day in sorted(sizes) if day < ds])
+
+
+def require_no_repeats(shop: Shop, accepted: Mapping[str, int], repeats: Mapping[str, int]) -> None:
+    """Checks that a shop that names no `duplicate_days` has none to name.
+
+    Args:
+        accepted: day -> events.
+        repeats: day -> how many of them a drop before holds, too.
+
+    Raises:
+        NightError: so many events of a day stand in an earlier drop that its export overlaps with the one before.
+    """
+    for ds, repeated in sorted(repeats.items()):
+        if repeated > shop.drops.max_reject_share * accepted[ds]:
+            raise NightError(
+                f"{shop.name} drop of {ds}: {repeated} of {accepted[ds]} events stand in a drop of the "
+                f"{LOOK_BACK_DAYS} days before, too. Where each export repeats some days, set duplicate_days to their "
+                "number under [drops]."
+            )
 
 
 def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
     """Returns which setting bounds the size of a kind of file, and the bound; None: it may be of any size."""
-    if kind == "events":
+    if source_of(kind) == "events":
         return "min_rows_share", shop.drops.min_rows_share
     if kind == "items" and shop.items_file == "full":
         return "min_catalogue_share", shop.drops.min_catalogue_share
     return None
 
 
-def is_closed_day(shop: Shop, count: DropCounts) -> bool:
+def is_closed_day(shop: Shop, kind: str, count: DropCounts) -> bool:
     """Whether a drop without an accepted event is that of a day on which the shop was shut, as the shop file allows."""
-    return shop.drops.missing_day == "closed" and count.accepted == 0 and _num_bad(shop.events, count) == 0
+    return shop.drops.missing_day == "closed" and count.accepted == 0 and _num_bad(raw_files(shop)[kind], count) == 0
 
 
 def _num_bad(raw: RawFile, count: DropCounts) -> int:
@@ -87,8 +110,7 @@ def _num_bad(raw: RawFile, count: DropCounts) -> int:
 def _require_clean(
     shop: Shop, kind: str, where: str, count: DropCounts, examples: Callable[[], Mapping[str, Sequence[str]]]
 ) -> None:
-    raw = shop.events if kind == "events" else shop.items
-    assert raw is not None, "only files of the shop are read"
+    raw = raw_files(shop)[kind]
     if count.rows == 0:
         raise NightError(f"{where} is empty: a drop must have at least one row. Drop it again, or take it away.")
     ordered = sorted(count.rejected.items(), key=lambda r: (-r[1], r[0]))
@@ -118,7 +140,7 @@ def _shown(examples: Mapping[str, Sequence[str]]) -> str:
     return f" For example: {' '.join(rows.split())}" if rows else ""
 
 
-def _require_near(shop: Shop, where: str, ds: str, count: DropCounts) -> None:
+def _require_near(time_format: str, where: str, ds: str, count: DropCounts) -> None:
     """A drop holds some event of about its day, or its times were read wrongly, such as days taken for months."""
     first, last = count.times
     if first is None or last is None:
@@ -127,7 +149,7 @@ def _require_near(shop: Shop, where: str, ds: str, count: DropCounts) -> None:
         raise NightError(
             f"{where}: none of its {count.accepted} events happened within {_DAYS_NEAR} days of it; the earliest is of "
             f"{first}, the latest of {last}. Check `time_format` under [events] "
-            f"(received: {shop.events.time_format!r}; are day and month in this order, is the unit right?), or the day "
+            f"(received: {time_format!r}; are day and month in this order, is the unit right?), or the day "
             "in the file's path."
         )
 

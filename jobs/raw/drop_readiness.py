@@ -30,6 +30,8 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
     is_late = now > drops.deadline(ds)
     if state == "being_written" and (not is_late or _will_settle(drops, ds)):
         raise DropNotReadyError(f"the drop of {ds} is still being written: {path} ({_awaited(drops, ds)})")
+    if state == "being_written" and _is_half_closed(drops, ds):
+        return "complete"
     if state == "being_written":
         raise NightError(
             f"{shop.name} drop of {ds} is not whole, and its time passed at {deadline}: "
@@ -47,7 +49,13 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
 
 def _will_settle(drops: DropFolder, ds: str) -> bool:
     """Tells whether time alone makes the drop complete: all is there but quiet."""
-    return drops.shop.drops.complete_marker is None and drops.exists(drops.shop.events, ds)
+    return drops.shop.drops.complete_marker is None and not drops.missing(ds)
+
+
+def _is_half_closed(drops: DropFolder, ds: str) -> bool:
+    """Tells whether a shop that may be shut has some files of events and not all: people look where they cannot buy."""
+    may_be_shut = drops.shop.drops.missing_day == "closed" and drops.shop.drops.complete_marker is None
+    return may_be_shut and any(drops.exists(raw, ds) for raw in drops.shop.event_sources.values())
 
 
 def _awaited(drops: DropFolder, ds: str) -> str:
@@ -59,8 +67,8 @@ def _awaited(drops: DropFolder, ds: str) -> str:
 
 def _what_is_missing(drops: DropFolder, ds: str) -> str:
     marker = drops.shop.drops.complete_marker
-    return marker.replace("{ds}", ds) if marker is not None else drops.path(drops.shop.events, ds)
+    return marker.replace("{ds}", ds) if marker is not None else " and ".join(drops.missing(ds))
 
 
 def _a_later_drop_exists(drops: DropFolder, ds: str) -> bool:
-    return any(day > ds for day in drops.days(drops.shop.events, _END_OF_TIME))
+    return any(day > ds for day in drops.days(_END_OF_TIME))

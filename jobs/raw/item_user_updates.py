@@ -9,7 +9,6 @@ from pyspark.sql.window import Window
 from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import ITEM_UPDATES, USER_UPDATES
-from jobs.raw.ingest_plan import raw_columns
 from jobs.raw.reject_rules import (
     DUPLICATE,
     RejectCondition,
@@ -180,7 +179,7 @@ def _validated(
     key: str,
 ) -> DataFrame:
     """Returns rows of files about one thing: an exact copy is a `duplicate`; of contradictions the last line stands."""
-    names = raw_columns(raw)
+    names = raw.raw_columns
     reason = F.coalesce("fault", first_reject_reason([*shop_rules(raw.reject), *rules]))
     rows = with_filled_cells(raw_rows, raw).select(
         "ds",

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from expectations.shop.raw_files import RawFile
 from jobs.raw.dropped_files import DroppedFile
-from jobs.raw.reading.cells import IDS, UNREADABLE_FILE, RowBuilder, row_schema
+from jobs.raw.reading.cells import UNREADABLE_FILE, RowBuilder, row_schema
 from jobs.raw.reading.csv_rows import csv_rows
 from jobs.raw.reading.json_rows import json_rows
 from jobs.raw.reading.opened_file import UnreadableFileError
@@ -30,6 +30,7 @@ def read_raw_rows(
     pictures: str | None = None,
     *,
     keeps_raw: bool = False,
+    ids: frozenset[str] | None = None,
 ) -> DataFrame:
     """Returns all rows of the files of one kind.
 
@@ -37,6 +38,7 @@ def read_raw_rows(
         columns: the raw columns whose texts are wanted; each must be in every file.
         pictures: the folder that keeps pictures which come as bytes; without one they are no text, and left out.
         keeps_raw: whether `raw` holds every row whole, with columns that are not wanted.
+        ids: those of `columns` that name something; None stands for what the shop file says.
 
     Returns:
         `ds`, `file` and `line`: where the row stands; `fault`: why it is none that rules can look at, else null; `raw`:
@@ -54,11 +56,12 @@ def read_raw_rows(
         "ds string, path string",
     )
     kinds = {file.path: file.kind for file in files}
+    names_something = raw.id_columns if ids is None else ids
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for ds, path in zip(batch["ds"].to_pylist(), batch["path"].to_pylist(), strict=True):
-                yield from rows_of_file(path, ds, kinds[path], raw, names, pictures, keeps_raw)
+                yield from rows_of_file(path, ds, kinds[path], raw, names, pictures, keeps_raw, names_something)
 
     return tasks.mapInArrow(read, row_schema(names))
 
@@ -71,9 +74,10 @@ def rows_of_file(
     columns: Sequence[str],
     pictures: str | None = None,
     keeps_raw: bool = False,
+    ids: frozenset[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of one file, as `read_raw_rows` returns them."""
-    ids = frozenset(name for of in IDS for name in raw.sources_of(of))
+    ids = raw.id_columns if ids is None else ids
     optional = frozenset(name for of in raw.fallback_columns for name in raw.sources_of(of))
     builder = RowBuilder(ds, path, columns, ids, raw.null_words, keeps_raw, optional)
     try:

@@ -27,6 +27,7 @@ TOO_MANY_EVENTS = "too_many_events"
 OTHER_EVENT = "other_event"
 GUEST = "guest"
 UNIT = "unit_of_another_row"
+REPEAT = "repeat_of_earlier_day"
 
 _YES_WORDS = (
     *("true", "yes", "y", "t", "on", "instock", "available", "active", "published", "enabled"),

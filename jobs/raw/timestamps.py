@@ -29,6 +29,17 @@ def time_of_text(text: Column, raw: RawFile) -> Column:
     return F.coalesce(time, F.when(text.rlike(_RFC_3339), text.try_cast("timestamp")))
 
 
+def start_of_day(day: Column, timezone: str) -> Column:
+    """Returns the moment in UTC at which a date begins in a zone."""
+    midnight = day.cast("timestamp")
+    return midnight if timezone == "UTC" else F.to_utc_timestamp(midnight, timezone)
+
+
+def day_of(moment: Column, timezone: str) -> Column:
+    """Returns the date of a moment in a zone."""
+    return F.to_date(moment if timezone == "UTC" else F.from_utc_timestamp(moment, timezone))
+
+
 def text_of_moment(moment: Column, raw: RawFile) -> Column:
     """Returns the text from which `time_of_text` reads a moment again."""
     if raw.time_format in UNIX_TIMES:

@@ -18,6 +18,7 @@ UCI Online Retail, on items first sold in the 30 days after 2011-07-12, 08-11 an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +72,7 @@ def new_item_audiences(spark: SparkSession, features: FeatureTables, shop: Shop)
     known = items.select("item_index", "item_id", "refused_by").join(shelves, on="item_id")
     new = known.where(F.col("refused_by").isNull() & (F.col("first_seen") > old_until(features, shop.new_items.days)))
     alike = likes(features, interactions, new.select("item_index"), shop.new_items.num_alike)
-    wanted = fans(interactions, alike, features.ds, shop.new_items.half_life_days)
+    wanted = fans(interactions, alike, end_of(features.ds, shop.drops.day_timezone), shop.new_items.half_life_days)
     # What came back whole is no interaction, yet the user knows it.
     remembered = features.read(spark, HISTORIES).select("user_index", F.explode("item_indices").alias("item_index"))
     met = interactions.select("user_index", "item_index").unionByName(remembered)
@@ -188,9 +189,9 @@ def most_alike(owners: np.ndarray, source: SimilaritySource, met: np.ndarray, nu
     )
 
 
-def fans(interactions: DataFrame, likes: DataFrame, ds: str, half_life_days: float) -> DataFrame:
+def fans(interactions: DataFrame, likes: DataFrame, end: datetime, half_life_days: float) -> DataFrame:
     """Who met what is like a new item: item_index, user_index, parts; the like that says most, and is it bought."""
-    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
+    age_days = (F.lit(int(end.timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
     fading = F.pow(F.lit(2.0), -age_days / half_life_days)
     parts = F.round(F.col("likeness") * fading * PARTS).cast("bigint")
     met = interactions.select(

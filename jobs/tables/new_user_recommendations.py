@@ -6,6 +6,7 @@ How a segment is counted is in `jobs.tables.segment_popularity`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -46,7 +47,12 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
     items = catalogue_rows(spark, features, shop.rules)
     available = F.broadcast(items.where(F.col("refused_by").isNull()).select("item_index"))
     wishes = recent_wishes(
-        histories, days_first_seen(users, vocabularies), vocabularies, features.ds, shop.target_events, shop.new_users
+        histories,
+        days_first_seen(users, vocabularies),
+        vocabularies,
+        end_of(features.ds, shop.drops.day_timezone),
+        shop.target_events,
+        shop.new_users,
     )
     wishes = wishes.join(available, on="item_index", how="left_semi")
     people = known_people(user_features, vocabularies)
@@ -72,7 +78,7 @@ def recent_wishes(
     histories: DataFrame,
     first_days: DataFrame,
     vocabularies: DataFrame,
-    ds: str,
+    end: datetime,
     target_events: Sequence[str],
     settings: NewUsers,
 ) -> DataFrame:
@@ -82,9 +88,10 @@ def recent_wishes(
 
     Args:
         first_days: user_index, first_seen.
+        end: of the day as of which the histories are.
     """
     targets = vocabularies.where((F.col("field") == "event_type") & F.col("value").isin(list(target_events)))
-    age_days = (F.lit(int(end_of(ds).timestamp())) - F.col("event_time")) / SECONDS_PER_DAY
+    age_days = (F.lit(int(end.timestamp())) - F.col("event_time")) / SECONDS_PER_DAY
     days_known = F.date_diff(F.timestamp_seconds("event_time").cast("date"), F.col("first_seen").cast("date"))
     weight = F.when(days_known < settings.first_days, F.lit(1.0)).otherwise(F.lit(settings.later_weight))
     faded = F.pow(F.lit(2.0), -age_days / settings.half_life_days) * weight * PARTS_OF_WISH

@@ -5,7 +5,8 @@ How both are mixed is in `jobs.tables.similar_item_lists`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,8 @@ from pyspark.sql import functions as F
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
 from expectations.semantics.pair_acts import with_acts
-from expectations.shop.list_rules import ListRules
 from expectations.shop.reasons import Reason
-from expectations.shop.table_settings import SimilarItems
+from expectations.shop.shop import Shop
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
 from jobs.lists.feature_tables import FeatureTables
@@ -44,20 +44,17 @@ def similar_items(
     features: FeatureTables,
     sources: Sequence[SimilaritySource],
     popularity: PopularityVectors | None,
-    top_k: int,
-    settings: SimilarItems,
-    rules: ListRules,
-    texts: Mapping[str, str],
+    shop: Shop,
 ) -> DataFrame:
     """Returns the rows of `similar_items`, without the columns that every published row has besides.
 
     Args:
         sources: who says which items belong together.
         popularity: the demand that fills lists; None fills them in the order of the catalogue.
-        texts: the shop's words for reasons.
     """
-    items = catalogue_rows(spark, features, rules)
-    facts = item_facts(spark, features, items, popularity, settings.half_life_days)
+    settings, top_k, end = shop.similar_items, shop.top_k, end_of(features.ds, shop.drops.day_timezone)
+    items = catalogue_rows(spark, features, shop.rules)
+    facts = item_facts(spark, features, items, popularity, end, settings.half_life_days)
 
     def lists(owners: pa.Table) -> pa.Table:
         return similar_item_lists(np.sort(owners["item_index"].to_numpy()), sources, facts, top_k, settings)
@@ -79,7 +76,7 @@ def similar_items(
             "score",
             "source",
             "reason_code",
-            reason_text(F.col("reason_code"), F.col("title"), facts.fallback_source, texts).alias("reason"),
+            reason_text(F.col("reason_code"), F.col("title"), facts.fallback_source, shop.texts).alias("reason"),
         )
     )
 
@@ -109,12 +106,13 @@ def item_facts(
     features: FeatureTables,
     items: DataFrame,
     popularity: PopularityVectors | None,
+    end: datetime,
     half_life_days: float,
 ) -> ItemFacts:
     """Returns a few numbers for every item of the catalogue, which the driver holds."""
     known = items.select("item_index", F.col("refused_by").isNull().alias("is_available")).toArrow()
     indices, is_available = known["item_index"].to_numpy(), known["is_available"].to_numpy()
-    met = item_demand(features.read(spark, INTERACTIONS), features.ds, half_life_days).toArrow()
+    met = item_demand(features.read(spark, INTERACTIONS), end, half_life_days).toArrow()
     met_indices = met["item_index"].to_numpy()
     size = int(max(indices.max(initial=0), met_indices.max(initial=0))) + 1
     available, num_users, demand = np.zeros(size, bool), np.zeros(size, np.int64), np.zeros(size)
@@ -124,9 +122,9 @@ def item_facts(
     return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_in_demand)
 
 
-def item_demand(interactions: DataFrame, ds: str, half_life_days: float) -> DataFrame:
+def item_demand(interactions: DataFrame, end: datetime, half_life_days: float) -> DataFrame:
     """item_index, how many users met it, and the same faded by how long ago each did last."""
-    age_days = (F.lit(int(end_of(ds).timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
+    age_days = (F.lit(int(end.timestamp())) - F.unix_seconds("last_time")) / SECONDS_PER_DAY
     # Whole numbers have the same sum in any order.
     parts = F.round(F.pow(F.lit(2.0), -age_days / half_life_days) * 1_000_000).cast("bigint")
     return interactions.groupBy("item_index").agg(

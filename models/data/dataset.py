@@ -150,7 +150,7 @@ def load_dataset(lake: Lake, shop: Shop, as_of: str) -> Dataset:
     """
     vocabularies = lake.read(VOCABULARIES, as_of)
     sizes = _vocabulary_sizes(vocabularies)
-    end = int(end_of(as_of).timestamp())
+    end = int(end_of(as_of, shop.drops.day_timezone).timestamp())
     event_types, num_users = _event_types(vocabularies), sizes["user_id"]
     events = read_events(lake.require(HISTORIES, as_of), num_users, end, event_types, shop)
     interactions = read_interactions(lake.require(INTERACTIONS, as_of), num_users, end, shop)

@@ -87,10 +87,10 @@ def _held_out(task: str, pairs: np.ndarray) -> HeldOut:
 
 def _target_pairs(lake: Lake, ds: str, as_of: str, shop: Shop) -> np.ndarray:
     """Distinct (user_index, item_index) of the target events after the cut, both known at it; int64, sorted."""
-    end = end_of(days_before(as_of, -shop.horizon_days))
+    end = end_of(days_before(as_of, -shop.horizon_days), shop.drops.day_timezone)
     users, items = (read_vocabulary(lake, as_of, field) for field in ("user_id", "item_id"))
     is_held_out = (
-        (pc.field("event_time") >= pa.scalar(end_of(as_of)))
+        (pc.field("event_time") >= pa.scalar(end_of(as_of, shop.drops.day_timezone)))
         & (pc.field("event_time") < pa.scalar(end))
         & pc.field("event_type").isin(list(shop.target_events))
         & ~takes_back()

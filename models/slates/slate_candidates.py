@@ -115,17 +115,17 @@ def history_events(lake: Lake, ds: str, users: np.ndarray, exposures: Exposures)
     return EventLog.of(user, item, day[is_known], place, is_exposed=exposures.marks(user, item, day[is_known]))
 
 
-def active_users(lake: Lake, ds: str, since: str) -> np.ndarray:
+def active_users(lake: Lake, shop: Shop, ds: str, since: str) -> np.ndarray:
     """Returns who did anything after the day `since`, up to ds; ascending. Shape (num_users,), int64."""
     words = read_vocabulary(lake, ds, "user_id")
     found = [np.empty(0, np.int64)]
     for day in lake.days(EVENTS, until=ds, since=since):
-        users = pc.unique(lake.read(EVENTS, day, columns=["user_id"], filter=_after(since, ds))["user_id"])
+        users = pc.unique(lake.read(EVENTS, day, columns=["user_id"], filter=_after(shop, since, ds))["user_id"])
         found.append(indices_of(pa.chunked_array([users]), words).drop_null().to_numpy())
     return np.unique(np.concatenate(found)).astype(np.int64)
 
 
-def logged_events(lake: Lake, ds: str, since: str, users: np.ndarray, exposures: Exposures) -> EventLog:
+def logged_events(lake: Lake, shop: Shop, ds: str, since: str, users: np.ndarray, exposures: Exposures) -> EventLog:
     """Reads the events of users after the day `since`, up to ds, with prices; a day at a time, and only theirs stay.
 
     Args:
@@ -134,7 +134,7 @@ def logged_events(lake: Lake, ds: str, since: str, users: np.ndarray, exposures:
     words = [read_vocabulary(lake, ds, field) for field in ("user_id", "item_id")]
     kept = [np.empty((6, 0))]
     for day in lake.days(EVENTS, until=ds, since=since):
-        rows = lake.read(EVENTS, day, columns=_EVENT_COLUMNS, filter=_after(since, ds))
+        rows = lake.read(EVENTS, day, columns=_EVENT_COLUMNS, filter=_after(shop, since, ds))
         user, item = (
             indices_of(rows[name], column) for name, column in zip(("user_id", "item_id"), words, strict=True)
         )
@@ -150,8 +150,10 @@ def logged_events(lake: Lake, ds: str, since: str, users: np.ndarray, exposures:
     return EventLog.of(user, item, days, place, price, quantity, exposures.marks(user, item, days))
 
 
-def _after(since: str, ds: str) -> pc.Expression:
+def _after(shop: Shop, since: str, ds: str) -> pc.Expression:
     """Events of the days after `since`; lines that give something back count for none."""
     time = pc.field("event_time")
-    is_within = (time >= pa.scalar(end_of(since))) & (time < pa.scalar(end_of(ds)))
+    is_within = (time >= pa.scalar(end_of(since, shop.drops.day_timezone))) & (
+        time < pa.scalar(end_of(ds, shop.drops.day_timezone))
+    )
     return is_within & ~takes_back()

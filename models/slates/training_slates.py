@@ -47,18 +47,19 @@ class UserLog:
     history_events: EventLog
 
     @classmethod
-    def of(cls, lake: Lake, ds: str, since: str, exposures: Exposures) -> UserLog:
+    def of(cls, lake: Lake, shop: Shop, ds: str, since: str, exposures: Exposures) -> UserLog:
         """Reads what at most MAX_USERS users did after the day `since`.
 
         Raises:
             NightError: nobody did anything.
         """
-        users = spaced(active_users(lake, ds, since), MAX_USERS)
+        users = spaced(active_users(lake, shop, ds, since), MAX_USERS)
         if not len(users):
             raise NightError(
                 f"ds={ds}: nobody did anything after {since}, so that there is nothing to learn a policy from."
             )
-        return cls(logged_events(lake, ds, since, users, exposures), history_events(lake, ds, users, exposures))
+        events = logged_events(lake, shop, ds, since, users, exposures)
+        return cls(events, history_events(lake, ds, users, exposures))
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ Read = Callable[[str], DataFrame]
 
 
 def judged(read: Read) -> DataFrame:
-    return validated_events(read("raw"), SHOP, tasks_per_day=1)
+    return validated_events({"events": read("raw")}, SHOP, tasks_per_day=1)
 
 
 def accepted(read: Read) -> DataFrame:

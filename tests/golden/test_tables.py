@@ -55,7 +55,7 @@ def test_similar_items(spark: SparkSession, strict_night: Night) -> None:
     features, gate = features_of(strict_night), gate_decision(lake, ds)
     sources = similarity_sources(lake, features, gate, lake.require(ITEM_NEIGHBOURS, ds, gate.similar_model))
     popularity = popularity_vectors(lake, gate.in_force)
-    rows = similar_items(spark, features, sources, popularity, shop.top_k, shop.similar_items, shop.rules, shop.texts)
+    rows = similar_items(spark, features, sources, popularity, shop)
     assert rows_of(rows, "item_id") == expected_rows("similar_items")
 
 
@@ -85,6 +85,6 @@ def test_cross_domain_recommendations(spark: SparkSession, strict_night: Night) 
 
 def test_graph_edges(spark: SparkSession, night: Night) -> None:
     write_inputs(night, "graph_edges")
-    build_graph_edges(spark, night.lake, night.ds, night.shop.event_weights, night.shop.graph_edges)
+    build_graph_edges(spark, night.lake, night.ds, night.shop)
     rows = night.lake.read(GRAPH_EDGES, night.ds).drop_columns(["ds"]).to_pylist()
     assert sorted(rows, key=str) == sorted(expected_rows("graph_edges"), key=str)

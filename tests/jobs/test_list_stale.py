@@ -23,7 +23,7 @@ from jobs.publish_tables import publish_tables
 from jobs.publishing.manifest_history import Scope
 from jobs.publishing.rollback import roll_back
 from jobs.raw.dropped_files import sha256_of
-from jobs.raw.ingest_plan import found_files
+from jobs.raw.ingest_plan import DropsOnDisk
 from tests.worlds.raw_drops import write_drop
 from tests.worlds.small_night import new_night, write_gate, write_rows, write_small_night
 from tests.worlds.staged_night import stage_tables
@@ -38,7 +38,8 @@ def drop(night: Night, ds: str, text: str = "ann,lamp\n") -> Path:
 def take_in(night: Night, ds: str, fingerprint: str = "a fingerprint") -> None:
     """Commits events with what `jobs.ingest` notes of the drop that lies there."""
     version = write_rows(night, EVENTS, [{"user_id": "ann"}], ds)
-    found = found_files(night.shop, DropFolder(night.shop, night.lake.root, night.data), ds)
+    drops = DropFolder(night.shop, night.lake.root, night.data)
+    found = DropsOnDisk(night.lake, drops, [ds]).now(ds)
     files = [replace(file, sha256=sha256_of(file.path)).metadata for file in found]
     night.lake.commit(EVENTS, ds, version.path, fingerprint, version.rows, files=files)
 

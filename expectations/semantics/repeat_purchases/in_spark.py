@@ -6,6 +6,7 @@ The job that builds the lists and the check that looks at them ask the same ques
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -25,14 +26,18 @@ def excluded_pairs(read: Callable[[Table], DataFrame], shop: Shop, ds: str) -> D
     if shop.repeats == "never":
         return read(INTERACTIONS).where("num_purchases > 0").select("user_index", "item_index")
     if shop.repeats == "after_gap":
-        return within_repurchase_gap(read(HISTORIES), ds, shop.num_prior_gaps)
+        return within_repurchase_gap(read(HISTORIES), end_of(ds, shop.drops.day_timezone), shop.num_prior_gaps)
     return None
 
 
-def within_repurchase_gap(histories: DataFrame, ds: str, num_prior_gaps: int) -> DataFrame:
-    """`user_index`, `item_index` of pairs whose last purchase is more recent than the item's usual gap."""
+def within_repurchase_gap(histories: DataFrame, end: datetime, num_prior_gaps: int) -> DataFrame:
+    """`user_index`, `item_index` of pairs whose last purchase is more recent than the item's usual gap.
+
+    Args:
+        end: of the day as of which the histories are.
+    """
     bought = _purchase_days(histories)
-    today = int(end_of(ds).timestamp()) // SECONDS_PER_DAY
+    today = int(end.timestamp()) // SECONDS_PER_DAY
     gaps = bought.join(F.broadcast(usual_gaps(bought, num_prior_gaps)), on="item_index")
     return gaps.where(today - F.col("last_day") < F.col("usual_gap_days")).select("user_index", "item_index")
 

@@ -16,9 +16,6 @@ MALFORMED = "malformed"
 REPEATED_HEADER = "repeated_header"
 EMPTY_LIST = "empty_list"
 
-IDS = ("user_id", "item_id", "session_id")
-"""Columns of the contract whose texts name something: two ways to write one name are one."""
-
 # A no-break space, and characters without a width, come with texts copied from pages.
 _BLANKS = " \t\r\n\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
 _WITHOUT_WIDTH = "[\u200b\u200c\u200d\u2060\ufeff]"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from expectations.runtime.drops import DropFolder
-from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.raw_files import Drops, JoinedFile, RawFile
 from expectations.shop.shop import Shop
 
 DS = "2024-03-10"
@@ -39,6 +39,13 @@ def drops(shop: Shop, data: Path, tmp_path: Path) -> DropFolder:
 def with_items(drops: DropFolder, settings: Drops | None = None) -> DropFolder:
     items = RawFile(path="{data}/items/{ds}.csv", columns={"item_id": "article"})
     return replace(drops, shop=replace(drops.shop, items=items, drops=settings or Drops()))
+
+
+def with_events(drops: DropFolder, *sources: RawFile) -> DropFolder:
+    """The drops of a shop whose events are read from these files; of columns nothing but their path is meant."""
+    own = drops.shop.events
+    first, *others = (replace(source, columns=own.columns, constants=own.constants) for source in sources)
+    return replace(drops, shop=replace(drops.shop, events=first, more_events=tuple(others)))
 
 
 def test_nothing_there_is_absent(drops: DropFolder) -> None:
@@ -77,11 +84,34 @@ def test_days_are_those_with_a_file_of_that_kind(drops: DropFolder, data: Path) 
     for name in ("2024-03-10.csv", "2024-03-08.csv", "2024-03-12.csv", "2024-03-09.csv.gz", "notes.csv"):
         laid(data, name)
     (data / "2024-03-07.csv").mkdir()
-    assert drops.days(drops.shop.events, until=DS) == ["2024-03-08", "2024-03-10"]
+    assert drops.days(until=DS) == ["2024-03-08", "2024-03-10"]
+
+
+def test_a_drop_of_clicks_and_orders_is_whole_when_both_are_there(drops: DropFolder, data: Path) -> None:
+    orders = JoinedFile("{data}/{ds}/orders.csv", key="order")
+    lines = RawFile("{data}/{ds}/lines.csv", join={"orders": orders})
+    drops = with_events(drops, RawFile("{data}/{ds}/clicks.csv"), lines)
+    for name, missing in (("clicks", ["lines", "orders"]), ("lines", ["orders"])):
+        laid(data, f"{DS}/{name}.csv")
+        assert drops.missing(DS) == [str(data / DS / f"{other}.csv") for other in missing]
+        assert drops.state(DS, NOW) == "being_written"
+    laid(data, f"{DS}/orders.csv")
+    assert drops.state(DS, NOW) == "complete"
+    laid(data, "2024-03-09/lines.csv")
+    assert drops.days(until=DS) == ["2024-03-09", DS]
+
+
+def test_a_file_that_stands_for_all_days_is_no_sign_of_a_drop(drops: DropFolder, data: Path) -> None:
+    items = RawFile("{data}/catalogue.csv", columns={"item_id": "article"})
+    drops = replace(drops, shop=replace(drops.shop, items=items))
+    laid(data, "catalogue.csv", age_seconds=1)
+    assert drops.state(DS, NOW) == "absent"
+    laid(data, f"{DS}.csv")
+    assert drops.state(DS, NOW) == "complete"
 
 
 def test_no_folder_means_no_days(drops: DropFolder) -> None:
-    assert drops.days(drops.shop.events, until=DS) == []
+    assert drops.days(until=DS) == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +122,7 @@ def test_the_day_may_name_a_folder_or_folder_and_file(drops: DropFolder, data: P
     for ds in ("2024-03-09", "2024-03-10"):
         laid(data, template.replace("{data}/", "").replace("{ds}", ds))
     laid(data, "2024-03-08/other.csv")
-    assert drops.days(raw, until=DS) == ["2024-03-09", "2024-03-10"]
+    assert with_events(drops, raw).days(until=DS) == ["2024-03-09", "2024-03-10"]
     assert drops.exists(raw, "2024-03-09")
     assert not drops.exists(raw, "2024-03-08")
 
@@ -102,7 +132,7 @@ def test_a_relative_path_starts_at_the_shop_file(drops: DropFolder, tmp_path: Pa
     drops = replace(drops, shop=replace(drops.shop, folder=str(tmp_path / "shops")))
     laid(tmp_path, f"shops/raw/{DS}.csv")
     assert drops.path(raw, DS) == f"{tmp_path}/shops/raw/{DS}.csv"
-    assert drops.days(raw, until=DS) == [DS]
+    assert with_events(drops, raw).days(until=DS) == [DS]
 
 
 def test_the_root_may_hold_the_drops(drops: DropFolder, tmp_path: Path) -> None:

@@ -118,7 +118,8 @@ def test_a_purchase_keeps_an_item_away_for_the_same_days(
         rows.append(row)
     histories = spark.createDataFrame([tuple(row[f] for f in HISTORIES.column_names) for row in rows], HISTORIES.ddl)
     found = {
-        (row["user_index"], row["item_index"]) for row in within_repurchase_gap(histories, DS, NUM_PRIOR_GAPS).collect()
+        (row["user_index"], row["item_index"])
+        for row in within_repurchase_gap(histories, end_of(DS), NUM_PRIOR_GAPS).collect()
     }
 
     bought = np.array([event[:3] for event in events if event[3]], dtype=np.int64).reshape(-1, 3)

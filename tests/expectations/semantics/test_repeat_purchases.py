@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 from pyspark.sql import SparkSession
 
+from expectations.runtime.days import end_of
 from expectations.semantics.repeat_purchases.in_spark import usual_gaps, within_repurchase_gap
 from expectations.tables import EVENT_TYPES, FIRST_VALUE_INDEX, HISTORIES
 
@@ -35,7 +36,7 @@ def pairs(spark: SparkSession) -> set[tuple[int, int]]:
     histories = spark.createDataFrame(rows, HISTORIES.ddl)
     return {
         (row["user_index"], row["item_index"])
-        for row in within_repurchase_gap(histories, DS, num_prior_gaps=1).collect()
+        for row in within_repurchase_gap(histories, end_of(DS), num_prior_gaps=1).collect()
     }
 
 

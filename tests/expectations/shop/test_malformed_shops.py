@@ -60,7 +60,7 @@ SETTINGS: list[tuple[str, Any, str]] = [
     ("timezone", "CST", "short names mean different zones"),
     ("encoding", "latin-99", "one that Python knows"),
     ("path", "{ds:%Y%m}/e.csv", "%Y, %m and %d"),
-    ("path", "{day}/e.csv", "must hold {ds}"),
+    ("path", "{day}/e.csv", "may hold {ds}"),
     ("decimal", ".", "auto, point or comma"),
 ]
 

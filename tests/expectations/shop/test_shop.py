@@ -107,7 +107,7 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
             "`items.columns` must map 'item_id'",
         ),
         (NAME, 'name = "corner"\nusers = {path = "{ds}", columns = {shoe = "t"}}', "`users.columns` maps ['shoe']"),
-        ("{ds}", "today", "`path` must hold {ds}, the day of the drop. Received: '{data}/today.csv'"),
+        ("{ds}", "today", "`events.path` must hold {ds}, the day of the drop. Received: '{data}/today.csv'"),
         ("{data}", "{home}", "`path` may hold {ds}, {data} and {root}. Received: ['home']"),
         (EVENTS, f'{EVENTS}\nformat = "xml"', "`events.format` must be csv, json, parquet or xlsx"),
         (EVENTS, f'{EVENTS}\nevent_types = {{buy = "bought"}}', "`event_types` must lead to view"),

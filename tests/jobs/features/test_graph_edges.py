@@ -94,7 +94,7 @@ def test_a_taste_fades_by_half_in_a_half_life(spark: SparkSession) -> None:
         [Event(MUG, 30 * 40)],
     )
     vocabularies = spark.createDataFrame(TYPES, "field string, value string, index int")
-    found = graph.user_item_edges(histories, vocabularies, WEIGHTS, AS_OF, SETTINGS.half_life_days)
+    found = graph.user_item_edges(histories, vocabularies, WEIGHTS, end_of(AS_OF), SETTINGS.half_life_days)
     expected = spark.createDataFrame(
         [("user_item", 2, LAMP, 5 / 4 + 1 / 2), ("user_item", 2, MUG, 1.0)],
         "kind string, source_index int, target_index int, weight float",
@@ -106,7 +106,10 @@ def test_a_type_that_weighs_nothing_makes_no_edge(spark: SparkSession) -> None:
     histories = histories_of(spark, [Event(LAMP, 1)])
     vocabularies = spark.createDataFrame(TYPES, "field string, value string, index int")
     assert (
-        graph.user_item_edges(histories, vocabularies, {"purchase": 5.0}, AS_OF, SETTINGS.half_life_days).count() == 0
+        graph.user_item_edges(
+            histories, vocabularies, {"purchase": 5.0}, end_of(AS_OF), SETTINGS.half_life_days
+        ).count()
+        == 0
     )
 
 
@@ -215,7 +218,7 @@ def test_a_partition_is_built_from_the_tables_of_its_day(spark: SparkSession, ni
     }
     write_rows(night, HISTORIES, [history, {**history, "user_index": 3}])
     write_rows(night, VOCABULARIES, [{"field": f, "value": v, "index": i} for f, v, i in TYPES])
-    graph.build_graph_edges(spark, night.lake, AS_OF, night.shop.event_weights, night.shop.graph_edges)
+    graph.build_graph_edges(spark, night.lake, AS_OF, night.shop)
     rows = night.lake.read(GRAPH_EDGES, AS_OF).to_pylist()
     pairs = {
         kind: {(r["source_index"], r["target_index"]) for r in rows if r["kind"] == kind} for kind in GRAPH_EDGE_KINDS
@@ -227,7 +230,7 @@ def test_a_partition_is_built_from_the_tables_of_its_day(spark: SparkSession, ni
 def test_without_histories_of_the_day_there_is_no_graph(spark: SparkSession, night: Night) -> None:
     write_rows(night, ITEM_FEATURES, [{"item_index": LAMP}])
     with pytest.raises(TableContractError, match="histories ds=2024-03-10: no such partition"):
-        graph.build_graph_edges(spark, night.lake, AS_OF, night.shop.event_weights, night.shop.graph_edges)
+        graph.build_graph_edges(spark, night.lake, AS_OF, night.shop)
 
 
 def test_the_partition_is_built_anew_when_a_setting_changes(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +247,6 @@ def test_the_partition_is_built_anew_when_a_setting_changes(night: Night, monkey
     }
     assert changes.keys() == {field.name for field in fields(SETTINGS)}
     for changed in ({}, *({name: value} for name, value in changes.items())):
-        settings = replace(SETTINGS, **changed)
-        graph.build_graph_edges(cast("SparkSession", None), night.lake, AS_OF, WEIGHTS, settings)
+        shop = replace(night.shop, graph_edges=replace(SETTINGS, **changed))
+        graph.build_graph_edges(cast("SparkSession", None), night.lake, AS_OF, shop)
     assert len(set(found)) == 1 + len(changes)

@@ -24,7 +24,7 @@ def verdicts(spark: SparkSession, shop: Shop, folder: Path, *lines: str, parts: 
     path = write_drop(str(folder), "2024-03-10.csv", HEADER + "\n".join(lines) + "\n")
     file = dropped_file("events", "2024-03-10", str(path))
     rows = read_raw_rows(spark, shop.events, [file], required_columns(shop)["events"])
-    judged = validated_events(rows, shop, parts).select("line", "reason").collect()
+    judged = validated_events({"events": rows}, shop, parts).select("line", "reason").collect()
     return sorted((lines[row["line"] - 2].rpartition(",")[2], row["reason"] or "") for row in judged)
 
 
@@ -59,7 +59,8 @@ def test_rows_that_are_units_become_one_event_of_as_many_pieces(
         str(tmp_path), "2024-03-10.csv", HEADER + f"{TEN},ann,lamp,1,9,a\n" * 3 + f"{TEN},bob,rug,1,9,b\n"
     )
     file = dropped_file("events", "2024-03-10", str(path))
-    rows = validated_events(read_raw_rows(spark, units.events, [file], required_columns(units)["events"]), units, 2)
+    raw = read_raw_rows(spark, units.events, [file], required_columns(units)["events"])
+    rows = validated_events({"events": raw}, units, 2)
     found = [(row["line"], row["reason"], row["quantity"]) for row in rows.orderBy("line").collect()]
     assert [(line, reason) for line, reason, _ in found] == [
         (2, None),

@@ -32,7 +32,7 @@ def judged(spark: SparkSession, shop: Shop, *paths: Path) -> DataFrame:
     for path in paths:
         files.append(dropped_file("events", path.name[:10], str(path)))
     rows = read_raw_rows(spark, shop.events, files, required_columns(shop)["events"])
-    return validated_events(rows, shop, tasks_per_day=2)
+    return validated_events({"events": rows}, shop, tasks_per_day=2)
 
 
 def reasons(spark: SparkSession, shop: Shop, folder: Path, *lines: str) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from expectations.runtime.days import end_of
 from expectations.runtime.program import Night
 from expectations.shop.table_settings import NewUsers
 from jobs.tables.new_user_recommendations import recent_wishes
@@ -133,7 +134,8 @@ def test_what_people_want_when_they_are_new_counts_more(spark: SparkSession, nig
     vocabulary = [("event_type", "purchase", 5), ("event_type", "view", 2)]
     vocabularies = spark.createDataFrame(vocabulary, "field string, value string, index int")
     first_days = spark.createDataFrame(list(days.items()), "user_index int, first_seen string")
-    rows = recent_wishes(histories, first_days, vocabularies, night.ds, night.shop.target_events, SETTINGS).collect()
+    end, targets = end_of(night.ds, night.shop.drops.day_timezone), night.shop.target_events
+    rows = recent_wishes(histories, first_days, vocabularies, end, targets, SETTINGS).collect()
     parts = {(row.user_index, row.item_index): row.parts for row in rows}
     assert set(parts) == {(ANN, LANTERN), (BOB, LANTERN)}
     assert parts[BOB, LANTERN] == pytest.approx(SETTINGS.later_weight * parts[ANN, LANTERN])

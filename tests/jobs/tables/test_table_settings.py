@@ -76,9 +76,9 @@ def test_demand_and_likes_fade_by_half_in_the_shops_half_life(spark: SparkSessio
     ).cache()
     likes = spark.createDataFrame([(LANTERN, MUG, 1.0)], "item_index int, like_index int, likeness float")
     for half_life, of_bob in ((10.0, 1 / 2), (5.0, 1 / 4)):
-        (demand,) = item_demand(interactions, DS, half_life).collect()
+        (demand,) = item_demand(interactions, end_of(DS), half_life).collect()
         assert (demand.num_users, demand.demand) == (2, pytest.approx(1 + of_bob))
-        parts = {row.user_index: row.parts for row in fans(interactions, likes, DS, half_life).collect()}
+        parts = {row.user_index: row.parts for row in fans(interactions, likes, end_of(DS), half_life).collect()}
         assert parts[BOB] / parts[ANN] == pytest.approx(of_bob)
 
 
@@ -94,7 +94,7 @@ def test_the_shop_says_which_wishes_count_and_how_much(spark: SparkSession) -> N
     first_days = spark.createDataFrame([(ANN, first_seen)], "user_index int, first_seen string")
 
     def wishes(settings: NewUsers) -> dict[int, float]:
-        rows = recent_wishes(histories, first_days, vocabularies, DS, ("purchase",), settings).collect()
+        rows = recent_wishes(histories, first_days, vocabularies, end_of(DS), ("purchase",), settings).collect()
         return {row.item_index: row.parts / 1e9 for row in rows}
 
     plain = NewUsers(half_life_days=10.0, later_weight=0.5)

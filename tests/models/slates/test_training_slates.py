@@ -41,7 +41,7 @@ def small_log(tmp_path: Path) -> Night:
 
 @pytest.fixture
 def log(world_night: Night) -> UserLog:
-    return UserLog.of(world_night.lake, DS, AS_OF, Exposures())
+    return UserLog.of(world_night.lake, world_night.shop, DS, AS_OF, Exposures())
 
 
 def test_visits_are_in_the_indices_of_the_night(world_night: Night, log: UserLog) -> None:
@@ -107,7 +107,7 @@ def test_future_rewards_are_discounted(world_night: Night, log: UserLog) -> None
 
 
 def shown_to(night: Night) -> Examples:
-    log = UserLog.of(night.lake, DS, days_before(DS, 9), Exposures())
+    log = UserLog.of(night.lake, night.shop, DS, days_before(DS, 9), Exposures())
     source = SlateCandidates(night.lake, DS, log.history_events, night.shop)
     found = shown_lists(night.lake, DS, source, shown_days(night.lake, DS, night.shop.policy.log_days), log, night.shop)
     assert found is not None
@@ -136,7 +136,7 @@ def test_events_with_what_was_shown_that_day_are_exposed(small_log: Night) -> No
     day = np.array([of_yesterday, of_yesterday, of_today, of_today, of_today])
     # u1 did nothing yesterday, and u0 nothing today: of lists that nobody saw there is nothing to say.
     assert exposures.marks(user, item, day).tolist() == [True, False, True, False, False]
-    without, log = shown_to(small_log), UserLog.of(small_log.lake, DS, days_before(DS, 9), exposures)
+    without, log = shown_to(small_log), UserLog.of(small_log.lake, small_log.shop, DS, days_before(DS, 9), exposures)
     assert without.is_organic[:, :3].tolist() == [[False, True, False], [True, False, False]]
     assert log.events.is_exposed.tolist() == [True, True, False]
     assert not organic_candidates(without.candidates, log.events).any(), "what is left was no candidate"
@@ -185,17 +185,17 @@ def test_what_is_committed_and_not_in_force_was_not_shown(small_log: Night) -> N
 
 
 def test_events_after_the_night_change_nothing(world_night: Night) -> None:
-    before = UserLog.of(world_night.lake, DS, AS_OF, Exposures())
+    before = UserLog.of(world_night.lake, world_night.shop, DS, AS_OF, Exposures())
     write_events(world_night.lake, "2024-03-12", [("09:00:00", "u1", "i1", "purchase", 1.0)])
     assert world_night.lake.days(EVENTS)[-1] == "2024-03-12"
-    after = UserLog.of(world_night.lake, DS, AS_OF, Exposures())
+    after = UserLog.of(world_night.lake, world_night.shop, DS, AS_OF, Exposures())
     assert len(after.events) == len(before.events) and after.events.day.max() < day_number(DS) + 1
 
 
 def test_of_quantities_only_those_of_purchases_say_something(small_log: Night) -> None:
     met = [("10:00:00", "u1", "a", "click", 0.0), ("11:00:00", "u1", "d", "purchase", -1.0)]
     write_events(small_log.lake, DS, met)
-    events = UserLog.of(small_log.lake, DS, days_before(DS, 1), Exposures()).events
+    events = UserLog.of(small_log.lake, small_log.shop, DS, days_before(DS, 1), Exposures()).events
     assert events.event_type.tolist() == [EVENT_TYPES.index("click")]
 
 
