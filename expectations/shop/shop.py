@@ -289,7 +289,7 @@ def _require_columns(where: str, raw: RawFile, allowed: set[str]) -> None:
 
 def _require_events(name: str, raw: RawFile) -> None:
     """Refuses a file of events that leaves open what an event is, or which are the same."""
-    _require_columns(f"{name}.columns", raw, set(EVENTS.column_names) - {"ds"})
+    _require_columns(f"{name}.columns", raw, set(EVENTS.column_names) - {"ds", "place"})
     for required in ("event_time", "user_id", "item_id"):
         if required not in raw.columns:
             raise ValueError(f"`{name}.columns` must map {required!r}")

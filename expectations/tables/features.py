@@ -60,7 +60,7 @@ RECENT_EVENTS = lake_table(
         Column("user_index", "int"),
         Column(
             "entries",
-            "array<struct<seconds:bigint,item_index:int,event_type_index:int,session:bigint>>",
+            "array<struct<micros:bigint,place:bigint,item_index:int,event_type_index:int,session:bigint>>",
             comment="in time order, returned purchases included; `session` is a hash of the session's id, null without",
         ),
     ),

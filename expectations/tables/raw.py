@@ -9,6 +9,7 @@ EVENTS = lake_table(
     "",
     (
         Column("event_time", "timestamp", comment="UTC"),
+        Column("place", "bigint", comment="order in which the files of the drop tell of what happened at one time"),
         Column("user_id", "string"),
         Column("item_id", "string"),
         Column("event_type", "string", comment="one of EVENT_TYPES"),

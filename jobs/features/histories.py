@@ -67,8 +67,8 @@ def histories_from(recent: DataFrame, returned: DataFrame, shop: Shop) -> DataFr
     latest, older = F.slice("entries", num_older + 1, shop.max_history), F.slice("entries", 1, num_older)
     kept = recent.join(by_user, on="user_index", how="left").select(
         "user_index",
-        _without_returned(latest, F.col("returned")).alias("entries"),
-        _without_returned(older, F.col("returned")).alias("older"),
+        _in_seconds(_without_returned(latest, F.col("returned"))).alias("entries"),
+        _in_seconds(_without_returned(older, F.col("returned"))).alias("older"),
     )
     entries = F.col("entries")
     return (
@@ -94,6 +94,18 @@ def _without_returned(entries: Column, returned: Column) -> Column:
         return ~(is_purchase & F.array_contains(returned, entry["item_index"]))
 
     return F.when(returned.isNull(), entries).otherwise(F.filter(entries, counts))
+
+
+def _in_seconds(entries: Column) -> Column:
+    """Returns the entries with `seconds` in place of what put them in their order."""
+
+    def entry(of: Column) -> Column:
+        micros = of["micros"]
+        seconds = ((micros - F.pmod(micros, F.lit(1_000_000))) / 1_000_000).cast("bigint")
+        others = (of[name].alias(name) for name in ("item_index", "event_type_index", "session"))
+        return F.struct(seconds.alias("seconds"), *others)
+
+    return F.transform(entries, entry)
 
 
 def gap_buckets(seconds: Column) -> Column:

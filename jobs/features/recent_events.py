@@ -22,8 +22,8 @@ from jobs.features.vocabulary_index import with_index
 from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, read_base
 from jobs.storage.partitions import read_partition
 
-ENTRY = ("seconds", "item_index", "event_type_index", "session")
-"""What is kept of an event, in the order that decides between two events: by time, then by item, then by type."""
+ENTRY = ("micros", "place", "item_index", "event_type_index", "session")
+"""What is kept of an event, in the order that decides between two events: by time, then as the shop's files tell."""
 
 
 def build_recent_events(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:
@@ -47,7 +47,7 @@ def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: in
     # Lines that take something back are no events of their own.
     happened = indexed(events.where(~is_taken_back()), vocabularies)
     happened = with_index(happened, vocabularies, "event_type", "event_type", "event_type_index", is_small=True)
-    happened = happened.withColumn("seconds", F.unix_timestamp("event_time")).withColumn(
+    happened = happened.withColumn("micros", F.unix_micros("event_time")).withColumn(
         "session", F.when(F.col("session_id").isNotNull(), F.xxhash64("session_id"))
     )
     latest_first = Window.partitionBy("user_id").orderBy(*(F.desc(name) for name in ENTRY))

@@ -72,10 +72,11 @@ def _raise_unreadable(validated: DataFrame) -> None:
 
 def examples_of(validated: DataFrame, ds: str) -> dict[str, list[str]]:
     """Returns up to three rejected rows of a day for each reason, with the file and the line they stand in."""
-    place = Window.partitionBy("reason").orderBy("file", "line")
-    rows = validated.where((F.col("ds") == ds) & F.isnotnull("reason")).withColumn("place", F.row_number().over(place))
+    in_order = Window.partitionBy("reason").orderBy("file", "line")
+    refused = validated.where((F.col("ds") == ds) & F.isnotnull("reason"))
+    rows = refused.withColumn("number", F.row_number().over(in_order)).where("number <= 3")
     found: dict[str, list[str]] = {}
-    for row in rows.where("place <= 3").orderBy("reason", "place").select("reason", "file", "line", "raw").collect():
+    for row in rows.orderBy("reason", "number").select("reason", "file", "line", "raw").collect():
         text = row["raw"] if len(row["raw"]) <= _EXAMPLE_CHARACTERS else f"{row['raw'][:_EXAMPLE_CHARACTERS]}..."
         found.setdefault(row["reason"], []).append(f"{posixpath.basename(row['file'])} line {row['line']}: {text}")
     return found

@@ -37,7 +37,7 @@ from jobs.raw.reject_rules import (
 )
 from jobs.raw.timestamps import start_of_day
 
-_PLACE = ("ds", "file", "line")
+_PLACE = ("ds", "file", "line", "place")
 
 
 def validated_events(
@@ -191,7 +191,7 @@ def _with_repeats_marked(rows: DataFrame, raw: RawFile, tasks_per_day: int) -> D
     spread = rows.withColumn("owner", owner).withColumn("part", part).repartition("ds", "part")
     key = [name for name in raw.event_key if name != "user_id"]
     of_event = Window.partitionBy("ds", "part", "owner", *key)
-    copy = F.row_number().over(of_event.orderBy("file", "line"))
+    copy = F.row_number().over(of_event.orderBy("place"))
     if raw.rows_are == "units":
         units = F.sum(F.when(F.isnull("reason"), F.col("quantity"))).over(of_event)
         spread = spread.withColumns({"copy": copy, "quantity": F.coalesce(units, "quantity")})

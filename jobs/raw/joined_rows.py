@@ -76,16 +76,16 @@ def _partners(
     rows = read_raw_rows(spark, as_raw, files, columns, ids=ids)
     texts = [raw_text(column).alias(text_column(f"{name}.{column}")) for column in columns]
     moment = F.col("moment") if is_time else F.lit(None).cast("timestamp")
-    return rows.select("ds", "file", "line", "fault", "raw", moment.alias("moment_of_join"), *texts)
+    return rows.select("ds", "file", "line", "place", "fault", "raw", moment.alias("moment_of_join"), *texts)
 
 
 def _joined(rows: DataFrame, name: str, joined: JoinedFile, partners: DataFrame) -> DataFrame:
     key, source = text_column(f"{name}.{joined.key}"), text_column(joined.source)
-    faults = partners.where(F.isnotnull("fault")).select("ds", "file", "line", "fault", "raw")
+    faults = partners.where(F.isnotnull("fault")).select("ds", "file", "line", "place", "fault", "raw")
     found = partners.where(F.isnull("fault") & F.isnotnull(key)).drop("fault", "raw")
     by = ["ds", key] if is_of_a_day(joined.path) else [key]
     _require_one_a_key(found, by, name, joined)
-    found = found.drop("file", "line", *(() if is_of_a_day(joined.path) else ("ds",)))
+    found = found.drop("file", "line", "place", *(() if is_of_a_day(joined.path) else ("ds",)))
     found = found.withColumnsRenamed({"ds": "ds_of_join"}).withColumn("is_partner", F.lit(True))
     is_same = F.col(source) == F.col(key)
     if is_of_a_day(joined.path):

@@ -41,9 +41,10 @@ def read_raw_rows(
         ids: those of `columns` that name something; None stands for what the shop file says.
 
     Returns:
-        `ds`, `file` and `line`: where the row stands; `fault`: why it is none that rules can look at, else null; `raw`:
-        the text of a faulty row as JSON; `not_text`: wanted columns in which a list or an object stands; `moment`: the
-        time of the row, where the file holds it as a time; and the texts, for `jobs.raw.reject_rules.raw_text` to find.
+        `ds`, `file` and `line`: where the row stands; `place`: its place among all rows of the day; `fault`: why it is
+        none that rules can look at, else null; `raw`: the text of a faulty row as JSON; `not_text`: wanted columns in
+        which a list or an object stands; `moment`: the time of the row, where the file holds it as a time; and the
+        texts, for `jobs.raw.reject_rules.raw_text` to find.
         A file that cannot be read is a row whose fault is UNREADABLE_FILE and whose `raw` says why.
     """
     names = sorted(set(columns))
@@ -56,12 +57,15 @@ def read_raw_rows(
         "ds string, path string",
     )
     kinds = {file.path: file.kind for file in files}
+    numbers = {path: number for number, path in enumerate(sorted(kinds))}
     names_something = raw.id_columns if ids is None else ids
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for ds, path in zip(batch["ds"].to_pylist(), batch["path"].to_pylist(), strict=True):
-                yield from rows_of_file(path, ds, kinds[path], raw, names, pictures, keeps_raw, names_something)
+                yield from rows_of_file(
+                    path, ds, kinds[path], raw, names, pictures, keeps_raw, names_something, numbers[path]
+                )
 
     return tasks.mapInArrow(read, row_schema(names))
 
@@ -75,11 +79,12 @@ def rows_of_file(
     pictures: str | None = None,
     keeps_raw: bool = False,
     ids: frozenset[str] | None = None,
+    file_number: int = 0,
 ) -> Iterator[pa.RecordBatch]:
     """Yields the rows of one file, as `read_raw_rows` returns them."""
     ids = raw.id_columns if ids is None else ids
     optional = frozenset(name for of in raw.fallback_columns for name in raw.sources_of(of))
-    builder = RowBuilder(ds, path, columns, ids, raw.null_words, keeps_raw, optional)
+    builder = RowBuilder(ds, path, columns, ids, raw.null_words, keeps_raw, optional, file_number)
     try:
         if raw.format == "csv":
             yield from csv_rows(path, kind, raw, builder)

@@ -15,6 +15,8 @@ UNREADABLE_FILE = "unreadable_file"
 MALFORMED = "malformed"
 REPEATED_HEADER = "repeated_header"
 EMPTY_LIST = "empty_list"
+MAX_ROWS_A_FILE = 1 << 40
+"""A row's place among those of its day counts from so many times the number of its file."""
 
 # A no-break space, and characters without a width, come with texts copied from pages.
 _BLANKS = " \t\r\n\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\ufeff"
@@ -33,10 +35,8 @@ def text_column(name: str) -> str:
 def row_schema(columns: Sequence[str]) -> str:
     """Returns the schema, in Spark's words, of the rows that `RowBuilder` makes."""
     texts = "".join(f", {text_column(name)} string" for name in columns)
-    return (
-        "ds string, file string, line bigint, fault string, raw string, not_text array<string>, moment timestamp"
-        + texts
-    )
+    where = "ds string, file string, line bigint, place bigint"
+    return f"{where}, fault string, raw string, not_text array<string>, moment timestamp{texts}"
 
 
 @dataclass
@@ -48,6 +48,7 @@ class RowBuilder:
         ids: those of `columns` that hold ids.
         null_words: texts that stand for nothing.
         optional: those of `columns` that another one stands in for, so that no object need have them.
+        file_number: of the file among those of its day, so that rows of several have one order.
         keeps_raw: whether somebody asks for the whole row, as JSON, beside its texts.
     """
 
@@ -58,6 +59,7 @@ class RowBuilder:
     null_words: Sequence[str]
     keeps_raw: bool = False
     optional: frozenset[str] = frozenset()
+    file_number: int = 0
     rows: int = 0
     _is_float: dict[str, bool] = field(default_factory=dict)
 
@@ -79,13 +81,11 @@ class RowBuilder:
             raw: the whole row as JSON, where somebody asks for it.
         """
         size = len(lines)
-        self.rows += size
         texts = {name: self._cleaned(name, cells.get(name, pa.nulls(size, pa.string()))) for name in self.columns}
         return self._assembled(lines, texts, not_text=not_text, moment=moment, raw=raw)
 
     def faults(self, lines: Sequence[int], fault: str, raw: Sequence[str]) -> pa.RecordBatch:
         """Returns rows that are no rows of the shop, with the text that came."""
-        self.rows += len(lines)
         size = len(lines)
         nothing = {name: pa.nulls(size, pa.string()) for name in self.columns}
         return self._assembled(
@@ -113,6 +113,7 @@ class RowBuilder:
             "ds": pa.repeat(pa.scalar(self.ds), size),
             "file": pa.repeat(pa.scalar(self.file), size),
             "line": lines.cast(pa.int64()),
+            "place": self._places(size),
             "fault": or_nothing(fault, pa.string()),
             "raw": or_nothing(raw, pa.string()),
             "not_text": or_nothing(not_text, pa.list_(pa.string())),
@@ -120,6 +121,11 @@ class RowBuilder:
             **{text_column(name): texts[name] for name in self.columns},
         }
         return pa.RecordBatch.from_pydict(arrays)
+
+    def _places(self, size: int) -> pa.Array:
+        first = self.file_number * MAX_ROWS_A_FILE + self.rows
+        self.rows += size
+        return pa.array(range(first, first + size), pa.int64())
 
     def _cleaned(self, name: str, texts: pa.Array) -> pa.Array:
         texts = pc.utf8_trim(texts.cast(pa.string()), characters=_BLANKS)
