@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from expectations.shop.shop import SHIPPED_SHOPS, load_shop
+from expectations.shop.shop import load_shop
 from expectations.shop.toml_settings import SettingsError
-
-SHIPPED = sorted(SHIPPED_SHOPS.glob("*.toml"))
-WRONG = st.sampled_from(
-    [*('"x"', "-1", "0", "1.5", "true", "nan", "inf", "''", "1979-05-27"), "[]", "[1]", "{}", "{ a = 1 }", '["x", 2]']
-)
-
-
-def places_of_values(text: str) -> list[int]:
-    """The numbers of the lines that give a key its value on one line."""
-    return [number for number, line in enumerate(text.splitlines()) if " = " in line.split("#")[0]]
+from tests.worlds.damaged_shop_files import SHIPPED, damaged_shop_file
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_malformed_shop_file_is_refused_by_one_line(tmp_path: Path, data: st.DataObject) -> None:
-    lines = data.draw(st.sampled_from(SHIPPED)).read_text().splitlines()
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.sampled_from(places_of_values("\n".join(lines)) or [0]))
-        key = lines[place].partition("=")[0]
-        change = data.draw(st.sampled_from(["value", "gone", "twice", "key", "cut"]))
-        if change == "value":
-            lines[place] = f"{key}= {data.draw(WRONG)}"
-        elif change == "gone":
-            del lines[place]
-        elif change == "twice":
-            lines.insert(place, lines[place])
-        elif change == "key":
-            lines[place] = f"x{lines[place]}"
-        else:
-            lines[place] = lines[place][: len(lines[place]) // 2]
+    def choose(of: Sequence[Any]) -> Any:
+        return data.draw(st.sampled_from(of))
+
+    text = damaged_shop_file(choose(SHIPPED).read_text(), data.draw(st.integers(1, 3)), choose)
     path = tmp_path / "shop.toml"
-    path.write_text("\n".join(lines))
+    path.write_text(text)
     try:
         load_shop(str(path))
     except SettingsError as err:

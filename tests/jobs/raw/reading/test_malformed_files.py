@@ -2,83 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.raw.reading.cells import UNREADABLE_FILE
+from tests.worlds.damaged_files import DAMAGES, FILES, Damage, damaged
 from tests.worlds.read_raw_file import MAPPING, rows_read
 
-ROWS: list[dict[str, Any]] = [
-    {"time": f"2024-03-09 10:{place:02}:00", "customer": f"u{place}", "article": "a", "price": 9.5}
-    for place in range(30)
-]
-
-
-def as_csv() -> bytes:
-    lines = [",".join(str(value) for value in row.values()) for row in ROWS]
-    return "\n".join(["time,customer,article,price", *lines, ""]).encode()
-
-
-def as_json() -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in ROWS).encode()
-
-
-def as_array() -> bytes:
-    return json.dumps(ROWS, indent=1).encode()
-
-
-def as_parquet() -> bytes:
-    buffer = io.BytesIO()
-    table = pa.Table.from_pylist([{**row, "time": datetime(2024, 3, 9, 10)} for row in ROWS])
-    pq.write_table(table, buffer)
-    return buffer.getvalue()
-
-
-FILES: list[tuple[str, Callable[[], bytes]]] = [
-    ("csv", as_csv),
-    ("json", as_json),
-    ("json", as_array),
-    ("parquet", as_parquet),
-    ("csv", as_parquet),
-    ("xlsx", as_csv),
-    ("parquet", as_csv),
-]
-DAMAGES = st.lists(
-    st.tuples(st.sampled_from(["cut", "insert", "overwrite", "repeat"]), st.integers(0, 10_000), st.binary(max_size=6)),
-    min_size=1,
-    max_size=4,
+SOME_DAMAGES = st.lists(
+    st.tuples(st.sampled_from(DAMAGES), st.integers(0, 10_000), st.binary(max_size=6)), min_size=1, max_size=4
 )
-
-
-def damaged(content: bytes, damages: list[tuple[str, int, bytes]]) -> bytes:
-    for kind, at, piece in damages:
-        place = at % (len(content) + 1)
-        if kind == "cut":
-            content = content[:place] + content[place + len(piece) * 5 :]
-        elif kind == "insert":
-            content = content[:place] + piece + content[place:]
-        elif kind == "overwrite":
-            content = content[:place] + piece + content[place + len(piece) :]
-        else:
-            content = content[:place] + content[max(0, place - 40) :]
-    return content
 
 
 @pytest.mark.parametrize(("file_format", "whole"), FILES, ids=[f"{f}-{whole.__name__}" for f, whole in FILES])
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(damages=DAMAGES)
+@given(damages=SOME_DAMAGES)
 def test_a_damaged_file_is_read_or_refused_by_a_sentence(
-    tmp_path: Path, file_format: str, whole: Callable[[], bytes], damages: list[tuple[str, int, bytes]]
+    tmp_path: Path, file_format: str, whole: Callable[[], bytes], damages: list[Damage]
 ) -> None:
     path = tmp_path / "e"
     path.write_bytes(damaged(whole(), damages))

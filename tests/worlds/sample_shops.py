@@ -1,0 +1,99 @@
+"""Small shops whose exports are odd in one way each: what becomes of them, beside what should.
+
+They lie beside the real data, one folder each: a shop file, a drop, the right value in words, and `case.json` with
+the day and what cuts the log into days, where it comes as one file. `sample_shops.json` holds the right values as rows:
+accepted events, rejected rows by reason, and the catalogue where the shop has a file of one; or the words of the
+refusal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from expectations.runtime.lake import Lake
+from expectations.runtime.program import Night
+from expectations.shop.shop import load_shop
+from expectations.tables import EVENTS, ITEMS, QUARANTINE, NightError
+from jobs.ingest import ingest
+from jobs.split_days import MadeDays, split_days
+
+RIGHT = Path(__file__).with_suffix(".json")
+MOST_ROWS = 12
+"""Of a kind, that are compared one by one; of more, the number is."""
+_AFTERWARDS = datetime(2100, 1, 1, tzinfo=timezone.utc)
+_EVENT = ("event_time", "user_id", "item_id", "event_type", "quantity", "price", "session_id")
+_ITEM = ("item_id", "title", "category", "brand", "price", "is_available")
+
+Outcome = dict[str, Any]
+
+
+def folder_of_samples(real_data: Path) -> Path:
+    """Returns where the shops lie."""
+    return real_data.resolve().parent / "cases" / "files"
+
+
+def right_values() -> dict[str, Outcome]:
+    """Maps the name of each shop to what should become of it."""
+    return dict(json.loads(RIGHT.read_text(encoding="utf-8")))
+
+
+def is_right(found: Outcome, right: Outcome) -> bool:
+    """Whether what came of a sample is what should; of a refusal, a part of its words is given."""
+    if "refused" in right:
+        return right["refused"] in found.get("refused", "")
+    return found == right
+
+
+def outcome(spark: SparkSession, sample: Path, root: Path) -> Outcome:
+    """Takes the drop of a sample into an empty lake, and tells what came of it.
+
+    Raises:
+        Exception: whatever a night does not foresee; a refusal is an outcome.
+    """
+    case = json.loads((sample / "case.json").read_text(encoding="utf-8"))
+    try:
+        shop = load_shop(str(sample / "shop.toml"))
+        night = Night(
+            shop=shop, lake=Lake(str(root)), ds=case["ds"], data=str(sample), run_id="sample", now=_AFTERWARDS
+        )
+        if "split" in case:
+            _split(spark, night, sample, case["split"])
+        ingest(spark, night)
+    except NightError as err:
+        return {"refused": str(err).replace(str(sample), "").replace(str(root), "")}
+    return _taken_in(night)
+
+
+def _split(spark: SparkSession, night: Night, sample: Path, flags: list[str]) -> None:
+    given = dict(zip(flags[::2], flags[1::2], strict=True))
+    made = MadeDays(given["--order-column"], given["--last-day"]) if "--order-column" in given else None
+    items = sample / given["--items"] if "--items" in given else None
+    split_days(spark, night, sample / given["--log"], items, made)
+
+
+def _taken_in(night: Night) -> Outcome:
+    lake = night.lake
+    events, refused = (
+        [row for ds in lake.days(table) for row in lake.read(table, ds).to_pylist()] for table in (EVENTS, QUARANTINE)
+    )
+    found: Outcome = {
+        "events": len(events),
+        "rejected": dict(sorted(Counter(row["reason"] for row in refused).items())),
+    }
+    rows = [[_plain(row[name]) for name in _EVENT] for row in events]
+    found["rows"] = sorted(rows, key=str) if len(rows) <= MOST_ROWS else sorted(rows, key=str)[:3]
+    found["users"], found["items"] = (len({row[name] for row in events}) for name in ("user_id", "item_id"))
+    if night.shop.items is not None:
+        catalogue = [[_plain(row[name]) for name in _ITEM] for row in lake.read(ITEMS, night.ds).to_pylist()]
+        found["catalogue"] = sorted(catalogue, key=str)[:MOST_ROWS]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return str(value.replace(tzinfo=None)) if isinstance(value, datetime) else value
