@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -66,7 +66,7 @@ def days_to_ingest(spark: SparkSession, lake: Lake, ds: str, drops: DropFolder) 
     found = DropsOnDisk(lake, drops, days)
     noted = found.as_noted(ds, partial(hashed_files, spark))
     fingerprints = day_fingerprints(noted, shop)
-    changed = [day for day in noted if not _has_fingerprint(lake.current(EVENTS, day), fingerprints[day])]
+    changed = [day for day in noted if not _has_fingerprint(found.versions.get(day), fingerprints[day])]
     if not changed:
         return []
     for day in changed:
@@ -88,6 +88,11 @@ class DropsOnDisk:
     lake: Lake
     drops: DropFolder
     days: Sequence[str]
+
+    @cached_property
+    def versions(self) -> dict[str, Version]:
+        """Day -> the version of `events` that was made from its drop; read once, because there are hundreds."""
+        return self.lake.versions(EVENTS)
 
     def as_noted(self, until: str, hasher: Hasher) -> dict[str, list[DroppedFile]]:
         """Returns the files of each day up to `until`, hashed; of those that stand for all days, the noted ones."""
@@ -114,7 +119,7 @@ class DropsOnDisk:
 
         So an earlier day keeps the catalogue that it was published from, whatever the file says today.
         """
-        version = self.lake.current(EVENTS, ds)
+        version = self.versions.get(ds)
         if version is None or ds == self.days[-1]:
             return self._standing_now(ds)
         kinds = {kind for kind, raw in self._kinds().items() if not is_of_a_day(raw.path)}
@@ -145,7 +150,7 @@ class DropsOnDisk:
         return [[replace(file, sha256=file.sha256 or hashes[file.path]) for file in files] for files in known]
 
     def _with_known_hash(self, file: DroppedFile) -> DroppedFile:
-        return replace(file, sha256=file.sha256 or known_hash(self.lake.current(EVENTS, file.ds), file) or "")
+        return replace(file, sha256=file.sha256 or known_hash(self.versions.get(file.ds), file) or "")
 
 
 def require_all_events(drops: DropFolder, ds: str) -> None:
@@ -177,11 +182,11 @@ def day_fingerprints(files: Mapping[str, Sequence[DroppedFile]], shop: Shop) -> 
     hashes = {day: sorted([file.kind, file.sha256] for file in of) for day, of in files.items()}
     fingerprints = {}
     for day in hashes:
-        first = days_before(day, shop.drops.duplicate_days)
+        before = [days_before(day, back) for back in range(1, shop.drops.duplicate_days + 1)]
         earlier = [
-            [before, [own for own in hashes[before] if source_of(own[0]) == "events"]]
-            for before in hashes
-            if first <= before < day
+            [other, [own for own in hashes[other] if source_of(own[0]) == "events"]]
+            for other in before
+            if other in hashes
         ]
         fingerprints[day] = day_fingerprint(day, hashes[day], shop, earlier)
     return fingerprints
