@@ -117,7 +117,7 @@ def test_a_shop_whose_day_is_local_and_does_not_say_so_is_told(spark: SparkSessi
     write_drop(
         night.data, "2024-03-10.csv", f"time,customer,article,units,price\n2024-03-10 09:00:00,bob,lamp,1,9\n{lines}"
     )
-    with pytest.raises(NightError, match=r"future 4.* `day_timezone` under \[drops\] says of which zone"):
+    with pytest.raises(NightError, match=r"future 4.*`day_timezone` under \[drops\] says of which zone"):
         ingest(spark, night)
 
 
