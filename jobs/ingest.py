@@ -21,7 +21,6 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
@@ -36,6 +35,7 @@ from jobs.raw.events import validated_events
 from jobs.raw.ingest_plan import DayToIngest, days_to_ingest, found_files, raw_files, required_columns
 from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events, validated_items, validated_users
 from jobs.raw.raw_rows import read_raw_rows
+from jobs.raw.table_snapshots import take_snapshots
 from jobs.storage.daily_partitions import WrittenDay, write_days
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.picture_files import stored_pictures
@@ -55,7 +55,7 @@ def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) 
     Raises:
         NightError: the drop of `ds` is missing or unfinished, or a drop that is to be read cannot be used.
     """
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
     require_drop(drops, night.ds, night.now)
     plans = days_to_ingest(spark, night.lake, night.ds, drops)
     if not plans:
@@ -221,7 +221,8 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
     Raises:
         NightError: the drop is missing, or a file of it cannot be read.
     """
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
+    take_snapshots(drops, [night.ds], night.ds)
     files = found_files(night.shop, drops, night.ds)
     if not drops.exists(night.shop.events, night.ds):
         where = drops.path(night.shop.events, night.ds)

@@ -35,6 +35,7 @@ from expectations.runtime.input_fingerprint import (
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.published_tables import manifest_rows
+from expectations.runtime.table_drops import NOT_YET_READ
 from expectations.semantics.champions import decided_otherwise, published_decision
 from expectations.tables import EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
 from jobs.publishing.manifest_history import rolled_back_days
@@ -75,7 +76,7 @@ class Staleness:
 
 def staleness(night: Night) -> Staleness:
     """Tells how the days up to `night.ds` stand."""
-    drop_folder = DropFolder(night.shop, night.lake.root, night.data)
+    drop_folder = night.drop_folder
     ingested = ingested_hashes(night.lake, night.ds)
     hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
     drops = drops_fingerprints(hashes)
@@ -176,7 +177,8 @@ def _hashed(lake: Lake, ds: str, found: Iterable[DroppedFile]) -> Iterable[tuple
     noted = dict(version_hashes(version)) if version else {}
     for file in found:
         # What the lake never held is new whatever its bytes are.
-        yield file.kind, (known_hash(version, file) or (sha256_of(file.path) if file.kind in noted else "new"))
+        is_new = file.kind not in noted or file.path.endswith(NOT_YET_READ)
+        yield file.kind, (known_hash(version, file) or ("new" if is_new else sha256_of(file.path)))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

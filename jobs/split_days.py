@@ -26,7 +26,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.raw_files import UNIX_TIMES, RawFile
@@ -66,7 +65,7 @@ def split_days(
     Raises:
         NightError: the log cannot be read, has not the columns that the shop maps, or no row has a readable time.
     """
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
     rows = _dated(_rows(spark, night.shop, "events", log, made_days), night.shop.events)
     span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
     first, last, num_rows, num_undated = span

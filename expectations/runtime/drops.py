@@ -6,13 +6,16 @@ Needs no Spark, so that the sensor that waits for a drop stays light.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Literal
 
 from pyarrow import fs
 
 from expectations.runtime.days import end_of
+from expectations.runtime.table_drops import TableDrops
 from expectations.shop.raw_files import DAY_OF_PATH, RawFile
 from expectations.shop.shop import Shop
 
@@ -21,14 +24,36 @@ DropState = Literal["complete", "being_written", "absent"]
 
 @dataclass(frozen=True)
 class DropFolder:
-    """The drops of one shop, seen from one `root` and one `data`."""
+    """The drops of one shop, seen from one `root` and one `data`.
+
+    Attributes:
+        connections: environment variable -> what it holds, of those that sources which are tables name.
+    """
 
     shop: Shop
     root: str
     data: str
+    connections: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def table(self, raw: RawFile) -> TableDrops | None:
+        """The drops of a source that is a table; None for one of files."""
+        if raw.table is None:
+            return None
+        key = (raw.format, raw.path, raw.table)
+        if key not in self._tables:
+            path = self._absolute(self._with_folders(raw.path)) if raw.path else ""
+            self._tables[key] = TableDrops(raw, path, self.root, self.connections)
+        return self._tables[key]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[object, ...], TableDrops]:
+        """Those that were looked at: a table is as it was then, also if somebody writes to it meanwhile."""
+        return {}
 
     def path(self, raw: RawFile, ds: str) -> str:
-        """Where the file of `ds` lies or would lie; absolute."""
+        """Where the file of `ds` lies or would lie; absolute. Of a table, what messages call it."""
+        if table := self.table(raw):
+            return f"{table.place}, rows of {ds}"
         return self._filled(raw.path, ds)
 
     def image_folder(self, raw: RawFile, ds: str) -> str:
@@ -41,6 +66,8 @@ class DropFolder:
 
     def other_place(self, ds: str) -> str:
         """Says where a file of `ds` lies whose day is written in another way than the shop file says; else nothing."""
+        if self.shop.events.table:
+            return ""
         template = self.shop.events.path
         for other in ("{ds:%Y%m%d}", "{ds:%Y/%m/%d}", "{ds:%Y_%m_%d}", "{ds}"):
             path = self._filled(DAY_OF_PATH.sub(other, template), ds)
@@ -50,6 +77,8 @@ class DropFolder:
 
     def files(self, raw: RawFile, ds: str) -> dict[str, fs.FileInfo]:
         """The files of `ds` by their paths: one, those of a folder, or those that a wildcard matches; in order."""
+        if table := self.table(raw):
+            return table.files(ds)
         path = self.path(raw, ds)
         if "*" not in path:
             info = _info(path)
@@ -61,6 +90,8 @@ class DropFolder:
 
     def days(self, raw: RawFile, until: str) -> list[str]:
         """The days up to `until` that have a file of this kind, in order."""
+        if table := self.table(raw):
+            return table.days(until)
         template = self._absolute(self._with_folders(raw.path))
         return sorted({day for day, _, _ in self._dated_files(template) if day and day <= until})
 

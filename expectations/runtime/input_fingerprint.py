@@ -81,5 +81,5 @@ def settings_fingerprint(shop: Shop) -> str:
     settings = shop.as_dict() | {"source": "", "drops": shop.drops.max_user_events, "publish": ""}
     for kind in ("events", "items", "users"):
         if settings[kind] is not None:
-            settings[kind] = settings[kind] | {"path": ""}
+            settings[kind] = settings[kind] | {"path": "", "table": None}
     return fingerprint_of(settings)

@@ -10,6 +10,7 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, ZeroForNoBound, one_of
+from expectations.shop.table_source import TABLE_FORMATS, TableSource, require_no_secret, require_table_source
 from expectations.tables import EVENT_TYPES
 
 UNIX_TIMES: dict[str, float] = {
@@ -110,11 +111,14 @@ class RawFile(Bounded):
     Attributes:
         path: where the file of a day lies, or a folder of its parts, or the files of a day by a wildcard (`*`). `{ds}`
             stands for the day, `{ds:%Y%m%d}` for one that is written so, `{data}` for `NIGHTJAR_DATA`, `{root}` for
-            `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder.
+            `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder. Of a Delta table it is the folder, of a
+            DuckDB file the file, for all days.
         format: how the file is written: csv, json, parquet or xlsx (the first sheet of a workbook). Packed files
-            (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes.
+            (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes. Or what rows come from
+            in place of files: delta, iceberg, postgres or duckdb.
         encoding: of text files, by Python's name; a byte order mark tells better.
         csv: how a CSV file is written, where its beginning does not tell.
+        table: where the rows of a day are, of a source that is a table.
         columns: contract column -> raw column, or a path into the objects and lists of JSON and Parquet, such as
             `items[].item_id` for one row an element; see `jobs.raw.reading.nested_values`.
         fallback_columns: contract column -> raw columns that are looked at, in turn, where the mapped one is empty.
@@ -142,13 +146,18 @@ class RawFile(Bounded):
         image_folder: where relative picture paths of the items file start; may hold `{data}`, `{root}` and `{ds}`.
     """
 
-    path: str
-    format: Annotated[str, one_of("csv", "json", "parquet", "xlsx"), "must be csv, json, parquet or xlsx"] = "csv"
+    path: str = ""
+    format: Annotated[
+        str,
+        one_of("csv", "json", "parquet", "xlsx", *TABLE_FORMATS),
+        "must be csv, json, parquet, xlsx, delta, iceberg, postgres or duckdb",
+    ] = "csv"
     columns: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     event_types: dict[str, str] = field(default_factory=dict)
     encoding: str = "utf-8"
     csv: CsvDialect = CsvDialect()
+    table: TableSource | None = None
     fallback_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     time_of_day: str = ""
     fill_down: FillDown | None = None
@@ -168,7 +177,10 @@ class RawFile(Bounded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_path(self.path)
+        require_no_secret("path", self.path)
+        require_table_source(self.format, self.path, self.table)
+        if self.format not in TABLE_FORMATS:
+            _require_path(self.path)
         _require_encoding(self.encoding)
         _require_timezone(self.timezone)
         _require_time_format(self.time_format)

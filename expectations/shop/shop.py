@@ -207,6 +207,8 @@ class Shop(Bounded):
         if "event_type" not in {**self.events.columns, **self.events.constants}:
             raise ValueError("`event_type` must stand in `events.columns` or `events.constants`")
         _require_duplicate_key(self)
+        if self.events.table and self.events.table.query and "$1" not in self.events.table.query:
+            raise ValueError("`events.table.query` must hold $1, the day whose rows it gives")
         if self.items is not None and self.items_from_events and self.items_file == "full":
             raise ValueError(
                 '`items_from_events` beside [items] needs items_file = "changes": a full file alone says what is sold'

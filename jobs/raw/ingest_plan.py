@@ -13,6 +13,7 @@ from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, NightError
 from jobs.raw.dropped_files import DroppedFile, dropped_file, hashed_files
+from jobs.raw.table_snapshots import take_snapshots
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def days_to_ingest(spark: SparkSession, lake: Lake, ds: str, drops: DropFolder) 
         raise NightError(
             f"{shop.name} has no drop up to {ds}; none lies at {where}. Set NIGHTJAR_DATA.{drops.other_place(ds)}"
         )
+    take_snapshots(drops, days, ds)
     found = {day: found_files(shop, drops, day) for day in days}
     changed = [day for day in days if not _is_current(lake, day, found[day], shop)]
     by_day: dict[str, list[DroppedFile]] = {}
@@ -73,7 +75,10 @@ def raw_columns(raw: RawFile) -> list[str]:
 
 def day_fingerprint(ds: str, files: list[DroppedFile], shop: Shop) -> str:
     """Returns everything that the rows of a day depend on: bytes, how the shop file maps them, and the code."""
-    mappings = {kind: {k: v for k, v in asdict(raw).items() if k != "path"} for kind, raw in raw_files(shop).items()}
+    mappings = {
+        kind: {k: v for k, v in asdict(raw).items() if k not in ("path", "table")}
+        for kind, raw in raw_files(shop).items()
+    }
     hashes = sorted([file.kind, file.sha256] for file in files)
     derived = [shop.items_from_events, shop.users_from_events]
     return fingerprint_of(
