@@ -31,7 +31,7 @@ class IcebergSource:
     """The snapshot of an Iceberg table that is the current one when it is first looked at.
 
     Args:
-        connection: the catalog: its URI, or its properties as a JSON object.
+        connection: the catalog: its URI, or its properties as a JSON object, among them its `name` where it has one.
     """
 
     def __init__(self, source: TableSource, connection: Connection) -> None:
@@ -57,11 +57,15 @@ class IcebergSource:
     def _table(self) -> Table:
         text = self.connection.required()
         properties = json_object(self.connection) if text.lstrip().startswith("{") else {"uri": text}
-        catalog: Catalog = load_catalog("nightjar", **properties)
+        # A catalog that is a SQL database holds several, each under its name.
+        catalog: Catalog = load_catalog(properties.pop("name", "default"), **properties)
         try:
             return catalog.load_table(self.source.name)
         except (NoSuchTableError, NoSuchNamespaceError):
-            raise NightError(f"{self.place} is not there. Set `name` to namespace.table.") from None
+            raise NightError(
+                f"{self.place} is not there. Set `name` to namespace.table, and `name` among the properties of the "
+                f"catalog to the catalog's own, if that is not 'default'."
+            ) from None
 
     @cached_property
     def _day_field(self) -> NestedField:
