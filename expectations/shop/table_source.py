@@ -112,9 +112,7 @@ def require_table_source(format: str, path: str, table: TableSource | None) -> N
     if path and format not in _WITH_PATH:
         raise ValueError(f"`path` means nothing with format = {format!r}; `table.connection` says where. Take it out")
     if "{ds}" in path or "{ds:" in path or "*" in path:
-        raise ValueError(
-            f"`path` of a {format} source is one table for all days, without {{ds}} and *. Received: {path!r}"
-        )
+        raise ValueError(f"`path` of format {format!r} is of all days, without {{ds}} and *. Received: {path!r}")
     known = {*REQUIRED_KEYS[format], *_OPTIONAL_KEYS[format], "order_by"}
     defaults = TableSource()
     foreign = sorted(key for key in vars(given) if key not in known and getattr(given, key) != getattr(defaults, key))

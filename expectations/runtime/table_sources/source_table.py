@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -16,6 +17,11 @@ from expectations.tables import NightError
 
 ROWS_A_BATCH = 20_000
 """Rows that are held at a time, so that memory does not depend on the size of a day."""
+
+
+_PASSWORD_OF_URL = re.compile(r"://[^/\s:@]*:([^/\s@]*)@")
+_OPEN_PROPERTIES = {"name", "type", "uri", "warehouse"}
+"""Of a catalog, by which its messages are understood."""
 
 
 class SourceTable(Protocol):
@@ -47,7 +53,7 @@ class Connection:
     Attributes:
         name: of the variable.
         text: what it holds; None where it is not set.
-        secrets: parts of it that no message may repeat, beside the whole.
+        secrets: parts of it that no message may repeat, beside those that `without_secrets` finds itself.
     """
 
     name: str
@@ -72,12 +78,19 @@ class Connection:
 
     def without_secrets(self, text: str) -> str:
         """Returns a library's words in one line, with stars for what must not be repeated."""
-        for secret in sorted({*self.secrets, self.text or ""}, key=len, reverse=True):
-            if secret:
-                text = text.replace(secret, "***")
-        # A URL of a catalogue or of a proxy may hold a password of its own.
-        text = re.sub(r"://([^/\s:@]*):[^/\s@]*@", r"://\1:***@", text)
+        hidden = {self.text or "", *self.secrets, *_PASSWORD_OF_URL.findall(self.text or ""), *self._properties()}
+        for secret in sorted({*hidden, *map(unquote, hidden)}, key=len, reverse=True):
+            text = text.replace(secret, "***") if secret else text
         return " ".join(text.split())[:500]
+
+    def _properties(self) -> Iterator[str]:
+        """The values of a JSON object that may be secrets, whatever a catalog or a store calls them."""
+        try:
+            properties = json.loads(self.text or "")
+        except json.JSONDecodeError:
+            return
+        if isinstance(properties, dict):
+            yield from (str(value) for name, value in properties.items() if name not in _OPEN_PROPERTIES)
 
 
 def json_object(connection: Connection) -> dict[str, str]:
