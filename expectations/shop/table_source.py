@@ -35,9 +35,9 @@ class TableSource(Bounded):
     """How the rows of a day are found in a table.
 
     Attributes:
-        connection: the environment variable that says how the table is reached, so that no secret stands in a shop
-            file: of PostgreSQL a connection string; of an Iceberg catalog its URI, or its properties as a JSON object;
-            of a Delta table in an object store the store's options as a JSON object.
+        connection: the environment variable that says how the table is reached; no secret stands in this file. It holds
+            a connection string of PostgreSQL; the URI of an Iceberg catalog, or its properties as a JSON object; or the
+            options of the object store of a Delta table as a JSON object.
         name: of an Iceberg table in its catalog, such as `shop.events`.
         day_column: the column of a Delta or Iceberg table that tells the day of a row: a date, a time (whose day is
             that of UTC), or a text or whole number written as `day_format` says. Best one that the table is
@@ -45,7 +45,7 @@ class TableSource(Bounded):
         day_format: how days are written in `day_column`, where it holds texts or numbers.
         query: a SELECT for PostgreSQL or a DuckDB file that gives the rows of a day. `$1` stands for the day, a text
             such as 2026-03-06 that the driver binds.
-        days_query: a SELECT whose first column gives the days that have rows. What its other columns say of a day,
+        days_query: a SELECT whose first column gives the days that have rows; what its other columns say of a day,
             such as a count and the latest time of change, tells whether the day has changed since it was read.
         recheck_days: where `days_query` gives nothing but days, so many last days are read again every night, and
             compared; older ones count as they were read.
