@@ -63,9 +63,8 @@ def test_a_table_is_taken_in_day_by_day_and_a_corrected_day_again(
     assert staleness(night).waiting == ()
 
 
-def test_a_catalogue_may_be_a_table_beside_events_in_another(
-    spark: SparkSession, night: Night, world: SourceWorld
-) -> None:
+def test_users_may_come_from_a_table_beside_events(spark: SparkSession, night: Night, tmp_path: Path) -> None:
+    world = DuckDbWorld(tmp_path)
     world.set_day(SECOND, [VASE, LAMP])
     night = of_shop(night, world)
     people = replace(world.source(), columns={"user_id": "customer", "country": "note"}, constants={})
@@ -75,7 +74,8 @@ def test_a_catalogue_may_be_a_table_beside_events_in_another(
     assert {user["user_id"]: user["country"] for user in users} == {"ann": "gift", "cyd": "gift"}
 
 
-def test_a_look_at_a_day_of_a_table_takes_nothing_in(spark: SparkSession, night: Night, world: SourceWorld) -> None:
+def test_a_look_at_a_day_of_a_table_takes_nothing_in(spark: SparkSession, night: Night, tmp_path: Path) -> None:
+    world = DuckDbWorld(tmp_path)
     world.set_day(SECOND, [VASE, NOBODYS])
     night = of_shop(night, world)
     assert "missing_user_id" in look_at_drop(spark, night)
