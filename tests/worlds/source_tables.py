@@ -16,7 +16,6 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from psycopg.conninfo import conninfo_to_dict
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.expressions import EqualTo
 from pyiceberg.transforms import IdentityTransform
 
 from expectations.shop.raw_files import RawFile
@@ -116,7 +115,7 @@ class IcebergWorld(SourceWorld):
             created = catalog.create_table("shop.purchases", schema=SCHEMA)
             with created.update_spec() as spec:
                 spec.add_field("day", IdentityTransform())
-        catalog.load_table("shop.purchases").overwrite(purchases(ds, rows), EqualTo("day", ds))
+        catalog.load_table("shop.purchases").overwrite(purchases(ds, rows), f"day = '{ds}'")
 
 
 class DuckDbWorld(SourceWorld):

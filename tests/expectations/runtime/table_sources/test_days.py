@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyiceberg.catalog import load_catalog
 from pyiceberg.transforms import DayTransform
+from pyroaring import BitMap64
 
 from expectations.runtime.table_sources.day_files import DayFile, day_range, days_of_files
 from expectations.runtime.table_sources.opened_table import opened_table
@@ -23,6 +27,8 @@ from expectations.tables import NightError
 from tests.worlds.postgres_server import postgres_server
 from tests.worlds.source_tables import PostgresWorld
 
+_BASE85 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 UTC = pa.timestamp("us", "UTC")
 MORNING = datetime(2024, 3, 8, 0, 0, tzinfo=timezone.utc)
 TIMES = [MORNING, MORNING + timedelta(days=1, microseconds=-1), MORNING + timedelta(days=1), MORNING]
@@ -114,6 +120,36 @@ def test_a_table_stays_as_it_was_when_it_was_first_looked_at(tmp_path: Path) -> 
     assert places(table, "2024-03-09") == [2]
     DeltaTable(tmp_path / "t").delete("place = 2")
     assert places(table, "2024-03-09") == [2]
+
+
+def mark_deleted(path: Path, rows: Sequence[int]) -> None:
+    """Writes a commit that deletes rows of a table's only file by a deletion vector, as Spark does."""
+    log = path / "_delta_log"
+    entries = [json.loads(line) for line in (log / f"{0:020}.json").read_text().splitlines()]
+    added = next(entry["add"] for entry in entries if "add" in entry)
+    bitmap = struct.pack("<I", 1681511377) + BitMap64(rows).serialize()
+    in_ascii85 = base64.b85encode(bitmap).decode().translate(str.maketrans(_BASE85, _Z85))
+    vector = {"storageType": "i", "pathOrInlineDv": in_ascii85, "sizeInBytes": len(bitmap), "cardinality": len(rows)}
+    before = added.get("deletionVector")
+    removed = {"path": added["path"], "deletionTimestamp": 1, "dataChange": True, "deletionVector": before}
+    commit = [{"remove": removed}, {"add": {**added, "deletionVector": vector}}]
+    version = len(list(log.glob("*.json")))
+    (log / f"{version:020}.json").write_text("\n".join(map(json.dumps, commit)))
+
+
+def test_rows_that_a_deletion_vector_takes_away_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    rows = pa.table({"day": ["2024-03-08"] * 3 + ["2024-03-09"] * 2, "place": [0, 1, 2, 3, 4]})
+    write_deltalake(path, rows, configuration={"delta.enableDeletionVectors": "true"})
+
+    def now() -> SourceTable:
+        return opened_table(RawFile(str(path), "delta", table=TableSource(day_column="day")), str(path), {})
+
+    whole = now().days()
+    mark_deleted(path, [0, 2])
+    fewer = now().days()
+    assert list(fewer) == ["2024-03-08", "2024-03-09"] and fewer["2024-03-08"] != whole["2024-03-08"]
+    assert places(now(), "2024-03-08") == [1]
 
 
 def test_a_file_with_deletions_is_looked_into() -> None:

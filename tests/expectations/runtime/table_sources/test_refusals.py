@@ -140,11 +140,12 @@ def test_a_password_of_a_catalogue_is_in_no_message(tmp_path: Path) -> None:
 
 
 def test_a_shop_file_of_a_table_holds_no_secret() -> None:
-    for changes in (
+    refused: list[dict[str, Any]] = [
         {"connection": "postgresql://shop:hunter2@db/shop"},
         {"connection": "SHOP", "query": "SELECT * FROM dblink('password=hunter2') WHERE day = $1"},
         {"connection": "SHOP", "days_query": "ATTACH 'postgres://shop:hunter2@db/shop'"},
-    ):
+    ]
+    for changes in refused:
         with pytest.raises(ValueError, match="no secrets") as error:
             TableSource(**changes)
         assert "hunter2" not in str(error.value)
@@ -154,7 +155,7 @@ def test_a_shop_file_of_a_table_holds_no_secret() -> None:
         assert "hunter2" not in str(error.value)
 
 
-QUERIES = {"query": "SELECT 1 WHERE $1 <> ''", "days_query": "SELECT 1"}
+QUERIES: dict[str, Any] = {"query": "SELECT 1 WHERE $1 <> ''", "days_query": "SELECT 1"}
 
 
 @pytest.mark.parametrize(
