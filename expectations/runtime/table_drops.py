@@ -74,10 +74,11 @@ class TableDrops:
 
     def files(self, ds: str) -> dict[str, fs.FileInfo]:
         """The drop of a day by its path: the file that was read of it, or that is still to be read; else none."""
-        if ds not in self._marks:
-            return {}
         snapshot = self.snapshot(ds)
-        is_read = snapshot is not None and snapshot.mark == self._marks[ds]
+        # A day that the table no longer tells of, as a catalogue of today tells of no other day, counts as it was read.
+        is_read = snapshot is not None and snapshot.mark == self._marks.get(ds, snapshot.mark)
+        if ds not in self._marks and not is_read:
+            return {}
         path = f"{self.folder(ds)}/{snapshot.file if snapshot and is_read else NOT_YET_READ}"
         size = snapshot.size if snapshot and is_read else 0
         # Rows of a day come while it lasts, so it is written to its end when it is over.

@@ -135,6 +135,18 @@ def test_without_marks_the_last_days_are_read_again_and_older_ones_are_not(
     assert after[FIRST] == before[FIRST] and after[SECOND] != before[SECOND]
 
 
+def test_a_day_that_the_table_no_longer_tells_of_counts_as_it_was_read(night: Night, tmp_path: Path) -> None:
+    world = DuckDbWorld(tmp_path)
+    world.days_query = "SELECT max(day) FROM purchases"
+    world.set_day(FIRST, [LAMP])
+    before = read(seen(night, world), FIRST)
+    world.set_day(SECOND, [VASE])
+    drops = seen(night, world)
+    assert list(read(drops)) == drops.days(drops.shop.events, SECOND) == [SECOND]
+    assert [Path(path) for path in drops.files(drops.shop.events, FIRST)] == [before[FIRST]]
+    assert drops.files(drops.shop.events, "2024-03-09") == {}
+
+
 def test_a_day_that_is_named_and_has_no_rows_stops_the_night(night: Night, tmp_path: Path) -> None:
     world = DuckDbWorld(tmp_path)
     world.set_day(FIRST, [LAMP])
