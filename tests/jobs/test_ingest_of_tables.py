@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import Drops, RejectRule
-from expectations.tables import EVENTS, QUARANTINE, USER_UPDATES, NightError
+from expectations.shop.table_source import TableSource
+from expectations.tables import EVENTS, ITEMS, QUARANTINE, USER_UPDATES, NightError
 from jobs.ingest import ingest, look_at_drop
 from jobs.list_stale import staleness
 from tests.worlds.source_tables import DuckDbWorld, Row, SourceWorld
@@ -72,6 +73,24 @@ def test_users_may_come_from_a_table_beside_events(spark: SparkSession, night: N
     ingest(spark, night)
     users = night.lake.read(USER_UPDATES, SECOND).to_pylist()
     assert {user["user_id"]: user["country"] for user in users} == {"ann": "gift", "cyd": "gift"}
+
+
+def test_a_catalogue_without_days_stands_for_the_day_on_which_it_was_read(
+    spark: SparkSession, night: Night, tmp_path: Path
+) -> None:
+    world = DuckDbWorld(tmp_path)
+    world.set_day(FIRST, [LAMP])
+    night = of_shop(night, world)
+    products = TableSource(query="SELECT * FROM purchases", days_query="SELECT max(day) FROM purchases", recheck_days=1)
+    items = replace(world.source(), columns={"item_id": "article", "title": "note"}, constants={}, table=products)
+    night = replace(night, shop=replace(night.shop, items=items))
+    ingest(spark, replace(night, ds=FIRST))
+    before = night.lake.require(EVENTS, FIRST)
+    world.set_day(SECOND, [VASE])
+    ingest(spark, night)
+    assert night.lake.require(EVENTS, FIRST) == before
+    assert {item["item_id"] for item in night.lake.read(ITEMS, FIRST).to_pylist()} == {"11"}
+    assert {item["item_id"] for item in night.lake.read(ITEMS, SECOND).to_pylist()} == {"11", "13"}
 
 
 def test_a_look_at_a_day_of_a_table_takes_nothing_in(spark: SparkSession, night: Night, tmp_path: Path) -> None:
