@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import night_from, night_parser, run_program
 from jobs.raw.drop_readiness import DropNotReadyError, require_drop
 
@@ -21,7 +20,7 @@ TRY_AGAIN_LATER = 75
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints how the drop of `--ds` stands."""
     night = night_from(night_parser(__doc__).parse_args(argv), is_pinned=False)
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
     try:
         print(require_drop(drops, night.ds, night.now))
     except DropNotReadyError as waiting:

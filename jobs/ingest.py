@@ -23,7 +23,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import days_before
-from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
@@ -48,6 +47,7 @@ from jobs.raw.ingest_plan import (
 from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events, validated_items, validated_users
 from jobs.raw.joined_rows import read_completed_rows
 from jobs.raw.repeated_events import LOOK_BACK_DAYS, num_repeats, with_repeats_marked
+from jobs.raw.table_snapshots import take_snapshots
 from jobs.storage.daily_partitions import WrittenDay, write_days
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import read_versions
@@ -68,7 +68,7 @@ def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) 
     Raises:
         NightError: the drop of `ds` is missing or unfinished, or a drop that is to be read cannot be used.
     """
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
     require_drop(drops, night.ds, night.now)
     plans = days_to_ingest(spark, night.lake, night.ds, drops)
     if not plans:
@@ -277,11 +277,12 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
     Raises:
         NightError: the drop is missing, or a file of it cannot be read.
     """
-    shop, drops = night.shop, DropFolder(night.shop, night.lake.root, night.data)
+    shop, drops = night.shop, night.drop_folder
     days = drops.days(END_OF_TIME)
     if night.ds not in days:
         raise NightError(f"{drops.path(shop.events, night.ds)}: no drop of {night.ds}.{drops.other_place(night.ds)}")
     require_all_events(drops, night.ds)
+    take_snapshots(drops, [night.ds], night.ds)
     files = DropsOnDisk(night.lake, drops, days).now(night.ds)
     lines = []
     with _validated(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], shop) as validated:

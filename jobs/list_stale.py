@@ -35,6 +35,7 @@ from expectations.runtime.input_fingerprint import (
 from expectations.runtime.lake import Lake, Version
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.published_tables import manifest_rows
+from expectations.runtime.table_drops import NOT_YET_READ
 from expectations.semantics.champions import decided_otherwise, published_decision
 from expectations.tables import EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
 from jobs.publishing.manifest_history import rolled_back_days
@@ -74,7 +75,7 @@ class Staleness:
 
 def staleness(night: Night) -> Staleness:
     """Tells how the days up to `night.ds` stand."""
-    drop_folder = DropFolder(night.shop, night.lake.root, night.data)
+    drop_folder = night.drop_folder
     ingested = ingested_hashes(night.lake, night.ds)
     hashes = ingested | _dropped_hashes(night.lake, night.ds, drop_folder)
     drops = drops_fingerprints(hashes)
@@ -178,7 +179,7 @@ def _dropped_hashes(lake: Lake, until: str, drops: DropFolder) -> dict[str, File
 def _hash_of(file: DroppedFile, version: Version | None) -> str:
     # What the lake never held is new whatever its bytes are.
     is_held = version is not None and file.kind in dict(version_hashes(version))
-    return sha256_of(file.path) if is_held else "new"
+    return sha256_of(file.path) if is_held and not file.path.endswith(NOT_YET_READ) else "new"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

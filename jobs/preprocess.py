@@ -84,7 +84,7 @@ def preprocess(spark: SparkSession, night: Night, as_of: str, names: Collection[
             "Run jobs.ingest for that ds, or choose a later ds, or a smaller horizon_days or num_windows."
         )
     logger.info("preprocess: as_of=%s anchor=%s days=%d from=%s to=%s", as_of, log.anchor, len(days), days[0], days[-1])
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
     anchor = log.as_of(log.anchor)
     _build(spark, anchor, drops, [table for table in ANCHOR_TABLES if table.name in names])
     day_tables = [table for table in DAY_TABLES if table.name in names]

@@ -63,7 +63,7 @@ def night_text(night: Night, tracking_uri: str | None) -> str:
         NightError: the night was not published.
     """
     lake, ds = night.lake, night.ds
-    drops = DropFolder(night.shop, lake.root, night.data)
+    drops = night.drop_folder
     manifest = _manifest(lake, ds)
     metrics = json.loads(manifest[USER_RECOMMENDATIONS.name]["metrics"])
     judged_days = " and ".join(night.backtest_days)

@@ -29,7 +29,7 @@ from pyspark.sql.window import Window
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
-from expectations.shop.raw_files import UNIX_TIMES, RawFile, is_of_a_day
+from expectations.shop.raw_files import UNIX_TIMES, RawFile
 from expectations.tables import NightError, ds_from_text
 from jobs.raw.drop_writer import write_drops
 from jobs.raw.dropped_files import DroppedFile, dropped_file
@@ -65,7 +65,7 @@ def split_days(
     Raises:
         NightError: the log cannot be read, has not the columns that the shop maps, or no row has a readable time.
     """
-    drops = DropFolder(night.shop, night.lake.root, night.data)
+    drops = night.drop_folder
     log_rows = _rows(spark, drops, "events", log, made_days)
     rows = _dated(log_rows, night.shop.events, night.shop.drops.day_timezone)
     span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
@@ -117,7 +117,7 @@ def _joined_files(kind: str, raw: RawFile, drops: DropFolder) -> list[DroppedFil
     """Returns the files that complete the log, which must be those of all days, as it is."""
     found = []
     for name, joined in raw.join.items():
-        if is_of_a_day(joined.path):
+        if not joined.is_standing:
             raise NightError(
                 f"[{kind}.join.{name}]: a log of all days is completed by files of all days, whose path holds no "
                 f"{{ds}}. Received: path={joined.path!r}"

@@ -13,8 +13,8 @@ compile() { # compile LOCK EXTRA…   (no index is written down: it is the reade
     echo "$lock"
 }
 
-compile requirements.lock airflow spark train docs test
-compile docker/airflow/requirements.lock airflow cluster
-compile docker/spark/requirements.lock spark
+compile requirements.lock airflow spark tables train docs test
+compile docker/airflow/requirements.lock airflow cluster tables
+compile docker/spark/requirements.lock spark tables
 compile docker/train/requirements.lock train
 compile docker/train/requirements-gpu.lock train cuda

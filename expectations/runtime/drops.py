@@ -6,14 +6,17 @@ Needs no Spark, so that the sensor that waits for a drop stays light.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from typing import Literal, Protocol
 
 from pyarrow import fs
 
 from expectations.runtime.days import end_of
-from expectations.shop.raw_files import DAY_OF_PATH, RawFile, is_of_a_day
+from expectations.runtime.table_drops import TableDrops
+from expectations.shop.raw_files import DAY_OF_PATH, RawFile
 from expectations.shop.shop import Shop
 
 DropState = Literal["complete", "being_written", "absent"]
@@ -25,17 +28,42 @@ class HasPath(Protocol):
     @property
     def path(self) -> str: ...
 
+    @property
+    def is_standing(self) -> bool: ...
+
 
 @dataclass(frozen=True)
 class DropFolder:
-    """The drops of one shop, seen from one `root` and one `data`."""
+    """The drops of one shop, seen from one `root` and one `data`.
+
+    Attributes:
+        connections: environment variable -> what it holds, of those that sources which are tables name.
+    """
 
     shop: Shop
     root: str
     data: str
+    connections: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def table(self, raw: HasPath) -> TableDrops | None:
+        """The drops of a source that is a table; None for one of files."""
+        if not isinstance(raw, RawFile) or raw.table is None:
+            return None
+        key = (raw.format, raw.path, raw.table)
+        if key not in self._tables:
+            path = self._absolute(self._with_folders(raw.path)) if raw.path else ""
+            self._tables[key] = TableDrops(raw, path, self.root, self.connections)
+        return self._tables[key]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[object, ...], TableDrops]:
+        """Those that were looked at: a table is as it was then, also if somebody writes to it meanwhile."""
+        return {}
 
     def path(self, raw: HasPath, ds: str) -> str:
-        """Where the file of `ds` lies or would lie; absolute."""
+        """Where the file of `ds` lies or would lie; absolute. Of a table, what messages call it."""
+        if table := self.table(raw):
+            return f"{table.place}, rows of {ds}"
         return self._filled(raw.path, ds)
 
     def image_folder(self, raw: RawFile, ds: str) -> str:
@@ -55,6 +83,8 @@ class DropFolder:
 
     def other_place(self, ds: str) -> str:
         """Says where a file of `ds` lies whose day is written in another way than the shop file says; else nothing."""
+        if self.shop.events.table:
+            return ""
         template = self.shop.events.path
         for other in ("{ds:%Y%m%d}", "{ds:%Y/%m/%d}", "{ds:%Y_%m_%d}", "{ds}"):
             path = self._filled(DAY_OF_PATH.sub(other, template), ds)
@@ -64,6 +94,8 @@ class DropFolder:
 
     def files(self, raw: HasPath, ds: str) -> dict[str, fs.FileInfo]:
         """The files of `ds` by their paths: one, those of a folder, or those that a wildcard matches; in order."""
+        if table := self.table(raw):
+            return table.files(ds)
         path = self.path(raw, ds)
         if "*" not in path:
             info = _info(path)
@@ -75,8 +107,13 @@ class DropFolder:
 
     def days(self, until: str) -> list[str]:
         """The days up to `until` that have a file of events, in order."""
-        templates = {self._absolute(self._with_folders(raw.path)) for raw in self.shop.event_sources.values()}
-        return sorted({day for path in templates for day, _, _ in self._dated_files(path) if day and day <= until})
+        return sorted({day for raw in self.shop.event_sources.values() for day in self._days_of(raw, until)})
+
+    def _days_of(self, raw: RawFile, until: str) -> list[str]:
+        if table := self.table(raw):
+            return table.days(until)
+        template = self._absolute(self._with_folders(raw.path))
+        return [day for day, _, _ in self._dated_files(template) if day and day <= until]
 
     def _dated_files(self, template: str) -> list[tuple[str, str, fs.FileInfo]]:
         """Day, path and state of each file that a path with days and wildcards leads to, in the order of the paths."""
@@ -122,7 +159,7 @@ class DropFolder:
         every: list[HasPath] = []
         for raw in raws:
             every += [raw, *raw.join.values()]
-        return [file for file in every if is_of_a_day(file.path)]
+        return [file for file in every if not file.is_standing]
 
     def deadline(self, ds: str) -> datetime:
         """Until when a night waits for the drop of `ds`."""

@@ -80,10 +80,10 @@ def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
 def settings_fingerprint(shop: Shop) -> str:
     """Returns a hash of every setting that a row may depend on: where drops lie and what is refused change no row."""
     of_drops = [shop.drops.max_user_events, shop.drops.duplicate_days, shop.drops.day_timezone]
-    return fingerprint_of(_without_paths(shop.as_dict()) | {"source": "", "drops": of_drops, "publish": ""})
+    return fingerprint_of(_without_places(shop.as_dict()) | {"source": "", "drops": of_drops, "publish": ""})
 
 
-def _without_paths(settings: Any) -> Any:
+def _without_places(settings: Any) -> Any:
     if isinstance(settings, dict):
-        return {key: _without_paths(value) for key, value in settings.items() if key != "path"}
-    return [_without_paths(value) for value in settings] if isinstance(settings, list | tuple) else settings
+        return {key: _without_places(value) for key, value in settings.items() if key not in ("path", "table")}
+    return [_without_places(value) for value in settings] if isinstance(settings, list | tuple) else settings

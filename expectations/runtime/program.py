@@ -11,13 +11,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NoReturn
 
 from expectations.runtime.days import backtest_days
+from expectations.runtime.drops import DropFolder
 from expectations.runtime.failures import EXIT_CODE, failure_line
 from expectations.runtime.lake import Lake
 from expectations.runtime.run_pins import BY_HAND, Pin, pin_run, read_pin
@@ -38,6 +39,7 @@ class Night:
         now: when the program started, in UTC: the one reading of the clock.
         tracking_server: MLflow's server; None where runs are logged to a file under the root.
         code: the version of the code when the run began; None where no run pinned it.
+        connections: environment variable -> what it holds, of those that the shop names for sources that are tables.
     """
 
     lake: Lake
@@ -48,6 +50,12 @@ class Night:
     now: datetime
     tracking_server: str | None = None
     code: str | None = None
+    connections: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def drop_folder(self) -> DropFolder:
+        """The raw drops of the shop."""
+        return DropFolder(self.shop, self.lake.root, self.data, self.connections)
 
     @property
     def tracking(self) -> TrackingConfig:
@@ -146,7 +154,8 @@ def night_from(arguments: argparse.Namespace, is_pinned: bool = True) -> Night:
     lake = Lake(arguments.root, pin.view if pin else None)
     lake.bind_shop(shop.name)
     now, server = datetime.now(timezone.utc), tracking_server_from(os.environ)
-    return Night(lake, data, shop, ds, arguments.run_id, now, server, pin.code if pin else None)
+    code, connections = pin.code if pin else None, _connections(shop, os.environ)
+    return Night(lake, data, shop, ds, arguments.run_id, now, server, code, connections)
 
 
 def pinned_night(night: Night) -> Night:
@@ -159,6 +168,12 @@ def pinned_night(night: Night) -> Night:
     lake = replace(night.lake, run=None)
     pin = pin_run(lake, night.run_id, night.ds, night.backtest_days, night.shop, night.now)
     return replace(night, lake=replace(lake, run=pin.view), code=pin.code)
+
+
+def _connections(shop: Shop, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the shop's sources need of the environment; what is not set is missed where it is used."""
+    tables = [raw.table for raw in (shop.events, shop.items, shop.users) if raw and raw.table]
+    return {table.connection: environment[table.connection] for table in tables if table.connection in environment}
 
 
 def _shop_of(arguments: argparse.Namespace, pin: Pin | None) -> Shop:

@@ -10,6 +10,7 @@ from typing import Annotated
 from zoneinfo import available_timezones
 
 from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, ZeroForNoBound, one_of
+from expectations.shop.table_source import TABLE_FORMATS, TableSource, require_no_secret, require_table_source
 from expectations.tables import EVENT_TYPES, EVENTS
 
 UNIX_TIMES: dict[str, float] = {
@@ -135,6 +136,11 @@ class JoinedFile(Bounded):
         _require_encoding(self.encoding)
 
     @property
+    def is_standing(self) -> bool:
+        """Whether it is one file that stands for all days."""
+        return not is_of_a_day(self.path)
+
+    @property
     def source(self) -> str:
         """The column that holds the key in the rows that are completed."""
         return self.of or self.key
@@ -148,11 +154,14 @@ class RawFile(Bounded):
         path: where the file of a day lies, or a folder of its parts, or the files of a day by a wildcard (`*`). `{ds}`
             stands for the day, `{ds:%Y%m%d}` for one that is written so, `{data}` for `NIGHTJAR_DATA`, `{root}` for
             `NIGHTJAR_ROOT`; a relative path starts at the shop file's folder. A file of items or users without
-            `{ds}` stands for all days: it goes with the first drop and with the newest one.
+            `{ds}` stands for all days: it goes with the first drop and with the newest one. Of a Delta table it is the
+            folder, of a DuckDB file the file.
         format: how the file is written: csv, json, parquet or xlsx (the first sheet of a workbook). Packed files
-            (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes.
+            (gzip, bzip2, Zstandard, LZ4, a zip archive of one file) are known by their bytes. Or what rows come from
+            in place of files: delta, iceberg, postgres or duckdb.
         encoding: of text files, by Python's name; a byte order mark tells better.
         csv: how a CSV file is written, where its beginning does not tell.
+        table: where the rows of a day are, of a source that is a table.
         columns: contract column -> raw column, or a path into the objects and lists of JSON and Parquet, such as
             `items[].item_id` for one row an element; see `jobs.raw.reading.nested_values`.
         fallback_columns: contract column -> raw columns that are looked at, in turn, where the mapped one is empty.
@@ -181,13 +190,18 @@ class RawFile(Bounded):
         join: name -> a file that completes the rows of this one by a key; in the order in which they are joined.
     """
 
-    path: str
-    format: Annotated[str, one_of("csv", "json", "parquet", "xlsx"), "must be csv, json, parquet or xlsx"] = "csv"
+    path: str = ""
+    format: Annotated[
+        str,
+        one_of("csv", "json", "parquet", "xlsx", *TABLE_FORMATS),
+        "must be csv, json, parquet, xlsx, delta, iceberg, postgres or duckdb",
+    ] = "csv"
     columns: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
     event_types: dict[str, str] = field(default_factory=dict)
     encoding: str = "utf-8"
     csv: CsvDialect = CsvDialect()
+    table: TableSource | None = None
     fallback_columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
     time_of_day: str = ""
     fill_down: FillDown | None = None
@@ -208,7 +222,10 @@ class RawFile(Bounded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_path(self.path)
+        require_no_secret("path", self.path)
+        require_table_source(self.format, self.path, self.table)
+        if self.format not in TABLE_FORMATS:
+            _require_path(self.path)
         for name in self.join:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(
@@ -228,6 +245,11 @@ class RawFile(Bounded):
         """The raw columns that a column of the contract is read from: the mapped one, then those behind it."""
         mapped = (self.columns[column],) if column in self.columns else ()
         return (*mapped, *self.fallback_columns.get(column, ()))
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether it is one file that stands for all days."""
+        return self.table is None and not is_of_a_day(self.path)
 
     @property
     def event_key(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from expectations.shop.bounds import AtLeastOne, Bounded, Share, ZeroForNoBound,
 from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import Policy
 from expectations.shop.presets import with_preset
-from expectations.shop.raw_files import Drops, RawFile, is_of_a_day
+from expectations.shop.raw_files import Drops, RawFile
 from expectations.shop.reason_texts import LANGUAGES, require_texts
 from expectations.shop.reward import Reward
 from expectations.shop.table_settings import GraphEdges, NewItems, NewUsers, SimilarItems
@@ -295,8 +295,10 @@ def _require_events(name: str, raw: RawFile) -> None:
             raise ValueError(f"`{name}.columns` must map {required!r}")
     if "event_type" not in {**raw.columns, **raw.constants}:
         raise ValueError(f"`event_type` must stand in `{name}.columns` or `{name}.constants`")
-    if not is_of_a_day(raw.path):
+    if raw.is_standing:
         raise ValueError(f"`{name}.path` must hold {{ds}}, the day of the drop. Received: {raw.path!r}")
+    if raw.table and raw.table.query and "$1" not in raw.table.query:
+        raise ValueError(f"`{name}.table.query` must hold $1, the day whose rows it gives")
     unmapped = sorted(set(raw.duplicate_key) - set(raw.columns))
     if unmapped:
         raise ValueError(

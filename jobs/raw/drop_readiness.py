@@ -41,9 +41,10 @@ def require_drop(drops: DropFolder, ds: str, now: datetime) -> Literal["complete
         raise DropNotReadyError(f"no drop of {ds} yet at {path}; waiting until {deadline}")
     if shop.drops.missing_day == "closed":
         return "closed"
+    what_to_do = "Fill the table" if shop.events.table else "Drop the file"
     raise NightError(
         f"{path}: no drop of {ds}, and shop {shop.name} says missing_day=error. "
-        f'Drop the file, or set missing_day = "closed" under [drops] if the shop was shut.{drops.other_place(ds)}'
+        f'{what_to_do}, or set missing_day = "closed" under [drops] if the shop was shut.{drops.other_place(ds)}'
     )
 
 
@@ -60,6 +61,8 @@ def _is_half_closed(drops: DropFolder, ds: str) -> bool:
 
 def _awaited(drops: DropFolder, ds: str) -> str:
     """Tells what makes the drop complete, in words."""
+    if _will_settle(drops, ds) and drops.shop.events.table:
+        return f"read settle_seconds = {drops.shop.drops.settle_seconds} after the end of the day"
     if _will_settle(drops, ds):
         return f"read when its files have not changed for settle_seconds = {drops.shop.drops.settle_seconds}"
     return f"waiting for {_what_is_missing(drops, ds)}"

@@ -13,10 +13,11 @@ from expectations.runtime.code_version import code_version
 from expectations.runtime.days import days_before
 from expectations.runtime.drops import DropFolder, HasPath
 from expectations.runtime.lake import Lake, Version, fingerprint_of
-from expectations.shop.raw_files import RawFile, is_of_a_day
+from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, NightError
 from jobs.raw.dropped_files import DroppedFile, dropped_file, hashed_files
+from jobs.raw.table_snapshots import take_snapshots
 
 END_OF_TIME = "9999-12-31"
 Hasher = Callable[[Sequence[DroppedFile]], list[DroppedFile]]
@@ -63,6 +64,7 @@ def days_to_ingest(spark: SparkSession, lake: Lake, ds: str, drops: DropFolder) 
         raise NightError(
             f"{shop.name} has no drop up to {ds}; none lies at {where}. Set NIGHTJAR_DATA.{drops.other_place(ds)}"
         )
+    take_snapshots(drops, [day for day in days if day <= ds], ds)
     found = DropsOnDisk(lake, drops, days)
     noted = found.as_noted(ds, partial(hashed_files, spark))
     fingerprints = day_fingerprints(noted, shop)
@@ -110,7 +112,7 @@ class DropsOnDisk:
         return [
             dropped_file(kind, ds, path, info)
             for kind, raw in self._kinds().items()
-            if is_of_a_day(raw.path)
+            if not raw.is_standing
             for path, info in self.drops.files(raw, ds).items()
         ]
 
@@ -122,7 +124,7 @@ class DropsOnDisk:
         version = self.versions.get(ds)
         if version is None or ds == self.days[-1]:
             return self._standing_now(ds)
-        kinds = {kind for kind, raw in self._kinds().items() if not is_of_a_day(raw.path)}
+        kinds = {kind for kind, raw in self._kinds().items() if raw.is_standing}
         noted = [file for file in version.metadata["files"] if file["kind"] in kinds]
         return [DroppedFile(ds=ds, **file) for file in noted]
 
@@ -132,7 +134,7 @@ class DropsOnDisk:
             dropped_file(kind, ds, path, info)
             for kind, raw in self._kinds().items()
             # A catalogue holds from its day on: the days between go on from the first.
-            if not is_of_a_day(raw.path) and (is_outer or "/" in kind)
+            if raw.is_standing and (is_outer or "/" in kind)
             for path, info in self.drops.files(raw, ds).items()
         ]
 
@@ -211,7 +213,7 @@ def _without_paths(raw: dict[str, Any]) -> dict[str, Any]:
     joins = {
         name: {key: value for key, value in joined.items() if key != "path"} for name, joined in raw["join"].items()
     }
-    return {key: value for key, value in raw.items() if key != "path"} | {"join": joins}
+    return {key: value for key, value in raw.items() if key not in ("path", "table")} | {"join": joins}
 
 
 def known_hash(version: Version | None, file: DroppedFile) -> str | None:

@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from expectations.shop.raw_files import JoinedFile, RawFile, is_of_a_day
+from expectations.shop.raw_files import JoinedFile, RawFile
 from expectations.tables import NightError
 from jobs.raw.dropped_files import DroppedFile
 from jobs.raw.ingest_plan import joined_kind
@@ -69,7 +69,7 @@ def _partners(
         null_words=joined.null_words,
         timezone=raw.timezone,
     )
-    if not is_of_a_day(joined.path):
+    if joined.is_standing:
         # One file of all days is read once, however many days read it.
         files = list({file.path: file for file in files}.values())
     ids = frozenset(column for column in columns if f"{name}.{column}" in raw.id_columns)
@@ -83,12 +83,12 @@ def _joined(rows: DataFrame, name: str, joined: JoinedFile, partners: DataFrame)
     key, source = text_column(f"{name}.{joined.key}"), text_column(joined.source)
     faults = partners.where(F.isnotnull("fault")).select("ds", "file", "line", "place", "fault", "raw")
     found = partners.where(F.isnull("fault") & F.isnotnull(key)).drop("fault", "raw")
-    by = ["ds", key] if is_of_a_day(joined.path) else [key]
+    by = [key] if joined.is_standing else ["ds", key]
     _require_one_a_key(found, by, name, joined)
-    found = found.drop("file", "line", "place", *(() if is_of_a_day(joined.path) else ("ds",)))
+    found = found.drop("file", "line", "place", *(("ds",) if joined.is_standing else ()))
     found = found.withColumnsRenamed({"ds": "ds_of_join"}).withColumn("is_partner", F.lit(True))
     is_same = F.col(source) == F.col(key)
-    if is_of_a_day(joined.path):
+    if not joined.is_standing:
         is_same &= F.col("ds") == F.col("ds_of_join")
     both = rows.join(found, on=is_same, how="left")
     is_alone = F.isnull("fault") & F.isnotnull(source) & F.isnull("is_partner")

@@ -90,7 +90,7 @@ def rows_of_file(
             yield from csv_rows(path, kind, raw, builder)
         elif raw.format == "json":
             yield from json_rows(path, kind, raw, builder)
-        elif raw.format == "parquet":
+        elif raw.format == "parquet" or raw.table:
             yield from parquet_rows(path, kind, raw, builder, pictures)
         else:
             yield from workbook_rows(path, kind, raw, builder)

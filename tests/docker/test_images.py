@@ -27,6 +27,10 @@ TRAIN = (
     "models.promote_champion",
     "models.register_session_model",
 )
+TABLE_SOURCES = tuple(
+    f"expectations.runtime.table_sources.{name}"
+    for name in ("delta_table", "iceberg_table", "duckdb_query", "postgres_query")
+)
 
 PARSE = """
 from importlib.util import find_spec
@@ -67,6 +71,8 @@ def test_the_airflow_image_parses_the_dags_without_any_engine(tmp_path: Path) ->
         PYTHONPATH=str(REPOSITORY),
     )
     assert printed.splitlines()[-1] == "[]"
+    # The sensor looks into tables, too.
+    _run([str(python), "-c", f"import {', '.join(TABLE_SOURCES)}"], PYTHONPATH=str(REPOSITORY))
     # The worker that compose starts needs Celery's commands.
     _run([str(python), "-c", "import airflow.providers.celery.executors.celery_executor, psycopg2, redis"])
 
@@ -75,4 +81,5 @@ def test_the_airflow_image_parses_the_dags_without_any_engine(tmp_path: Path) ->
 @pytest.mark.parametrize(("image", "programs"), [("spark", SPARK), ("train", TRAIN)])
 def test_the_image_imports_what_its_programs_need(image: str, programs: tuple[str, ...], tmp_path: Path) -> None:
     python = installed(f"docker/{image}/requirements.lock", tmp_path)
-    _run([str(python), "-c", f"import {', '.join(programs)}"])
+    sources = TABLE_SOURCES if image == "spark" else ()
+    _run([str(python), "-c", f"import {', '.join((*programs, *sources))}"])

@@ -111,7 +111,7 @@ def _lost_rows(judged: DataFrame, paths: Sequence[Path]) -> dict[str, int]:
 
 def shop_files_row(folder: Path, num_files: int, rng: np.random.Generator) -> dict[str, Any]:
     """Loads damaged shop files."""
-    choose: Choose[Any] = lambda of: of[rng.integers(len(of))]  # noqa: E731
+    choose: Choose[Any] = lambda of: of[int(rng.integers(len(of)))]  # noqa: E731
     traces, path = 0, folder / "shop.toml"
     for _ in range(num_files):
         path.write_text(damaged_shop_file(choose(SHIPPED).read_text(), int(rng.integers(1, 4)), choose))

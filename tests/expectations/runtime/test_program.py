@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,21 @@ def test_flags_win_over_the_environment(flags: list[str], tmp_path: Path, monkey
     night = night_of(flags)
     assert (night.ds, night.lake.root) == ("2024-03-10", str(tmp_path / "root"))
     assert (night.data, night.run_id) == (str(tmp_path / "raw"), "scheduled")
+
+
+def test_what_the_shop_names_is_taken_from_the_environment_and_never_shown(
+    flags: list[str], shop_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        'format = "postgres"\ntable = { connection = "SHOP_DATABASE", query = "SELECT $1", days_query = "SELECT 1" }'
+    )
+    text = Path(shop_file).read_text()
+    Path(shop_file).write_text(re.sub('path = ".*"', source, text, count=1))
+    assert night_of(flags).connections == {}
+    monkeypatch.setenv("SHOP_DATABASE", "postgresql://shop:hunter2@db/shop")
+    night = night_of(flags)
+    assert night.connections == {"SHOP_DATABASE": "postgresql://shop:hunter2@db/shop"}
+    assert "hunter2" not in repr(night) + repr(night.drop_folder) + repr(night.drop_folder.table(night.shop.events))
 
 
 def test_models_and_top_k_take_the_place_of_the_shop_file(flags: list[str]) -> None:

@@ -18,6 +18,7 @@ from expectations.shop.raw_files import Drops
 from expectations.tables import NightError
 from jobs.raw.drop_readiness import DropNotReadyError, require_drop
 from tests.worlds.raw_drops import write_drop
+from tests.worlds.source_tables import DuckDbWorld, IcebergWorld
 
 NEXT_MORNING = datetime(2024, 3, 11, 2, 0, tzinfo=timezone.utc)
 NEXT_NOON = datetime(2024, 3, 11, 12, 0, tzinfo=timezone.utc)
@@ -98,3 +99,52 @@ def test_the_program_tells_waiting_from_failing_by_its_exit_code(tmp_path: Path,
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.startswith(word)) == (code, True), done.stderr[-500:]
     assert "pyspark" not in done.stderr
+
+
+TABLE_SHOP_FILE = """
+name = "corner"
+[events]
+format = "iceberg"
+constants = { event_type = "purchase" }
+columns = { event_time = "sold_at", user_id = "customer", item_id = "article" }
+[events.table]
+connection = "SHOP_CATALOG"
+name = "shop.purchases"
+day_column = "day"
+"""
+
+
+@pytest.mark.parametrize(
+    ("ds", "connected", "code", "said"),
+    [
+        ("2024-03-10", True, 0, "complete"),
+        ("2024-03-09", True, 1, "(catalog SHOP_CATALOG), rows of 2024-03-09: no drop of 2024-03-09"),
+        ("2999-01-01", True, 75, "no drop of 2999-01-01 yet at the Iceberg table shop.purchases"),
+        ("2024-03-10", False, 1, "the environment variable SHOP_CATALOG, which is not set"),
+    ],
+)
+def test_the_program_looks_into_a_table_and_needs_no_spark(
+    tmp_path: Path, ds: str, connected: bool, code: int, said: str
+) -> None:
+    world = IcebergWorld(tmp_path)
+    world.set_day("2024-03-10", [("09:00:00", "ann", 11, 1, "9.00")])
+    (tmp_path / "corner.toml").write_text(TABLE_SHOP_FILE)
+    flags = ["--ds", ds, "--shop", str(tmp_path / "corner.toml"), "--root", str(tmp_path / "root")]
+    command = [sys.executable, "-X", "importtime", "-m", "jobs.await_drop", *flags]
+    environment = {**os.environ, **(world.connections if connected else {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    last_line = (done.stdout or done.stderr).splitlines()[-1]
+    assert (done.returncode, said in last_line) == (code, True), done.stderr[-500:]
+    assert "pyspark" not in done.stderr
+    assert not (tmp_path / "root" / "raw_tables").exists()
+
+
+def test_a_table_without_rows_of_the_day_is_to_be_filled(night: Night, tmp_path: Path) -> None:
+    world = DuckDbWorld(tmp_path)
+    world.set_day("2024-03-10", [("09:00:00", "ann", 11, 1, "9.00")])
+    night = replace(night, shop=replace(night.shop, events=world.source()))
+    with pytest.raises(DropNotReadyError, match=r"read settle_seconds = 60\.0 after the end of the day"):
+        require_drop(night.drop_folder, "2024-03-10", datetime(2024, 3, 10, 23, 0, tzinfo=timezone.utc))
+    assert require_drop(night.drop_folder, "2024-03-10", NEXT_MORNING) == "complete"
+    with pytest.raises(NightError, match=r"shop\.duckdb, rows of 2024-03-09: no drop .* Fill the table"):
+        require_drop(night.drop_folder, "2024-03-09", NEXT_NOON)
