@@ -181,12 +181,8 @@ class _Cells:
     def num_rows(self) -> int:
         return sum(batch.num_rows for batch in self.batches)
 
-    def columns(
-        self, names: Sequence[str], of_list: str, times: Mapping[str, bool]
-    ) -> Iterator[LookedAtColumn]:
-        nested = Counter(
-            name for batch in self.batches for of in batch["not_text"].to_pylist() if of for name in of
-        )
+    def columns(self, names: Sequence[str], of_list: str, times: Mapping[str, bool]) -> Iterator[LookedAtColumn]:
+        nested = Counter(name for batch in self.batches for of in batch["not_text"].to_pylist() if of for name in of)
         for name in names:
             counts: Counter[str] = Counter()
             for batch in self.batches:

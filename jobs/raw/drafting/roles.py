@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jobs.raw.drafting.looked_at import LookedAtColumn, LookedAtFile
-from jobs.raw.drafting.name_hints import EVENT_WORDS, name_score, squashed
+from jobs.raw.drafting.name_hints import EVENT_WORDS, is_other_time, name_score, squashed
 
 Kind = Literal["events", "items", "users"]
 ROLES: Mapping[Kind, tuple[str, ...]] = {
@@ -26,9 +26,11 @@ _OWN_ID = {"id", "handle", "code", "number", "nr", "nummer", "no", "key", "codig
 _FRACTION = re.compile(r"[+-]?\d*\.\d*[1-9]\d*")
 _AGE = re.compile(r"\d{1,2}|1[01]\d|\d{1,2}\s?[-–]\s?\d{1,2}|\d{2}\+")
 _ON_SALE = re.compile(
-    r"\d+(\.0)?|-\d+|true|false|yes|no|in[ _]?stock|out[ _]?of[ _]?stock|available|unavailable|active|inactive|draft|archived",
+    r"\d+(\.0)?|-\d+|true|false|yes|no|in[ _]?stock|out[ _]?of[ _]?stock|(un)?available|(in)?active|draft|archived",
     re.IGNORECASE,
 )
+_NO_NAME = re.compile(r".{65,}|.*[|;{}\n].*", re.DOTALL)
+"""A text that is too long, or holds too much, to name something."""
 _LETTERS = re.compile(r".*[^\W\d_]{2}.*", re.DOTALL)
 
 
@@ -53,7 +55,8 @@ class Role:
 
 def kind_of(file: LookedAtFile) -> Kind | None:
     """Tells what a file is of; None for one that is neither of events, items nor users."""
-    events = {role.name for role in roles_of(file, "events")}
+    guessed = roles_of(file, "events")
+    events = {role.name for role in guessed if not role.is_guess}
     items = {role.name for role in roles_of(file, "items") if role.name != "item_id" or not role.is_guess}
     users = {role.name for role in roles_of(file, "users") if role.name != "user_id" or not role.is_guess}
     if {"event_time", "user_id", "item_id"} <= events:
@@ -62,9 +65,9 @@ def kind_of(file: LookedAtFile) -> Kind | None:
         return "items"
     if "user_id" in users and users & {"age", "gender", "country", "interests"}:
         return "users"
-    if "item_id" in items and items & {"price", "is_available"}:
-        return "items"
-    return None
+    if {"event_time", "user_id", "item_id"} <= {role.name for role in guessed}:
+        return "events"
+    return "items" if "item_id" in items and items & {"price", "is_available"} else None
 
 
 def roles_of(file: LookedAtFile, kind: Kind) -> list[Role]:
@@ -90,9 +93,18 @@ def candidates_of(file: LookedAtFile, name: str, kind: Kind) -> list[Role]:
     for column in file.columns:
         score = _score(column, name, kind)
         if score >= _LOWEST:
-            why = "by its name" if score >= SURE else "by what stands in it" if not name_score(column.path, name) else "by its name, partly"
-            roles.append(Role(name, column, round(score, 3), why))
+            roles.append(Role(name, column, round(score, 3), _why(column, name)))
     return sorted(roles, key=lambda role: -role.score)
+
+
+def _why(column: LookedAtColumn, name: str) -> str:
+    """What speaks for a role, in words."""
+    by_name = name_score(column.path, name)
+    if by_name == 1.0:
+        return "so it is called"
+    if by_name:
+        return "its name is like that"
+    return "what stands in it is like that"
 
 
 def event_type_of(word: str) -> str | None:
@@ -116,7 +128,7 @@ def _score(column: LookedAtColumn, name: str, kind: Kind) -> float:
 def _fits(column: LookedAtColumn, name: str, by_name: float) -> float:
     """How well what stands in a column goes with a role: 0 rules it out."""
     if name == "event_time":
-        if column.form is None or not column.form.has_date:
+        if column.form is None or not column.form.has_date or is_other_time(column.path):
             return 0.0
         return column.form.share * (1.0 if column.form.has_clock else 0.85)
     if name in ("user_id", "item_id", "session_id"):
@@ -139,7 +151,11 @@ def _fits(column: LookedAtColumn, name: str, by_name: float) -> float:
 def _fits_id(column: LookedAtColumn, by_name: float) -> float:
     is_nested = column.num_nested > 0.5 * column.num_filled
     is_time = column.form is not None and (column.times is not None or not column.form.pattern.startswith("unix"))
-    if is_nested or is_time or column.share_like(_FRACTION) > 0.5:
+    # Google's visitors are called 1000000001.1709000001.
+    is_number = by_name < 1.0 and column.share_like(_FRACTION) > 0.5
+    if is_nested or is_time or is_number:
+        return 0.0
+    if by_name < SURE and column.share_like(_NO_NAME) > 0.5:
         return 0.0
     return 1.0 if by_name >= SURE or column.form is None else 0.5
 
@@ -170,9 +186,12 @@ def _guess_ids(file: LookedAtFile, taken: dict[str, Role]) -> None:
     used = {role.column.path for role in taken.values()}
     for column in file.columns:
         wanted = next((name for name in ("user_id", "item_id") if name not in taken), None)
-        is_id = column.num_filled > 0 and _fits_id(column, 0.0) == 1.0 and not column.of_list and column.kind != "yes or no"
+        is_id = (
+            column.num_filled > 0 and _fits_id(column, 0.0) == 1.0 and not column.of_list and column.kind != "yes or no"
+        )
         named = any(name_score(column.path, role) >= SURE for role in ROLES["events"] if role != "item_id")
-        is_rating = len(column.values) <= 10 < column.num_filled
+        # A rating, a country or a flag has few values, and one that is always the same names nobody.
+        is_rating = len(column.values) == 1 or (len(column.values) <= 10 and column.num_filled > 200)
         if wanted and is_id and not named and not is_rating and column.path not in used and column.share_filled > 0.5:
             taken[wanted] = Role(wanted, column, _LOWEST, "the first column left that may be an id")
             used.add(column.path)

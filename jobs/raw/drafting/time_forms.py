@@ -60,7 +60,11 @@ class TimeForm:
     def swapped(self) -> TimeForm:
         """The form with day and month the other way round."""
         return replace(
-            self, pattern=self.other_pattern, days=self.other_days or {}, other_pattern=self.pattern, other_days=self.days
+            self,
+            pattern=self.other_pattern,
+            days=self.other_days or {},
+            other_pattern=self.pattern,
+            other_days=self.days,
         )
 
 
@@ -88,7 +92,7 @@ def _counted(values: Mapping[str, int]) -> TimeForm | None:
     """Counts since 1970, whose unit is told by their size."""
     found: dict[str, Counter[str]] = {}
     for text, count in values.items():
-        if not re.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?", text):
+        if not re.fullmatch(r"\d+(\.\d{1,9})?([eE]\+?\d+)?", text):
             continue
         for unit, micros in UNIX_TIMES.items():
             seconds = float(text) * micros / 1e6

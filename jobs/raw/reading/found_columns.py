@@ -1,7 +1,7 @@
 """Every column that a file holds, found without a shop file: by its header, its schema, or the keys of its objects.
 
-Columns of JSON and Parquet are paths as a shop file writes them (`jobs.raw.reading.nested_values`): into objects, through
-one list (`items[].item_id`), and to the value beside a key (`event_params[key=ga_session_id].value`).
+Columns of JSON and Parquet are paths as a shop file writes them (`jobs.raw.reading.nested_values`): into objects,
+through one list (`items[].item_id`), and to the value beside a key (`event_params[key=ga_session_id].value`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class FoundColumns:
 
     flat: tuple[str, ...]
     in_lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    csv: CsvDialect = CsvDialect()
+    csv: CsvDialect = field(default_factory=CsvDialect)
     delimiter: str = ""
     has_header: bool = True
     times: Mapping[str, bool] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def columns_of(sample: FileSample) -> FoundColumns:
 
 def csv_columns(head: str) -> FoundColumns:
     """Tells the columns of a CSV file by its first lines."""
-    lines = [line for line in head.split("\n", _LINES)[:_LINES]]
+    lines = head.split("\n", _LINES)[:_LINES]
     delimiter, width = _delimiter(lines)
     comment = _comment(lines, delimiter, width)
     rows = _rows(lines, delimiter, comment)
@@ -179,7 +179,7 @@ def _parquet_columns(path: str) -> FoundColumns:
 def _workbook_columns(path: str) -> FoundColumns:
     rows = list(islice(sheet_rows(path), _HEADER_WITHIN))
     names = [[str(cell).strip() for cell in row] for row in rows]
-    header = max(names, key=lambda row: (len({cell for cell in row if cell and not _NUMBER.fullmatch(cell)})), default=[])
+    header = max(names, key=lambda row: len({cell for cell in row if cell and not _NUMBER.fullmatch(cell)}), default=[])
     return FoundColumns(tuple(dict.fromkeys(name for name in header if name and header.count(name) == 1)))
 
 
