@@ -9,6 +9,7 @@ from expectations.shop.raw_files import UNIX_TIMES, RawFile
 from expectations.shop.shop import Shop
 from expectations.shop.toml_settings import settings_from_mapping
 from jobs.raw.drafting.looked_at import LookedAtColumn, LookedAtFile
+from jobs.raw.drafting.roles import Role
 from jobs.raw.drafting.time_forms import TimeForm
 from jobs.raw.ingest_plan import required_columns
 from jobs.raw.reading.nested_values import steps_of
@@ -37,6 +38,23 @@ def known_export(file: LookedAtFile) -> KnownExport | None:
     """Returns the preset that fits a file of events best, by the columns that it maps; None where none fits."""
     fits = [fit for path in sorted(PRESETS.glob("*.toml")) if (fit := _fit(file, path.stem)) is not None]
     return max(fits, key=lambda fit: fit.num_columns, default=None)
+
+
+def roles_as_preset(file: LookedAtFile, known: KnownExport) -> list[Role]:
+    """The roles that the preset gives the columns of the file."""
+    raw = known.shop.events
+    names = _named(file, raw) or {}
+    return [
+        Role(role, _of_file(file, names[path]), 1.0, f"so says the preset {known.preset}")
+        for role in raw.columns
+        for path in raw.sources_of(role)
+        if path in names
+    ]
+
+
+def _of_file(file: LookedAtFile, column: LookedAtColumn) -> LookedAtColumn:
+    """The column as the file calls it, which has no header where the preset makes names up."""
+    return next(of for of in file.columns if of.values is column.values)
 
 
 def _fit(file: LookedAtFile, preset: str) -> KnownExport | None:

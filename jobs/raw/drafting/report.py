@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobs.raw.drafting.draft import LookedAtGroup
-from jobs.raw.drafting.known_exports import known_export
+from jobs.raw.drafting.known_exports import known_export, roles_as_preset
 from jobs.raw.drafting.looked_at import LookedAtColumn
 from jobs.raw.drafting.oddities import oddities
 from jobs.raw.drafting.roles import Role, roles_of
@@ -25,7 +25,8 @@ def seen_lines(looked: LookedAtGroup) -> list[str]:
             f"  an export that the preset {known.preset} reads: {known.num_columns} columns that it maps are there"
         )
     kind = looked.kind
-    roles = {role.column.path: role for role in roles_of(file, kind or "events")}
+    found = roles_as_preset(file, known) if known else roles_of(file, kind or "events")
+    roles = {role.column.path: role for role in found}
     if not known:
         lines.append(f"  likely {kind}" if kind else "  neither events, items nor users, as far as its columns tell")
     lines += [_column(column, roles.get(column.path)) for column in file.columns[:_MOST_COLUMNS]]

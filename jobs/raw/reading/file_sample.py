@@ -6,11 +6,12 @@ file itself, so that what is seen of it is what ingestion reads.
 
 from __future__ import annotations
 
+import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,8 +20,8 @@ from pyarrow import fs
 from jobs.raw.reading.json_rows import begins_as_json
 from jobs.raw.reading.opened_file import BYTE_ORDER_MARKS, UnreadableFileError, packing_of, unpacked
 
-_FIRST_BYTES = 1 << 23
-_LATER_BYTES = 1 << 18
+_FIRST_BYTES, _FIRST_LINES = 1 << 23, 30_000
+_LATER_BYTES, _LATER_LINES = 1 << 18, 2_000
 _LATER_BLOCKS = 8
 _READ_PACKED_BYTES = 1 << 27
 """Of a packed file, which must be read to get to a later block; what lies behind is not looked at."""
@@ -135,20 +136,24 @@ def _is_workbook(path: str) -> bool:
 
 def _text_sample(path: str, packing: str, folder: Path) -> FileSample:
     with unpacked(path) as stream:
-        first = _read(stream, _FIRST_BYTES)
-        rest = stream.read(1)
-        if not first.strip():
+        data = _read(stream, _FIRST_BYTES)
+        is_whole = not stream.read(1)
+        if not data.strip():
             raise UnreadableFileError("is empty: there is nothing to look at.")
-        is_whole = not rest
-        first = first if is_whole else _whole_lines(first)
+        first = data if is_whole else _whole_lines(data)
         encoding = encoding_of(first)
         # Blocks begin behind a line feed, which is one byte only in these; the objects of an array have no lines.
         has_lines = not encoding.startswith("utf-16") and not first.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
-        later = b"".join(_later_blocks(stream, bool(packing))) if has_lines and not is_whole else b""
-    data = first + later
+        if has_lines:
+            first = _lines_of(first, _FIRST_LINES)
+            later = _later_blocks(io.BytesIO(data) if is_whole else stream, len(first), bool(packing) and not is_whole)
+            sampled = first + b"".join(later)
+        else:
+            sampled = first
+    is_whole = is_whole and len(sampled) == len(data)
     sample = folder / "sample"
-    sample.write_bytes(data)
-    encoding = encoding_of(data)
+    sample.write_bytes(sampled)
+    encoding = encoding_of(sampled)
     text = first[: 1 << 20].decode(encoding, errors="replace")
     return FileSample(path, str(sample), "json" if begins_as_json(text) else "csv", packing, encoding, is_whole)
 
@@ -167,21 +172,36 @@ def _whole_lines(data: bytes) -> bytes:
     return data[: end + 1] if end >= 0 else data
 
 
-def _later_blocks(stream: IO[bytes], is_packed: bool) -> Iterator[bytes]:
+def _lines_of(data: bytes, most: int) -> bytes:
+    """The first lines of a block, with what ends them."""
+    end = b"\n" if b"\n" in data else b"\r"
+    parts = data.split(end, most)
+    return data if len(parts) <= most else data[: len(data) - len(parts[-1])]
+
+
+def _later_blocks(stream: IO[bytes], begin: int, is_packed: bool) -> Iterator[bytes]:
     """Blocks of whole lines from evenly spread places behind the beginning, and from the end."""
     if is_packed:
         passed = _FIRST_BYTES
         while passed < _READ_PACKED_BYTES and (data := _read(stream, _READ_PACKED_BYTES // _LATER_BLOCKS)):
             passed += len(data)
-            yield _inner_lines(data[-_LATER_BYTES:])
+            yield _lines_of(_inner_lines(data[-_LATER_BYTES:]), _LATER_LINES)
         return
-    file: Any = stream
-    size = file.size()
+    size = stream.seek(0, io.SEEK_END) or stream.tell()
     for number in range(1, _LATER_BLOCKS + 1):
-        place = max(_FIRST_BYTES, size * number // _LATER_BLOCKS - _LATER_BYTES)
-        file.seek(place)
-        data = _read(stream, _LATER_BYTES)
-        yield _inner_lines(data if place + len(data) < size or data.endswith((b"\n", b"\r")) else data + b"\n")
+        place = max(begin, size * number // _LATER_BLOCKS - _LATER_BYTES)
+        if place >= size:
+            return
+        stream.seek(place)
+        data = _read(stream, min(_LATER_BYTES, size - place))
+        lines = _inner_lines(data if place + len(data) < size or data.endswith((b"\n", b"\r")) else data + b"\n")
+        begin = place + len(data)
+        # Of the last block the end, which tells the last day.
+        yield (
+            _lines_of(lines, _LATER_LINES)
+            if number < _LATER_BLOCKS
+            else lines[-(_LATER_BYTES // 4) :].partition(b"\n")[2]
+        )
 
 
 def _inner_lines(data: bytes) -> bytes:
