@@ -14,17 +14,19 @@ from expectations.tables import NightError
 from jobs.raw.drafting.event_settings import say_events
 from jobs.raw.drafting.file_groups import FileGroup
 from jobs.raw.drafting.known_exports import KnownExport, known_export
-from jobs.raw.drafting.looked_at import LookedAtFile
+from jobs.raw.drafting.looked_at import LookedAtColumn, LookedAtFile
 from jobs.raw.drafting.name_hints import name_score
 from jobs.raw.drafting.oddities import note_of
 from jobs.raw.drafting.questions import Asker
-from jobs.raw.drafting.roles import Kind, Role, candidates_of, kind_of, roles_of
+from jobs.raw.drafting.roles import Kind, Role, kind_of, roles_of
 from jobs.raw.drafting.shop_text import ShopText
 from jobs.raw.drafting.time_forms import TimeForm
 
 _QUICK_MODELS = ("all_time_popularity", "recent_demand", "item_item")
 _MOST_HORIZON = 30
 _DEFAULT_ENCODING = "utf-8"
+_CERTAIN = 0.9
+"""A role of a higher score is not given up because a column happens to hold ids, too."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,10 @@ def drafted_shop(looked: Sequence[LookedAtGroup], asker: Asker, name: str, folde
     Raises:
         NightError: no file is one of events.
     """
-    events = _events_of(looked, asker)
-    items, users = (_other(looked, kind) for kind in ("items", "users"))
-    roles = _roles(events.file, {"item_id": items, "user_id": users})
+    items, users = _other(looked, "items"), _other(looked, "users")
+    others_ids = {"item_id": items, "user_id": users}
+    events = _events_of(looked, others_ids, asker)
+    roles = _roles(events.file, others_ids)
     known = known_export(events.file)
     is_log = not _is_daily(events, roles, known)
     text = ShopText(head=_head(looked, known))
@@ -112,8 +115,11 @@ def drafted_shop(looked: Sequence[LookedAtGroup], asker: Asker, name: str, folde
     return replace(draft, ds=last, num_days=num_days)
 
 
-def _events_of(looked: Sequence[LookedAtGroup], asker: Asker) -> LookedAtGroup:
+def _events_of(looked: Sequence[LookedAtGroup], others: dict[str, LookedAtGroup | None], asker: Asker) -> LookedAtGroup:
     events = [of for of in looked if of.kind == "events" or known_export(of.file) is not None]
+    if not events:
+        rest = [of for of in looked if of not in others.values()]
+        events = [of for of in rest if set(_roles(of.file, others)) >= {"event_time", "user_id", "item_id"}]
     if not events:
         raise NightError(_no_events(looked))
     if len(events) == 1:
@@ -139,8 +145,8 @@ def _no_events(looked: Sequence[LookedAtGroup]) -> str:
     odd = _unread_times(next(of for of in looked if of.file.path == path).file) if "times" in missing else ""
     return (
         f"{path}: no column holds {' and '.join(missing) or 'what an event needs'}, so that it is no file of events, "
-        f"which has a time, a user and an item in each row. Found: {there or 'none of these'}; columns: {columns}.{odd} "
-        "Name the file that holds your orders or clicks, or join the tables that share a key into one."
+        f"which has a time, a user and an item in each row. Found: {there or 'none of these'}; columns: {columns}."
+        f"{odd} Name the file that holds your orders or clicks, or join the tables that share a key into one."
     )
 
 
@@ -166,24 +172,20 @@ def _roles(file: LookedAtFile, others: dict[str, LookedAtGroup | None]) -> dict[
             continue
         kind: Kind = "items" if name == "item_id" else "users"
         ids = next((set(role.column.values) for role in roles_of(other.file, kind) if role.name == name), set())
-        taken = {role.column.path for role in roles.values() if role.name != name}
-        candidates = [role for role in candidates_of(file, name, "events") if role.column.path not in taken]
-        shares = {role.column.path: _share_in(role, ids) for role in candidates}
-        best = max(candidates, key=lambda role: shares[role.column.path], default=None)
+        kept = {role.column.path for role in roles.values() if role.name != name and role.score >= _CERTAIN}
+        shares = {column.path: _share_in(column, ids) for column in file.columns if column.path not in kept}
+        best = max(shares, key=lambda path: shares[path], default="")
         chosen = roles.get(name)
-        if (
-            best is not None
-            and shares[best.column.path] > 0.5
-            and (chosen is None or shares.get(chosen.column.path, 0.0) < 0.5 * shares[best.column.path])
-        ):
-            roles[name] = replace(
-                best, score=1.0, why=f"{shares[best.column.path]:.0%} of its values are ids of the {kind}"
-            )
+        of_chosen = shares.get(chosen.column.path, 0.0) if chosen is not None else 0.0
+        column = file.column(best)
+        if column is not None and shares[best] > 0.5 and of_chosen < 0.5 * shares[best]:
+            roles = {of: role for of, role in roles.items() if role.column.path != best}
+            roles[name] = Role(name, column, 1.0, f"{shares[best]:.0%} of its values are ids of the {kind}")
     return roles
 
 
-def _share_in(role: Role, ids: set[str]) -> float:
-    values = list(role.column.compared)
+def _share_in(column: LookedAtColumn, ids: set[str]) -> float:
+    values = list(column.compared)
     return sum(value in ids for value in values) / len(values) if values else 0.0
 
 

@@ -36,6 +36,7 @@ _OF_ORDERS = (
 _OF_VIEWS = ("view", "visit", "click", "stream", "session", "pageview", "log", "track")
 _ITEM_WORDS, _USER_WORDS = ("title", "category", "brand", "price"), ("country", "age", "gender")
 _TRUSTED = 0.7
+_VISITORS = ("visit", "pseudo", "anonym", "device", "cookie", "clientid", "besucher")
 
 
 def say_events(
@@ -154,10 +155,15 @@ def _clock_column(file: LookedAtFile, roles: Mapping[str, Role]) -> LookedAtColu
 def _say_users(text: ShopText, file: LookedAtFile, roles: Mapping[str, Role]) -> None:
     """Says who a user is: somebody who has logged in, else a visitor, else nobody."""
     role = roles["user_id"]
-    taken = {other.column.path for other in roles.values()}
+    taken = {other.column.path for name, other in roles.items() if name != "user_id"}
     others = [
-        of for of in candidates_of(file, "user_id", "events") if of.score >= _TRUSTED and of.column.path not in taken
+        of
+        for of in candidates_of(file, "user_id", "events")
+        if name_score(of.column.path, "user_id") == 1.0 and of.column.path not in {*taken, role.column.path}
     ]
+    known = [of for of in others if not _is_visitor(of) and of.column.share_filled >= 0.5]
+    if _is_visitor(role) and known:
+        role, others = known[0], [role, *others]
     fuller = [of for of in others if of.column.share_filled > role.column.share_filled + 0.05]
     if role.column.share_filled < 0.5 and fuller:
         role, fuller = fuller[0], []
@@ -174,6 +180,11 @@ def _say_users(text: ShopText, file: LookedAtFile, roles: Mapping[str, Role]) ->
         text.say(
             "events", "null_words", [*NULL_WORDS, *words], f"users called {', '.join(words)} are nobody", is_guess=True
         )
+
+
+def _is_visitor(role: Role) -> bool:
+    """Whether a column names a browser, which somebody has before logging in, and not a person."""
+    return any(word in squashed(role.column.path) for word in _VISITORS)
 
 
 def _say_event_type(text: ShopText, file: LookedAtFile, roles: Mapping[str, Role], asker: Asker) -> set[str]:

@@ -1,7 +1,7 @@
 """Exports as strangers have them, made from a seed: GA4 as BigQuery writes it, and Shopify's orders as CSV.
 
-Fields and their order are those of the documented exports; what people buy follows their taste (a dozen kinds of items),
-so that lists have something to learn.
+Fields and their order are those of the documented exports; what people buy follows their taste (a dozen kinds of
+items), so that lists have something to learn.
 """
 
 from __future__ import annotations
@@ -42,14 +42,57 @@ _WITH_ITEMS = {
     "purchase": 3,
 }
 """Event -> items in its list, at most."""
-SHOPIFY_HEADER = (
-    "Name,Email,Financial Status,Paid at,Fulfillment Status,Fulfilled at,Accepts Marketing,Currency,Subtotal,Shipping,"
-    "Taxes,Total,Discount Code,Discount Amount,Shipping Method,Created at,Lineitem quantity,Lineitem name,Lineitem price,"
-    "Lineitem compare at price,Lineitem sku,Lineitem requires shipping,Lineitem taxable,Lineitem fulfillment status,"
-    "Billing Name,Billing City,Billing Zip,Billing Country,Shipping Name,Shipping City,Shipping Zip,Shipping Country,Notes,"
-    "Note Attributes,Cancelled at,Payment Method,Payment Reference,Refunded Amount,Vendor,Outstanding Balance,Employee,"
-    "Location,Device ID,Id,Tags,Risk Level,Source,Phone,Receipt Number"
-).split(",")
+SHOPIFY_HEADER = [
+    "Name",
+    "Email",
+    "Financial Status",
+    "Paid at",
+    "Fulfillment Status",
+    "Fulfilled at",
+    "Accepts Marketing",
+    "Currency",
+    "Subtotal",
+    "Shipping",
+    "Taxes",
+    "Total",
+    "Discount Code",
+    "Discount Amount",
+    "Shipping Method",
+    "Created at",
+    "Lineitem quantity",
+    "Lineitem name",
+    "Lineitem price",
+    "Lineitem compare at price",
+    "Lineitem sku",
+    "Lineitem requires shipping",
+    "Lineitem taxable",
+    "Lineitem fulfillment status",
+    "Billing Name",
+    "Billing City",
+    "Billing Zip",
+    "Billing Country",
+    "Shipping Name",
+    "Shipping City",
+    "Shipping Zip",
+    "Shipping Country",
+    "Notes",
+    "Note Attributes",
+    "Cancelled at",
+    "Payment Method",
+    "Payment Reference",
+    "Refunded Amount",
+    "Vendor",
+    "Outstanding Balance",
+    "Employee",
+    "Location",
+    "Device ID",
+    "Id",
+    "Tags",
+    "Risk Level",
+    "Source",
+    "Phone",
+    "Receipt Number",
+]
 
 
 def write_ga4(folder: Path, rows: int, seed: int) -> None:
@@ -122,7 +165,7 @@ def _ga4_item(item: int, event: str) -> dict[str, Any]:
 
 
 def write_shopify(path: Path, rows: int, seed: int) -> None:
-    """Writes orders of half a year, the newest first, a row a line item; later rows of an order leave its cells blank."""
+    """Writes orders of half a year, newest first, a row a line item; later rows of an order leave its cells blank."""
     rng = np.random.default_rng(seed)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, SHOPIFY_HEADER, restval="", lineterminator="\n")

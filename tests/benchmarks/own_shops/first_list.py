@@ -1,9 +1,9 @@
 """From `git clone` to the first own list with a stranger's export: how many typed lines, and how many minutes?
 
 Makes an export of GA4 (a file a day, as BigQuery has it) and one of Shopify's orders (one file), and types the lines of
-docs/own_shop.md in a fresh clone of this repository for each: with the export's place for the one that they name, and for
-the night the line that `make shop` printed. Nothing is attached to a terminal, so that no question is answered. A run
-counts when the night has published a list for some user; the minutes are those of the slower export, installation
+docs/own_shop.md in a fresh clone of this repository for each: with the export's place for the one that they name, and
+for the night the line that `make shop` printed. Nothing is attached to a terminal, so that no question is answered. A
+run counts when the night has published a list for some user; the minutes are those of the slower export, installation
 included.
 
     python -m tests.benchmarks.own_shops.first_list
