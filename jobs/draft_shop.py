@@ -125,40 +125,42 @@ def main(argv: Sequence[str] | None = None) -> None:
     shop = write_whole(out, draft.text.text())
     shown = str(out) if "/" in str(out) else f"./{out}"
     print(f"Wrote {out}: {_guesses(draft)}{_notes(draft)}")
-    # The one reading of the clock and of the environment.
-    root = root_for(shop, arguments.root)
-    lake, data = Lake(root), str(Path(arguments.data).resolve())
-    lake.bind_shop(shop.name)
-    night = Night(lake, data, shop, draft.ds, BY_HAND, datetime.now(timezone.utc))
-    _finish(arguments, draft, night, shown, asker)
-
-
-def _finish(arguments: argparse.Namespace, draft: Draft, night: Night, out: str, asker: Asker) -> None:
-    """Splits and checks, and says what to type next."""
-    is_split = not draft.logs
-    spark: SparkSession | None = None
-    if draft.logs and (arguments.split or _wants_split(draft, asker)):
+    splits = bool(draft.logs) and (arguments.split or _wants_split(draft, asker))
+    checks = not arguments.no_check and (splits or (bool(draft.ds) and not draft.logs))
+    ds = draft.ds
+    if splits or checks:
+        # The one reading of the clock. A root is bound to the shop only where something is done there.
+        root, now = root_for(shop, arguments.root), datetime.now(timezone.utc)
+        lake, data = Lake(root), str(Path(arguments.data).resolve())
+        lake.bind_shop(shop.name)
         spark = session_from_environment("draft_shop")
-        night = _of_day(night, split_logs(spark, night, draft))
-        is_split = True
-        print(f"Cut the log into daily drops under {night.lake.root}/raw/{draft.name}.")
-    if not is_split:
+        night = Night(lake, data, shop, ds, BY_HAND, now)
+        if splits:
+            ds = split_logs(spark, night, draft)
+            night = Night(lake, data, shop, ds, BY_HAND, now)
+            print(f"Cut the log into daily drops under {lake.root}/raw/{draft.name}.")
+        if checks:
+            check(spark, night, shown)
+    if draft.logs and not splits:
         print("Next, make a drop a day of the log, and look at one:")
-        print(f"  {split_command(draft, out)}")
-        print(f"  python -m jobs.ingest --check --shop {shlex.quote(out)} --ds {night.ds}")
-    elif night.ds and not arguments.no_check:
-        report = look_at_drop(spark or session_from_environment("draft_shop"), night)
-        print(f"What would become of {night.ds}:\n{report}")
-        if _NONE_ACCEPTED.search(report):
-            raise NightError(
-                f"{out}: not one row of {night.ds} is accepted; the reasons stand above. Correct the lines of the file "
-                "that are guesses, or answer the questions: run it in a terminal, with --force."
-            )
-    print(f"A night of the newest day:\n  make nightly SHOP={shlex.quote(out)} DS={night.ds or '…'}")
+        print(f"  {split_command(draft, shown)}")
+        print(f"  python -m jobs.ingest --check --shop {shlex.quote(shown)} --ds {ds}")
+    print(f"A night of the newest day:\n  make nightly SHOP={shlex.quote(shown)} DS={ds or '…'}")
 
 
-def _of_day(night: Night, ds: str) -> Night:
-    return Night(night.lake, night.data, night.shop, ds, night.run_id, night.now)
+def check(spark: SparkSession, night: Night, out: str) -> None:
+    """Prints what would become of the drop of a night.
+
+    Raises:
+        NightError: not one row of it is accepted.
+    """
+    report = look_at_drop(spark, night)
+    print(f"What would become of {night.ds}:\n{report}")
+    if _NONE_ACCEPTED.search(report):
+        raise NightError(
+            f"{out}: not one row of {night.ds} is accepted; the reasons stand above. Correct the lines of the file that "
+            "are guesses, or answer the questions: run it in a terminal, with --force."
+        )
 
 
 def _wants_split(draft: Draft, asker: Asker) -> bool:

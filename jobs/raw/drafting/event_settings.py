@@ -106,10 +106,13 @@ def _say_time(
     if clock is not None and clock.form is not None:
         text.say("events", "time_of_day", clock.path, f"the time of the day; e.g. {' | '.join(clock.examples)}")
         pattern = f"{pattern or 'yyyy-MM-dd'} {clock.form.pattern}"
-    if order is not None and order.is_guess:
+    elif not form.has_clock:
+        note = "days without a time: of one day, the order of a user's events is not known"
+    is_guess = order is not None and order.is_guess
+    if is_guess:
         note = f"or {form.other_pattern}: each day is one of the first twelve, so that both may be meant"
     if pattern:
-        text.say("events", "time_format", pattern, note, bool(note))
+        text.say("events", "time_format", pattern, note, is_guess)
     if not form.zone:
         answer = asker.ask(
             f"Which zone are the times of {role.column.path} in, such as Europe/Berlin? They do not say.",

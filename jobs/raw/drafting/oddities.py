@@ -58,12 +58,9 @@ def _of_id(column: LookedAtColumn) -> Iterator[str]:
 def _of_role(column: LookedAtColumn, role: str) -> Iterator[str]:
     if role == "user_id" and (words := nobody(column)):
         yield f"taken for nobody: {', '.join(words)}"
-    if role == "event_time" and column.form is not None:
-        if column.form.odd:
-            odd = ", ".join(column.form.odd)
-            yield f"{1 - column.form.share:.1%} of its values are written otherwise, such as {odd}"
-        if not column.form.has_clock:
-            yield "days without a time: of one day, the order of a user's events is not known"
+    if role == "event_time" and column.form is not None and column.form.odd:
+        odd = ", ".join(column.form.odd)
+        yield f"{1 - column.form.share:.1%} of its values are written otherwise, such as {odd}"
     if role == "price" and decimals(column) == "both":
         yield "decimal points and decimal commas; each number tells by itself"
 

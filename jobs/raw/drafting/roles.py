@@ -100,7 +100,7 @@ def candidates_of(file: LookedAtFile, name: str, kind: Kind) -> list[Role]:
 def _why(column: LookedAtColumn, name: str) -> str:
     """What speaks for a role, in words."""
     by_name = name_score(column.path, name)
-    if by_name == 1.0:
+    if by_name == 1.0 or (name in ("user_id", "item_id") and squashed(column.path) in _OWN_ID):
         return "so it is called"
     if by_name:
         return "its name is like that"
