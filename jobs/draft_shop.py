@@ -158,8 +158,8 @@ def check(spark: SparkSession, night: Night, out: str) -> None:
     print(f"What would become of {night.ds}:\n{report}")
     if _NONE_ACCEPTED.search(report):
         raise NightError(
-            f"{out}: not one row of {night.ds} is accepted; the reasons stand above. Correct the lines of the file that "
-            "are guesses, or answer the questions: run it in a terminal, with --force."
+            f"{out}: not one row of {night.ds} is accepted; the reasons stand above. Correct the lines of the file "
+            "that are guesses, or answer the questions: run it in a terminal, with --force."
         )
 
 

@@ -302,3 +302,27 @@ def test_questions_are_asked_at_a_terminal(tmp_path: Path, somewhere: Path) -> N
     assert shop.events.event_types == {"kept": "view", "seen_it": "purchase"}
     assert b"Did you mean 'Europe/Berlin'?" in printed
     assert guesses((somewhere / "own.toml").read_text("utf-8")) == ["horizon_days"]
+
+
+def test_a_catalogue_goes_with_a_log_and_with_what_its_preset_says_of_items(tmp_path: Path) -> None:
+    header = "Name,Email,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Cancelled at,Vendor\n"
+    rows = "".join(
+        f"#{n},c@example.com,2024-03-{n:02d} 09:00:00 -0500,1,Fern,16.00,a{n % 2},,Acme\n" for n in range(1, 9)
+    )
+    orders = written(tmp_path, "orders_export.csv", header + rows)
+    products = written(
+        tmp_path, "products_2024-03-09.csv", "Handle,Variant SKU,Title,Vendor\nx,a0,Fern,A\ny,a1,Mug,A\n"
+    )
+    shop, _ = drafted(orders, products)
+    assert shop.items is not None and shop.items.columns["item_id"] == "Variant SKU"
+    assert (shop.items.path, shop.items_file) == ("{root}/raw/orders_export/{ds}/items.json.gz", "changes")
+
+
+def test_a_catalogue_without_a_day_beside_daily_events_is_named(tmp_path: Path) -> None:
+    events = [
+        written(tmp_path, f"e_{day}.csv", f"time,user,item,brand\n{day} 10:00:00,u,i,x\n{day} 11:00:00,v,j,y\n")
+        for day in ("2024-03-08", "2024-03-09")
+    ]
+    shop, text = drafted(*events, written(tmp_path, "items.csv", "sku,title\ni,Lamp\nj,Rug\n"))
+    assert shop.items is None and shop.items_from_events == {"brand": "brand"}
+    assert "# items.csv holds items and has no day in its name" in text

@@ -80,6 +80,7 @@ def drafted_shop(looked: Sequence[LookedAtGroup], asker: Asker, name: str, folde
     known = known_export(events.file)
     is_log = not _is_daily(events, roles, known)
     text = ShopText(head=_head(looked, known))
+    items, users = (_usable(other, text, is_log=is_log) for other in (items, users))
     draft = Draft(
         name=name,
         text=text,
@@ -206,8 +207,22 @@ def _is_daily(events: LookedAtGroup, roles: dict[str, Role], known: KnownExport 
     )
 
 
+def _usable(of: LookedAtGroup | None, text: ShopText, *, is_log: bool) -> LookedAtGroup | None:
+    """The file of items or users where it goes with the events: a file a day with daily ones, else one for all days."""
+    if of is None or (len(of.group.days) <= 1 if is_log else bool(of.group.days)):
+        return of
+    name = Path(of.file.path).name
+    text.tail.append(
+        f"{name} holds {of.kind} of one day of several, and the events are one log: split them first, then draft again."
+        if is_log
+        else f"{name} holds {of.kind} and has no day in its name, as the events have: put one beside the drop of the "
+        f"first day, such as {of.kind}_YYYY-MM-DD, and draft again."
+    )
+    return None
+
+
 def _catalogues(*others: LookedAtGroup | None) -> dict[str, str]:
-    return {str(of.kind): of.group.paths[-1] for of in others if of is not None and not of.group.days}
+    return {str(of.kind): of.group.paths[-1] for of in others if of is not None}
 
 
 def _head(looked: Sequence[LookedAtGroup], known: KnownExport | None) -> list[str]:
@@ -263,21 +278,13 @@ def _say_other(
     text: ShopText, kind: Kind, of: LookedAtGroup, draft: Draft, folder: Path, known: KnownExport | None
 ) -> None:
     """Says what a file of items or users holds."""
-    if not draft.logs and not of.group.days:
-        text.tail.append(
-            f"{Path(of.file.path).name} holds {kind} and has no day in its name, as the events have: put one beside "
-            f"the drop of the first day, such as {kind}_YYYY-MM-DD, and draft again."
-        )
-        return
-    if draft.logs and of.group.days:
-        text.tail.append(f"{Path(of.file.path).name} holds {kind} of a day: split the events first, then draft again.")
-        return
     _say_path(text, kind, of, draft, folder)
     of_preset = (known.shop.items if kind == "items" else known.shop.users) if known else None
     if of_preset is not None and all(of.file.column(path) is not None for path in of_preset.columns.values()):
         return  # the preset says what the columns are
     if kind == "items":
-        full = not draft.logs
+        # What the events say of items counts only beside a file of changes.
+        full = not draft.logs and not (known and known.shop.items_from_events)
         text.say(
             "",
             "items_file",

@@ -71,7 +71,11 @@ def files_at(paths: Iterable[str]) -> list[str]:
 
 
 def grouped(paths: Sequence[str]) -> list[FileGroup]:
-    """Puts together the files that differ in their day, and those that are parts of one day or of one log."""
+    """Puts together the files that differ in their day, and those that are parts of one day or of one log.
+
+    Returns:
+        The groups in the order in which the user named them.
+    """
     by_template: dict[str, dict[str, str]] = {}
     undated: dict[str, list[str]] = {}
     for path in paths:
@@ -88,7 +92,9 @@ def grouped(paths: Sequence[str]) -> list[FileGroup]:
         files = sorted((day, path) for template in templates for day, path in by_template[template].items())
         days = tuple(dict.fromkeys(day for day, _ in files))
         groups.append(FileGroup(wild if len(templates) > 1 else templates[0], days, tuple(path for _, path in files)))
-    return groups + [FileGroup("", (), tuple(sorted(of))) for of in undated.values()]
+    groups += [FileGroup("", (), tuple(sorted(of))) for of in undated.values()]
+    order = {path: place for place, path in enumerate(paths)}
+    return sorted(groups, key=lambda group: min(order[path] for path in group.paths))
 
 
 def dated(path: str) -> tuple[str, str]:
