@@ -175,6 +175,27 @@ def test_the_day_in_a_name_tells_day_and_month_apart(tmp_path: Path) -> None:
     assert other.events.time_format == "MM/dd/yyyy"
 
 
+def test_words_for_events_are_told_with_their_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["view_item"] * 5 + ["scroll"] * 3 + ["purchase"] * 2
+    rows = "".join(f"2024-03-09 10:00:00,u{n % 3},i{n % 4},{word}\n" for n, word in enumerate(words))
+    shop, text = drafted(written(tmp_path, f"e_{DS}.csv", "time,user,item,event_name\n" + rows))
+    assert "words: view_item 5 → view, scroll 3 → not told, purchase 2 → purchase" in capsys.readouterr().out
+    assert shop.events.event_types == {"view_item": "view", "purchase": "purchase"}
+    assert shop.events.other_event_types == "ignore" and "scroll 3" in text
+
+
+def test_oddities_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"2024-03-09 10:0{n}:00,1785{n}.0,{n}.5E+12,{'NULL' if n % 2 else '9,50'}\n" for n in range(1, 9))
+    shop, _ = drafted(
+        written(tmp_path, f"e_{DS}.csv", "time;user;item;price\n" + rows.replace(",", ";").replace("9;50", "9,50"))
+    )
+    printed = capsys.readouterr().out
+    assert "odd: user: every id ends in .0" in printed
+    assert "odd: item: 100% of the ids are numbers with an exponent" in printed
+    assert "odd: price: words for nothing: NULL 4" in printed
+    assert shop.events.csv.delimiter == ""
+
+
 def test_visitors_stand_in_for_users_and_guests_are_nobody(tmp_path: Path) -> None:
     rows = "".join(f"2024-03-09 10:00:00,{f'u{n}' if n % 3 else ''},v{n},i{n}\n" for n in range(9))
     shop, _ = drafted(written(tmp_path, f"e_{DS}.csv", "time,user_id,visitor_id,item\n" + rows))

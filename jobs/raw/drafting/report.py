@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from jobs.raw.drafting.draft import LookedAtGroup
 from jobs.raw.drafting.known_exports import known_export, roles_as_preset
 from jobs.raw.drafting.looked_at import LookedAtColumn
 from jobs.raw.drafting.oddities import oddities
-from jobs.raw.drafting.roles import Role, roles_of
+from jobs.raw.drafting.roles import Role, event_type_of, roles_of
 from jobs.raw.drafting.shop_text import plain
 
-_MOST_COLUMNS = 60
+_MOST_COLUMNS, _MOST_WORDS = 60, 15
 _ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16"}
 
 
@@ -32,10 +33,22 @@ def seen_lines(looked: LookedAtGroup) -> list[str]:
     lines += [_column(column, roles.get(column.path)) for column in file.columns[:_MOST_COLUMNS]]
     if len(file.columns) > _MOST_COLUMNS:
         lines.append(f"    … and {len(file.columns) - _MOST_COLUMNS} more columns")
+    words = known.shop.events.event_types if known else {}
+    lines += [_words(role.column, words) for role in roles.values() if role.name == "event_type"]
     odd = [(role, text) for role in roles.values() for text in oddities(role.column, role.name)]
     lines += [f"  odd: {plain(role.column.path)}: {plain(text)}" for role, text in odd]
     lines += [f"  odd: {count:,} rows are {fault.replace('_', ' ')}" for fault, count in file.faults.items() if count]
     return lines
+
+
+def _words(column: LookedAtColumn, of_preset: Mapping[str, str]) -> str:
+    """The words for events, how often each came, and what it means."""
+    meant = [
+        f"{plain(word)} {count:,} → {of_preset.get(word) or (None if of_preset else event_type_of(word)) or 'not told'}"
+        for word, count in list(column.values.items())[:_MOST_WORDS]
+    ]
+    more = f", and {len(column.values) - _MOST_WORDS} more" if len(column.values) > _MOST_WORDS else ""
+    return f"  words: {', '.join(meant)}{more}"
 
 
 def _written(looked: LookedAtGroup) -> str:
