@@ -17,7 +17,6 @@ from pyspark.sql import SparkSession
 
 import jobs.draft_shop
 from expectations.runtime.code_version import REPOSITORY
-from expectations.shop.presets import PRESETS
 from expectations.shop.shop import Shop, load_shop
 from expectations.tables import NightError
 from jobs.draft_shop import main, shop_name
@@ -69,10 +68,6 @@ def test_an_export_that_a_preset_reads_becomes_a_shop_of_a_few_lines(preset: str
     assert f'preset = "{preset}"' in text
     assert shop.events.columns == of_preset.events.columns
     assert shop.events.path.endswith("/export_{ds}")
-
-
-def test_every_preset_is_recognized() -> None:
-    assert set(EXPORTS) == {path.stem for path in PRESETS.glob("*.toml")}
 
 
 def test_a_german_export_is_read_with_its_encoding_its_pattern_and_its_zone_as_a_guess(tmp_path: Path) -> None:

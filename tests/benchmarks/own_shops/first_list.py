@@ -31,8 +31,8 @@ from tests.docs.pages import blocks
 
 NAME, PART = "own_shops", "first own list"
 _PRINTED_NIGHT = re.compile(r"make nightly SHOP=\S+ DS=[\d-]+")
-_KEPT = ("HOME", "LANG", "TMPDIR", "USER", "JAVA_HOME", "http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL")
-_KEPT_PREFIXES = ("UV_", "PIP_", "SSL_", "REQUESTS_")
+_KEPT = ("HOME", "LANG", "TMPDIR", "USER", "JAVA_HOME", "http_proxy", "https_proxy", "no_proxy", "GIT_SSL_CAINFO")
+_KEPT_PREFIXES = ("UV_", "PIP_", "SSL_", "NIX_", "REQUESTS_", "HTTP", "NO_PROXY")
 
 
 def documented_lines() -> list[str]:
