@@ -133,8 +133,9 @@ def _rows(spark: SparkSession, shop: Shop, kind: str, log: Path, made_days: Made
 
 
 def _of_time(raw: RawFile) -> set[str]:
-    """The raw columns that the day of a row is told by."""
-    return {*raw.sources_of("event_time"), raw.time_of_day} - {""}
+    """The raw columns that the day of a row is told by, and those that are filled from the row above."""
+    filled = {raw.fill_down.key, *raw.fill_down.columns} if raw.fill_down else set()
+    return {*raw.sources_of("event_time"), raw.time_of_day, *filled} - {""}
 
 
 def _dated(rows: DataFrame, raw: RawFile) -> DataFrame:
