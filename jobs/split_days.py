@@ -2,10 +2,12 @@
 
     python -m jobs.split_days --shop retailrocket --log ../shared/data/retailrocket/events.parquet
 
-Public data sets come as one file, while a night reads one drop a day. Reads the log (CSV, JSON lines or Parquet, by its
-name) with the shop file's columns, time format and zone, and writes each day's rows, as JSON lines, to where `[events]`
-looks for them: under `{root}/raw` for the shops that ship. Rows without a readable time go with the first day, so that
-`jobs.ingest` counts them in `quarantine`. `--items` is a catalogue that knows no days; it goes with the first one.
+Public data sets and most exports come as one file, while a night reads one drop a day. Reads the log, or several that
+follow each other (CSV, JSON, Parquet or a workbook, by its bytes), with the shop file's encoding, columns, time format
+and zone, and writes each day's rows whole, as JSON lines, to where `[events]` looks for them: under `{root}/raw` for
+the shops that ship. Rows without a readable time go with the first day, so that `jobs.ingest` counts them in
+`quarantine`; cells that only an order's first row holds (`fill_down`) are filled, so that an order stays together.
+`--items` is a catalogue that knows no days, `--users` are customers; they go with the first one.
 
 A log that has each user's order but no times (`--order-column`, `--last-day`) gets days: every user's last event falls
 on the last day, the one before it a day earlier, and so on. The days are made, their order is not; with
@@ -17,8 +19,9 @@ Safe to run again: a drop's bytes depend on the log alone, and a drop that is th
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,10 +39,11 @@ from jobs.raw.dropped_files import DroppedFile, dropped_file
 from jobs.raw.ingest_plan import joined_kind, raw_files, required_columns
 from jobs.raw.joined_rows import read_completed_rows
 from jobs.raw.reading.cells import UNREADABLE_FILE, text_column
-from jobs.raw.reject_rules import mapped_time, raw_text
+from jobs.raw.reading.file_sample import format_of
+from jobs.raw.reading.nested_values import is_path
+from jobs.raw.reading.opened_file import UnreadableFileError
+from jobs.raw.reject_rules import mapped_time, raw_text, with_filled_cells
 from jobs.raw.timestamps import day_of, text_of_moment
-
-_FORMATS = {".csv": "csv", ".json": "json", ".jsonl": "json", ".parquet": "parquet"}
 
 logger = logging.getLogger(__name__)
 
@@ -58,16 +62,28 @@ class MadeDays:
 
 
 def split_days(
-    spark: SparkSession, night: Night, log: Path, items: Path | None = None, made_days: MadeDays | None = None
+    spark: SparkSession,
+    night: Night,
+    log: Path,
+    items: Path | None = None,
+    made_days: MadeDays | None = None,
+    *,
+    more_logs: Sequence[Path] = (),
+    users: Path | None = None,
 ) -> int:
     """Writes the drops. Returns how many were written; the others were there already.
+
+    Args:
+        more_logs: files of the same kind as `log`, such as those of later months.
 
     Raises:
         NightError: the log cannot be read, has not the columns that the shop maps, or no row has a readable time.
     """
-    drops = night.drop_folder
-    log_rows = _rows(spark, drops, "events", log, made_days)
-    rows = _dated(log_rows, night.shop.events, night.shop.drops.day_timezone)
+    drops, day_timezone = night.drop_folder, night.shop.drops.day_timezone
+    rows = _dated(_rows(spark, drops, "events", log, made_days), night.shop.events, day_timezone)
+    for more in more_logs:
+        more_rows = _rows(spark, drops, "events", more, made_days)
+        rows = rows.unionByName(_dated(more_rows, night.shop.events, day_timezone))
     span = rows.agg(F.min("ds"), F.max("ds"), F.count("*"), F.count_if(F.isnull("ds"))).collect()[0]
     first, last, num_rows, num_undated = span
     if first is None:
@@ -77,9 +93,10 @@ def split_days(
         )
     logger.info("log: path=%s rows=%d from=%s to=%s without_time=%d", log, num_rows, first, last, num_undated)
     written = write_drops(rows.fillna({"ds": first}), drops, night.shop.events)
-    if items is not None:
-        catalogue = _rows(spark, drops, "items", items)
-        written += write_drops(catalogue.withColumn("ds", F.lit(first)), drops, raw_files(night.shop)["items"])
+    for kind, path in (("items", items), ("users", users)):
+        if path is not None:
+            catalogue = _rows(spark, drops, kind, path)
+            written += write_drops(catalogue.withColumn("ds", F.lit(first)), drops, raw_files(night.shop)[kind])
     logger.info("split: shop=%s from=%s to=%s drops_written=%d", night.shop.name, first, last, written)
     return written
 
@@ -91,11 +108,12 @@ def _rows(spark: SparkSession, drops: DropFolder, kind: str, log: Path, made_day
     if raw is None or raw.format != "json":
         said = f"has no [{kind}]" if raw is None else f"says format = {raw.format!r} under [{kind}]"
         raise NightError(f'shop {shop.name} {said}; drops are written for a [{kind}] with format = "json".')
-    suffix = next((s for s in log.suffixes if s in _FORMATS), None)
-    if suffix is None:
-        raise NightError(f"{log}: the name must hold one of {', '.join(_FORMATS)}, so that it is clear how to read it.")
     if not log.is_file():
         raise NightError(f"There is no file {log}. Download it first; the shop file names its source.")
+    try:
+        told = format_of(str(log.resolve()))
+    except UnreadableFileError as err:
+        raise NightError(f"{log}: {err}") from err
     required = set(required_columns(shop)[kind])
     if made_days:
         if raw.timezone != "UTC" or raw.time_format in UNIX_TIMES:
@@ -104,13 +122,22 @@ def _rows(spark: SparkSession, drops: DropFolder, kind: str, log: Path, made_day
                 f'timezone={raw.timezone!r}. Say time_format = "yyyy-MM-dd" and timezone = "UTC" under [{kind}].'
             )
         required = required - {raw.columns["event_time"]} | {made_days.order_column}
+    else:
+        # A row is an object of the log, with all the elements of its lists.
+        is_kept = _of_time(raw)
+        required = {name for name in required if not is_path(name) or raw.is_joined(name) or name in is_kept}
     files = [dropped_file(kind, "", str(log.resolve())), *_joined_files(kind, raw, drops)]
-    as_log = replace(raw, format=_FORMATS[suffix])
-    rows = read_completed_rows(spark, kind, as_log, files, sorted(required), keeps_raw=True)
+    rows = read_completed_rows(spark, kind, replace(raw, format=told), files, sorted(required), keeps_raw=True)
     problem = rows.where(F.col("fault") == UNREADABLE_FILE).select("raw").first()
     if problem is not None:
         raise NightError(f"{log}: {problem['raw']}")
-    return _with_made_days(rows, raw, made_days) if made_days else _with_written_times(rows, raw)
+    return _with_made_days(rows, raw, made_days) if made_days else _with_filled(_with_written_times(rows, raw), raw)
+
+
+def _of_time(raw: RawFile) -> set[str]:
+    """The raw columns that the day of a row is told by, and those that are filled from the row above."""
+    filled = {raw.fill_down.key, *raw.fill_down.columns} if raw.fill_down else set()
+    return {*raw.sources_of("event_time"), raw.time_of_day, *filled} - {""}
 
 
 def _joined_files(kind: str, raw: RawFile, drops: DropFolder) -> list[DroppedFile]:
@@ -152,18 +179,44 @@ def _with_written_times(rows: DataFrame, raw: RawFile) -> DataFrame:
     return rows.withColumn("raw", F.when(F.isnotnull("moment"), written).otherwise(F.col("raw")))
 
 
+def _with_filled(rows: DataFrame, raw: RawFile) -> DataFrame:
+    """Fills the cells that only an order's first row holds: the rows of a drop stand in another order."""
+    if raw.fill_down is None:
+        return rows
+    filled = with_filled_cells(rows, raw)
+    texts = {name: raw_text(name) for name in raw.fill_down.columns}
+    return filled.withColumn("raw", F.when(F.isnull("fault"), _with_texts(texts)).otherwise(F.col("raw")))
+
+
 def _with_time(raw: RawFile, text: Column) -> Column:
     """Returns the row as JSON with this text as its time."""
-    column = raw.columns["event_time"]
-    others = F.map_filter(F.from_json("raw", "map<string,string>"), lambda name, _: name != column)
-    return F.coalesce(F.to_json(F.map_concat(others, F.create_map(F.lit(column), text))), "raw")
+    return _with_texts({raw.columns["event_time"]: text})
+
+
+def _with_texts(texts: Mapping[str, Column]) -> Column:
+    """Returns the row as JSON in which these raw columns hold these texts; where a text is null, what stood there."""
+    names, values = F.array(*map(F.lit, texts)), F.array(*texts.values())
+    return F.coalesce(F.udf(_replaced, "string", useArrow=True)(F.col("raw"), names, values), "raw")
+
+
+def _replaced(row: str | None, names: Sequence[str], texts: Sequence[str | None]) -> str | None:
+    """Objects and lists inside of a row stay what they are; numbers keep their digits, as texts."""
+    if row is None:
+        return None
+    try:
+        values = json.loads(row, parse_float=str, parse_int=str)
+    except ValueError:
+        return None
+    values.update({name: text for name, text in zip(names, texts, strict=True) if text is not None})
+    return json.dumps(values, ensure_ascii=False)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Splits `--log` for `--shop`."""
     parser = night_parser(__doc__)
-    parser.add_argument("--log", required=True, type=Path, help="the downloaded events: .csv, .json or .parquet")
+    parser.add_argument("--log", required=True, type=Path, nargs="+", help="the downloaded events: one file or several")
     parser.add_argument("--items", type=Path, help="a catalogue without days; it goes with the first one")
+    parser.add_argument("--users", type=Path, help="customers without days; they go with the first one")
     parser.add_argument("--order-column", help="for a log without times: grows from a user's first event to the last")
     parser.add_argument("--last-day", help="with --order-column: the day of every user's last event")
     arguments = parser.parse_args(argv)
@@ -172,7 +225,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     made_days = MadeDays(arguments.order_column, ds_from_text(arguments.last_day)) if arguments.last_day else None
     # The log says which days there are, whatever DS may hold.
     arguments.ds = "9999-12-31"
-    split_days(session_from_environment("split_days"), night_from(arguments), arguments.log, arguments.items, made_days)
+    split_days(
+        session_from_environment("split_days"),
+        night_from(arguments),
+        arguments.log[0],
+        arguments.items,
+        made_days,
+        more_logs=arguments.log[1:],
+        users=arguments.users,
+    )
 
 
 if __name__ == "__main__":

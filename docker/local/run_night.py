@@ -26,9 +26,8 @@ from pluggy import HookimplMarker
 from stack import running_processes
 
 from expectations.runtime.code_version import REPOSITORY
-from expectations.runtime.lake import Lake
-from expectations.runtime.program import night_parser
-from expectations.shop.shop import Shop, load_shop
+from expectations.runtime.program import night_parser, root_for
+from expectations.shop.shop import load_shop
 from expectations.tables import NightError, ds_from_text
 
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
@@ -164,17 +163,6 @@ def _log_file(ti: Any) -> str:
     """Where the UI looks for the log of an attempt: Airflow's default `log_filename_template`."""
     mapped = f"map_index={ti.map_index}/" if ti.map_index >= 0 else ""
     return f"dag_id={ti.dag_id}/run_id={ti.run_id}/task_id={ti.task_id}/{mapped}attempt={ti.try_number}.log"
-
-
-def root_for(shop: Shop, given: str | None) -> str:
-    """Where the night writes: what the user says, else ./data, else (it belongs to another shop) ./data-<shop>."""
-    if given:
-        return given
-    try:
-        Lake("./data").bind_shop(shop.name)
-    except NightError:
-        return f"./data-{shop.name}"
-    return "./data"
 
 
 def form_from(shop_name: str, ds: str | None, models: str | None, top_k: str | None) -> dict[str, Any]:

@@ -10,8 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from run_night import root_for
-
+from expectations.runtime.program import root_for
 from expectations.runtime.tracking_config import TrackingConfig, tracking_server_from
 from expectations.shop.shop import load_shop
 from expectations.tables import NightError

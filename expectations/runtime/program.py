@@ -158,6 +158,17 @@ def night_from(arguments: argparse.Namespace, is_pinned: bool = True) -> Night:
     return Night(lake, data, shop, ds, arguments.run_id, now, server, code, connections)
 
 
+def root_for(shop: Shop, given: str | None) -> str:
+    """Where the night writes: what the user says, else ./data, else (it belongs to another shop) ./data-<shop>."""
+    if given:
+        return given
+    try:
+        Lake("./data").bind_shop(shop.name)
+    except NightError:
+        return f"./data-{shop.name}"
+    return "./data"
+
+
 def pinned_night(night: Night) -> Night:
     """Fixes what the run of this night reads from now on. Returns the night as its later programs will see it.
 

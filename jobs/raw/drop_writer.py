@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import shutil
 import tempfile
@@ -23,12 +24,13 @@ def write_drops(rows: DataFrame, drops: DropFolder, raw: RawFile) -> int:
     """Writes each day's rows to the place of that day's drop. Returns how many drops were not there already.
 
     Args:
-        rows: `ds`, and `raw`, a JSON object. The lines of a drop stand in the order of their text.
+        rows: `ds`, and `raw`, a JSON object. The lines of a drop stand in the order of their text, in the encoding that
+            `raw` says.
     """
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for ds, lines in groupby(_rows(batches), key=lambda row: row[0]):
-            is_new = _write_drop(drops.path(raw, ds), (line for _, line in lines))
+            is_new = _write_drop(drops.path(raw, ds), (line for _, line in lines), raw.encoding)
             yield pa.RecordBatch.from_pydict({"ds": [ds], "is_new": [is_new]})
 
     days = rows.select("ds", "raw").repartition("ds").sortWithinPartitions("ds", "raw")
@@ -40,14 +42,15 @@ def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, str]]:
         yield from zip(batch["ds"].to_pylist(), batch["raw"].to_pylist(), strict=True)
 
 
-def _write_drop(path: str, lines: Iterable[str]) -> bool:
+def _write_drop(path: str, lines: Iterable[str], encoding: str) -> bool:
+    encoder = codecs.getincrementalencoder(encoding)()
     filesystem, target = fs.FileSystem.from_uri(path)
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch) / "drop"
         with whole.open("wb") as file:
             # Without the time of writing and the name, the same lines are the same bytes.
             text = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.endswith(".gz") else file
-            text.writelines(f"{line}\n".encode() for line in lines)
+            text.writelines(encoder.encode(f"{line}\n") for line in lines)
             text.close()
         is_there = filesystem.get_file_info(target).type == fs.FileType.File
         if is_there and sha256_of(path) == sha256_of(str(whole)):

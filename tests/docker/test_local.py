@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
+from expectations.runtime.program import root_for
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 
@@ -72,15 +73,13 @@ def test_variables_become_the_trigger_form(run_night: ModuleType) -> None:
     assert form == {"ds": "2024-03-10", "shop": "corner.toml", "models": ["item_item", "deep_cf"], "top_k": 5}
 
 
-def test_a_root_of_another_shop_is_left_alone(
-    run_night: ModuleType, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_root_of_another_shop_is_left_alone(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run_night.root_for(shop, "elsewhere") == "elsewhere"
-    assert run_night.root_for(shop, None) == "./data"
+    assert root_for(shop, "elsewhere") == "elsewhere"
+    assert root_for(shop, None) == "./data"
     (tmp_path / "data" / "shop.json").unlink()
     Lake("./data").bind_shop("another")
-    assert run_night.root_for(shop, None) == "./data-corner"
+    assert root_for(shop, None) == "./data-corner"
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ OTHER_VARIABLES = {
     "SERVE_PORT": ("5001", "the port that answers sessions"),
     "AIRFLOW_PORT": ("8080", "the port of Airflow's web page on this machine"),
     "MLFLOW_PORT": ("5000", "the port of MLflow's web page on this machine"),
+    "FILE": ("", "the files of your own export, for `make shop`"),
     "FROM": ("", "the first day of a backfill"),
     "TO": ("", "the last day of a backfill"),
 }

@@ -64,6 +64,10 @@ def accepted_by_shell(words: tuple[str, ...]) -> None:
     assert files and all((REPOSITORY / file).is_file() for file in files)
 
 
+def clone(words: tuple[str, ...]) -> None:
+    assert words[1:] == ("clone", "URL", "nightjar", "&&", "cd", "nightjar")
+
+
 def export(words: tuple[str, ...]) -> None:
     assert all("=" in word for word in words[1:])
 
@@ -74,6 +78,7 @@ JUDGES = {
     "airflow": accepted_by_airflow,
     "curl": accepted_by_curl,
     "export": export,
+    "git": clone,
     ".": accepted_by_shell,
     "cp": accepted_by_shell,
     "docker": accepted_by_shell,

@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import RawFile
+from expectations.shop.raw_files import FillDown, RawFile
 from expectations.shop.shop import Shop, load_shop
 from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, NightError
 from jobs.ingest import ingest_days
@@ -96,6 +96,58 @@ def test_a_row_without_a_time_is_seen_in_quarantine(spark: SparkSession, night: 
     assert [row["reason"] for row in night.lake.read(QUARANTINE, "2024-03-08").to_pylist()] == ["unreadable_time"]
 
 
+def test_an_order_with_its_items_stays_one_row_of_its_day(spark: SparkSession, night: Night, tmp_path: Path) -> None:
+    columns = {"event_time": "time", "user_id": "customer.id", "item_id": "items[].sku"}
+    of_lists = replace(night, shop=replace(night.shop, events=replace(night.shop.events, columns=columns)))
+    order = {"time": "2024-03-08 12:00:00", "customer": {"id": "ann"}, "items": [{"sku": "a"}, {"sku": "b"}]}
+    empty = {"time": "2024-03-09 12:00:00", "customer": {"id": "bob"}, "items": []}
+    log = write_drop(str(tmp_path), "log.json", f"{json.dumps(order)}\n{json.dumps(empty)}\n")
+    split_days(spark, of_lists, log)
+    expected = {"2024-03-08/events.json.gz": [order], "2024-03-09/events.json.gz": [empty]}
+    assert drops(night) == expected
+    times = pa.array([datetime(2024, 3, 8, 12), datetime(2024, 3, 9, 12)], pa.timestamp("us"))
+    nested = pa.table({"time": times, "customer": [{"id": "ann"}, {"id": "bob"}], "items": [order["items"], []]})
+    pq.write_table(nested, tmp_path / "log.parquet")
+    split_days(spark, of_lists, tmp_path / "log.parquet")
+    assert drops(night) == expected
+
+
+def test_cells_that_only_an_orders_first_row_holds_are_filled(
+    spark: SparkSession, night: Night, tmp_path: Path
+) -> None:
+    fill_down = FillDown("order", ("time", "customer"))
+    columns = {"event_time": "time", "user_id": "customer", "item_id": "article", "session_id": "order"}
+    events = replace(night.shop.events, columns=columns, fill_down=fill_down)
+    rows = ("2,2024-03-09 12:00:00,bob,rug", "2,,,lamp", "1,2024-03-08 12:00:00,ann,lamp", "1,,,rug")
+    text = "\n".join(("order,time,customer,article", *rows, ""))
+    split_days(spark, replace(night, shop=replace(night.shop, events=events)), write_drop(str(tmp_path), "log", text))
+    assert {name[:10]: [(row["customer"], row["article"]) for row in rows] for name, rows in drops(night).items()} == {
+        "2024-03-08": [("ann", "lamp"), ("ann", "rug")],
+        "2024-03-09": [("bob", "lamp"), ("bob", "rug")],
+    }
+
+
+def test_several_logs_keep_their_encoding_and_customers_go_with_the_first_day(
+    spark: SparkSession, night: Night, tmp_path: Path
+) -> None:
+    users = RawFile("{root}/raw/{ds}/users.json", "json", {"user_id": "id"})
+    events = replace(night.shop.events, encoding="windows-1252")
+    header = "time,customer,article,units,price\n"
+    logs = [
+        write_drop(
+            str(tmp_path), f"{day}.csv", (header + f"2024-03-0{day} 12:00:00,J\u00fcrg,rug,1,1\n").encode("cp1252")
+        )
+        for day in (9, 8)
+    ]
+    people = write_drop(str(tmp_path), "users.csv", "id,country\nann,DE\n")
+    of_shop = replace(night, shop=replace(night.shop, events=events, users=users))
+    assert split_days(spark, of_shop, logs[0], more_logs=logs[1:], users=people) == 3
+    raw = Path(night.lake.root) / "raw"
+    assert json.loads((raw / "2024-03-08" / "users.json").read_text()) == {"id": "ann", "country": "DE"}
+    lines = [gzip.decompress((raw / f"2024-03-0{day}" / "events.json.gz").read_bytes()) for day in (8, 9)]
+    assert [json.loads(line.decode("cp1252"))["customer"] for line in lines] == ["J\u00fcrg", "J\u00fcrg"]
+
+
 def test_an_order_becomes_days_that_end_together(spark: SparkSession, night: Night, tmp_path: Path) -> None:
     rows = [("ann", "a", 0), ("ann", "b", 1), ("ann", "c", 10), ("bob", "z", 0)]
     text = "\n".join(json.dumps({"customer": u, "article": i, "pos": p, "units": 1, "price": 1}) for u, i, p in rows)
@@ -115,7 +167,8 @@ def test_an_order_becomes_days_that_end_together(spark: SparkSession, night: Nig
 @pytest.mark.parametrize(
     ("name", "text", "rule"),
     [
-        ("log.txt", "time\n", r"the name must hold one of \.csv, \.json"),
+        ("log.txt", "time\n1\n", "no column 'article', 'customer', 'price'"),
+        ("log.csv", b"\xd0\xcf\x11\xe0rest", "is an old Excel workbook"),
         ("log.csv", "time,customer,article\n1,2,3\n", "no column 'price'"),
         (
             "log.csv",
@@ -125,7 +178,7 @@ def test_an_order_becomes_days_that_end_together(spark: SparkSession, night: Nig
     ],
 )
 def test_a_log_that_cannot_be_split_is_refused(
-    spark: SparkSession, night: Night, tmp_path: Path, name: str, text: str, rule: str
+    spark: SparkSession, night: Night, tmp_path: Path, name: str, text: str | bytes, rule: str
 ) -> None:
     with pytest.raises(NightError, match=rule):
         split_days(spark, night, write_drop(str(tmp_path), name, text))

@@ -43,7 +43,7 @@ def json_rows(path: str, kind: str, raw: RawFile, builder: RowBuilder) -> Iterat
     """
     with unpacked(path) as stream:
         blocks = text_blocks(stream, raw.encoding)
-        parsed = _objects(blocks)
+        parsed = parsed_objects(blocks)
         missing, others = set(builder.columns) - builder.optional, dict[str, None]()
         rows = _Rows(builder)
         num_objects = 0
@@ -116,7 +116,17 @@ class _Rows:
         self._clear()
 
 
-def _objects(blocks: Iterator[str]) -> Iterator[_Parsed]:
+def begins_as_json(text: str) -> bool:
+    """Whether a text begins with an object, or with an array of objects, also where the text is cut."""
+    start = text.lstrip("\ufeff \t\r\n")
+    if start.startswith("["):
+        start = start[1:].lstrip()
+        return start.startswith("{") or start == "]"
+    return start.startswith("{") and start[1:].lstrip()[:1] in ('"', "}", "")
+
+
+def parsed_objects(blocks: Iterator[str]) -> Iterator[_Parsed]:
+    """Yields the objects of a file, and what is none, each with the line at which it begins and its text."""
     head = next(blocks, "")
     start = head.lstrip()
     is_array = start.startswith("[")

@@ -16,7 +16,8 @@ from functools import cache
 from typing import Any
 
 _STEP = re.compile(r"([^.\[\]]+)((?:\[[^\]]*\])*)(?:\.|$)")
-_TYPED_VALUE = "_value"
+TYPED_VALUE = "_value"
+"""How the names end of an object's fields that each hold the value in one type."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _element_with(elements: Any, key: str, wanted: str) -> Any:
 
 def _typed(value: Mapping[str, Any]) -> Any:
     """Returns the one value of an object that has a field for each type, as GA4's parameters have; else the object."""
-    if value and all(name.endswith(_TYPED_VALUE) for name in value):
+    if value and all(name.endswith(TYPED_VALUE) for name in value):
         return next((of_type for of_type in value.values() if of_type is not None), None)
     return value
 

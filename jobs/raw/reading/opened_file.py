@@ -18,12 +18,14 @@ from pyarrow import fs
 BLOCK_CHARACTERS = 1 << 22
 """Read at a time, so that memory does not depend on the file's size."""
 _MAX_LINE_CHARACTERS = 1 << 26
-_BYTE_ORDER_MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+"""First bytes of a text -> its encoding, by Python's name."""
 _GZIP, _BZIP2, _ZSTANDARD, _LZ4, _ZIP = b"\x1f\x8b", b"BZh", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"PK\x03\x04"
+_PACKINGS = ((_GZIP, "gzip"), (_BZIP2, "bzip2"), (_ZSTANDARD, "Zstandard"), (_LZ4, "LZ4"), (_ZIP, "zip"))
 _OTHERS = {b"PAR1": "a Parquet file", b"\xd0\xcf\x11\xe0": "an old Excel workbook (.xls)", b"Obj\x01": "an Avro file"}
 
 
@@ -52,6 +54,11 @@ def unpacked(path: str) -> Iterator[IO[bytes]]:
             if start.startswith((_BZIP2, _ZSTANDARD, _LZ4)):
                 raise UnreadableFileError(f"is torn: its packing is damaged ({err}). Drop it again, whole.") from err
             raise
+
+
+def packing_of(start: bytes) -> str:
+    """Tells by a file's first bytes how it is packed; empty for one that is not."""
+    return next((name for mark, name in _PACKINGS if start.startswith(mark)), "")
 
 
 def _unpacked(file: Any, start: bytes) -> IO[bytes]:
@@ -94,7 +101,7 @@ def text_blocks(stream: IO[bytes], encoding: str) -> Iterator[str]:
         UnreadableFileError: some byte is not of the encoding; names the line. Or a line has no end.
     """
     start = stream.read(4)
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), encoding)
+    encoding = next((name for mark, name in BYTE_ORDER_MARKS if start.startswith(mark)), encoding)
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("strict"), translate=True)
     rest, lines = "", 0
     data = start + stream.read(BLOCK_CHARACTERS)

@@ -107,7 +107,7 @@ class _Batches:
             yield from self._unrolled(batch, lines, texts, moment)
             return
         yield self.builder.batch(
-            lines, texts, not_text=_names_where(no_texts, batch.num_rows), moment=moment, raw=self._raw(texts)
+            lines, texts, not_text=_names_where(no_texts, batch.num_rows), moment=moment, raw=self._raw(batch, texts)
         )
 
     def _texts(self, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], dict[str, pa.Array]]:
@@ -137,11 +137,16 @@ class _Batches:
         values = batch.column(batch.schema.get_field_index(column))
         return moments_of(values, self.raw.timezone, column in self.instants)
 
-    def _raw(self, texts: dict[str, pa.Array]) -> pa.Array | None:
+    def _raw(self, batch: pa.RecordBatch, texts: dict[str, pa.Array]) -> pa.Array | None:
         if not self.builder.keeps_raw:
             return None
         names = list(texts)
-        rows = zip(*(texts[name].to_pylist() for name in names), strict=True)
+        columns = {name: texts[name].to_pylist() for name in names}
+        for name, column in self.columns.whole.items():
+            values = batch.column(batch.schema.get_field_index(column))
+            if pa.types.is_nested(values.type):
+                columns[name] = [plain_value(value) for value in values.to_pylist()]
+        rows = zip(*columns.values(), strict=True)
         return pa.array([text_of({n: v for n, v in zip(names, row, strict=True) if v is not None}) for row in rows])
 
     def _unrolled(

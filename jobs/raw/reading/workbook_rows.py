@@ -25,13 +25,7 @@ def workbook_rows(path: str, kind: str, raw: RawFile, builder: RowBuilder) -> It
     Raises:
         UnreadableFileError: it is no workbook, or no row of its beginning names the columns of `builder.columns`.
     """
-    filesystem, local = fs.FileSystem.from_uri(path)
-    with filesystem.open_input_file(local) as stream:
-        try:
-            workbook = CalamineWorkbook.from_filelike(stream)
-            rows = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
-        except (CalamineError, OSError) as err:
-            raise UnreadableFileError(f"cannot be read as a workbook: {err}. Drop it again, whole.") from err
+    rows = sheet_rows(path)
     header, names = _header(rows, builder, kind)
     body = [(number, row) for number, row in enumerate(rows[header:], header + 1) if any(cell != "" for cell in row)]
     if not body:
@@ -47,6 +41,21 @@ def workbook_rows(path: str, kind: str, raw: RawFile, builder: RowBuilder) -> It
     if builder.keeps_raw:
         raws = pa.array([text_of({n: _text(c) for n, c in zip(names, row, strict=False)}) for _, row in body])
     yield builder.batch(pa.array([number for number, _ in body], pa.int64()), cells, moment=moment, raw=raws)
+
+
+def sheet_rows(path: str) -> list[list[Any]]:
+    """Returns the cells of a workbook's first sheet, row by row; an empty cell is an empty text.
+
+    Raises:
+        UnreadableFileError: it is no workbook.
+    """
+    filesystem, local = fs.FileSystem.from_uri(path)
+    with filesystem.open_input_file(local) as stream:
+        try:
+            workbook = CalamineWorkbook.from_filelike(stream)
+            return workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        except (CalamineError, OSError) as err:
+            raise UnreadableFileError(f"cannot be read as a workbook: {err}. Drop it again, whole.") from err
 
 
 def _header(rows: list[list[Any]], builder: RowBuilder, kind: str) -> tuple[int, list[str]]:

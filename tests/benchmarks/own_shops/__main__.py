@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from importlib import import_module
 
-PARTS = ("cases", "malformed", "ingest")
+PARTS = ("cases", "malformed", "first_list", "ingest")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
