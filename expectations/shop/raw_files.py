@@ -137,6 +137,12 @@ class RawFile(Bounded):
         price_is: of one `unit`, or of the whole `line` of an order, which the quantity divides.
         rows_are: `events`, or `units`: rows that agree in all mapped columns are one event of as many pieces.
         separator: between the parts of a category path or a list of interests.
+        paths_separator: between several category paths in one cell, of which the deepest counts, and of equally deep
+            ones the first. Empty: a comma, where what stands between commas begins with the same level each time.
+        is_available_words: raw word -> whether such an item may be sold; other words mean what they mean by themselves.
+        currency_column: the raw column that holds the currency of each price.
+        rates: word of `currency_column` -> what a price in it is multiplied by, to be one in the shop's currency. A
+            price in a currency without a rate is unknown.
         duplicate_key: contract columns of the events file; two rows of a day that agree in all of them are one event.
             Empty means every column of the contract that the shop maps.
         image_folder: where relative picture paths of the items file start; may hold `{data}`, `{root}` and `{ds}`.
@@ -162,6 +168,10 @@ class RawFile(Bounded):
     price_is: Annotated[str, one_of("unit", "line"), "must be unit or line"] = "unit"
     rows_are: Annotated[str, one_of("events", "units"), "must be events or units"] = "events"
     separator: str = ">"
+    paths_separator: str = ""
+    is_available_words: dict[str, bool] = field(default_factory=dict)
+    currency_column: str = ""
+    rates: dict[str, PositiveAmount] = field(default_factory=dict)
     duplicate_key: tuple[str, ...] = ()
     image_folder: str = "{root}"
     reject: tuple[RejectRule, ...] = ()
@@ -178,6 +188,27 @@ class RawFile(Bounded):
         foreign = set(self.event_types.values()) - set(EVENT_TYPES)
         if foreign:
             raise ValueError(f"`event_types` must lead to {', '.join(EVENT_TYPES)}. Received: {sorted(foreign)}")
+        if self.paths_separator and self.paths_separator == self.separator:
+            raise ValueError(
+                f"`paths_separator` stands between paths, `separator` within one; they must differ. "
+                f"Received: {self.separator!r} for both"
+            )
+        if bool(self.currency_column) != bool(self.rates):
+            raise ValueError(
+                "`currency_column` and `rates` need each other: the column of currencies, and what a price in each is "
+                f"multiplied by, such as {{EUR = 1.0, USD = 0.92}}. "
+                f"Received: currency_column={self.currency_column!r}, rates={self.rates}"
+            )
+        self._require_words_that_can_be_met()
+
+    def _require_words_that_can_be_met(self) -> None:
+        for name, words in (("is_available_words", self.is_available_words), ("rates", self.rates)):
+            unmet = sorted(word for word in words if word != word.strip() or word in {"", *self.null_words})
+            if unmet:
+                raise ValueError(
+                    f"`{name}` names {unmet}, which no cell holds: cells are read without blanks around them, and "
+                    "those of `null_words` are empty"
+                )
 
     def sources_of(self, column: str) -> tuple[str, ...]:
         """The raw columns that a column of the contract is read from: the mapped one, then those behind it."""

@@ -17,6 +17,7 @@ from jobs.raw.reject_rules import (
     TOO_MANY_EVENTS,
     UNIT,
     RejectCondition,
+    exchange_rate,
     first_reject_reason,
     id_rules,
     mapped_id,
@@ -46,16 +47,19 @@ def validated_events(raw_rows: DataFrame, shop: Shop, tasks_per_day: int, first_
     Returns:
         `ds`, `reason` (null for accepted rows), `raw`, `file` and `line`, `odd` (reasons why optional cells are
         unknown, null when none is), the columns of `events`, and what the shop file maps in `items_from_events` and
-        `users_from_events`, as text, under `item_<column>` and `user_<column>`.
+        `users_from_events`, as text, under `item_<column>` and `user_<column>`; with a price, `item_rate`, see
+        `jobs.raw.reject_rules.exchange_rate`.
     """
     names = required_columns(shop)["events"]
     # In steps, because Spark computes a value that several rules look at only once when it is a column by then.
     values = with_filled_cells(raw_rows, shop.events).select(*_PLACE, raw_row(names).alias("raw"), *_values(shop))
-    columns = [
+    columns: list[str | Column] = [
         name for name in values.columns if name.startswith(("item_", "user_")) and name not in EVENTS.column_names
     ]
+    if "price" in shop.items_from_events:
+        columns.append(F.col("rate").alias("item_rate"))
     reason = _reason(shop, first_day).alias("reason")
-    rows = values.select(*_PLACE, reason, "raw", _odd().alias("odd"), *_event_columns(shop), *columns)
+    rows = values.select(*_PLACE, reason, "raw", _odd(shop).alias("odd"), *_event_columns(shop), *columns)
     return _with_repeats_marked(rows, shop, tasks_per_day).withColumn(
         "raw", F.when(F.isnotnull("reason"), F.col("raw"))
     )
@@ -80,6 +84,7 @@ def _values(shop: Shop) -> list[Column]:
         quantity.alias("quantity"),
         mapped_text(raw, "price").alias("price_text"),
         price.alias("price"),
+        exchange_rate(raw).alias("rate"),
         *(mapped_text(raw, name).alias(name) for name in ("session_id", "domain")),
         *(raw_text(name).alias(f"item_{column}") for column, name in sorted(shop.items_from_events.items())),
         *(raw_text(name).alias(f"user_{column}") for column, name in sorted(shop.users_from_events.items())),
@@ -109,15 +114,16 @@ def _contract_rules(shop: Shop, first_day: str) -> list[RejectCondition]:
     ]
 
 
-def _odd() -> Column:
-    quantity = F.col("quantity")
-    return odd_cells(
-        [
-            ("unreadable_quantity", F.col("quantity_text").isNotNull() & quantity.isNull()),
-            ("implausible_quantity", F.abs(quantity) > MAX_QUANTITY),
-            *price_oddities(F.col("price_text"), F.col("price")),
-        ]
-    )
+def _odd(shop: Shop) -> Column:
+    quantity, item_price = F.col("quantity"), F.col("item_price" if "price" in shop.items_from_events else "price_text")
+    oddities = {
+        "unreadable_quantity": F.col("quantity_text").isNotNull() & quantity.isNull(),
+        "implausible_quantity": F.abs(quantity) > MAX_QUANTITY,
+        **dict(price_oddities(F.col("price_text"), F.col("price"), F.col("rate"))),
+    }
+    # Where the events of a shop have no price, what they tell of items may have one.
+    oddities["unknown_currency"] |= F.isnull("price_text") & item_price.isNotNull() & F.isnull("rate")
+    return odd_cells(list(oddities.items()))
 
 
 def _event_columns(shop: Shop) -> list[Column]:
@@ -125,7 +131,7 @@ def _event_columns(shop: Shop) -> list[Column]:
     return [
         *(F.col(name) for name in ("event_time", "user_id", "item_id", "event_type", "session_id")),
         F.coalesce(quantity, F.lit(1.0)).alias("quantity"),
-        plausible_price(F.col("price")).alias("price"),
+        plausible_price(F.col("price") * F.col("rate")).alias("price"),
         # A shop without departments is one department, named like the shop.
         F.coalesce("domain", F.lit(shop.name)).alias("domain"),
     ]

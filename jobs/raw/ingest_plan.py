@@ -64,8 +64,7 @@ def required_columns(shop: Shop) -> dict[str, list[str]]:
 def raw_columns(raw: RawFile) -> list[str]:
     """Returns every raw column that the shop file names for one kind of file."""
     others = [name for names in raw.fallback_columns.values() for name in names]
-    if raw.time_of_day:
-        others.append(raw.time_of_day)
+    others += [name for name in (raw.time_of_day, raw.currency_column) if name]
     if raw.fill_down:
         others += [raw.fill_down.key, *raw.fill_down.columns]
     return sorted({*raw.columns.values(), *(rule.column for rule in raw.reject), *others})
