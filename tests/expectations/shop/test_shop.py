@@ -115,7 +115,11 @@ ITEMS = 'name = "corner"\nitems = {path = "{ds}", columns = {item_id = "i"}, is_
         (EVENTS, f'{EVENTS}\npaths_separator = ">"', "`paths_separator` stands between paths, `separator` within one"),
         (EVENTS, f'{EVENTS}\ncurrency_column = "c"', "`currency_column` and `rates` need each other"),
         (EVENTS, f"{EVENTS}\nrates = {{EUR = 1}}", "`currency_column` and `rates` need each other"),
-        (EVENTS, f'{EVENTS}\ncurrency_column = "c"\nrates = {{EUR = 0}}', "`events.rates.EUR` must be a number above 0"),
+        (
+            EVENTS,
+            f'{EVENTS}\ncurrency_column = "c"\nrates = {{EUR = 0}}',
+            "`events.rates.EUR` must be a number above 0",
+        ),
         (EVENTS, f'{EVENTS}\ncurrency_column = "c"\nrates = {{" EUR" = 1}}', "`rates` names [' EUR'], which no cell"),
         (
             EVENTS,
