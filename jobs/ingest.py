@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import Any
@@ -27,11 +27,12 @@ from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
 from expectations.shop.shop import Shop
-from expectations.tables import EVENTS, ITEM_UPDATES, QUARANTINE, USER_UPDATES, NightError, Table
+from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, NightError, Table
 from jobs.features.items import build_items
 from jobs.features.users import build_users
+from jobs.raw.catalogue_limits import catalogue_changes, files_before, require_known_items, require_steady_catalogue
 from jobs.raw.drop_counts import DropCounts, counts_of, examples_of, report_lines
-from jobs.raw.drop_limits import require_no_repeats, require_usable_drops
+from jobs.raw.drop_limits import guest_warnings, require_no_repeats, require_usable_drops
 from jobs.raw.drop_readiness import require_drop
 from jobs.raw.events import validated_events
 from jobs.raw.ingest_plan import (
@@ -79,12 +80,19 @@ def ingest(spark: SparkSession, night: Night, bytes_a_pass: int = BYTES_A_PASS) 
 
 
 def build_catalogue(spark: SparkSession, night: Night) -> None:
-    """Builds `items` and `users` of the night from what it pinned."""
+    """Builds `items` and `users` of the night from what it pinned, and holds the day's events against the items.
+
+    Raises:
+        NightError: most of the day's events are of items that no items file ever named.
+    """
     log = LogAsOf.of(night.lake, night.ds)
     # The catalogue of a day goes on from that of its anchor.
     for day in (log.as_of(log.anchor), log):
-        build_items(spark, day, night.shop)
+        items = build_items(spark, day, night.shop)
         build_users(spark, day, night.shop)
+    if night.ds in log.versions[EVENTS.name]:
+        events = read_versions(spark, EVENTS, [log.versions[EVENTS.name][night.ds]])
+        require_known_items(night.shop, night.ds, events, read_versions(spark, ITEMS, [items]))
 
 
 def passes(plans: Sequence[DayToIngest], bytes_a_pass: int) -> list[list[DayToIngest]]:
@@ -107,8 +115,9 @@ def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], s
     logger.info("reading drops: days=%d files=%d from=%s to=%s", len(plans), num_files, plans[0].ds, plans[-1].ds)
     with _validated(spark, lake, plans, shop) as validated:
         counts = {kind: counts_of(rows) for kind, rows in by_kind(validated, shop).items()}
-        _check(lake, plans, counts, shop, lambda kind, ds: examples_of(by_kind(validated, shop)[kind], ds))
+        earlier = _check(lake, plans, counts, shop, lambda kind, ds: examples_of(by_kind(validated, shop)[kind], ds))
         _check_repeats(spark, lake, plans, validated["events"], counts, shop)
+        _check_catalogue(spark, lake, plans, validated, shop, earlier.get("items", {}))
         _write_and_commit(spark, lake, plans, validated, counts, shop)
 
 
@@ -183,7 +192,8 @@ def _check(
     counts: Mapping[str, Mapping[str, DropCounts]],
     shop: Shop,
     examples: Callable[[str, str], Mapping[str, Sequence[str]]],
-) -> None:
+) -> Mapping[str, Mapping[str, int]]:
+    """Checks the files by their numbers; returns, of each kind of file, the days that the lake has and their rows."""
     for kind, by_day in counts.items():
         rejected, odd = (
             sum((Counter(of(count)) for count in by_day.values()), Counter[str]())
@@ -206,6 +216,29 @@ def _check(
         for kind, rows in rows_by_kind(version).items():
             earlier.setdefault(kind, {})[ds] = rows
     require_usable_drops(shop, came, earlier, examples)
+    for kind, by_day in counts.items():
+        for warning in guest_warnings(shop, by_day) if source_of(kind) == "events" else ():
+            logger.warning("%s", warning)
+    return earlier
+
+
+def _check_catalogue(
+    spark: SparkSession,
+    lake: Lake,
+    plans: Sequence[DayToIngest],
+    validated: ValidatedRows,
+    shop: Shop,
+    earlier_days: Collection[str],
+) -> None:
+    """Holds full items files against those before them."""
+    came = {plan.ds for plan in plans if any(file.kind == "items" for file in plan.files)}
+    previous = files_before(came, earlier_days, shop.drops.min_earlier_drops) if shop.items_file == "full" else {}
+    if not previous:
+        return
+    in_lake = [lake.require(ITEM_UPDATES, ds) for ds in sorted({*previous.values()} - came)]
+    filed = validated["items"].where("reason is null").select("ds", "item_id")
+    earlier = read_versions(spark, ITEM_UPDATES, in_lake).where("is_filed").select("ds", "item_id")
+    require_steady_catalogue(shop, catalogue_changes(filed.unionByName(earlier), previous))
 
 
 def _write_and_commit(
@@ -293,6 +326,8 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
                 require_usable_drops(shop, {kind: {night.ds: counts}}, {})
             except NightError as err:
                 lines.append(f"  A night would stop: {err}")
+            if source_of(kind) == "events":
+                lines += [f"  A night would warn: {warning}" for warning in guest_warnings(shop, {night.ds: counts})]
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, ZeroForNoBound, one_of
+from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, Share, ZeroForNoBound, one_of
 from expectations.shop.table_source import TABLE_FORMATS, TableSource, require_no_secret, require_table_source
 from expectations.tables import EVENT_TYPES, EVENTS
 
@@ -184,6 +184,12 @@ class RawFile(Bounded):
         price_is: of one `unit`, or of the whole `line` of an order, which the quantity divides.
         rows_are: `events`, or `units`: rows that agree in all mapped columns are one event of as many pieces.
         separator: between the parts of a category path or a list of interests.
+        paths_separator: between several category paths in one cell, of which the deepest counts, and of equally deep
+            ones the first. Empty: a comma, where what stands between commas begins with the same level each time.
+        is_available_words: raw word -> whether such an item may be sold; other words mean what they mean by themselves.
+        currency_column: the raw column that holds the currency of each price.
+        rates: word of `currency_column` -> what a price in it is multiplied by, to be one in the shop's currency. A
+            price in a currency without a rate is unknown.
         duplicate_key: contract columns of the events file; two rows of a day that agree in all of them are one event.
             Empty means every column of the contract that the shop maps.
         image_folder: where relative picture paths of the items file start; may hold `{data}`, `{root}` and `{ds}`.
@@ -215,6 +221,10 @@ class RawFile(Bounded):
     price_is: Annotated[str, one_of("unit", "line"), "must be unit or line"] = "unit"
     rows_are: Annotated[str, one_of("events", "units"), "must be events or units"] = "events"
     separator: str = ">"
+    paths_separator: str = ""
+    is_available_words: dict[str, bool] = field(default_factory=dict)
+    currency_column: str = ""
+    rates: dict[str, PositiveAmount] = field(default_factory=dict)
     duplicate_key: tuple[str, ...] = ()
     image_folder: str = "{root}"
     reject: tuple[RejectRule, ...] = ()
@@ -240,6 +250,27 @@ class RawFile(Bounded):
         foreign = set(self.event_types.values()) - set(EVENT_TYPES)
         if foreign:
             raise ValueError(f"`event_types` must lead to {', '.join(EVENT_TYPES)}. Received: {sorted(foreign)}")
+        if self.paths_separator and self.paths_separator == self.separator:
+            raise ValueError(
+                f"`paths_separator` stands between paths, `separator` within one; they must differ. "
+                f"Received: {self.separator!r} for both"
+            )
+        if bool(self.currency_column) != bool(self.rates):
+            raise ValueError(
+                "`currency_column` and `rates` need each other: the column of currencies, and what a price in each is "
+                f"multiplied by, such as {{EUR = 1.0, USD = 0.92}}. "
+                f"Received: currency_column={self.currency_column!r}, rates={self.rates}"
+            )
+        self._require_words_that_can_be_met()
+
+    def _require_words_that_can_be_met(self) -> None:
+        for name, words in (("is_available_words", self.is_available_words), ("rates", self.rates)):
+            unmet = sorted(word for word in words if word != word.strip() or word in {"", *self.null_words})
+            if unmet:
+                raise ValueError(
+                    f"`{name}` names {unmet}, which no cell holds: cells are read without blanks around them, and "
+                    "those of `null_words` are empty"
+                )
 
     def sources_of(self, column: str) -> tuple[str, ...]:
         """The raw columns that a column of the contract is read from: the mapped one, then those behind it."""
@@ -261,8 +292,7 @@ class RawFile(Bounded):
         """Every raw column that is named, in order of the alphabet; those of joins with the name of the join."""
         others = [name for names in self.fallback_columns.values() for name in names]
         others += [joined.source for joined in self.join.values()]
-        if self.time_of_day:
-            others.append(self.time_of_day)
+        others += [name for name in (self.time_of_day, self.currency_column) if name]
         if self.fill_down:
             others += [self.fill_down.key, *self.fill_down.columns]
         return tuple(sorted({*self.columns.values(), *(rule.column for rule in self.reject), *others}))
@@ -288,7 +318,8 @@ class Drops(Bounded):
         wait_hours: how long after the end of the day a night waits for its drop.
         settle_seconds: a file counts as written when it has not changed for so long.
         complete_marker: path of a file that appears when the drop is complete; then `settle_seconds` is not used.
-        max_reject_share: a day with a larger share of `quarantine` rows that no reject rule of the shop names fails.
+        max_reject_share: a day fails if a larger share of the rows of one kind of file goes to `quarantine` by other
+            rules than those of the shop; a file of changes, or of users, of fewer than 20 rows excepted.
         max_days_off: events further from the day of their drop than this go to `quarantine`, those of the first drop
             excepted, which may hold all that came before.
         duplicate_days: an event that a drop of so many days before holds, too, is counted there alone: exports that
@@ -299,6 +330,12 @@ class Drops(Bounded):
             fails.
         min_catalogue_share: a `full` items file with fewer rows than this share of the median of the last
             `compared_drops` items files fails its day: what it does not name is no longer for sale.
+        min_users_share: likewise, of a users file. 0 sets no bound, since who is not named stays known.
+        max_leaving_share: a `full` items file fails its day if a larger share of the items of the file before it are
+            not in it.
+        max_entering_share: likewise, if a larger share of its items were not in the file before.
+        max_unknown_item_share: a night fails if a larger share of the events of its day are of items that no items
+            file ever named, unless `items_from_events` tells of them; above 0.05 it warns.
         compared_drops: so many latest drops before a day say what its usual size is; four weeks of daily drops.
         min_earlier_drops: with fewer earlier drops there is no usual size that an incoming drop is compared with.
         max_user_events: whoever has more events than this on one day is a robot or a reseller: that day's rows of
@@ -315,6 +352,10 @@ class Drops(Bounded):
     day_timezone: str = "UTC"
     min_rows_share: float = 0.05
     min_catalogue_share: float = 0.5
+    min_users_share: Share = 0.0
+    max_leaving_share: Share = 0.5
+    max_entering_share: Share = 0.5
+    max_unknown_item_share: Share = 0.5
     compared_drops: AtLeastOne = 28
     min_earlier_drops: AtLeastOne = 7
     max_user_events: ZeroForNoBound = 0

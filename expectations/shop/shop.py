@@ -210,6 +210,7 @@ class Shop(Bounded):
                 raise ValueError(
                     f"`{name}.duplicate_key` means nothing: the key of {name} is {name[:-1]}_id. Take it out"
                 )
+        _require_meant_keys(self)
         if self.items is not None and self.items_from_events and self.items_file == "full":
             raise ValueError(
                 '`items_from_events` beside [items] needs items_file = "changes": a full file alone says what is sold'
@@ -309,6 +310,23 @@ def _require_events(name: str, raw: RawFile) -> None:
         raise ValueError(
             f"`{name}.duplicate_key` must hold 'user_id': an event is one user's. Received: {list(raw.duplicate_key)}"
         )
+
+
+_MEANT_FOR = {
+    "is_available_words": ("items",),
+    "paths_separator": ("events", "items"),
+    "currency_column": ("events", "items"),
+}
+"""Key of a raw file -> the kinds of files that have what it speaks of."""
+
+
+def _require_meant_keys(shop: Shop) -> None:
+    for name, raw in {**shop.event_sources, "items": shop.items, "users": shop.users}.items():
+        for key, kinds in _MEANT_FOR.items():
+            if raw is not None and getattr(raw, key) and name.partition(" ")[0] not in kinds:
+                raise ValueError(f"`{name}.{key}` means nothing: only {' and '.join(kinds)} have it. Take it out")
+    if shop.items is not None and shop.items.is_available_words and not shop.items.sources_of("is_available"):
+        raise ValueError("`items.is_available_words` needs a column: map 'is_available' under `items.columns`")
 
 
 def _require_event_types(where: str, words: set[str]) -> None:

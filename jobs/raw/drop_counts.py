@@ -13,6 +13,8 @@ from pyspark.sql.window import Window
 from expectations.tables import NightError
 from jobs.raw.reading.cells import UNREADABLE_FILE
 
+_WORDS_FOR_NOBODY = ("0", "-1", "guest", "anonymous", "unknown", "00000000-0000-0000-0000-000000000000")
+"""User ids under which shop systems write down who has not logged in."""
 _EXAMPLE_CHARACTERS = 200
 """Of a row in a message; the whole row stands in `quarantine`, or in the file."""
 
@@ -25,6 +27,7 @@ class DropCounts:
         rows: how many came.
         rejected: reason -> rows that were turned away.
         odd_cells: reason -> accepted rows of which a cell is taken for unknown.
+        guests: user id that is a word for nobody -> accepted events of it.
         times: of the first and the last accepted event, as YYYY-MM-DD HH:MM in UTC; None where there is none.
     """
 
@@ -32,6 +35,7 @@ class DropCounts:
     rejected: Mapping[str, int] = field(default_factory=dict)
     odd_cells: Mapping[str, int] = field(default_factory=dict)
     times: tuple[str | None, str | None] = (None, None)
+    guests: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
@@ -44,21 +48,26 @@ def counts_of(validated: DataFrame) -> dict[str, DropCounts]:
     Raises:
         NightError: some file cannot be read; names the first one, and how many more.
     """
-    time = F.col("event_time") if "event_time" in validated.columns else F.lit(None).cast("timestamp")
+    is_events = "event_time" in validated.columns
+    time = F.col("event_time") if is_events else F.lit(None).cast("timestamp")
+    user = F.col("user_id") if is_events else F.lit(None).cast("string")
+    guest = F.when(F.isnull("reason") & F.lower(user).isin(*_WORDS_FOR_NOBODY), user).alias("guest")
     times = (F.date_format(of(time), "yyyy-MM-dd HH:mm") for of in (F.min, F.max))
-    by_reason = validated.groupBy("ds", "reason").agg(F.count("*"), *times).collect()
-    if any(reason == UNREADABLE_FILE for _, reason, *_ in by_reason):
+    found = validated.groupBy("ds", "reason", guest).agg(F.count("*"), *times).collect()
+    if any(row["reason"] == UNREADABLE_FILE for row in found):
         _raise_unreadable(validated)
     odd = validated.where("odd is not null and reason is null").select("ds", F.explode("odd").alias("reason"))
     odd_cells: dict[str, dict[str, int]] = {}
     for ds, reason, count in odd.groupBy("ds", "reason").count().orderBy("ds", "reason").collect():
         odd_cells.setdefault(ds, {})[reason] = count
     counts = {}
-    for ds in sorted({row[0] for row in by_reason}):
-        of_day = [row for row in by_reason if row[0] == ds]
-        rejected = {reason: count for _, reason, count, *_ in sorted(of_day, key=str) if reason is not None}
-        span = next(((first, last) for _, reason, _, first, last in of_day if reason is None), (None, None))
-        counts[ds] = DropCounts(sum(row[2] for row in of_day), rejected, odd_cells.get(ds, {}), span)
+    for ds in sorted({row["ds"] for row in found}):
+        of_day = [tuple(row)[1:] for row in found if row["ds"] == ds]
+        rejected = {reason: count for reason, _, count, *_ in sorted(of_day, key=str) if reason is not None}
+        guests = {guest: count for _, guest, count, *_ in sorted(of_day, key=str) if guest is not None}
+        accepted = [(first, last) for reason, _, _, first, last in of_day if reason is None and first is not None]
+        span = (min(first for first, _ in accepted), max(last for _, last in accepted)) if accepted else (None, None)
+        counts[ds] = DropCounts(sum(row[2] for row in of_day), rejected, odd_cells.get(ds, {}), span, guests)
     return counts
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from statistics import median
 
 from expectations.runtime.days import days_before
-from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.drop_counts import DropCounts
@@ -16,6 +15,11 @@ from jobs.raw.reading.cells import EMPTY_LIST, REPEATED_HEADER
 from jobs.raw.reject_rules import DUPLICATE, GUEST, OTHER_EVENT, REPEAT, TOO_MANY_EVENTS, UNIT
 from jobs.raw.repeated_events import LOOK_BACK_DAYS
 
+FEW_ROWS = 20
+"""With fewer rows, or events, a share of them says little."""
+_MIN_EVENTS_FOR_GUESTS = 1000
+_MAX_GUEST_SHARE = 0.2
+"""Of the events of a day, one customer has less, and the guests of a shop that sells to guests have more."""
 _DAYS_NEAR = 7
 """A drop may come late, or hold what came late; not all of it."""
 _HARMLESS = {DUPLICATE, TOO_MANY_EVENTS, OTHER_EVENT, GUEST, UNIT, REPEAT, REPEATED_HEADER, EMPTY_LIST}
@@ -42,7 +46,8 @@ def require_usable_drops(
     """Checks the days of `counts`, in order.
 
     A file of events and a full one of items are all that there is of a day. A file of what has changed, or of users,
-    may hold one row or none, and a row that it is refused leaves what stood: these have no bound.
+    may hold one row or none, and a row that it is refused leaves what stood: of these, some rows must have come before
+    the share of bad ones means something.
 
     Args:
         counts: kind of file -> day -> what was found in it; of each file that came, an empty one among them.
@@ -54,8 +59,6 @@ def require_usable_drops(
     """
     for kind, by_day in counts.items():
         size_share = min_size_share(shop, kind)
-        if size_share is None:
-            continue
         sizes = {**earlier.get(kind, {}), **{ds: count.rows for ds, count in by_day.items()}}
         for ds, count in sorted(by_day.items()):
             where = f"{shop.name} drop of {ds}" if kind == "events" else f"{shop.name} {kind} file of {ds}"
@@ -65,7 +68,8 @@ def require_usable_drops(
             _require_clean(shop, kind, where, count, partial(examples, kind, ds))
             if is_of_events:
                 _require_near(shop.event_sources[kind].time_format, where, ds, count)
-            _require_whole(shop, size_share, where, count.rows, [sizes[day] for day in sorted(sizes) if day < ds])
+            if size_share is not None:
+                _require_whole(shop, size_share, where, count.rows, [sizes[day] for day in sorted(sizes) if day < ds])
 
 
 def require_no_repeats(shop: Shop, accepted: Mapping[str, int], repeats: Mapping[str, int]) -> None:
@@ -93,24 +97,50 @@ def min_size_share(shop: Shop, kind: str) -> tuple[str, float] | None:
         return "min_rows_share", shop.drops.min_rows_share
     if kind == "items" and shop.items_file == "full":
         return "min_catalogue_share", shop.drops.min_catalogue_share
+    if kind == "users":
+        return "min_users_share", shop.drops.min_users_share
     return None
 
 
 def is_closed_day(shop: Shop, kind: str, count: DropCounts) -> bool:
     """Whether a drop without an accepted event is that of a day on which the shop was shut, as the shop file allows."""
-    return shop.drops.missing_day == "closed" and count.accepted == 0 and _num_bad(raw_files(shop)[kind], count) == 0
+    return shop.drops.missing_day == "closed" and count.accepted == 0 and _num_bad(shop, kind, count) == 0
 
 
-def _num_bad(raw: RawFile, count: DropCounts) -> int:
+def guest_warnings(shop: Shop, counts: Mapping[str, DropCounts]) -> list[str]:
+    """Returns, for each day on which a word for nobody has an implausible share of the events, a sentence that says so.
+
+    Args:
+        counts: day -> what was found in the files of events.
+    """
+    return [
+        f"{shop.name} drop of {ds}: user {user!r} has {num} of {count.accepted} events. Where guests are written so, "
+        f'add {user!r} to null_words and say missing_user = "ignore" under [events]; now they are one customer.'
+        for ds, count in sorted(counts.items())
+        for user, num in sorted(count.guests.items())
+        if count.accepted >= _MIN_EVENTS_FOR_GUESTS and num > _MAX_GUEST_SHARE * count.accepted
+    ]
+
+
+def _is_whole(shop: Shop, kind: str) -> bool:
+    """Whether a file of this kind is all that there is of a day."""
+    return source_of(kind) == "events" or (kind == "items" and shop.items_file == "full")
+
+
+def _num_bad(shop: Shop, kind: str, count: DropCounts) -> int:
     # What the shop turns away itself is its usual business, robots included, and a line sent twice does no harm.
-    usual = {rule.reason for rule in raw.reject} | _HARMLESS
+    usual = {rule.reason for rule in raw_files(shop)[kind].reject} | _HARMLESS
+    if not _is_whole(shop, kind):
+        # Who writes changes may write two of a day; the last one stands.
+        usual.add(f"repeated_{kind[:-1]}_id")
     return sum(n for reason, n in count.rejected.items() if reason not in usual)
 
 
 def _require_clean(
     shop: Shop, kind: str, where: str, count: DropCounts, examples: Callable[[], Mapping[str, Sequence[str]]]
 ) -> None:
-    raw = raw_files(shop)[kind]
+    if not _is_whole(shop, kind) and count.rows < FEW_ROWS:
+        return
     if count.rows == 0:
         raise NightError(f"{where} is empty: a drop must have at least one row. Drop it again, or take it away.")
     ordered = sorted(count.rejected.items(), key=lambda r: (-r[1], r[0]))
@@ -120,7 +150,7 @@ def _require_clean(
             f"{where}: none of its {count.rows} rows was accepted ({reasons}). Check [{kind}] in the shop file."
             f"{_hints(count)}{_shown(examples())}"
         )
-    bad = _num_bad(raw, count)
+    bad = _num_bad(shop, kind, count)
     if bad > shop.drops.max_reject_share * count.rows:
         raise NightError(
             f"{where}: {bad} of {count.rows} rows break the contract, above max_reject_share="

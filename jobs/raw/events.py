@@ -21,6 +21,7 @@ from jobs.raw.reject_rules import (
     TOO_MANY_EVENTS,
     UNIT,
     RejectCondition,
+    exchange_rate,
     first_reject_reason,
     id_rules,
     mapped_id,
@@ -53,7 +54,8 @@ def validated_events(
     Returns:
         `ds`, `kind`, `reason` (null for accepted rows), `raw`, `file` and `line`, `odd` (reasons why optional cells are
         unknown, null when none is), the columns of `events`, and what the shop file maps in `items_from_events` and
-        `users_from_events`, as text, under `item_<column>` and `user_<column>`.
+        `users_from_events`, as text, under `item_<column>` and `user_<column>`; with a price, `item_rate`, see
+        `jobs.raw.reject_rules.exchange_rate`.
     """
     of_kinds = [_validated_kind(kind, rows, shop, tasks_per_day, first_day) for kind, rows in raw_rows.items()]
     rows = _with_robots_marked(reduce(DataFrame.unionByName, of_kinds), shop)
@@ -75,9 +77,10 @@ def _validated_kind(kind: str, raw_rows: DataFrame, shop: Shop, tasks_per_day: i
         F.lit(kind).alias("kind"),
         _reason(shop, raw, first_day).alias("reason"),
         "raw",
-        _odd().alias("odd"),
+        _odd(shop).alias("odd"),
         *_event_columns(shop),
         *carried,
+        *([F.col("rate").alias("item_rate")] if "price" in shop.items_from_events else []),
     )
     return _with_repeats_marked(rows, raw, tasks_per_day)
 
@@ -113,6 +116,7 @@ def _values(raw: RawFile) -> list[Column]:
         quantity.alias("quantity"),
         mapped_text(raw, "price").alias("price_text"),
         price.alias("price"),
+        exchange_rate(raw).alias("rate"),
         *(mapped_text(raw, name).alias(name) for name in ("session_id", "domain")),
     ]
 
@@ -148,15 +152,16 @@ def _contract_rules(shop: Shop, raw: RawFile, first_day: str) -> list[RejectCond
     ]
 
 
-def _odd() -> Column:
-    quantity = F.col("quantity")
-    return odd_cells(
-        [
-            ("unreadable_quantity", F.col("quantity_text").isNotNull() & quantity.isNull()),
-            ("implausible_quantity", F.abs(quantity) > MAX_QUANTITY),
-            *price_oddities(F.col("price_text"), F.col("price")),
-        ]
-    )
+def _odd(shop: Shop) -> Column:
+    quantity, item_price = F.col("quantity"), F.col("item_price" if "price" in shop.items_from_events else "price_text")
+    oddities = {
+        "unreadable_quantity": F.col("quantity_text").isNotNull() & quantity.isNull(),
+        "implausible_quantity": F.abs(quantity) > MAX_QUANTITY,
+        **dict(price_oddities(F.col("price_text"), F.col("price"), F.col("rate"))),
+    }
+    # Where the events of a shop have no price, what they tell of items may have one.
+    oddities["unknown_currency"] |= F.isnull("price_text") & item_price.isNotNull() & F.isnull("rate")
+    return odd_cells(list(oddities.items()))
 
 
 def _event_columns(shop: Shop) -> list[Column]:
@@ -164,7 +169,7 @@ def _event_columns(shop: Shop) -> list[Column]:
     return [
         *(F.col(name) for name in ("event_time", "user_id", "item_id", "event_type", "session_id")),
         F.coalesce(quantity, F.lit(1.0)).alias("quantity"),
-        plausible_price(F.col("price")).alias("price"),
+        plausible_price(F.col("price") * F.col("rate")).alias("price"),
         # A shop without departments is one department, named like the shop.
         F.coalesce("domain", F.lit(shop.name)).alias("domain"),
     ]

@@ -12,6 +12,7 @@ from expectations.tables import ITEM_UPDATES, USER_UPDATES
 from jobs.raw.reject_rules import (
     DUPLICATE,
     RejectCondition,
+    exchange_rate,
     first_reject_reason,
     flag,
     flag_rules,
@@ -23,6 +24,7 @@ from jobs.raw.reject_rules import (
     number,
     number_of,
     odd_cells,
+    path_of,
     plausible_price,
     price_oddities,
     prose,
@@ -44,18 +46,21 @@ def validated_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
 
     `reason` says why the row is rejected, and is null where it is accepted; `odd`, which of its cells are unknown.
     """
-    price, available = mapped_number(raw, "price") / raw.money_scale, mapped_text(raw, "is_available")
-    rules = [*id_rules(mapped_id(raw, "item_id"), "item_id", raw), *flag_rules(available, "is_available")]
+    price, rate = mapped_number(raw, "price") / raw.money_scale, exchange_rate(raw)
+    word = mapped_text(raw, "is_available")
+    is_available = flag(word, raw.is_available_words)
+    rules = [*id_rules(mapped_id(raw, "item_id"), "item_id", raw), *flag_rules(word, is_available, "is_available")]
     columns = [
         mapped_id(raw, "item_id").alias("item_id"),
         *(prose(mapped_text(raw, name)).alias(name) for name in ("title", "description", "brand")),
         mapped_text(raw, "image_path").alias("image_path"),
-        list_of(mapped_text(raw, "category"), raw.separator).alias("category"),
-        plausible_price(price).alias("price"),
+        path_of(mapped_text(raw, "category"), raw).alias("category"),
+        plausible_price(price * rate).alias("price"),
         F.coalesce(mapped_text(raw, "domain"), F.lit(shop.name)).alias("domain"),
-        F.coalesce(flag(available), F.lit(True)).alias("is_available"),
+        F.coalesce(is_available, F.lit(True)).alias("is_available"),
     ]
-    return _validated(raw_rows, raw, rules, price_oddities(mapped_text(raw, "price"), price), columns, "item_id")
+    oddities = price_oddities(mapped_text(raw, "price"), price, rate)
+    return _validated(raw_rows, raw, rules, oddities, columns, "item_id")
 
 
 def validated_users(raw_rows: DataFrame, raw: RawFile) -> DataFrame:
@@ -96,11 +101,12 @@ def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
 
     price = F.lit(None).cast("double")
     if "price" in mapped:
-        price = plausible_price(number_of(F.col("item_price"), shop.events.decimal) / shop.events.money_scale)
+        raw_price = number_of(F.col("item_price"), shop.events.decimal) / shop.events.money_scale
+        price = plausible_price(raw_price * F.col("item_rate"))
     domain = F.coalesce("item_domain", "domain") if "domain" in mapped else F.col("domain")
     return events.groupBy("ds", "item_id").agg(
         *(most_frequent(name).alias(name) for name in _ITEM_TEXTS),
-        list_of(most_frequent("category"), shop.events.separator).alias("category"),
+        path_of(most_frequent("category"), shop.events).alias("category"),
         F.median(price).alias("price"),
         F.mode(domain, True).alias("domain"),
         F.lit(True).alias("is_available"),

@@ -6,7 +6,7 @@ Nothing here raises over a bad row: a reason in `quarantine` is the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -116,6 +116,14 @@ def mapped_number(raw: RawFile, column: str) -> Column:
     return number_of(mapped_text(raw, column), raw.decimal)
 
 
+def exchange_rate(raw: RawFile) -> Column:
+    """Returns what a raw price is multiplied by to be in the shop's currency; null where its currency has no rate."""
+    if not raw.currency_column:
+        return F.lit(1.0)
+    pairs = [part for word, rate in sorted(raw.rates.items()) for part in (F.lit(word), F.lit(float(rate)))]
+    return F.try_element_at(F.create_map(*pairs), raw_text(raw.currency_column))
+
+
 def _is_whole_in_java(text: Column) -> Column:
     """Whether Java wrote a whole number below 2^53 so; it writes as many digits as tell it from its neighbours."""
     digits, exponent = (
@@ -126,20 +134,26 @@ def _is_whole_in_java(text: Column) -> Column:
     return F.coalesce(is_whole & (number(text) < 2**53), F.lit(False))
 
 
-def flag(text: Column) -> Column:
-    """Returns what a word says of yes and no, null when it says neither; a number is a stock: none left means no."""
+def flag(text: Column, own_words: Mapping[str, bool]) -> Column:
+    """Returns what a word says of yes and no, null when it says neither; a number is a stock: none left means no.
+
+    Args:
+        own_words: what the shop means by a word, which stands before what it means elsewhere.
+    """
     word = F.regexp_replace(F.lower(text), r"[ _-]", "")
     value = number(text)
     return (
-        F.when(word.isin(*_YES_WORDS), F.lit(True))
+        F.when(text.isin(*(own for own, is_yes in own_words.items() if is_yes)), F.lit(True))
+        .when(text.isin(*(own for own, is_yes in own_words.items() if not is_yes)), F.lit(False))
+        .when(word.isin(*_YES_WORDS), F.lit(True))
         .when(word.isin(*_NO_WORDS), F.lit(False))
         .when(value.isNotNull(), value > 0)
     )
 
 
-def flag_rules(text: Column, name: str) -> list[RejectCondition]:
-    """Returns the rule of a yes or no: where there is a word, it must be a known one."""
-    return [(f"unknown_{name}", text.isNotNull() & flag(text).isNull())]
+def flag_rules(text: Column, said: Column, name: str) -> list[RejectCondition]:
+    """Returns the rule of a yes or no: where there is a word, it must be one that `flag` knows."""
+    return [(f"unknown_{name}", text.isNotNull() & said.isNull())]
 
 
 def number(text: Column) -> Column:
@@ -172,12 +186,49 @@ def number_of(text: Column, decimal: str) -> Column:
 
 def list_of(text: Column, separator: str) -> Column:
     """Returns a JSON array of texts, or texts between separators; empty when nothing is known."""
-    as_json = F.when(text.startswith("["), F.from_json(text, "array<string>"))
     # `[Sale] Shoes` begins like an array and is none.
-    as_text = F.split(text, "".join(f"\\x{{{ord(character):x}}}" for character in separator))
-    parts = F.coalesce(as_json, as_text)
+    return _known_parts(F.coalesce(_texts_of_json(text), F.split(text, _literally(separator))))
+
+
+def path_of(text: Column, raw: RawFile) -> Column:
+    """Returns the path of a category, broadest first: of several in a cell the deepest, of these the first.
+
+    A list of lists in JSON is one of paths. A list of texts is one path, or with `paths_separator` several.
+    """
+
+    def levels(path: Column) -> Column:
+        return _known_parts(F.split(path, _literally(raw.separator)))
+
+    of_lists = F.when(text.rlike(r"^\[\s*\["), F.from_json(text, "array<array<string>>"))
+    # A shop system puts a backslash before what is no separator, as WooCommerce does before a comma in a name.
+    between = raw.paths_separator or ","
+    parts = F.split(text, rf"(?<!\\){_literally(between)}")
+    parts = F.transform(parts, lambda part: F.replace(part, F.lit(f"\\{between}"), F.lit(between)))
+    if raw.paths_separator:
+        of_texts = F.transform(F.coalesce(_texts_of_json(text), parts), levels)
+    else:
+        paths = F.transform(parts, levels)
+        begin_alike = F.forall(
+            paths, lambda path: F.coalesce(F.get(path, 0) == F.get(F.get(paths, 0), 0), F.lit(False))
+        )
+        of_texts = F.when(_texts_of_json(text).isNull() & begin_alike & (F.size(paths) > 1), paths)
+    paths = F.coalesce(F.transform(of_lists, _known_parts), of_texts)
+    nothing = F.array().cast("array<string>")
+    deepest = F.reduce(paths, nothing, lambda best, path: F.when(F.size(path) > F.size(best), path).otherwise(best))
+    return F.coalesce(deepest, list_of(text, raw.separator))
+
+
+def _texts_of_json(text: Column) -> Column:
+    return F.when(text.startswith("["), F.from_json(text, "array<string>"))
+
+
+def _known_parts(parts: Column) -> Column:
     trimmed = F.transform(parts, lambda part: F.trim(part))
     return F.coalesce(F.filter(trimmed, lambda part: part != ""), F.array().cast("array<string>"))
+
+
+def _literally(text: str) -> str:
+    return "".join(f"\\x{{{ord(character):x}}}" for character in text)
 
 
 def shop_rules(rules: Sequence[RejectRule]) -> list[RejectCondition]:
@@ -204,12 +255,17 @@ def odd_cells(cells: Sequence[RejectCondition]) -> Column:
     return F.when(F.size(reasons) > 0, reasons)
 
 
-def price_oddities(text: Column, price: Column) -> list[RejectCondition]:
-    """Returns why a price is unknown: no number, below zero, or a number that stands for `on request`."""
+def price_oddities(text: Column, price: Column, rate: Column) -> list[RejectCondition]:
+    """Returns why a price is unknown: no number, below zero, one that stands for `on request`, or of what currency.
+
+    Args:
+        price: before `rate`, see `exchange_rate`, is applied.
+    """
     return [
         ("unreadable_price", text.isNotNull() & price.isNull()),
+        ("unknown_currency", price.isNotNull() & rate.isNull()),
         ("negative_price", price < 0),
-        ("implausible_price", price > MAX_PRICE),
+        ("implausible_price", price * rate > MAX_PRICE),
     ]
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from expectations.runtime.program import Night
 from expectations.shop.raw_files import Drops, RawFile
 from expectations.tables import EVENTS, ITEMS, QUARANTINE, USERS, NightError
-from jobs.ingest import ingest
+from jobs.ingest import ingest, look_at_drop
 from tests.worlds.raw_drops import write_drop
 
 FIRST, SECOND = "2024-03-09", "2024-03-10"
@@ -138,3 +138,47 @@ def test_an_items_file_that_is_wholly_refused_stops_the_day(spark: SparkSession,
     ):
         ingest(spark, corner)
     assert corner.lake.days(EVENTS) == []
+
+
+def test_a_full_items_file_of_other_ids_stops_the_day(spark: SparkSession, corner: Night) -> None:
+    """Whether the file before it came in the same pass or lies in the lake."""
+    drops = replace(Drops(), min_earlier_drops=1)
+    corner = replace(corner, shop=replace(corner.shop, items_file="full", items_from_events={}, drops=drops))
+    items(corner, FIRST, "1,One,,1,yes", "2,Two,,1,yes")
+    items(corner, SECOND, "01,One,,1,yes", "2,Two,,1,yes", "03,Three,,1,yes")
+    events(corner, FIRST, "ann,1,view,,")
+    events(corner, SECOND, "ann,2,view,,")
+    refusal = f"items file of {SECOND}: 2 of its 3 items were not in that of {FIRST}, such as '01'"
+    with pytest.raises(NightError, match=refusal):
+        ingest(spark, corner)
+    assert corner.lake.days(EVENTS) == []
+    ingest(spark, replace(corner, ds=FIRST))
+    with pytest.raises(NightError, match=refusal):
+        ingest(spark, corner)
+    assert corner.lake.days(EVENTS) == [FIRST]
+    ingest(spark, replace(corner, shop=replace(corner.shop, drops=replace(drops, max_entering_share=0.7))))
+
+
+def test_events_of_other_ids_than_the_catalogue_stop_each_night(spark: SparkSession, corner: Night) -> None:
+    corner = replace(corner, shop=replace(corner.shop, items_from_events={}))
+    items(corner, SECOND, "sku-1,One,,1,yes", "sku-2,Two,,1,yes")
+    events(corner, SECOND, *(f"u{place},SKU-{place % 2 + 1},view,," for place in range(20)))
+    for _ in range(2):
+        with pytest.raises(
+            NightError, match=r"2 of the unknown ids would be known: events say 'SKU-1', the .* 'sku-1'"
+        ):
+            ingest(spark, corner)
+
+
+def test_guests_under_one_id_are_warned_of(
+    spark: SparkSession, corner: Night, caplog: pytest.LogCaptureFixture
+) -> None:
+    corner = replace(corner, shop=replace(corner.shop, items=None))
+    lines = [f"{'Guest' if place % 3 else place},lamp{place},view,," for place in range(1200)]
+    events(corner, SECOND, *lines)
+    ingest(spark, corner)
+    assert [message for message in caplog.messages if "null_words" in message] == [
+        f"corner drop of {SECOND}: user 'Guest' has 800 of 1200 events. Where guests are written so, add 'Guest' to "
+        'null_words and say missing_user = "ignore" under [events]; now they are one customer.'
+    ]
+    assert "A night would warn: corner drop" in look_at_drop(spark, corner)

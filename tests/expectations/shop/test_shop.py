@@ -63,6 +63,7 @@ def refusal_of(folder: Path, old: str, new: str) -> str:
 NAME = 'name = "corner"'
 EVENTS = '[events]\npath = "{data}/{ds}.csv"'
 REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
+ITEMS = 'name = "corner"\nitems = {path = "{ds}", columns = {item_id = "i"}, is_available_words = %s}'
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,23 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
         ("{data}", "{home}", "`path` may hold {ds}, {data} and {root}. Received: ['home']"),
         (EVENTS, f'{EVENTS}\nformat = "xml"', "`events.format` must be csv, json, parquet or xlsx"),
         (EVENTS, f'{EVENTS}\nevent_types = {{buy = "bought"}}', "`event_types` must lead to view"),
+        (EVENTS, f'{EVENTS}\npaths_separator = ">"', "`paths_separator` stands between paths, `separator` within one"),
+        (EVENTS, f'{EVENTS}\ncurrency_column = "c"', "`currency_column` and `rates` need each other"),
+        (EVENTS, f"{EVENTS}\nrates = {{EUR = 1}}", "`currency_column` and `rates` need each other"),
+        (
+            EVENTS,
+            f'{EVENTS}\ncurrency_column = "c"\nrates = {{EUR = 0}}',
+            "`events.rates.EUR` must be a number above 0",
+        ),
+        (EVENTS, f'{EVENTS}\ncurrency_column = "c"\nrates = {{" EUR" = 1}}', "`rates` names [' EUR'], which no cell"),
+        (
+            EVENTS,
+            f"{EVENTS}\nis_available_words = {{ja = true}}",
+            "`events.is_available_words` means nothing: only items",
+        ),
+        (NAME, ITEMS % "{ja = 1}", "is_available_words.ja must be true or false. Received: 1"),
+        (NAME, ITEMS % "{NULL = false}", "`is_available_words` names ['NULL'], which no cell holds"),
+        (NAME, ITEMS % "{ja = true}", "`items.is_available_words` needs a column: map 'is_available'"),
         (EVENTS, REJECT % "", "rule 'r' needs exactly one condition. Received: []"),
         (EVENTS, REJECT % ", below = 0, is_null = true", "Received: ['is_null', 'below']"),
         (EVENTS, REJECT % ', matches = "("', "'(' is not a regular expression"),

@@ -11,7 +11,7 @@ from expectations.shop.raw_files import Drops, RawFile, RejectRule
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.drop_counts import DropCounts, report_lines
-from jobs.raw.drop_limits import require_usable_drops
+from jobs.raw.drop_limits import guest_warnings, require_usable_drops
 
 DAY = "2024-03-10"
 EIGHT_EARLIER = {f"2024-03-0{day}": 100 for day in range(1, 9)}
@@ -107,7 +107,60 @@ def test_a_file_of_items_has_its_guards_too(shop: Shop, found: str) -> None:
 
 def test_a_row_that_a_users_file_is_refused_leaves_what_stood(shop: Shop) -> None:
     shop = replace(shop, users=RawFile("users-{ds}.csv", columns={"user_id": "id"}))
-    require_usable_drops(shop, {"users": {DAY: DropCounts(3, {"impossible_age": 3})}}, {"users": EIGHT_EARLIER})
+    require_usable_drops(shop, {"users": {DAY: DropCounts(3, {"missing_user_id": 3})}}, {"users": EIGHT_EARLIER})
+
+
+PARTIAL_FILES: dict[str, tuple[str, DropCounts, str | None]] = {
+    "clean users": ("users", DropCounts(40, {"missing_user_id": 2, "repeated_user_id": 30}), None),
+    "dirty users": (
+        "users",
+        DropCounts(40, {"missing_user_id": 3}),
+        r"corner users file of .*: 3 of 40 rows break the contract, above max_reject_share=0.05 .*\[\[users.reject\]\]",
+    ),
+    "no users": (
+        "users",
+        DropCounts(20, {"malformed": 20}),
+        r"users file of .*: none of its 20 rows was accepted \(malformed 20\)",
+    ),
+    "clean changes": ("items", DropCounts(40, {"repeated_item_id": 30}), None),
+    "dirty changes": ("items", DropCounts(40, {"missing_item_id": 3}), "corner items file of .*: 3 of 40 rows break"),
+    "small changes": ("items", DropCounts(19, {"missing_item_id": 19}), None),
+}
+
+
+@pytest.mark.parametrize("found", PARTIAL_FILES)
+def test_files_of_users_and_of_changes_may_not_be_dirty(shop: Shop, found: str) -> None:
+    """They may say of one thing twice, and a few rows are no share."""
+    kind, count, refusal = PARTIAL_FILES[found]
+    shop = replace(with_items(shop, "changes"), users=RawFile("users-{ds}.csv", columns={"user_id": "id"}))
+    with nullcontext() if refusal is None else pytest.raises(NightError, match=refusal):
+        require_usable_drops(shop, {kind: {DAY: count}}, {kind: EIGHT_EARLIER})
+
+
+def test_a_shop_may_bound_the_size_of_its_users_file(shop: Shop) -> None:
+    shop = replace(shop, users=RawFile("users-{ds}.csv", columns={"user_id": "id"}))
+    counts = {"users": {DAY: DropCounts(30)}}
+    require_usable_drops(shop, counts, {"users": EIGHT_EARLIER})
+    shop = replace(shop, drops=replace(Drops(), min_users_share=0.5))
+    with pytest.raises(NightError, match=r"users file of .*: 30 rows, below min_users_share=0.5 of the usual 100"):
+        require_usable_drops(shop, counts, {"users": EIGHT_EARLIER})
+
+
+@pytest.mark.parametrize(
+    ("count", "warns"),
+    [
+        (DropCounts(1_500, {"malformed": 300}, guests={"0": 241}), True),
+        (DropCounts(1_200, guests={"0": 240}), False),
+        (DropCounts(999, guests={"guest": 999}), False),
+    ],
+)
+def test_one_user_who_is_many_guests_is_warned_of(shop: Shop, count: DropCounts, warns: bool) -> None:
+    said = guest_warnings(shop, {DAY: count})
+    sentence = (
+        f"corner drop of {DAY}: user '0' has 241 of 1200 events. Where guests are written so, add '0' to null_words"
+    )
+    assert len(said) == warns
+    assert all(warning.startswith(sentence) for warning in said)
 
 
 def test_a_day_without_an_event_of_its_week_fails(shop: Shop) -> None:
