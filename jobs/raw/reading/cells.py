@@ -16,7 +16,7 @@ MALFORMED = "malformed"
 REPEATED_HEADER = "repeated_header"
 EMPTY_LIST = "empty_list"
 
-IDS = ("user_id", "item_id", "session_id")
+IDS = ("user_id", "item_id", "session_id", "item_group_id")
 """Columns of the contract whose texts name something: two ways to write one name are one."""
 
 # A no-break space, and characters without a width, come with texts copied from pages.
