@@ -23,7 +23,7 @@ from expectations.runtime.code_version import code_version
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version, fingerprint_of, parquet_dataset
 from expectations.runtime.program import Night, night_from, night_parser, run_program
-from expectations.semantics.item_eligibility.in_python import capped_category, is_refused
+from expectations.semantics.item_eligibility.in_python import capped_category, is_refused, item_group
 from expectations.semantics.models_in_force import models_in_force
 from expectations.semantics.titles import readable_title
 from expectations.shop.reasons import CATALOGUE_ORDER, POPULARITY_MODELS
@@ -180,6 +180,7 @@ def _facts(night: Night, dataset: Dataset, model: SequenceModel, model_version: 
         max_repeat_share=night.shop.max_repeat_share,
         max_per_category=night.shop.rules.max_per_category,
         max_per_brand=night.shop.rules.max_per_brand,
+        max_per_group=night.shop.rules.max_per_group,
         today=int(end_of(night.ds, night.shop.drops.day_timezone).timestamp()) // SECONDS_PER_DAY,
         event_types=dict(zip(event_types["value"], event_types["index"], strict=True)),
         texts=night.shop.texts,
@@ -193,14 +194,16 @@ def _items(night: Night, dataset: Dataset, return_days: ReturnDays, demand_vecto
     for item_id, index in index_of.items():
         item_ids[index] = item_id
     titles = list(item_ids)
-    groups: dict[str, list[str | None]] = {name: [None] * dataset.num_items for name in ("category", "brand")}
-    columns = ["item_id", "title", "is_available", "category", "brand", "price"]
+    names = ("category", "brand", "item_group")
+    groups: dict[str, list[str | None]] = {name: [None] * dataset.num_items for name in names}
+    columns = ["item_id", "title", "is_available", "category", "brand", "item_group_id", "price"]
     for row in night.lake.read(ITEMS, night.ds, columns=columns).to_pylist():
         index = index_of.get(row["item_id"])
         if index is not None:
             titles[index] = readable_title(row["title"], row["item_id"])
             groups["category"][index] = capped_category(row["category"], night.shop.rules)
             groups["brand"][index] = row["brand"]
+            groups["item_group"][index] = item_group(row, night.shop.rules)
             is_available[index] = row["is_available"] and not is_refused(row, night.shop.rules)
     if demand_vectors is not None:
         vectors = parquet_dataset(demand_vectors.path).to_table(columns=["item_index", "vector"])

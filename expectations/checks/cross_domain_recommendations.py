@@ -20,6 +20,7 @@ from expectations.checks.published_lists import (
     with_ids,
 )
 from expectations.checks.row_rules import Check, RowCheck
+from expectations.checks.variants import Variants
 from expectations.runtime.days import days_before
 from expectations.semantics.item_eligibility.in_spark import allowed_items
 from expectations.shop.shop import Shop
@@ -52,11 +53,13 @@ def cross_domain_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Che
     if barred is not None:
         rows = rows.join(barred, on=["user_id", "item_id"], how="left")
         row_checks.append(may_come_back_check(shop, *OWNER, "item_id"))
-    return [
+    checks = [
         Check(rows, [], row_checks),
         Check(_cited(listed, met), [], _cited_checks()),
         _lists_of_domains(partitions, ds, listed, barred, shop),
     ]
+    variants = Variants.of(partitions, ds, shop.rules)
+    return [*checks, variants.are_bounded(listed, OWNER, "item_id")] if variants else checks
 
 
 def _cited(listed: DataFrame, met: DataFrame) -> DataFrame:
@@ -118,12 +121,18 @@ def _expected(partitions: Partitions, ds: str, barred: DataFrame | None, shop: S
     active = partitions.rows(USERS, ds).where(F.col("last_active") > since).select("user_id")
     available = allowed_items(items, shop.rules).select("item_id", "domain")
     known = met.select("user_id", "item_domain").distinct().join(active, on="user_id")
+    variants = Variants.of(partitions, ds, shop.rules)
     per_domain = available.groupBy("domain").agg(F.count("*").alias("num_available"))
+    if variants is not None:
+        per_domain = variants.listable(available, ["domain"]).withColumnRenamed("num_listable", "num_available")
     pairs = known.crossJoin(F.broadcast(per_domain)).where(F.col("domain") != F.col("item_domain"))
     pairs = pairs.select(*OWNER, "num_available").distinct()
     num_barred = F.lit(0)
     if barred is not None:
-        counts = barred.join(available, on="item_id").groupBy(*OWNER).agg(F.count("*").alias("num_barred"))
+        gone = barred.join(available, on="item_id").select("item_id", *OWNER)
+        counts = gone.groupBy(*OWNER).agg(F.count("*").alias("num_barred"))
+        if variants is not None:
+            counts = variants.lost(gone, available, ["domain"], OWNER)
         pairs, num_barred = pairs.join(counts, on=list(OWNER), how="left"), F.coalesce("num_barred", F.lit(0))
     length = F.least(F.lit(shop.top_k), F.col("num_available") - num_barred)
     return pairs.select(*OWNER, length.alias("num_expected"))

@@ -18,6 +18,7 @@ from expectations.checks.published_lists import (
     met_items,
 )
 from expectations.checks.row_rules import Check, RowCheck
+from expectations.checks.variants import Variants
 from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
 from expectations.semantics.pair_acts import with_acts
@@ -65,8 +66,11 @@ def similar_item_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Che
         ),
     ]
     lists = lists_by(similar, "item_id", "similar_item_id").join(items, on="item_id", how="full")
-    top_k, num_allowed = shop.top_k, items.where("is_allowed").count()
-    num_others = num_allowed - F.col("is_allowed").cast("int")
+    top_k, allowed, variants = shop.top_k, items.where("is_allowed"), Variants.of(partitions, ds, shop.rules)
+    if variants is None:
+        lists = lists.withColumn("num_others", allowed.count() - F.col("is_allowed").cast("int"))
+    else:
+        lists = variants.with_num_others(lists, allowed.select("item_id"))
     of_lists = [
         RowCheck(
             "item_is_known", "Every item with a list is in the catalogue.", F.col("is_sold").isNull(), ("item_id",)
@@ -74,12 +78,15 @@ def similar_item_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Che
         RowCheck(
             "list_has_k_items",
             f"Every item of the catalogue has exactly K={top_k} similar items, or all others that may be shown.",
-            F.coalesce("num_rows", F.lit(0)) != F.least(F.lit(top_k), num_others),
+            F.coalesce("num_rows", F.lit(0)) != F.least(F.lit(top_k), "num_others"),
             ("item_id", "num_rows"),
         ),
         *list_checks("item_id"),
     ]
-    return [Check(rows, [], row_checks), Check(lists, [], of_lists), _acts_of_pairs(partitions, ds, similar)]
+    checks = [Check(rows, [], row_checks), Check(lists, [], of_lists), _acts_of_pairs(partitions, ds, similar)]
+    if variants is not None:
+        checks += [variants.are_bounded(similar, ("item_id",), "similar_item_id"), variants.are_not_alike(similar)]
+    return checks
 
 
 def _acts_of_pairs(partitions: Partitions, ds: str, similar: DataFrame) -> Check:
@@ -106,9 +113,11 @@ def new_user_recommendation_checks(partitions: Partitions, ds: str, shop: Shop) 
     """Rows name items that may be sold; segments have exactly K of them, and `all` is one of these."""
     recommendations, items = partitions.rows(NEW_USER_RECOMMENDATIONS, ds), known_items(partitions, ds, shop)
     rows = recommendations.join(items, on="item_id", how="left")
-    length = min(shop.top_k, items.where("is_allowed").count())
+    allowed, variants = items.where("is_allowed").select("item_id"), Variants.of(partitions, ds, shop.rules)
+    num_listable = variants.listable(allowed) if variants else allowed.agg(F.count("*").alias("num_listable"))
     everybody = items.select(F.lit(EVERYBODY).alias("segment")).limit(1)
     lists = lists_by(recommendations, "segment", "item_id").join(everybody, on="segment", how="full")
+    lists = lists.crossJoin(num_listable)
     row_checks = [
         RowCheck(
             "segment_names_attributes",
@@ -118,14 +127,15 @@ def new_user_recommendation_checks(partitions: Partitions, ds: str, shop: Shop) 
         ),
         RowCheck(
             "segment_has_k_items",
-            f"A segment has exactly K={length} items, and `all` is there.",
-            F.coalesce("num_rows", F.lit(0)) != length,
+            f"A segment has exactly K={shop.top_k} items, or all that a list can hold, and `all` is there.",
+            F.coalesce("num_rows", F.lit(0)) != F.least(F.lit(shop.top_k), "num_listable"),
             ("segment", "num_rows"),
         ),
         *list_checks("segment"),
     ]
     of_rows = [*listed_item_checks("item_id"), is_allowed_check("item_id"), *listed_row_checks(ds)]
-    return [Check(rows, [], of_rows), Check(lists, [], row_checks)]
+    of_variants = [variants.are_bounded(recommendations, ("segment",), "item_id")] if variants else []
+    return [Check(rows, [], of_rows), Check(lists, [], row_checks), *of_variants]
 
 
 def new_item_audience_checks(partitions: Partitions, ds: str, shop: Shop) -> list[Check]:

@@ -1,4 +1,4 @@
-"""Of each category and brand, at most so many items in a list: the caps `max_per_category` and `max_per_brand`.
+"""Of each category, brand and group of variants, at most so many items in a list: `max_per_category` and the like.
 
 `split_by_caps` goes down one order of items, as lists are filled and sessions are answered; `CapUse` counts for a block
 of users at once, as lists are chosen. A test holds the two together.

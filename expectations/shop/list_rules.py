@@ -65,6 +65,10 @@ class ListRules(Bounded):
             count for none.
         category_level: how many levels of the path make a category for that: 1 is the broadest; 0 is the whole path.
         max_per_brand: likewise, of one brand.
+        max_per_group: likewise, of the variants that share an `item_group_id`; unless this is 0, an item is never
+            similar to its own variants.
+        group_equal_titles: items without an `item_group_id` are variants of each other where their titles, but for case
+            and blanks, and their brands are equal.
         new_item_days: an item is new for so many days after the catalogue first knew it, the first included.
         min_new_item_share: of a list, at least how much must be new, as far as the shop has new items that may be
             shown. The user's best new candidates are pulled up; where there are too few, new items in demand come last.
@@ -81,6 +85,8 @@ class ListRules(Bounded):
     max_per_category: NotNegativeInt = 0
     category_level: NotNegativeInt = 0
     max_per_brand: NotNegativeInt = 0
+    max_per_group: NotNegativeInt = 1
+    group_equal_titles: bool = False
     new_item_days: NotNegativeInt = 0
     min_new_item_share: Share = 0.0
     diversity: Share = 0.0

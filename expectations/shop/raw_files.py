@@ -21,7 +21,7 @@ UNIX_TIMES: dict[str, float] = {
 }
 """`time_format` of times that count from 1970 in UTC -> microseconds in one of them."""
 
-IDS = ("user_id", "item_id", "session_id")
+IDS = ("user_id", "item_id", "session_id", "item_group_id")
 """Columns of the contract whose texts name something: two ways to write one name are one."""
 
 NULL_WORDS = ("NULL", "null", "None", "nan", "NaN", "\\N", "(not set)", "undefined", "N/A", "n/a", "#N/A", "<NA>")

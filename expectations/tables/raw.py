@@ -42,6 +42,7 @@ _ITEM_ATTRIBUTES = (
     Column("brand", "string", nullable=True),
     Column("price", "double", nullable=True),
     Column("image_path", "string", nullable=True),
+    Column("item_group_id", "string", nullable=True, comment="what its variants share; null where it has none"),
     Column("domain", "string"),
 )
 _USER_ATTRIBUTES = (

@@ -23,7 +23,17 @@ from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS
 from jobs.storage.log_as_of import LogAsOf, base_day, build_from_log, last_known, read_base
 
-_ATTRIBUTES = ("title", "description", "category", "brand", "price", "image_path", "domain", "is_available")
+_ATTRIBUTES = (
+    "title",
+    "description",
+    "category",
+    "brand",
+    "price",
+    "image_path",
+    "item_group_id",
+    "domain",
+    "is_available",
+)
 
 
 def build_items(spark: SparkSession, log: LogAsOf, shop: Shop) -> Version:

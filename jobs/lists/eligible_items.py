@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from expectations.semantics.list_caps import Cap
+from expectations.shop.list_rules import ListRules
 from expectations.tables import USER_RECOMMENDATIONS, NightError
 
 logger = logging.getLogger(__name__)
@@ -22,19 +23,24 @@ class EligibleItems:
 
     Attributes:
         indices: of the items that lists may show, ascending.
-        category, brand: a number for each; 0 where an item has none.
+        category, brand, item_group: a number for each; 0 where an item has none.
     """
 
     indices: np.ndarray
     category: np.ndarray
     brand: np.ndarray
+    item_group: np.ndarray
     is_new: np.ndarray
     boost: np.ndarray
 
-    def caps(self, max_per_category: int, max_per_brand: int) -> tuple[Cap, ...]:
-        """Returns the caps that are set."""
-        caps = (Cap(max_per_category, self.category), Cap(max_per_brand, self.brand))
-        return tuple(cap for cap in caps if cap.most)
+    def caps(self, rules: ListRules) -> tuple[Cap, ...]:
+        """Returns the caps that are set, and of which the shop has anything."""
+        caps = (
+            Cap(rules.max_per_category, self.category),
+            Cap(rules.max_per_brand, self.brand),
+            Cap(rules.max_per_group, self.item_group),
+        )
+        return tuple(cap for cap in caps if cap.most and cap.group.any())
 
 
 def eligible_items(items: DataFrame, ds: str, top_k: int) -> EligibleItems:
@@ -43,7 +49,7 @@ def eligible_items(items: DataFrame, ds: str, top_k: int) -> EligibleItems:
     Raises:
         NightError: the rules leave fewer than `top_k` items.
     """
-    rows = items.select("item_index", "refused_by", "category", "brand", "is_new", "boost").toArrow()
+    rows = items.select("item_index", "refused_by", "category", "brand", "item_group", "is_new", "boost").toArrow()
     rows = rows.sort_by("item_index")
     allowed = rows.filter(pc.is_null(rows["refused_by"]))
     _require_k_items(ds, top_k, rows["refused_by"], allowed.num_rows)
@@ -57,8 +63,9 @@ def eligible_items(items: DataFrame, ds: str, top_k: int) -> EligibleItems:
 
     return EligibleItems(
         indices=allowed["item_index"].to_numpy(),
-        category=by_index(_numbers(rows["category"]), 0),
-        brand=by_index(_numbers(rows["brand"]), 0),
+        category=by_index(numbers_of(rows["category"]), 0),
+        brand=by_index(numbers_of(rows["brand"]), 0),
+        item_group=by_index(numbers_of(rows["item_group"]), 0),
         is_new=by_index(rows["is_new"].to_numpy(), False),
         boost=by_index(rows["boost"].to_numpy(), 1.0),
     )
@@ -78,7 +85,7 @@ def _require_k_items(ds: str, top_k: int, refused_by: pa.ChunkedArray, num_allow
     )
 
 
-def _numbers(names: pa.ChunkedArray) -> np.ndarray:
+def numbers_of(names: pa.ChunkedArray) -> np.ndarray:
     """Returns a number from 1 for each name, 0 for none."""
     numbers = pc.fill_null(names.combine_chunks().dictionary_encode().indices, -1)
     counted: np.ndarray = numbers.to_numpy() + 1

@@ -47,7 +47,7 @@ class Selection:
         diversity: from 0, relevance alone, to 1, variety alone.
         content_path: of `item_features`; read where `diversity` is above 0.
         boost: the factor of each item's relevance, by item_index, float64; None where nothing is boosted.
-        caps: of category and brand.
+        caps: of category, brand and variants.
         is_new: by item_index, bool; None where no list needs new items.
         num_new: how many items of a list must be new.
         sampler: how slots are drawn; None where each goes to the best candidate.

@@ -36,7 +36,8 @@ from jobs.raw.reject_rules import (
 _MAX_AGE = 120
 """Years; hardly anybody was ever older, so that a larger age is a mistake."""
 
-_ITEM_TEXTS = ("title", "description", "brand", "image_path")
+_ITEM_TEXTS = ("title", "description", "brand", "image_path", "item_group_id")
+_PROSE = ("title", "description", "brand")
 _USER_TEXTS = ("gender", "country")
 _USER_ATTRIBUTES = ("age", *_USER_TEXTS, "interests")
 
@@ -52,8 +53,9 @@ def validated_items(raw_rows: DataFrame, shop: Shop, raw: RawFile) -> DataFrame:
     rules = [*id_rules(mapped_id(raw, "item_id"), "item_id", raw), *flag_rules(word, is_available, "is_available")]
     columns = [
         mapped_id(raw, "item_id").alias("item_id"),
-        *(prose(mapped_text(raw, name)).alias(name) for name in ("title", "description", "brand")),
+        *(prose(mapped_text(raw, name)).alias(name) for name in _PROSE),
         mapped_text(raw, "image_path").alias("image_path"),
+        mapped_id(raw, "item_group_id").alias("item_group_id"),
         path_of(mapped_text(raw, "category"), raw).alias("category"),
         plausible_price(price * rate).alias("price"),
         F.coalesce(mapped_text(raw, "domain"), F.lit(shop.name)).alias("domain"),
@@ -97,7 +99,7 @@ def items_from_events(events: DataFrame, shop: Shop) -> DataFrame:
         if name not in mapped:
             return F.lit(None).cast("string")
         text = F.col(f"item_{name}")
-        return F.mode(text if name in ("category", "image_path") else prose(text), True)
+        return F.mode(prose(text) if name in _PROSE else text, True)
 
     price = F.lit(None).cast("double")
     if "price" in mapped:

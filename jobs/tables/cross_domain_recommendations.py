@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from expectations.runtime.lake import Version
+from expectations.semantics.list_caps import Cap
 from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
 from expectations.shop.shop import Shop
 from expectations.tables import (
@@ -110,14 +111,16 @@ def _met(spark: SparkSession, features: FeatureTables, shop: Shop) -> DataFrame:
 def _rules(items: DataFrame, vectors: DomainVectors, popularity: PopularityVectors | None, shop: Shop) -> DomainRules:
     """Returns what all blocks share: the catalogue by domain, and where the vectors lie."""
     is_allowed = F.col("refused_by").isNull().alias("is_available")
-    rows = items.select("item_index", "domain", is_allowed).orderBy("item_index").collect()
+    rows = items.select("item_index", "domain", is_allowed, "item_group").orderBy("item_index").collect()
     domains = sorted({row["domain"] for row in rows})
     place = {domain: number for number, domain in enumerate(domains)}
     domain_of = np.full(max((row["item_index"] for row in rows), default=0) + 1, -1, np.int32)
-    is_available = np.zeros(len(domain_of), bool)
+    is_available, groups = np.zeros(len(domain_of), bool), np.zeros(len(domain_of), np.int32)
+    number = {name: n for n, name in enumerate(sorted({row["item_group"] for row in rows} - {None}), start=1)}
     for row in rows:
         domain_of[row["item_index"]] = place[row["domain"]]
         is_available[row["item_index"]] = row["is_available"]
+        groups[row["item_index"]] = number.get(row["item_group"], 0)
     order = popularity_order(np.flatnonzero(is_available).astype(np.int32), popularity)
     return DomainRules(
         top_k=shop.top_k,
@@ -128,6 +131,7 @@ def _rules(items: DataFrame, vectors: DomainVectors, popularity: PopularityVecto
         num_popular=shop.num_candidates,
         item_vectors_path=vectors.items.path if vectors.items else None,
         history_vectors_path=vectors.histories.path if vectors.histories else None,
+        variants=Cap(shop.rules.max_per_group, groups) if shop.rules.max_per_group and number else None,
     )
 
 

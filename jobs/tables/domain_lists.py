@@ -14,11 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from expectations.semantics.list_caps import Cap, split_by_caps
 from expectations.semantics.reasons import reasons_of
 from jobs.lists.block_scoring import item_vectors, matrix_of
 from jobs.lists.list_assembly import SCORE_DECIMALS
 
 DOMAIN_LISTS_DDL = "user_index int, item_index int, rank int, score double, reason_code string, because_index int"
+_SEARCHED = 4
+"""So many times a list's items are looked at first for what variants leave."""
 _SCHEMA = pa.schema(
     [
         ("user_index", pa.int32()),
@@ -43,6 +46,7 @@ class DomainRules:
         num_popular: how many of them, within a domain, may be called popular.
         item_vectors_path: the version of the items' vectors; None: nothing is known of demand, and all score 0.
         history_vectors_path: what a met item adds to its user's vector; None: nothing tells users apart.
+        variants: of those that belong to one item, at most so many in a list; None where the shop has none.
     """
 
     top_k: int
@@ -53,6 +57,7 @@ class DomainRules:
     num_popular: int
     item_vectors_path: str | None
     history_vectors_path: str | None
+    variants: Cap | None = None
 
     def available(self) -> np.ndarray:
         """Returns the indices of the items that can be bought, ascending. Shape (num_available,), int32."""
@@ -121,7 +126,7 @@ def _lists_of_one_domain(
     columns: list[list[np.ndarray]] = [[] for _ in range(6)]
     for user, history, user_scores in zip(users, histories, scores, strict=True):
         user_scores[np.isin(items, history.excluded)] = -np.inf
-        order = _best(user_scores, rules.top_k)
+        order = _best_of_variants(items, user_scores, rules)
         codes, because = _reasons(domain, items[order], vectors_by_item[order], history, popular, rules)
         ranks = np.arange(1, len(order) + 1)
         found = (np.full(len(order), user), items[order], ranks, user_scores[order], codes, because)
@@ -168,6 +173,19 @@ def _vectors_of(items: np.ndarray, path: str | None, length: int) -> np.ndarray:
         is_inside = items < len(found)
         rows[is_inside] = found[items[is_inside]]
     return rows
+
+
+def _best_of_variants(items: np.ndarray, scores: np.ndarray, rules: DomainRules) -> np.ndarray:
+    """Returns the places of the best K, with no more variants of one item than may be."""
+    if rules.variants is None:
+        return _best(scores, rules.top_k)
+    num_searched = _SEARCHED * rules.top_k
+    while True:
+        best = _best(scores, num_searched)
+        kept, _ = split_by_caps(items[best], rules.top_k, (rules.variants,))
+        if len(kept) == rules.top_k or num_searched >= len(scores):
+            return best[np.isin(items[best], kept)]
+        num_searched *= _SEARCHED
 
 
 def _best(scores: np.ndarray, count: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A model hardly proposes what nobody met yet, and so nobody meets it. Whoever is in the audience of a new item finds it
 in the last places of their list, no more of these than `exploration_share` of the shop file; the rest stays as it is.
-Whatever a cap of category or brand has no room for beside the rest of the list is left out.
+Whatever a cap of category, brand or variants has no room for beside the rest of the list is left out.
 Such places are given, not drawn: their propensity is 1.
 """
 

@@ -25,6 +25,7 @@ from jobs.lists.reason_text import reason_text
 from jobs.tables.segment_popularity import (
     ATTRIBUTES,
     PARTS_OF_WISH,
+    Variants,
     demand_by_segment,
     shrunk_rates,
 )
@@ -60,7 +61,7 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
     country = readable_title_in_spark(F.col("country_name"), F.lit(""))
     return (
-        shrunk_rates(demand, available, shop.top_k, shop.new_users.prior_demand)
+        shrunk_rates(demand, available, shop.top_k, shop.new_users.prior_demand, _variants(items, shop))
         .join(F.broadcast(items.select("item_index", "item_id")), on="item_index")
         .select(
             "segment",
@@ -72,6 +73,13 @@ def new_user_recommendations(spark: SparkSession, features: FeatureTables, shop:
             reason_text(F.col("reason_code"), country, POPULARITY_MODELS[0], shop.texts).alias("reason"),
         )
     )
+
+
+def _variants(items: DataFrame, shop: Shop) -> Variants | None:
+    """Returns the items that have variants; None where there are none, or as many may stand in a list as like."""
+    groups = items.where(F.col("refused_by").isNull() & F.col("item_group").isNotNull())
+    groups = groups.select("item_index", "item_group")
+    return Variants(groups, shop.rules.max_per_group) if shop.rules.max_per_group and not groups.isEmpty() else None
 
 
 def recent_wishes(

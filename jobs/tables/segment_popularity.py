@@ -18,6 +18,7 @@ Source: Gelman et al., "Bayesian Data Analysis", 3rd ed., sections 3.4 and 5.3; 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import combinations
 
 from pyspark.sql import Column, DataFrame, Window
@@ -67,7 +68,22 @@ def demand_by_segment(wishes: DataFrame, people: DataFrame, min_people: int) -> 
     return counts.select(*name, "item_index", (F.col("parts") / PARTS_OF_WISH).alias("demand"), total.alias("total"))
 
 
-def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int, prior_demand: float) -> DataFrame:
+@dataclass(frozen=True)
+class Variants:
+    """Items that belong together.
+
+    Attributes:
+        groups: item_index and item_group of those that have variants.
+        most: of a group, at most so many in a list.
+    """
+
+    groups: DataFrame
+    most: int
+
+
+def shrunk_rates(
+    demand: DataFrame, available: DataFrame, top_k: int, prior_demand: float, variants: Variants | None = None
+) -> DataFrame:
     """The best `top_k` items of every segment: segment, item_index, rate, reason_code and country_name, without ranks.
 
     An item that nobody of a segment wants keeps its place among the others of its kind, since all their rates are the
@@ -77,16 +93,17 @@ def shrunk_rates(demand: DataFrame, available: DataFrame, top_k: int, prior_dema
         demand: as `demand_by_segment` gives it, of available items alone.
         available: item_index of all items that may be listed.
         prior_demand: the demand at which a segment's own counts weigh as much as the rates of its parent.
+        variants: of which a segment holds no more than may be; None where the shop has none.
     """
     # Each level goes on from the one above it, which must not be computed again for every level below.
     demand = demand.persist()
     rates = _rates_of_everybody(demand, available, prior_demand).persist()
-    best = found = best_rates(rates, top_k).persist()
+    best = found = best_rates(rates, top_k, variants).persist()
     for depth in range(1, _deepest(demand) + 1):
         demand_at_depth = demand.where(F.col("depth") == depth)
         own = _own_rates(demand_at_depth, rates, prior_demand).persist()
         inherited = _inherited_rates(demand_at_depth, best, own, prior_demand)
-        rates, best = own, best_rates(own.unionByName(inherited), top_k).persist()
+        rates, best = own, best_rates(own.unionByName(inherited), top_k, variants).persist()
         found = found.unionByName(best)
     return found
 
@@ -97,8 +114,15 @@ def _deepest(demand: DataFrame) -> int:
     return row[0] or 0
 
 
-def best_rates(rates: DataFrame, top_k: int) -> DataFrame:
-    """Returns the first `top_k` of each segment; equal rates by item."""
+def best_rates(rates: DataFrame, top_k: int, variants: Variants | None = None) -> DataFrame:
+    """Returns the first `top_k` of each segment, with no more of a group than may be; equal rates by item."""
+    if variants is not None:
+        # What has no variant is a group of its own.
+        group = F.coalesce("item_group", F.concat(F.lit("alone "), "item_index"))
+        by_group = Window.partitionBy("segment", group).orderBy(F.desc("rate"), "item_index")
+        rates = rates.join(F.broadcast(variants.groups), on="item_index", how="left")
+        rates = rates.withColumn("place", F.row_number().over(by_group)).where(F.col("place") <= variants.most)
+        rates = rates.drop("place", "item_group")
     best_first = Window.partitionBy("segment").orderBy(F.desc("rate"), "item_index")
     return rates.withColumn("rank", F.row_number().over(best_first)).where(F.col("rank") <= top_k).drop("rank")
 

@@ -8,7 +8,8 @@ item:
     trust = num_users / (num_users + shrinkage)
     popularity(other) = (demand(other) / largest demand)^popularity_exponent
 
-An item that nobody met has a list all the same: of what is like it. The source that adds most to a score is its reason.
+Of the variants of one item a list holds no more than the shop says, and none of those of its own item. An item that
+nobody met has a list all the same: of what is like it. The source that adds most to a score is its reason.
 
 `shrinkage` and `popularity_exponent` are settings of the shop (`SimilarItems`). Their defaults were chosen on UCI
 Online Retail, on baskets of the 30 days after 2011-08-11 and 2011-09-10; see `tests.benchmarks.lists.similar_items`.
@@ -23,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from expectations.semantics.list_caps import Cap, split_by_caps
 from expectations.shop.reasons import Reason
 from expectations.shop.table_settings import SimilarItems
 from jobs.lists.list_assembly import SCORE_DECIMALS
@@ -31,6 +33,8 @@ from jobs.tables.similarity_sources import SimilaritySource
 LISTS_DDL = "item_index int, rank int, similar_index int, score double, source string, reason_code string"
 NUM_KEPT = 100
 """Items that a source may name for one item, or as many as a list has; the best of them all make the list."""
+_MOST_VARIANTS = 10
+"""Where items have variants, so many times `NUM_KEPT` at most: each is named with all of its own."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class ItemFacts:
         fallback_items: indices of available items in the order that fills a list, int. Shape (num_available,).
         fallback_source: whose order it is.
         num_in_demand: how many of them, from the first, have any demand.
+        variants: of those that belong to one item, at most so many; None where the shop has none, or sets no bound.
     """
 
     is_available: np.ndarray
@@ -52,6 +57,7 @@ class ItemFacts:
     fallback_items: np.ndarray
     fallback_source: str
     num_in_demand: int
+    variants: Cap | None = None
 
     def popularity(self, exponent: float) -> np.ndarray:
         """Returns values above 0, at most 1; no demand counts as half a user's. Shape (num_indices,), float32."""
@@ -79,7 +85,7 @@ def similar_item_lists(
     Returns:
         The columns of LISTS_DDL.
     """
-    num_kept = max(NUM_KEPT, top_k)
+    num_kept = max(NUM_KEPT, top_k) * _num_alike(facts)
     kept = [_kept(source.scores(owners), owners, facts, num_kept, settings.popularity_exponent) for source in sources]
     for part, weight in zip(kept, _weights(facts.num_users[owners], sources, settings.shrinkage), strict=True):
         part.data *= np.repeat(weight, np.diff(part.indptr))
@@ -141,9 +147,14 @@ def _list_of(place: int, owner: int, kept: Sequence[sparse.csr_matrix], facts: I
     for share, part, mine in zip(shares, kept, named, strict=True):
         share[np.searchsorted(items, part.indices[mine])] = part.data[mine]
     scores = np.round(shares.sum(axis=0), SCORE_DECIMALS)
-    best = np.lexsort((items, -scores))[:top_k]
+    best = np.lexsort((items, -scores))
     best = best[scores[best] > 0]
-    filling = _filling(np.append(items[best], owner), top_k - len(best), facts)
+    if facts.variants is None:
+        best = best[:top_k]
+    else:
+        kept_items = _without_variants(items[best], owner, items[:0], top_k, facts.variants)
+        best = best[np.isin(items[best], kept_items)]
+    filling = _filling(items[best], owner, top_k - len(best), facts)
     is_in_demand = np.isin(filling, facts.fallback_items[: facts.num_in_demand])
     return ItemList(
         np.concatenate([items[best], filling]),
@@ -152,7 +163,26 @@ def _list_of(place: int, owner: int, kept: Sequence[sparse.csr_matrix], facts: I
     )
 
 
-def _filling(taken: np.ndarray, num_missing: int, facts: ItemFacts) -> np.ndarray:
-    """Returns so many available items that are not taken, best demand first."""
+def _filling(listed: np.ndarray, owner: int, num_missing: int, facts: ItemFacts) -> np.ndarray:
+    """Returns so many available items that are not in the list, best demand first."""
+    taken = np.append(listed, owner)
+    if facts.variants is not None and num_missing:
+        return _without_variants(facts.fallback_items, owner, listed, num_missing, facts.variants)
     head = facts.fallback_items[: num_missing + len(taken)]
     return head[~np.isin(head, taken)][:num_missing]
+
+
+def _without_variants(order: np.ndarray, owner: int, listed: np.ndarray, num: int, variants: Cap) -> np.ndarray:
+    """Returns the first `num` items of an order that may stand beside those listed and are no variants of the owner."""
+    # As many of its own group as a list may hold are taken by the owner alone.
+    counted = np.append(listed, np.repeat(owner, variants.most))
+    kept, _ = split_by_caps(order, num, (variants,), counted, frozenset(counted.tolist()))
+    return np.array(kept, order.dtype)
+
+
+def _num_alike(facts: ItemFacts) -> int:
+    """Returns how many variants to expect where one is named: so many more must be kept to fill a list."""
+    if facts.variants is None:
+        return 1
+    groups = facts.variants.group
+    return int(min(_MOST_VARIANTS, np.bincount(groups[groups > 0]).max()))

@@ -15,11 +15,13 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.runtime.lake import Version
+from expectations.semantics.list_caps import Cap
 from expectations.semantics.pair_acts import with_acts
 from expectations.shop.reasons import Reason
 from expectations.shop.shop import Shop
 from expectations.tables import INTERACTIONS, ITEM_FEATURES, ITEMS, VOCABULARIES
 from jobs.lists.catalogue import catalogue_rows
+from jobs.lists.eligible_items import numbers_of
 from jobs.lists.feature_tables import FeatureTables
 from jobs.lists.popularity_order import PopularityVectors, popularity_order
 from jobs.lists.reason_text import reason_text
@@ -52,9 +54,10 @@ def similar_items(
         sources: who says which items belong together.
         popularity: the demand that fills lists; None fills them in the order of the catalogue.
     """
-    settings, top_k, end = shop.similar_items, shop.top_k, end_of(features.ds, shop.drops.day_timezone)
-    items = catalogue_rows(spark, features, shop.rules)
-    facts = item_facts(spark, features, items, popularity, end, settings.half_life_days)
+    settings, top_k, rules = shop.similar_items, shop.top_k, shop.rules
+    end = end_of(features.ds, shop.drops.day_timezone)
+    items = catalogue_rows(spark, features, rules)
+    facts = item_facts(spark, features, items, popularity, end, settings.half_life_days, rules.max_per_group)
 
     def lists(owners: pa.Table) -> pa.Table:
         return similar_item_lists(np.sort(owners["item_index"].to_numpy()), sources, facts, top_k, settings)
@@ -108,9 +111,11 @@ def item_facts(
     popularity: PopularityVectors | None,
     end: datetime,
     half_life_days: float,
+    max_per_group: int,
 ) -> ItemFacts:
     """Returns a few numbers for every item of the catalogue, which the driver holds."""
-    known = items.select("item_index", F.col("refused_by").isNull().alias("is_available")).toArrow()
+    is_available_item = F.col("refused_by").isNull().alias("is_available")
+    known = items.select("item_index", is_available_item, "item_group").toArrow()
     indices, is_available = known["item_index"].to_numpy(), known["is_available"].to_numpy()
     met = item_demand(features.read(spark, INTERACTIONS), end, half_life_days).toArrow()
     met_indices = met["item_index"].to_numpy()
@@ -119,7 +124,10 @@ def item_facts(
     available[indices] = is_available
     num_users[met_indices], demand[met_indices] = met["num_users"].to_numpy(), met["demand"].to_numpy()
     order = popularity_order(np.flatnonzero(available), popularity)
-    return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_in_demand)
+    groups = np.zeros(size, np.int32)
+    groups[indices] = numbers_of(known["item_group"])
+    variants = Cap(max_per_group, groups) if max_per_group and groups.any() else None
+    return ItemFacts(available, num_users, demand, order.item_indices, order.source, order.num_in_demand, variants)
 
 
 def item_demand(interactions: DataFrame, end: datetime, half_life_days: float) -> DataFrame:

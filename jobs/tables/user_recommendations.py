@@ -95,7 +95,10 @@ def user_recommendations(spark: SparkSession, inputs: TableInputs, shop: Shop, c
     lists = candidates.select("user_index", "item_index", "score")
     excluded = excluded_pairs(lambda table: features.read(spark, table), shop, ds)
     lists = eligible_candidates(lists, items, excluded, shop.rules, counts)
-    lists = with_attributions(spark, ranked(lists, interactions, shop, counts), inputs.attributions)
+    # Where rules or chance choose among candidates, they need as many as a model proposes.
+    chooses = shop.rules.choose_lists or bool(plan.selection.caps) or shop.policy.temperature > 0
+    depth = shop.num_candidates if chooses else shop.top_k
+    lists = with_attributions(spark, ranked(lists, interactions, shop, depth, counts), inputs.attributions)
     asked = blocks.split(lists.unionByName(targets.select("user_index"), allowMissingColumns=True))
     met = blocks.split(interactions.select("user_index", "item_index", "num_purchases"))
 
@@ -147,14 +150,9 @@ def eligible_candidates(
     return rows.where(F.col("is_excluded").isNull()).drop("is_excluded")
 
 
-def ranked(lists: DataFrame, interactions: DataFrame, shop: Shop, counts: RuleCounts) -> DataFrame:
-    """The best rows of each user, with no more of what they bought than the shop says; equal scores by item_index.
-
-    As many as a list has, or where rules or chance choose among candidates, as many as a model proposes.
-    """
-    best_first = (F.desc("score"), "item_index")
-    chooses = shop.rules.choose_lists or shop.policy.temperature > 0
-    most, depth = max_repeats(shop), shop.num_candidates if chooses else shop.top_k
+def ranked(lists: DataFrame, interactions: DataFrame, shop: Shop, depth: int, counts: RuleCounts) -> DataFrame:
+    """The best `depth` rows of each user, with no more of what they bought than may be; equal scores by item_index."""
+    best_first, most = (F.desc("score"), "item_index"), max_repeats(shop)
     if most < shop.top_k:
         bought = interactions.where("num_purchases > 0").select("user_index", "item_index", F.lit(1).alias("is_repeat"))
         rows = lists.join(bought, on=["user_index", "item_index"], how="left")
@@ -225,7 +223,7 @@ def _counted(finished: DataFrame, counts: RuleCounts) -> DataFrame:
 
 def _assembly_plan(inputs: TableInputs, shop: Shop, order: PopularityOrder, items: EligibleItems) -> AssemblyPlan:
     rules = shop.rules
-    caps, num_new = items.caps(rules.max_per_category, rules.max_per_brand), rules.num_new(shop.top_k)
+    caps, num_new = items.caps(rules), rules.num_new(shop.top_k)
     return AssemblyPlan(
         top_k=shop.top_k,
         fallback=FallbackItems(order.item_indices, order.item_indices[items.is_new[order.item_indices]], caps),
@@ -253,6 +251,7 @@ def _require_caps_leave_k(ds: str, top_k: int, rules: ListRules, fallback: Fallb
     if num_left < top_k:
         raise NightError(
             f"{USER_RECOMMENDATIONS.name} ds={ds}: every user gets {top_k} items, and under the shop's "
-            f"max_per_category={rules.max_per_category} and max_per_brand={rules.max_per_brand} a list can hold "
-            f"{num_left}. Raise these caps (0 sets none), or lower `top_k`."
+            f"max_per_category={rules.max_per_category} and max_per_brand={rules.max_per_brand} and "
+            f"max_per_group={rules.max_per_group} a list can hold {num_left}. Raise these caps (0 sets none), "
+            "or lower `top_k`."
         )

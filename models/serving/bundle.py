@@ -55,7 +55,7 @@ class Facts:
         demand_source: the model that says what sells, or CATALOGUE_ORDER.
         max_length: places that the encoder reads, the start among them.
         top_k: items of an answer, unless the request says otherwise.
-        max_per_category, max_per_brand: of an answer; 0 sets no cap.
+        max_per_category, max_per_brand, max_per_group: of an answer; 0 sets no cap.
         today: the day after `ds`, in days since 1970 UTC.
         event_types: event type -> index.
         texts: the words of reasons; see `expectations.shop.reason_texts`.
@@ -72,6 +72,7 @@ class Facts:
     max_repeat_share: float
     max_per_category: int
     max_per_brand: int
+    max_per_group: int
     today: int
     event_types: dict[str, int]
     texts: dict[str, str]
@@ -83,7 +84,7 @@ class SessionItems:
 
     Attributes:
         item_ids, titles: as a shopper reads them.
-        category, brand: a number for each that a cap counts; 0 where an item has none.
+        category, brand, item_group: a number for each that a cap counts; 0 where an item has none.
         is_available: may be recommended.
         demand: what the night's popularity model says; 0 without demand.
         is_popular: among the best in demand, so that a reason may say so.
@@ -94,6 +95,7 @@ class SessionItems:
     titles: list[str]
     category: np.ndarray
     brand: np.ndarray
+    item_group: np.ndarray
     is_available: np.ndarray
     demand: np.ndarray
     is_popular: np.ndarray
@@ -142,8 +144,12 @@ class SessionBundle:
 
     def caps(self) -> list[Cap]:
         """Those that the shop sets."""
-        caps = [(self.facts.max_per_category, self.items.category), (self.facts.max_per_brand, self.items.brand)]
-        return [Cap(most, groups) for most, groups in caps if most]
+        caps = [
+            Cap(self.facts.max_per_category, self.items.category),
+            Cap(self.facts.max_per_brand, self.items.brand),
+            Cap(self.facts.max_per_group, self.items.item_group),
+        ]
+        return [cap for cap in caps if cap.most and cap.group.any()]
 
     def _require_one_size(self) -> None:
         sizes = {
@@ -223,5 +229,5 @@ def _load_items(path: Path, facts: Facts) -> SessionItems:
     rows = pq.read_table(path)
     _require_mark(path, rows.schema, facts)
     texts = {name: rows[name].to_pylist() for name in ("item_ids", "titles")}
-    names = ("category", "brand", "is_available", "demand", "is_popular", "usual_gap_days")
+    names = ("category", "brand", "item_group", "is_available", "demand", "is_popular", "usual_gap_days")
     return SessionItems(**texts, **{name: rows[name].to_numpy() for name in names})

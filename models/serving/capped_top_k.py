@@ -1,4 +1,4 @@
-"""The best items of one list, by their scores: ties by index, and no more of a category or brand than a shop allows."""
+"""The best items of one list, by their scores: ties by index, and no more of a category, brand or group than may be."""
 
 from __future__ import annotations
 

@@ -7,5 +7,7 @@ no PySpark.
 
 from __future__ import annotations
 
+BLANKS = r"[ \t\r\n\u00a0]+"
+"""What titles may differ in and be equal, as a regular expression of Java and of Python."""
 AVAILABILITY = "availability"
 """The rule that an item must be available: its name beside those of the shop file."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from expectations.semantics.item_eligibility import BLANKS
 from expectations.shop.list_rules import PATH_SEPARATOR, ListRules
 
 
@@ -25,6 +27,18 @@ def capped_category(category: Sequence[str] | None, rules: ListRules) -> str | N
     """Returns what an item of that path counts for in `max_per_category`; None for nothing."""
     path = list(category or ())
     return PATH_SEPARATOR.join(path[: rules.category_level] if rules.category_level else path) if path else None
+
+
+def item_group(item: Mapping[str, Any], rules: ListRules) -> str | None:
+    """Returns what an item shares with its variants; None where it has none.
+
+    Args:
+        item: a row of `items` with item_group_id, title and brand.
+    """
+    if item["item_group_id"] is not None:
+        return f"id {item['item_group_id']}"
+    title = re.sub(BLANKS, " ", item["title"] or "").lower().strip(" ")
+    return f"title {title} of {item['brand'] or ''}" if rules.group_equal_titles and title else None
 
 
 def _bounds_hold(price: float | None, rules: ListRules) -> bool:

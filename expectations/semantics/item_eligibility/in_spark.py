@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from expectations.runtime.days import days_before
-from expectations.semantics.item_eligibility import AVAILABILITY
+from expectations.semantics.item_eligibility import AVAILABILITY, BLANKS
 from expectations.shop.list_rules import PATH_SEPARATOR, Boost, ListRules
 
 
@@ -122,10 +122,21 @@ def _names(rules: ListRules) -> dict[str, list[str]]:
     return {kind: list(dict.fromkeys(names)) for kind, names in named.items()}
 
 
+def item_group(rules: ListRules) -> Column:
+    """What an item shares with its variants; null where it has none. See `ListRules.group_equal_titles`."""
+    group = F.concat(F.lit("id "), "item_group_id")
+    if not rules.group_equal_titles:
+        return group
+    title = F.trim(F.lower(F.regexp_replace("title", BLANKS, " ")))
+    named = F.concat(F.lit("title "), F.nullif(title, F.lit("")), F.lit(" of "), F.coalesce("brand", F.lit("")))
+    return F.coalesce(group, named)
+
+
 def caps_of(rules: ListRules) -> dict[str, tuple[int, Column]]:
     """The caps that a shop sets: name -> at most so many in a list, and what an item counts for, null for nothing."""
     caps = {
         "max_per_category": (rules.max_per_category, category_path(rules.category_level)),
         "max_per_brand": (rules.max_per_brand, F.col("brand")),
+        "max_per_group": (rules.max_per_group, item_group(rules)),
     }
     return {name: cap for name, cap in caps.items() if cap[0]}

@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 
 from expectations.runtime.days import SECONDS_PER_DAY, end_of
 from expectations.semantics.gap_buckets import gap_bucket, gap_bucket_in_spark
-from expectations.semantics.item_eligibility.in_python import capped_category, is_refused
+from expectations.semantics.item_eligibility.in_python import capped_category, is_refused, item_group
 from expectations.semantics.item_eligibility.in_spark import caps_of, refused_by
+from expectations.semantics.item_eligibility.in_spark import item_group as item_group_in_spark
 from expectations.semantics.list_caps import Cap, CapUse, split_by_caps
 from expectations.semantics.reasons import reasons_of
 from expectations.semantics.repeat_purchases.in_numpy import first_days_back, gap_totals, usual_gap_days
@@ -87,6 +88,22 @@ def test_an_item_is_refused_and_counted_alike(
         item = row.asDict()
         assert is_refused(item, rules) == row["is_refused"], item
         assert capped_category(item["category"], rules) == row[-1], item
+
+
+variants = st.tuples(
+    st.none() | st.sampled_from(["1", "2"]),
+    st.none() | st.sampled_from(["Milk", "  mILK ", "Milk\u00a01 l", "milk 1  L", "\t", "", "Ährenbrot", "ÄHRENBROT"]),
+    st.none() | st.sampled_from(["glow", "Glow"]),
+)
+
+
+@in_spark
+@given(st.lists(variants, min_size=50, max_size=100), st.booleans())
+def test_an_item_has_the_same_variants(spark: SparkSession, items: list[tuple[Any, ...]], by_title: bool) -> None:
+    rules = ListRules(version="1", group_equal_titles=by_title)
+    rows = spark.createDataFrame(items, "item_group_id string, title string, brand string")
+    for row in rows.select("*", item_group_in_spark(rules).alias("group")).collect():
+        assert item_group(row.asDict(), rules) == row["group"], row
 
 
 purchases = st.tuples(

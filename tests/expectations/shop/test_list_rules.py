@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from expectations.semantics.item_eligibility.in_python import capped_category, is_refused
+from expectations.semantics.item_eligibility.in_python import capped_category, is_refused, item_group
 from expectations.semantics.item_eligibility.in_spark import (
     allowed_items,
     boost_factor,
@@ -137,6 +137,16 @@ def test_python_and_spark_refuse_the_same_items(spark: SparkSession, rules: List
     refused = {row["item_id"] for row in items.where(refused_by(rules).isNotNull()).collect()}
     asked = [row.asDict() for row in items.collect()]
     assert {row["item_id"] for row in asked if not row["is_available"] or is_refused(row, rules)} == refused
+
+
+def test_variants_share_an_id_or_where_a_shop_says_so_a_title_and_a_brand() -> None:
+    milk = {"item_group_id": None, "title": "Fresh  Milk", "brand": "Alp"}
+    rules = ListRules(version="1", group_equal_titles=True)
+    assert item_group({**milk, "item_group_id": "7"}, rules) == item_group({**milk, "item_group_id": "7"}, ListRules())
+    assert item_group(milk, ListRules()) is None
+    assert item_group(milk, rules) == item_group({**milk, "title": " FRESH\u00a0milk"}, rules) is not None
+    assert item_group(milk, rules) != item_group({**milk, "brand": None}, rules)
+    assert item_group({**milk, "title": " "}, rules) is None
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])

@@ -27,7 +27,8 @@ UPDATES = [
 def updates(spark: SparkSession, rows: Sequence[tuple[object, ...]]) -> DataFrame:
     return spark.createDataFrame(rows, UPDATE).selectExpr(
         "*", "CAST(NULL AS STRING) description", "CAST(ARRAY() AS ARRAY<STRING>) category",
-        "CAST(NULL AS STRING) brand", "CAST(NULL AS STRING) image_path", "'things' domain", "true is_filed",
+        "CAST(NULL AS STRING) brand", "CAST(NULL AS STRING) image_path", "CAST(NULL AS STRING) item_group_id",
+        "'things' domain", "true is_filed",
         "TIMESTAMP'2024-03-01 00:00:00' last_seen",
     )  # fmt: skip
 

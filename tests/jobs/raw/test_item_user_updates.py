@@ -23,6 +23,7 @@ from tests.worlds.raw_drops import write_drop
 
 DS = "2024-03-10"
 COLUMNS = {"item_id": "id", "category": "path", "price": "cost", "is_available": "stock"}
+GROUPS = {"item_group_id": "currency"}
 
 
 def as_csv(*rows: tuple[str, ...]) -> str:
@@ -35,7 +36,7 @@ def items_said(
     spark: SparkSession, shop: Shop, folder: Path, rows: Sequence[tuple[str, ...]], **keys: Any
 ) -> list[Row]:
     """Returns what a file of id, path, cost, stock and currency says, in its order; `keys` are of `[items]`."""
-    raw = RawFile("{ds}.csv", columns=COLUMNS, **keys)
+    raw = RawFile("{ds}.csv", columns={**COLUMNS, **keys.pop("more_columns", {})}, **keys)
     text = as_csv(("id", "path", "cost", "stock", "currency"), *rows)
     path = write_drop(str(folder), f"{DS}.csv", text)
     found = read_raw_rows(spark, raw, [dropped_file("items", DS, str(path))], raw.raw_columns)
@@ -107,11 +108,19 @@ def test_prices_in_other_currencies_are_in_that_of_the_shop(spark: SparkSession,
     assert {row["reason"] for row in found} == {None}
 
 
+def test_an_item_may_name_the_group_of_its_variants(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
+    """An id as others are: of a table of floats it loses `.0`."""
+    rows = [("a", "", "", "", "12345678.0"), ("b", "", "", "", "1.2345678E7"), ("c", "", "", "", "NULL")]
+    found = items_said(spark, shop, tmp_path, rows, more_columns=GROUPS)
+    assert [row["item_group_id"] for row in found] == ["12345678", "12345678", None]
+
+
 def test_events_tell_of_items_in_one_currency_and_one_path(spark: SparkSession, shop: Shop, tmp_path: Path) -> None:
     columns = {"event_time": "time", "user_id": "who", "item_id": "what", "price": "cost"}
     constants = {"event_type": "view"}
     raw = RawFile("{ds}.csv", columns=columns, constants=constants, currency_column="currency", rates=RATES)
-    shop = replace(shop, events=raw, items_from_events={"price": "list_price", "category": "path"})
+    told = {"price": "list_price", "category": "path", "item_group_id": "who"}
+    shop = replace(shop, events=raw, items_from_events=told)
     paths = "Toys > Cars, Toys > Sale"
     rows = [("a", "10", "100", paths, "USD"), ("b", "10", "100", "", "GBP"), ("c", "", "50", "", "EUR")]
     lines = [(f"{DS} 10:00:00", "ann", item, *cells) for item, *cells in rows]
@@ -124,7 +133,9 @@ def test_events_tell_of_items_in_one_currency_and_one_path(spark: SparkSession, 
         (None, ["unknown_currency"]),
         (None, None),
     ]
-    items = {row["item_id"]: (row["price"], row["category"]) for row in items_from_events(events, shop).collect()}
+    of_items = items_from_events(events, shop).collect()
+    assert {row["item_group_id"] for row in of_items} == {"ann"}
+    items = {row["item_id"]: (row["price"], row["category"]) for row in of_items}
     assert items == {"a": (90.0, ["Toys", "Cars"]), "b": (None, []), "c": (50.0, [])}
     alone = replace(shop, events=replace(raw, columns={k: v for k, v in columns.items() if k != "price"}))
     assert [

@@ -163,6 +163,24 @@ def test_a_cap_counts_fillers_too(spark: SparkSession, goods: Night) -> None:
     assert (counts["caps"], counts["filled"]) == (1, 4)
 
 
+def test_a_list_holds_one_variant_of_an_item(spark: SparkSession, own_night: Night) -> None:
+    """Without a word in the shop file; the next best takes the place of another."""
+    free, _ = built(spark, own_night)
+    rows = own_night.lake.read(ITEMS, own_night.ds).to_pylist()
+    variants = {f"item-{index}" for index in (LANTERN, CLOCK, SOLD_OUT)}
+    groups = [{**row, "item_group_id": "glowing" if row["item_id"] in variants else None} for row in rows]
+    write_rows(own_night, ITEMS, groups)
+    lists, counts = built(spark, own_night)
+    assert items_of(lists) == {
+        "user-2": ["item-4", "item-2", "item-6"],  # not the clock
+        "user-3": ["item-5", "item-6", "item-3"],  # not the lantern, which is in demand
+        "user-4": ["item-2", "item-3", "item-4"],
+    }
+    assert (counts["caps"], counts["filled"]) == (1, 4)
+    unbound, _ = built(spark, with_rules(own_night, {"max_per_group": 0}))
+    assert unbound == free
+
+
 def test_a_cap_gives_way_only_to_who_bought_what_fits(spark: SparkSession, own_night: Night) -> None:
     write_met(own_night, [(BOB, BELL, 1), (CID, MUG, 0)])
     lists, counts = built(spark, with_rules(own_night, {"max_per_category": 1}, repeats="never"))

@@ -11,6 +11,7 @@ from expectations.shop.table_settings import NewUsers
 from jobs.tables.new_user_recommendations import recent_wishes
 from jobs.tables.segment_popularity import (
     PARTS_OF_WISH,
+    Variants,
     demand_by_segment,
     segments_of,
     shrunk_rates,
@@ -37,19 +38,33 @@ def wishes_of(spark: SparkSession, items: list[int], times: int = 1) -> DataFram
 
 
 def lists(
-    spark: SparkSession, wishes: DataFrame, people: DataFrame, min_people: int
+    spark: SparkSession, wishes: DataFrame, people: DataFrame, min_people: int, variants: Variants | None = None
 ) -> dict[str, list[tuple[int, str]]]:
     """Segment -> its items and their reasons, best first."""
     available = spark.createDataFrame([(item,) for item in range(2, 2 + NUM_ITEMS)], "item_index int")
     demand = demand_by_segment(wishes, people, min_people)
     rows = sorted(
-        shrunk_rates(demand, available, 3, PRIOR_DEMAND).collect(),
+        shrunk_rates(demand, available, 3, PRIOR_DEMAND, variants).collect(),
         key=lambda row: (row.segment, -row.rate, row.item_index),
     )
     found: dict[str, list[tuple[int, str]]] = {}
     for row in rows:
         found.setdefault(row.segment, []).append((row.item_index, row.reason_code))
     return found
+
+
+def test_a_segment_holds_one_variant_of_an_item(spark: SparkSession) -> None:
+    """The next best takes the place of another; whose people want another variant have that one."""
+    people = people_of(spark, Germany=4, France=2)
+    wishes = wishes_of(spark, [FAVOURITE_OF_ALL] * 4 + [SECOND] * 2, times=100)
+    alike = spark.createDataFrame([(FAVOURITE_OF_ALL, "g"), (SECOND, "g")], "item_index int, item_group string")
+    found = lists(spark, wishes, people, min_people=1, variants=Variants(alike, 1))
+    items = {segment: [item for item, _ in rows] for segment, rows in found.items()}
+    assert items == {
+        "all": [FAVOURITE_OF_ALL, OF_THE_FEW, NOBODYS],
+        "country=Germany": [FAVOURITE_OF_ALL, OF_THE_FEW, NOBODYS],
+        "country=France": [SECOND, OF_THE_FEW, NOBODYS],
+    }
 
 
 def test_a_person_belongs_to_every_set_of_what_is_known_of_them(spark: SparkSession) -> None:

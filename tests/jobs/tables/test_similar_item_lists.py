@@ -10,6 +10,7 @@ import pytest
 
 from expectations.runtime.lake import Version
 from expectations.runtime.program import Night
+from expectations.semantics.list_caps import Cap
 from expectations.shop.reasons import Reason
 from expectations.shop.table_settings import SimilarItems
 from expectations.tables import ITEM_FEATURES, ITEM_NEIGHBOURS, ITEM_VECTORS
@@ -81,6 +82,19 @@ def test_a_list_ends_with_all_other_items_on_sale_whatever_k_is(facts: ItemFacts
     ]
     assert len(listed(rows, SOLD_OUT)) == 5
     assert rows["score"].to_pylist() == sorted(rows["score"].to_pylist()[:4], reverse=True) + [0.0] * 5
+
+
+def test_a_list_holds_one_variant_of_an_item_and_none_of_its_own(facts: ItemFacts) -> None:
+    groups = np.zeros(NUM_ITEMS, np.int32)
+    groups[[KNOWN, COLD]], groups[[FRIEND, TWIN, SOLD_OUT]] = 1, 2
+    owners, sources = np.array([KNOWN, BEST_SELLER]), [TOGETHER, ALIKE]
+    rows = similar_item_lists(owners, sources, replace(facts, variants=Cap(1, groups)), top_k=3, settings=SETTINGS)
+    # The twin is a friend in another colour, and the cold item is the known one so.
+    assert listed(rows, KNOWN) == [(FRIEND, "bought_together"), (BEST_SELLER, "popular_now")]
+    assert listed(rows, BEST_SELLER) == [(KNOWN, "popular_now"), (FRIEND, "in_our_range")]
+    rows = similar_item_lists(owners, sources, replace(facts, variants=Cap(2, groups)), top_k=3, settings=SETTINGS)
+    assert [item for item, _ in listed(rows, KNOWN)] == [FRIEND, TWIN, BEST_SELLER]
+    assert [item for item, _ in listed(rows, BEST_SELLER)] == [KNOWN, COLD, FRIEND]
 
 
 def test_of_equals_what_sells_comes_first(facts: ItemFacts) -> None:

@@ -21,7 +21,7 @@ from expectations.semantics.gap_buckets import gap_bucket
 from expectations.semantics.list_caps import Cap
 from expectations.semantics.repeat_purchases.in_spark import excluded_pairs
 from expectations.semantics.titles import readable_title, readable_title_in_spark
-from expectations.tables import HISTORIES, NEW_USER_RECOMMENDATIONS, RUN_MANIFEST, Table
+from expectations.tables import HISTORIES, ITEMS, NEW_USER_RECOMMENDATIONS, RUN_MANIFEST, Table
 from jobs.features.histories import gap_buckets
 from models.data.dataset import Dataset, load_dataset
 from models.serving.capped_top_k import capped_top_k, top_k
@@ -29,6 +29,7 @@ from models.serving.new_user_lists import NewcomerLists
 from models.serving.repurchase_days import ReturnDays
 from models.serving.session_model import SessionModel
 from tests.worlds.communities import DAY
+from tests.worlds.good_tables import write_rows
 from tests.worlds.session_night import SETTINGS
 from tests.worlds.session_requests import (
     built,
@@ -150,6 +151,23 @@ def test_a_list_holds_no_more_of_a_category_than_the_shop_says(night: Night, tmp
     # Two categories hold six items; what follows is better than a list that falls short.
     assert items_of(long)[:6] == items_of(short)
     assert len(items_of(long)) == 8
+
+
+def test_a_list_holds_one_variant_of_an_item(night: Night, tmp_path: Path) -> None:
+    """Here the shop says that equal titles are variants, and every four items have one title."""
+    rows = night.lake.read(ITEMS, DAY).to_pylist()
+    titles = {row["item_id"]: f"Thing {place // 4}" for place, row in enumerate(rows)}
+    rules = replace(night.shop.rules, version="1", group_equal_titles=True)
+    try:
+        write_rows(night.lake, ITEMS, [{**row, "title": titles[row["item_id"]]} for row in rows], DAY)
+        bound = built(replace(night, shop=replace(night.shop, rules=rules)), tmp_path / "bound")
+    finally:
+        write_rows(night.lake, ITEMS, rows, DAY)
+    asked = [{"events": [event("item 3"), event("item 5", minute=1)], "k": 5}]
+    listed, free = items_of(bound.predict(asked)[0]), items_of(built(night, tmp_path / "free").predict(asked)[0])
+    assert len({titles[item] for item in listed}) == len(listed) == 5
+    assert len({titles[item] for item in free}) < 5
+    assert listed[0] == free[0]
 
 
 @pytest.mark.parametrize("repeats", ["never", "after_gap", "allowed"])
