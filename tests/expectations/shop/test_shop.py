@@ -109,7 +109,11 @@ REJECT = f'{EVENTS}\nreject = [{{reason = "r", column = "c"%s}}]'
         (NAME, 'name = "corner"\nusers = {path = "{ds}", columns = {shoe = "t"}}', "`users.columns` maps ['shoe']"),
         ("{ds}", "today", "`path` must hold {ds}, the day of the drop. Received: '{data}/today.csv'"),
         ("{data}", "{home}", "`path` may hold {ds}, {data} and {root}. Received: ['home']"),
-        (EVENTS, f'{EVENTS}\nformat = "xml"', "`events.format` must be csv, json, parquet or xlsx"),
+        (
+            EVENTS,
+            f'{EVENTS}\nformat = "xml"',
+            "`events.format` must be csv, json, parquet, xlsx, delta, iceberg, postgres or duckdb",
+        ),
         (EVENTS, f'{EVENTS}\nevent_types = {{buy = "bought"}}', "`event_types` must lead to view"),
         (EVENTS, REJECT % "", "rule 'r' needs exactly one condition. Received: []"),
         (EVENTS, REJECT % ", below = 0, is_null = true", "Received: ['is_null', 'below']"),
