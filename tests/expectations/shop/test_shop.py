@@ -110,7 +110,11 @@ ITEMS = 'name = "corner"\nitems = {path = "{ds}", columns = {item_id = "i"}, is_
         (NAME, 'name = "corner"\nusers = {path = "{ds}", columns = {shoe = "t"}}', "`users.columns` maps ['shoe']"),
         ("{ds}", "today", "`events.path` must hold {ds}, the day of the drop. Received: '{data}/today.csv'"),
         ("{data}", "{home}", "`path` may hold {ds}, {data} and {root}. Received: ['home']"),
-        (EVENTS, f'{EVENTS}\nformat = "xml"', "`events.format` must be csv, json, parquet or xlsx"),
+        (
+            EVENTS,
+            f'{EVENTS}\nformat = "xml"',
+            "`events.format` must be csv, json, parquet, xlsx, delta, iceberg, postgres or duckdb",
+        ),
         (EVENTS, f'{EVENTS}\nevent_types = {{buy = "bought"}}', "`event_types` must lead to view"),
         (EVENTS, f'{EVENTS}\npaths_separator = ">"', "`paths_separator` stands between paths, `separator` within one"),
         (EVENTS, f'{EVENTS}\ncurrency_column = "c"', "`currency_column` and `rates` need each other"),
