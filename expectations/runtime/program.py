@@ -183,7 +183,8 @@ def pinned_night(night: Night) -> Night:
 
 def _connections(shop: Shop, environment: Mapping[str, str]) -> dict[str, str]:
     """What the shop's sources need of the environment; what is not set is missed where it is used."""
-    tables = [raw.table for raw in (shop.events, shop.items, shop.users) if raw and raw.table]
+    raws = (*shop.event_sources.values(), shop.items, shop.users)
+    tables = [raw.table for raw in raws if raw and raw.table]
     return {table.connection: environment[table.connection] for table in tables if table.connection in environment}
 
 

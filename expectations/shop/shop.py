@@ -265,15 +265,20 @@ def load_shop(name_or_path: str) -> Shop:
         logger.warning("%s: `%s` is no longer read; take it out before the next release", path, key)
         del values[key]
     values = with_preset(values, str(path))
-    if isinstance(values.get("events"), list):
-        values = _with_several_events(values, str(path))
+    values = with_several_events(values, str(path))
     if "folder" in values:
         raise SettingsError(f"{path}: unknown key 'folder'.")
     return settings_from_mapping(Shop, {**values, "folder": str(path.resolve().parent)}, str(path))
 
 
-def _with_several_events(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """Takes an array of tables apart: `[[events]]` once is `[events]`; those after it are `more_events`."""
+def with_several_events(values: dict[str, Any], where: str) -> dict[str, Any]:
+    """Takes `[[events]]`, an array of tables, apart: the first is `events`, those after it are `more_events`.
+
+    Raises:
+        SettingsError: the array is empty, or `more_events` stand beside it.
+    """
+    if not isinstance(values.get("events"), list):
+        return values
     if "more_events" in values or not values["events"]:
         raise SettingsError(
             f"{where}: write each file of events as a table [[events]], and no `more_events` beside it."

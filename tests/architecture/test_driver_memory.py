@@ -23,6 +23,8 @@ BOUNDED = {
     "jobs/raw/catalogue_limits.py:require_known_items": "one row of sums",
     "jobs/raw/catalogue_limits.py:_both_sides": "three ids of either side",
     "jobs/raw/catalogue_limits.py:_alike": "one row of counts",
+    "jobs/raw/joined_rows.py:_require_one_a_key": "one row",
+    "jobs/raw/repeated_events.py:num_repeats": "one row a day of one pass",
     "jobs/raw/drop_counts.py:examples_of": "three rows a reason of one day",
     "jobs/raw/drop_counts.py:_raise_unreadable": "at most a thousand names of files",
     "jobs/raw/item_user_updates.py:_validated": "a window's first(), which brings nothing",

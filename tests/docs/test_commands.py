@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from expectations.runtime.code_version import REPOSITORY
-from expectations.shop.shop import SHIPPED_SHOPS, Shop, load_shop
+from expectations.shop.shop import SHIPPED_SHOPS, Shop, load_shop, with_several_events
 from expectations.shop.toml_settings import settings_from_mapping
 from tests.docs.pages import Block, blocks, commands
 
@@ -99,7 +99,7 @@ def test_settings_of_the_documents_are_a_shop_file_or_tables_of_one(block: Block
         assert load_shop(str(path)).name == values["name"]
     else:
         demo = tomllib.loads((SHIPPED_SHOPS / "demo.toml").read_text("utf-8"))
-        settings_from_mapping(Shop, {**demo, **values}, block.page)
+        settings_from_mapping(Shop, with_several_events({**demo, **values}, block.page), block.page)
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=lambda block: block.page)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tests.worlds.sample_shops import folder_of_samples, is_right, outcome, right_values
+from tests.worlds.odd_shops.sample_shops import folder_of_samples, is_right, outcome, right_values
 
 RIGHT = right_values()
 

@@ -1,6 +1,6 @@
 """Of small shops whose exports are odd in one way each, how many come out right?
 
-Each is taken into an empty lake; what came of it is held against the right value (`tests/worlds/sample_shops.json`):
+Each is taken into an empty lake; what came of it is held against the right value (tests/worlds/odd_shops/):
 `right` counts the equal ones, `refused_by_name` those of them whose right value is a refusal that says what is wrong,
 `silent` those that come out otherwise without a word.
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from expectations.runtime.spark_session import session_from_environment
 from tests.benchmarks.harness.parts import record_part
 from tests.benchmarks.harness.variants import OURS
-from tests.worlds.sample_shops import folder_of_samples, is_right, outcome, right_values
+from tests.worlds.odd_shops.sample_shops import folder_of_samples, is_right, outcome, right_values
 
 NAME, PART = "own_shops", "cases"
 

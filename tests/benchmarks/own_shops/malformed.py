@@ -33,8 +33,8 @@ from jobs.raw.raw_rows import read_raw_rows, rows_of_file
 from jobs.raw.reading.cells import UNREADABLE_FILE
 from tests.benchmarks.harness.parts import record_part
 from tests.benchmarks.harness.variants import OURS
-from tests.worlds.damaged_files import DAMAGES, FILES, ROWS, Damage, damaged
-from tests.worlds.damaged_shop_files import SHIPPED, Choose, damaged_shop_file
+from tests.worlds.odd_shops.damaged_files import DAMAGES, FILES, ROWS, Damage, damaged
+from tests.worlds.odd_shops.damaged_shop_files import SHIPPED, Choose, damaged_shop_file
 from tests.worlds.read_raw_file import MAPPING
 
 NAME, DROPS, SHOP_FILES = "own_shops", "malformed drops", "malformed shop files"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from expectations.shop.shop import load_shop
 from expectations.shop.toml_settings import SettingsError
-from tests.worlds.damaged_shop_files import SHIPPED, damaged_shop_file
+from tests.worlds.odd_shops.damaged_shop_files import SHIPPED, damaged_shop_file
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs.raw.reading.cells import UNREADABLE_FILE
-from tests.worlds.damaged_files import DAMAGES, FILES, Damage, damaged
+from tests.worlds.odd_shops.damaged_files import DAMAGES, FILES, Damage, damaged
 from tests.worlds.read_raw_file import MAPPING, rows_read
 
 SOME_DAMAGES = st.lists(
