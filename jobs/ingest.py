@@ -113,16 +113,15 @@ def ingest_days(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], s
     """Reads, checks, writes and commits the drops of several days together."""
     num_files = sum(len(plan.files) for plan in plans)
     logger.info("reading drops: days=%d files=%d from=%s to=%s", len(plans), num_files, plans[0].ds, plans[-1].ds)
-    with _validated(spark, lake, plans, shop) as validated:
-        counts = {kind: counts_of(rows) for kind, rows in by_kind(validated, shop).items()}
-        earlier = _check(lake, plans, counts, shop, lambda kind, ds: examples_of(by_kind(validated, shop)[kind], ds))
-        _check_repeats(spark, lake, plans, validated["events"], counts, shop)
-        _check_catalogue(spark, lake, plans, validated, shop, earlier.get("items", {}))
+    with validated_drops(spark, lake, plans, shop) as validated:
+        counts = checked_counts(spark, lake, plans, validated, shop)
         _write_and_commit(spark, lake, plans, validated, counts, shop)
 
 
 @contextmanager
-def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop) -> Iterator[ValidatedRows]:
+def validated_drops(
+    spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], shop: Shop
+) -> Iterator[ValidatedRows]:
     """Gives the rows of all files of these days, which Spark keeps for as long as they are looked at."""
     tasks_per_day = max(1, int(spark.conf.get("spark.sql.shuffle.partitions") or 1) // len(plans))
     first_day = min([*lake.days(EVENTS)[:1], plans[0].ds])
@@ -148,6 +147,21 @@ def _validated(spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], sh
     finally:
         for rows in kept:
             rows.unpersist()
+
+
+def checked_counts(
+    spark: SparkSession, lake: Lake, plans: Sequence[DayToIngest], validated: ValidatedRows, shop: Shop
+) -> dict[str, dict[str, DropCounts]]:
+    """Returns what was found in the files of each kind and day.
+
+    Raises:
+        NightError: a file cannot be read, or the files of a day must not go further.
+    """
+    counts = {kind: counts_of(rows) for kind, rows in by_kind(validated, shop).items()}
+    earlier = _check(lake, plans, counts, shop, lambda kind, ds: examples_of(by_kind(validated, shop)[kind], ds))
+    _check_repeats(spark, lake, plans, validated["events"], counts, shop)
+    _check_catalogue(spark, lake, plans, validated, shop, earlier.get("items", {}))
+    return counts
 
 
 def by_kind(validated: ValidatedRows, shop: Shop) -> dict[str, DataFrame]:
@@ -318,7 +332,7 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
     take_snapshots(drops, [night.ds], night.ds)
     files = DropsOnDisk(night.lake, drops, days).now(night.ds)
     lines = []
-    with _validated(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], shop) as validated:
+    with validated_drops(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], shop) as validated:
         for kind, rows in by_kind(validated, shop).items():
             counts = counts_of(rows).get(night.ds, DropCounts())
             lines += report_lines(kind, counts, examples_of(rows, night.ds))

@@ -19,8 +19,10 @@ from pyspark.sql import SparkSession
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
 from expectations.shop.shop import load_shop
-from expectations.tables import EVENTS, ITEMS, QUARANTINE, NightError
-from jobs.ingest import ingest
+from expectations.tables import NightError
+from jobs.ingest import checked_counts, validated_drops
+from jobs.raw.drop_readiness import require_drop
+from jobs.raw.ingest_plan import days_to_ingest
 from jobs.split_days import MadeDays, split_days
 
 RIGHT = Path(__file__).with_suffix(".json")
@@ -51,23 +53,22 @@ def is_right(found: Outcome, right: Outcome) -> bool:
 
 
 def outcome(spark: SparkSession, sample: Path, root: Path) -> Outcome:
-    """Takes the drop of a sample into an empty lake, and tells what came of it.
+    """Reads and judges the drop of a sample as a first night would, and tells what came of it.
 
     Raises:
         Exception: whatever a night does not foresee; a refusal is an outcome.
     """
     case = json.loads((sample / "case.json").read_text(encoding="utf-8"))
     try:
-        shop = load_shop(str(sample / "shop.toml"))
         night = Night(
-            shop=shop, lake=Lake(str(root)), ds=case["ds"], data=str(sample), run_id="sample", now=_AFTERWARDS
+            Lake(str(root)), str(sample), load_shop(str(sample / "shop.toml")), case["ds"], "sample", _AFTERWARDS
         )
         if "split" in case:
             _split(spark, night, sample, case["split"])
-        ingest(spark, night)
+        require_drop(night.drop_folder, night.ds, night.now)
+        return _judged(spark, night)
     except NightError as err:
         return {"refused": str(err).replace(str(sample), "").replace(str(root), "")}
-    return _taken_in(night)
 
 
 def _split(spark: SparkSession, night: Night, sample: Path, flags: list[str]) -> None:
@@ -77,23 +78,26 @@ def _split(spark: SparkSession, night: Night, sample: Path, flags: list[str]) ->
     split_days(spark, night, sample / given["--log"], items, made)
 
 
-def _taken_in(night: Night) -> Outcome:
-    lake = night.lake
-    events, refused = (
-        [row for ds in lake.days(table) for row in lake.read(table, ds).to_pylist()] for table in (EVENTS, QUARANTINE)
-    )
-    found: Outcome = {
-        "events": len(events),
-        "rejected": dict(sorted(Counter(row["reason"] for row in refused).items())),
-    }
-    rows = [[_plain(row[name]) for name in _EVENT] for row in events]
-    found["rows"] = sorted(rows, key=str) if len(rows) <= MOST_ROWS else sorted(rows, key=str)[:3]
+def _judged(spark: SparkSession, night: Night) -> Outcome:
+    plans = days_to_ingest(spark, night.lake, night.ds, night.drop_folder)
+    with validated_drops(spark, night.lake, plans, night.shop) as validated:
+        counts = checked_counts(spark, night.lake, plans, validated, night.shop)
+        accepted = {source: rows.where("reason is null").collect() for source, rows in validated.items()}
+    reasons: Counter[str] = Counter()
+    for by_day in counts.values():
+        for count in by_day.values():
+            reasons.update(count.rejected)
+    events = accepted["events"]
+    found: Outcome = {"events": len(events), "rejected": dict(sorted(reasons.items()))}
+    rows = sorted(([_plain(row[name]) for name in _EVENT] for row in events), key=str)
+    found["rows"] = rows if len(rows) <= MOST_ROWS else rows[:3]
     found["users"], found["items"] = (len({row[name] for row in events}) for name in ("user_id", "item_id"))
-    if night.shop.items is not None:
-        catalogue = [[_plain(row[name]) for name in _ITEM] for row in lake.read(ITEMS, night.ds).to_pylist()]
-        found["catalogue"] = sorted(catalogue, key=str)[:MOST_ROWS]
+    if "items" in accepted:
+        catalogue = sorted(([_plain(row[name]) for name in _ITEM] for row in accepted["items"]), key=str)
+        found["catalogue"] = catalogue[:MOST_ROWS]
     return found
 
 
 def _plain(value: Any) -> Any:
-    return str(value.replace(tzinfo=None)) if isinstance(value, datetime) else value
+    # Spark gives times in the zone of this machine.
+    return str(value.astimezone(timezone.utc).replace(tzinfo=None)) if isinstance(value, datetime) else value
