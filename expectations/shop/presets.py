@@ -31,12 +31,13 @@ def with_preset(values: Mapping[str, Any], where: str) -> dict[str, Any]:
         close = get_close_matches(str(name), known, n=1)
         hope = f"Did you mean {close[0]!r}? " if close else ""
         raise SettingsError(f"{where}: there is no preset {name!r}. {hope}Known: {', '.join(known)}.")
-    return _laid_over(tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8")), own)
+    return laid_over(tomllib.loads((PRESETS / f"{name}.toml").read_text(encoding="utf-8")), own)
 
 
-def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the one table says, key by key, before what the one below it says; a list takes a list's place."""
     both = {key: below[key] for key in below if key not in above}
     for key, value in above.items():
         is_table = isinstance(value, Mapping) and isinstance(below.get(key), Mapping)
-        both[key] = _laid_over(below[key], value) if is_table else value
+        both[key] = laid_over(below[key], value) if is_table else value
     return both

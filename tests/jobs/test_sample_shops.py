@@ -18,5 +18,5 @@ def test_an_odd_export_comes_out_right(spark: SparkSession, real_data: Path, tmp
     sample = folder_of_samples(real_data) / name
     if not sample.is_dir():
         pytest.skip(f"no sample shop at {sample}")
-    found = outcome(spark, sample, tmp_path)
+    found = outcome(spark, sample, tmp_path, RIGHT[name].get("say", {}))
     assert is_right(found, RIGHT[name]), found

@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     spark, samples = session_from_environment("cases"), folder_of_samples(Path(os.environ["NIGHTJAR_DATA"]))
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in right_values():
-            found[name] = outcome(spark, samples / name, Path(folder) / name)
+        for name, value in right_values().items():
+            found[name] = outcome(spark, samples / name, Path(folder) / name, value.get("say", {}))
     right = {name for name, value in right_values().items() if is_right(found[name], value)}
     for name in sorted(found.keys() - right):
         print(f"otherwise: {name}: {found[name]}")

@@ -3,13 +3,15 @@
 They lie beside the real data, one folder each: a shop file, a drop, the right value in words, and `case.json` with
 the day and what cuts the log into days, where it comes as one file. `sample_shops.json` holds the right values as rows:
 accepted events, rejected rows by reason, and the catalogue where the shop has a file of one; or the words of the
-refusal.
+refusal. Some say in `say` what their shop file has to say besides.
 """
 
 from __future__ import annotations
 
 import json
+import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.shop import load_shop
+from expectations.shop.presets import laid_over
+from expectations.shop.shop import Shop, load_shop, with_several_events
+from expectations.shop.toml_settings import settings_from_mapping
 from expectations.tables import NightError
 from jobs.ingest import checked_counts, validated_drops
 from jobs.raw.drop_readiness import require_drop
@@ -49,26 +53,35 @@ def is_right(found: Outcome, right: Outcome) -> bool:
     """Whether what came of a sample is what should; of a refusal, a part of its words is given."""
     if "refused" in right:
         return right["refused"] in found.get("refused", "")
-    return found == right
+    return found == {name: value for name, value in right.items() if name != "say"}
 
 
-def outcome(spark: SparkSession, sample: Path, root: Path) -> Outcome:
+def outcome(spark: SparkSession, sample: Path, root: Path, say: Mapping[str, Any]) -> Outcome:
     """Reads and judges the drop of a sample as a first night would, and tells what came of it.
+
+    Args:
+        say: what the sample's shop file would have to say besides, where no program can tell by itself.
 
     Raises:
         Exception: whatever a night does not foresee; a refusal is an outcome.
     """
     case = json.loads((sample / "case.json").read_text(encoding="utf-8"))
     try:
-        night = Night(
-            Lake(str(root)), str(sample), load_shop(str(sample / "shop.toml")), case["ds"], "sample", _AFTERWARDS
-        )
+        night = Night(Lake(str(root)), str(sample), _shop(sample, say), case["ds"], "sample", _AFTERWARDS)
         if "split" in case:
             _split(spark, night, sample, case["split"])
         require_drop(night.drop_folder, night.ds, night.now)
         return _judged(spark, night)
     except NightError as err:
         return {"refused": str(err).replace(str(sample), "").replace(str(root), "")}
+
+
+def _shop(sample: Path, say: Mapping[str, Any]) -> Shop:
+    path = sample / "shop.toml"
+    if not say:
+        return load_shop(str(path))
+    values = with_several_events(laid_over(tomllib.loads(path.read_text(encoding="utf-8")), say), str(path))
+    return settings_from_mapping(Shop, {**values, "folder": str(sample)}, str(path))
 
 
 def _split(spark: SparkSession, night: Night, sample: Path, flags: list[str]) -> None:
