@@ -32,7 +32,8 @@ from pyspark.sql.window import Window
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
-from expectations.shop.raw_files import UNIX_TIMES, RawFile
+from expectations.shop.raw_file_rules import UNIX_TIMES
+from expectations.shop.raw_files import RawFile
 from expectations.tables import NightError, ds_from_text
 from jobs.raw.drop_writer import write_drops
 from jobs.raw.dropped_files import DroppedFile, dropped_file

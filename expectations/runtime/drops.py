@@ -16,7 +16,8 @@ from pyarrow import fs
 
 from expectations.runtime.days import end_of
 from expectations.runtime.table_drops import TableDrops
-from expectations.shop.raw_files import DAY_OF_PATH, RawFile
+from expectations.shop.raw_file_rules import DAY_OF_PATH
+from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 
 DropState = Literal["complete", "being_written", "absent"]

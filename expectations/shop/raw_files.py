@@ -1,25 +1,22 @@
-"""What a shop file says of its raw drops: where they lie, what columns mean, what is no event, when a day is whole."""
+"""What a shop file says of its raw files: where they lie, what columns mean, what is no event."""
 
 from __future__ import annotations
 
-import codecs
 import re
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import Annotated
-from zoneinfo import available_timezones
 
-from expectations.shop.bounds import AtLeastOne, Bounded, PositiveAmount, Share, ZeroForNoBound, one_of
+from expectations.shop.bounds import Bounded, PositiveAmount, one_of
+from expectations.shop.raw_file_rules import (
+    is_of_a_day,
+    require_encoding,
+    require_path,
+    require_regex,
+    require_time_format,
+    require_timezone,
+)
 from expectations.shop.table_source import TABLE_FORMATS, TableSource, require_no_secret, require_table_source
 from expectations.tables import EVENT_TYPES, EVENTS
-
-UNIX_TIMES: dict[str, float] = {
-    "unix_seconds": 1_000_000,
-    "unix_milliseconds": 1_000,
-    "unix_microseconds": 1,
-    "unix_nanoseconds": 0.001,
-}
-"""`time_format` of times that count from 1970 in UTC -> microseconds in one of them."""
 
 IDS = ("user_id", "item_id", "session_id", "item_group_id")
 """Columns of the contract whose texts name something: two ways to write one name are one."""
@@ -60,7 +57,7 @@ class RejectRule:
             raise ValueError(f"rule {self.reason!r} needs exactly one condition. Received: {conditions}")
         for pattern in (self.matches, self.not_matches):
             if pattern is not None:
-                _require_regex(pattern)
+                require_regex(pattern)
 
 
 @dataclass(frozen=True)
@@ -132,8 +129,8 @@ class JoinedFile(Bounded):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_path(self.path)
-        _require_encoding(self.encoding)
+        require_path(self.path)
+        require_encoding(self.encoding)
 
     @property
     def is_standing(self) -> bool:
@@ -235,15 +232,15 @@ class RawFile(Bounded):
         require_no_secret("path", self.path)
         require_table_source(self.format, self.path, self.table)
         if self.format not in TABLE_FORMATS:
-            _require_path(self.path)
+            require_path(self.path)
         for name in self.join:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(
                     f"the name of a join is letters, digits and _, as in [events.join.orders]. Received: {name!r}"
                 )
-        _require_encoding(self.encoding)
-        _require_timezone(self.timezone)
-        _require_time_format(self.time_format)
+        require_encoding(self.encoding)
+        require_timezone(self.timezone)
+        require_time_format(self.time_format)
         both = set(self.columns) & set(self.constants)
         if both:
             raise ValueError(f"{sorted(both)} stand in `columns` and in `constants`; keep one")
@@ -307,134 +304,3 @@ class RawFile(Bounded):
         ids = {name for of in IDS for name in self.sources_of(of)}
         keys = {text for name, joined in self.join.items() for text in (joined.source, f"{name}.{joined.key}")}
         return frozenset(ids | keys)
-
-
-@dataclass(frozen=True)
-class Drops(Bounded):
-    """When a day's drop is complete, and what a day without one means.
-
-    Attributes:
-        missing_day: `error`, or `closed`: the shop was shut, and the night publishes from the log so far.
-        wait_hours: how long after the end of the day a night waits for its drop.
-        settle_seconds: a file counts as written when it has not changed for so long.
-        complete_marker: path of a file that appears when the drop is complete; then `settle_seconds` is not used.
-        max_reject_share: a day fails if a larger share of the rows of one kind of file goes to `quarantine` by other
-            rules than those of the shop; a file of changes, or of users, of fewer than 20 rows excepted.
-        max_days_off: events further from the day of their drop than this go to `quarantine`, those of the first drop
-            excepted, which may hold all that came before.
-        duplicate_days: an event that a drop of so many days before holds, too, is counted there alone: exports that
-            repeat the last days. An event that is older than these days goes to `quarantine`, since nobody can tell
-            whether it is a repeat. 0: a day in which more than `max_reject_share` of the rows are such repeats fails.
-        day_timezone: the zone whose days the drops are: that of 2024-03-09 holds what happened on this day there.
-        min_rows_share: a day with fewer rows than this share of the median of the last `compared_drops` drops
-            fails.
-        min_catalogue_share: a `full` items file with fewer rows than this share of the median of the last
-            `compared_drops` items files fails its day: what it does not name is no longer for sale.
-        min_users_share: likewise, of a users file. 0 sets no bound, since who is not named stays known.
-        max_leaving_share: a `full` items file fails its day if a larger share of the items of the file before it are
-            not in it.
-        max_entering_share: likewise, if a larger share of its items were not in the file before.
-        max_unknown_item_share: a night fails if a larger share of the events of its day are of items that no items
-            file ever named, unless `items_from_events` tells of them; above 0.05 it warns.
-        compared_drops: so many latest drops before a day say what its usual size is; four weeks of daily drops.
-        min_earlier_drops: with fewer earlier drops there is no usual size that an incoming drop is compared with.
-        max_user_events: whoever has more events than this on one day is a robot or a reseller: that day's rows of
-            theirs go to `quarantine`. 0 sets no bound.
-    """
-
-    missing_day: Annotated[str, one_of("error", "closed"), "must be error or closed"] = "error"
-    wait_hours: float = 6.0
-    settle_seconds: float = 60.0
-    complete_marker: str | None = None
-    max_reject_share: float = 0.05
-    max_days_off: AtLeastOne = 31
-    duplicate_days: ZeroForNoBound = 0
-    day_timezone: str = "UTC"
-    min_rows_share: float = 0.05
-    min_catalogue_share: float = 0.5
-    min_users_share: Share = 0.0
-    max_leaving_share: Share = 0.5
-    max_entering_share: Share = 0.5
-    max_unknown_item_share: Share = 0.5
-    compared_drops: AtLeastOne = 28
-    min_earlier_drops: AtLeastOne = 7
-    max_user_events: ZeroForNoBound = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_timezone(self.day_timezone, "day_timezone")
-
-
-DAY_OF_PATH = re.compile(r"\{ds(?::([^}]*))?\}")
-"""The day in a `path`; its group is how the day is written, if not as YYYY-MM-DD."""
-
-
-def is_of_a_day(path: str) -> bool:
-    """Whether a path holds the day; a file whose path does not stands for all days."""
-    return DAY_OF_PATH.search(path) is not None
-
-
-def _require_path(path: str) -> None:
-    days = list(DAY_OF_PATH.finditer(path))
-    unknown = set(re.findall(r"\{([A-Za-z_]\w*)\}", path)) - {"ds", "data", "root"}
-    if unknown:
-        raise ValueError(f"`path` may hold {{ds}}, {{data}} and {{root}}. Received: {sorted(unknown)}")
-    for day in days:
-        if day[1] is not None and set(re.findall(r"%(.)", day[1])) != {"Y", "m", "d"}:
-            raise ValueError(f"`path`: a day is written with %Y, %m and %d, as in {{ds:%Y%m%d}}. Received: {day[0]!r}")
-
-
-def _require_encoding(encoding: str) -> None:
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise ValueError(
-            f"`encoding` must be one that Python knows, such as windows-1252. Received: {encoding!r}"
-        ) from None
-
-
-_SAFE_SHORT_ZONES = {"UTC", "GMT", "CET", "EET", "WET", "MET"}
-"""Names of three letters that mean one zone wherever they are read."""
-
-
-def _require_timezone(timezone: str, key: str = "timezone") -> None:
-    """Java takes CST for Chicago and a Chinese shop for Shanghai; a region's name is the same everywhere."""
-    is_short = re.fullmatch(r"[A-Z]{3,4}", timezone) is not None and timezone not in _SAFE_SHORT_ZONES
-    if not is_short and (timezone in available_timezones() or re.fullmatch(r"[+-]\d\d:\d\d", timezone)):
-        return
-    last = [name for name in sorted(available_timezones()) if name.rpartition("/")[2].casefold() == timezone.casefold()]
-    close = last or get_close_matches(timezone, sorted(available_timezones()), n=1)
-    hope = f" Did you mean {close[0]!r}?" if close and not is_short else ""
-    raise ValueError(
-        f"`{key}` must be a region of the tz database, such as Europe/Berlin, or an offset such as +01:00; "
-        f"short names mean different zones in different places. Received: {timezone!r}.{hope}"
-    )
-
-
-def _require_time_format(pattern: str) -> None:
-    """Refuses what other tools mean by a pattern, and Spark reads in another way or not at all."""
-    if pattern in UNIX_TIMES:
-        return
-    plain = re.sub(r"'[^']*'", "", pattern)
-    if "%" in plain:
-        raise ValueError(
-            f"`time_format` is a pattern of Spark, such as yyyy-MM-dd HH:mm:ss, not of Python. Received: {pattern!r}"
-        )
-    if "YY" in plain or "DD" in plain:
-        raise ValueError(
-            f"`time_format`: YYYY is the year of a week and DD the day of a year; write yyyy and dd. "
-            f"Received: {pattern!r}"
-        )
-    if "h" in plain and "a" not in plain:
-        raise ValueError(
-            f"`time_format`: hh is an hour of twelve and needs AM or PM (a); write HH. Received: {pattern!r}"
-        )
-    if pattern.startswith("unix"):
-        raise ValueError(f"`time_format` knows {', '.join(UNIX_TIMES)}. Received: {pattern!r}")
-
-
-def _require_regex(pattern: str) -> None:
-    try:
-        re.compile(pattern)
-    except re.error as err:
-        raise ValueError(f"{pattern!r} is not a regular expression: {err}") from err

@@ -14,10 +14,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from expectations.shop.bounds import AtLeastOne, Bounded, Share, ZeroForNoBound, one_of
+from expectations.shop.drop_settings import Drops
 from expectations.shop.list_rules import ListRules
 from expectations.shop.policy_settings import Policy
 from expectations.shop.presets import with_preset
-from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.raw_files import RawFile
 from expectations.shop.reason_texts import LANGUAGES, require_texts
 from expectations.shop.reward import Reward
 from expectations.shop.table_settings import GraphEdges, NewItems, NewUsers, SimilarItems

@@ -7,7 +7,8 @@ import re
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from expectations.shop.raw_files import UNIX_TIMES, RawFile
+from expectations.shop.raw_file_rules import UNIX_TIMES
+from expectations.shop.raw_files import RawFile
 
 _RFC_3339 = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$"
 

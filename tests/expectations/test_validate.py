@@ -19,7 +19,7 @@ from expectations.checks.row_rules import MAX_TOLD_LENGTH
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops
+from expectations.shop.drop_settings import Drops
 from expectations.tables import EVENTS, TABLES, USER_RECOMMENDATIONS, USERS, TableContractError
 from expectations.validate import STAGES, main, validate_stage
 from tests.worlds.good_tables import DS, good_tables, write_good_night, write_rows

@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import RawFile
 from expectations.tables import EVENTS, ITEMS, QUARANTINE, USERS, NightError
 from jobs.ingest import ingest, look_at_drop
 from tests.worlds.raw_drops import write_drop

@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops, RawFile, RejectRule
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import RawFile, RejectRule
 from expectations.tables import EVENTS, ITEM_UPDATES, ITEMS, QUARANTINE, USER_UPDATES, USERS, NightError, Table
 from jobs.ingest import ingest, look_at_drop, passes
 from jobs.raw.dropped_files import DroppedFile

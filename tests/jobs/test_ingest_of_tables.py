@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops, RejectRule
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import RejectRule
 from expectations.shop.table_source import TableSource
 from expectations.tables import EVENTS, ITEMS, QUARANTINE, USER_UPDATES, NightError
 from jobs.ingest import ingest, look_at_drop

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from expectations.runtime.days import end_of
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops
+from expectations.shop.drop_settings import Drops
 from expectations.tables import EVENTS, QUARANTINE, NightError
 from jobs.ingest import ingest
 from jobs.list_stale import staleness

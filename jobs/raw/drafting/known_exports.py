@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from expectations.shop.presets import PRESETS, with_preset
-from expectations.shop.raw_files import UNIX_TIMES, RawFile
+from expectations.shop.raw_file_rules import UNIX_TIMES
+from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.shop.toml_settings import settings_from_mapping
 from jobs.raw.drafting.looked_at import LookedAtColumn, LookedAtFile

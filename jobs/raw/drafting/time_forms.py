@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
-from expectations.shop.raw_files import UNIX_TIMES
+from expectations.shop.raw_file_rules import UNIX_TIMES
 
 _EARLIEST, _LATEST = datetime(1995, 1, 1, tzinfo=timezone.utc), datetime(2040, 1, 1, tzinfo=timezone.utc)
 """Of counts since 1970; larger and smaller numbers are something else, such as article numbers of 13 digits."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from expectations.runtime.drops import DropFolder
-from expectations.shop.raw_files import Drops, JoinedFile, RawFile
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import JoinedFile, RawFile
 from expectations.shop.shop import Shop
 
 DS = "2024-03-10"

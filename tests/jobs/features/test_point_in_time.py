@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, FEATURE_TABLES, ITEM_UPDATES, QUARANTINE, TABLES
 from jobs.ingest import ingest

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from expectations.shop.raw_files import Drops, RawFile
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import RawFile
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.catalogue_limits import (

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from expectations.shop.raw_files import Drops, RawFile, RejectRule
+from expectations.shop.drop_settings import Drops
+from expectations.shop.raw_files import RawFile, RejectRule
 from expectations.shop.shop import Shop
 from expectations.tables import NightError
 from jobs.raw.drop_counts import DropCounts, report_lines

@@ -14,7 +14,7 @@ import pytest
 
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night
-from expectations.shop.raw_files import Drops
+from expectations.shop.drop_settings import Drops
 from expectations.tables import NightError
 from jobs.raw.drop_readiness import DropNotReadyError, require_drop
 from tests.worlds.raw_drops import write_drop
