@@ -24,9 +24,9 @@ from expectations.shop.presets import laid_over
 from expectations.shop.shop import Shop, load_shop, with_several_events
 from expectations.shop.toml_settings import settings_from_mapping
 from expectations.tables import NightError
-from jobs.ingest import checked_counts, validated_drops
 from jobs.raw.drop_readiness import require_drop
 from jobs.raw.ingest_plan import days_to_ingest
+from jobs.raw.judged_drops import checked_counts, validated_drops
 from jobs.split_days import MadeDays, split_days
 
 RIGHT = Path(__file__).with_suffix(".json")
