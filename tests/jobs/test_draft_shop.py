@@ -334,11 +334,11 @@ def test_a_catalogue_goes_with_a_log_and_with_what_its_preset_says_of_items(tmp_
     assert (shop.items.path, shop.items_file) == ("{root}/raw/orders_export/{ds}/items.json.gz", "changes")
 
 
-def test_a_catalogue_without_a_day_beside_daily_events_is_named(tmp_path: Path) -> None:
+def test_a_catalogue_without_a_day_beside_daily_events_stands_for_all_days(tmp_path: Path) -> None:
     events = [
         written(tmp_path, f"e_{day}.csv", f"time,user,item,brand\n{day} 10:00:00,u,i,x\n{day} 11:00:00,v,j,y\n")
         for day in ("2024-03-08", "2024-03-09")
     ]
     shop, text = drafted(*events, written(tmp_path, "items.csv", "sku,title\ni,Lamp\nj,Rug\n"))
-    assert shop.items is None and shop.items_from_events == {"brand": "brand"}
-    assert "# items.csv holds items and has no day in its name" in text
+    assert shop.items is not None and shop.items.is_standing and shop.items.path.endswith("items.csv")
+    assert "no {ds}: one file that stands for all days" in text

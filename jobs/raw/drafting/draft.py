@@ -208,15 +208,12 @@ def _is_daily(events: LookedAtGroup, roles: dict[str, Role], known: KnownExport 
 
 
 def _usable(of: LookedAtGroup | None, text: ShopText, *, is_log: bool) -> LookedAtGroup | None:
-    """The file of items or users where it goes with the events: a file a day with daily ones, else one for all days."""
-    if of is None or (len(of.group.days) <= 1 if is_log else bool(of.group.days)):
+    """The file of items or users, unless it is one of several days beside a log, which goes with none of them."""
+    if of is None or not is_log or len(of.group.days) <= 1:
         return of
-    name = Path(of.file.path).name
     text.tail.append(
-        f"{name} holds {of.kind} of one day of several, and the events are one log: split them first, then draft again."
-        if is_log
-        else f"{name} holds {of.kind} and has no day in its name, as the events have: put one beside the drop of the "
-        f"first day, such as {of.kind}_YYYY-MM-DD, and draft again."
+        f"{Path(of.file.path).name} holds {of.kind} of one day of several, and the events are one log: split them "
+        "first, then draft again."
     )
     return None
 
@@ -247,7 +244,8 @@ def _say_path(
         text.say(kind, "path", place, "jobs.split_days makes these drops of the log")
         text.say(kind, "format", "json")
     else:
-        text.say(kind, "path", _shown_path(of.group.template, folder))
+        is_standing = "" if of.group.days else "no {ds}: one file that stands for all days"
+        text.say(kind, "path", _shown_path(of.group.template or of.group.paths[-1], folder), is_standing)
         if not known or known.shop.events.format != sample.format:
             text.say(kind, "format", sample.format)
     if sample.encoding not in ("", _DEFAULT_ENCODING, "utf-16") and not known:
