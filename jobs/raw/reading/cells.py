@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -125,7 +126,7 @@ class RowBuilder:
     def _places(self, size: int) -> pa.Array:
         first = self.file_number * MAX_ROWS_A_FILE + self.rows
         self.rows += size
-        return pa.array(range(first, first + size), pa.int64())
+        return pa.array(np.arange(first, first + size))
 
     def _cleaned(self, name: str, texts: pa.Array) -> pa.Array:
         texts = pc.utf8_trim(texts.cast(pa.string()), characters=_BLANKS)
