@@ -9,7 +9,6 @@ EVENTS = lake_table(
     "",
     (
         Column("event_time", "timestamp", comment="UTC"),
-        Column("place", "bigint", comment="order in which the files of the drop tell of what happened at one time"),
         Column("user_id", "string"),
         Column("item_id", "string"),
         Column("event_type", "string", comment="one of EVENT_TYPES"),
@@ -17,6 +16,7 @@ EVENTS = lake_table(
         Column("price", "double", nullable=True, comment="per unit, in the shop's currency"),
         Column("session_id", "string", nullable=True),
         Column("domain", "string", comment="the shop's department: one catalogue may hold several"),
+        Column("place", "bigint", comment="order in which the files of the drop tell of what happened at one time"),
     ),
     "jobs.ingest",
     "One row per accepted line of the drop of `ds`. Lines that agree in the shop's `duplicate_key` count once.",

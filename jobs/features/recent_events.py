@@ -51,8 +51,8 @@ def recent_events_of(events: DataFrame, vocabularies: DataFrame, max_history: in
         "session", F.when(F.col("session_id").isNotNull(), F.xxhash64("session_id"))
     )
     latest_first = Window.partitionBy("user_id").orderBy(*(F.desc(name) for name in ENTRY))
-    is_kept = (F.col("place") <= max_history) | (F.col("event_type_index") == PURCHASE_INDEX)
-    kept = happened.withColumn("place", F.row_number().over(latest_first)).where(is_kept)
+    is_kept = (F.col("rank") <= max_history) | (F.col("event_type_index") == PURCHASE_INDEX)
+    kept = happened.withColumn("rank", F.row_number().over(latest_first)).where(is_kept)
     entries = F.array_sort(F.collect_list(F.struct(*ENTRY))).alias("entries")
     return kept.groupBy("user_id", "user_index").agg(entries).drop("user_id")
 

@@ -57,7 +57,7 @@ def read_raw_rows(
         "ds string, path string",
     )
     kinds = {file.path: file.kind for file in files}
-    numbers = {path: number for number, path in enumerate(sorted(kinds))}
+    numbers = _numbers_within_a_day(files)
     names_something = raw.id_columns if ids is None else ids
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -68,6 +68,14 @@ def read_raw_rows(
                 )
 
     return tasks.mapInArrow(read, row_schema(names))
+
+
+def _numbers_within_a_day(files: Sequence[DroppedFile]) -> dict[str, int]:
+    """Maps the path of each file to its number among those of its day, whatever other days are read with it."""
+    by_day: dict[str, list[str]] = {}
+    for file in files:
+        by_day.setdefault(file.ds, []).append(file.path)
+    return {path: number for paths in by_day.values() for number, path in enumerate(sorted(paths))}
 
 
 def rows_of_file(

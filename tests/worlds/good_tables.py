@@ -57,6 +57,7 @@ def _inputs() -> dict[str, Rows]:
             "price": 2.5,
             "session_id": None,
             "domain": "things",
+            "place": hour,
         }
 
     def item(item_id: str, is_available: bool = True, domain: str = "things") -> dict[str, Any]:

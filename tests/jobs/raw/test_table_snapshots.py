@@ -66,6 +66,7 @@ def test_only_a_day_that_changed_is_read_again(
     night: Night, table: SourceWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "jobs.raw.table_snapshots")
+    caplog.clear()
     before = read(seen(night, table))
     assert [message.partition("ds=")[2] for message in caplog.messages] == [f"{FIRST} rows=2", f"{SECOND} rows=1"]
     caplog.clear()
@@ -128,6 +129,7 @@ def test_without_marks_the_last_days_are_read_again_and_older_ones_are_not(
     raw = replace(raw, table=replace(raw.table, recheck_days=2))
     before = read(seen(night, world, raw))
     caplog.set_level(logging.INFO, "jobs.raw.table_snapshots")
+    caplog.clear()
     for ds in (FIRST, SECOND):
         world.set_day(ds, [RUG, LAMP])
     after = read(seen(night, world, raw))
@@ -165,6 +167,7 @@ def test_compacting_a_delta_table_reads_its_days_again_and_changes_no_drop(
         write_deltalake(world.path, purchases(FIRST, rows), mode="append")
     before = read(seen(night, world))
     caplog.set_level(logging.INFO, "jobs.raw.table_snapshots")
+    caplog.clear()
     DeltaTable(world.path).optimize.compact()
     assert read(seen(night, world)) == before
     assert [message.partition("ds=")[2] for message in caplog.messages] == [f"{FIRST} rows=3"]

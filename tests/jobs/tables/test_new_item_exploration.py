@@ -78,7 +78,8 @@ def test_no_cap_is_broken_by_what_is_new(spark: SparkSession) -> None:
     )
     kinds = {"a": "x", "b": "x", "new": "x", "newest": "x", "c": "y", "d": None, "e": None}
     items = spark.createDataFrame(
-        [(item, [kind] if kind else []) for item, kind in kinds.items()], "item_id string, category array<string>"
+        [(item, [kind] if kind else [], None) for item, kind in kinds.items()],
+        "item_id string, category array<string>, item_group_id string",
     )
     rules = ListRules(version="1", max_per_category=2)
     left = within_caps(wanted, before, items, rules)
