@@ -53,6 +53,7 @@ def test_a_table_is_taken_in_day_by_day_and_a_corrected_day_again(
 
     before = {ds: night.lake.require(EVENTS, ds) for ds in (FIRST, SECOND)}
     caplog.set_level(logging.INFO)
+    caplog.clear()
     ingest(spark, night)
     assert {ds: night.lake.require(EVENTS, ds) for ds in (FIRST, SECOND)} == before
     assert not [message for message in caplog.messages if message.startswith("read table")]
