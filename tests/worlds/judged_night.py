@@ -48,6 +48,7 @@ def write_events(lake: Lake, ds: str, rows: Sequence[tuple[str, str, str, str, f
             "price": pa.array([1.0] * len(rows), pa.float64()),
             "session_id": pa.array([None] * len(rows), pa.string()),
             "domain": pa.array(["things"] * len(rows), pa.string()),
+            "place": pa.array(range(len(rows)), pa.int64()),
         }
     )
     lake.write(EVENTS, ds, table, _content(EVENTS, rows))
