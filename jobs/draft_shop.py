@@ -24,7 +24,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from expectations.runtime.drops import DropFolder
+from expectations.runtime.days import END_OF_TIME
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import BY_HAND, Night, root_for, run_program
 from expectations.runtime.spark_session import session_from_environment
@@ -95,7 +95,7 @@ def split_logs(spark: SparkSession, night: Night, draft: Draft) -> str:
     catalogues = {kind: Path(path) for kind, path in draft.catalogues.items()}
     log, *more = map(Path, draft.logs)
     split_days(spark, night, log, catalogues.get("items"), more_logs=more, users=catalogues.get("users"))
-    return DropFolder(night.shop, night.lake.root, night.data).days("9999-12-31")[-1]
+    return night.drop_folder.days(END_OF_TIME)[-1]
 
 
 def split_command(draft: Draft, out: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from expectations.runtime.days import END_OF_TIME
 from expectations.runtime.lake import Lake, fingerprint_of
 from expectations.runtime.program import Night, night_from, night_parser, pinned_night, run_program
 from expectations.runtime.spark_session import session_from_environment
@@ -30,7 +31,6 @@ from jobs.raw.drop_counts import DropCounts, counts_of, examples_of, report_line
 from jobs.raw.drop_limits import guest_warnings, require_usable_drops
 from jobs.raw.drop_readiness import require_drop
 from jobs.raw.ingest_plan import (
-    END_OF_TIME,
     DayToIngest,
     DropsOnDisk,
     days_to_ingest,

@@ -23,6 +23,7 @@ from typing import Any
 from deltalake import DeltaTable
 
 from expectations.runtime.code_version import code_version
+from expectations.runtime.days import END_OF_TIME
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.input_fingerprint import (
     FileHashes,
@@ -40,7 +41,7 @@ from expectations.semantics.champions import decided_otherwise, published_decisi
 from expectations.tables import EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
 from jobs.publishing.manifest_history import rolled_back_days
 from jobs.raw.dropped_files import DroppedFile, sha256_of
-from jobs.raw.ingest_plan import END_OF_TIME, DropsOnDisk
+from jobs.raw.ingest_plan import DropsOnDisk
 
 DAG_ID = "nightly_recommendations"
 CHAMPION = "champion"

@@ -29,6 +29,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from expectations.runtime.days import END_OF_TIME
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.runtime.spark_session import session_from_environment
@@ -225,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise NightError("--order-column and --last-day go together: an order needs a day to end on.")
     made_days = MadeDays(arguments.order_column, ds_from_text(arguments.last_day)) if arguments.last_day else None
     # The log says which days there are, whatever DS may hold.
-    arguments.ds = "9999-12-31"
+    arguments.ds = END_OF_TIME
     split_days(
         session_from_environment("split_days"),
         night_from(arguments),

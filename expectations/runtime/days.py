@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
+END_OF_TIME = "9999-12-31"
+"""A day after every day."""
 SECONDS_PER_DAY = 86_400
 """Days are of UTC, which has no summer time."""
 

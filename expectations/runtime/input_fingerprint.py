@@ -8,7 +8,6 @@ edited while it ran. The code is no part of it: `run_manifest` notes the code ap
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.shop.shop import Shop
@@ -80,10 +79,8 @@ def drops_fingerprints(by_day: Mapping[str, FileHashes]) -> dict[str, str]:
 def settings_fingerprint(shop: Shop) -> str:
     """Returns a hash of every setting that a row may depend on: where drops lie and what is refused change no row."""
     of_drops = [shop.drops.max_user_events, shop.drops.duplicate_days, shop.drops.day_timezone]
-    return fingerprint_of(_without_places(shop.as_dict()) | {"source": "", "drops": of_drops, "publish": ""})
-
-
-def _without_places(settings: Any) -> Any:
-    if isinstance(settings, dict):
-        return {key: _without_places(value) for key, value in settings.items() if key not in ("path", "table")}
-    return [_without_places(value) for value in settings] if isinstance(settings, list | tuple) else settings
+    kinds = {"events": shop.events, "items": shop.items, "users": shop.users}
+    raws = {kind: raw.settings_of_rows() for kind, raw in kinds.items() if raw is not None}
+    more = [raw.settings_of_rows() for raw in shop.more_events]
+    others = {"more_events": more, "source": "", "drops": of_drops, "publish": ""}
+    return fingerprint_of(shop.as_dict() | raws | others)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields
-from typing import Annotated
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any
 
 from expectations.shop.bounds import Bounded, PositiveAmount, one_of
 from expectations.shop.raw_file_rules import (
@@ -293,6 +293,11 @@ class RawFile(Bounded):
         if self.fill_down:
             others += [self.fill_down.key, *self.fill_down.columns]
         return tuple(sorted({*self.columns.values(), *(rule.column for rule in self.reject), *others}))
+
+    def settings_of_rows(self) -> dict[str, Any]:
+        """Every setting but where the rows lie: what the rows become depends on these."""
+        joins = {name: {**joined, "path": ""} for name, joined in asdict(self)["join"].items()}
+        return {**asdict(self), "path": "", "table": None, "join": joins}
 
     def is_joined(self, column: str) -> bool:
         """Whether a raw column is one of a joined file."""

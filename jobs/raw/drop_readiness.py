@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from expectations.runtime.days import END_OF_TIME
 from expectations.runtime.drops import DropFolder
 from expectations.tables import NightError
-
-_END_OF_TIME = "9999-12-31"
 
 
 class DropNotReadyError(NightError):
@@ -74,4 +73,4 @@ def _what_is_missing(drops: DropFolder, ds: str) -> str:
 
 
 def _a_later_drop_exists(drops: DropFolder, ds: str) -> bool:
-    return any(day > ds for day in drops.days(_END_OF_TIME))
+    return any(day > ds for day in drops.days(END_OF_TIME))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from expectations.runtime.code_version import code_version
-from expectations.runtime.days import days_before
+from expectations.runtime.days import END_OF_TIME, days_before
 from expectations.runtime.drops import DropFolder, HasPath
 from expectations.runtime.lake import Lake, Version, fingerprint_of
 from expectations.shop.raw_files import RawFile
@@ -19,7 +19,6 @@ from expectations.tables import EVENTS, NightError
 from jobs.raw.dropped_files import DroppedFile, dropped_file, hashed_files
 from jobs.raw.table_snapshots import take_snapshots
 
-END_OF_TIME = "9999-12-31"
 Hasher = Callable[[Sequence[DroppedFile]], list[DroppedFile]]
 """Returns files with the hashes of their bytes, in the order given."""
 
@@ -201,19 +200,12 @@ def day_fingerprint(ds: str, hashes: Sequence[Sequence[str]], shop: Shop, earlie
         hashes: kind and hash of each file of the day, in order.
         earlier: the same of the days whose events this one may repeat.
     """
-    mappings = {kind: _without_paths(asdict(raw)) for kind, raw in raw_files(shop).items()}
+    mappings = {kind: raw.settings_of_rows() for kind, raw in raw_files(shop).items()}
     derived = [shop.items_from_events, shop.users_from_events]
     return fingerprint_of(
         *("drop", ds, code_version("jobs.ingest"), shop.name, mappings, derived),
         *(shop.drops.max_user_events, shop.drops.duplicate_days, shop.drops.day_timezone, hashes, *earlier),
     )
-
-
-def _without_paths(raw: dict[str, Any]) -> dict[str, Any]:
-    joins = {
-        name: {key: value for key, value in joined.items() if key != "path"} for name, joined in raw["join"].items()
-    }
-    return {key: value for key, value in raw.items() if key not in ("path", "table")} | {"join": joins}
 
 
 def known_hash(version: Version | None, file: DroppedFile) -> str | None:

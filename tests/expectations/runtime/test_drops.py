@@ -6,10 +6,12 @@ import os
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from expectations.runtime.drops import DropFolder
+from expectations.runtime.input_fingerprint import settings_fingerprint
 from expectations.shop.drop_settings import Drops
 from expectations.shop.raw_files import JoinedFile, RawFile
 from expectations.shop.shop import Shop
@@ -143,3 +145,12 @@ def test_the_root_may_hold_the_drops(drops: DropFolder, tmp_path: Path) -> None:
 def test_a_night_waits_so_many_hours_after_the_day(drops: DropFolder) -> None:
     drops = replace(drops, shop=replace(drops.shop, drops=Drops(wait_hours=6.5)))
     assert drops.deadline(DS) == datetime(2024, 3, 11, 6, 30, tzinfo=timezone.utc)
+
+
+def test_a_word_of_a_shop_that_is_called_path_or_table_counts_and_a_place_does_not(shop: Shop) -> None:
+    def fingerprint(**settings: Any) -> str:
+        return settings_fingerprint(replace(shop, events=replace(shop.events, **settings)))
+
+    assert fingerprint(event_types={"table": "view"}) != fingerprint(event_types={})
+    assert fingerprint(event_types={"path": "view"}) != fingerprint(event_types={"path": "click"})
+    assert fingerprint(path="elsewhere/{ds}.csv") == fingerprint()
