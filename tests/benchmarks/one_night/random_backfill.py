@@ -11,6 +11,8 @@ NUM_EARLIER_DROPS drops before the seven days, and has one customer in ONE_IN; t
 two-tower model of two epochs. These three are about equally good, so that the champion has a say in what is published.
 
     python -m tests.benchmarks.one_night.random_backfill
+
+With a `--folder`, a run that was stopped goes on there: the nights that are done are not run again.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import json
 import os
 import random
 import re
@@ -46,6 +49,7 @@ MODELS = ("all_time_popularity", "recent_demand", "two_tower")
 TOP_K, EDITED_TOP_K = 10, 8
 MOST_PASSES = 5
 """Over what `make stale` lists; it should be empty after the first."""
+DONE = "nights.json"
 
 
 @dataclass
@@ -53,12 +57,12 @@ class World:
     """The drops, the shop file and the roots of one run of this benchmark, all in one folder.
 
     Attributes:
-        num_nights: how many were run so far.
+        nights: root, day and seconds of those that are done, also before this run was stopped.
     """
 
     folder: Path
     days: list[str]
-    num_nights: int = field(default=0, init=False)
+    nights: list[tuple[str, str, float]] = field(default_factory=list)
 
     @classmethod
     def copied(cls, data: Path, folder: Path, num_days: int, num_earlier: int) -> World:
@@ -76,6 +80,13 @@ class World:
         world = cls(folder, [drop.name.removesuffix(".csv.gz") for drop in drops[-num_days:]])
         world.write_shop(TOP_K)
         return world
+
+    @classmethod
+    def resumed(cls, folder: Path, num_days: int) -> World:
+        """Takes up the run that was stopped in a folder."""
+        drops = sorted((folder / "data" / SHOP).glob("*.csv.gz"))
+        nights = [(root, ds, seconds) for root, ds, seconds in json.loads((folder / DONE).read_text("utf-8"))]
+        return cls(folder, [drop.name.removesuffix(".csv.gz") for drop in drops[-num_days:]], nights)
 
     @property
     def shop(self) -> Path:
@@ -105,10 +116,9 @@ class World:
         Raises:
             NightError: it failed; its log is in the folder.
         """
-        self.num_nights += 1
         started = time.monotonic()
         pins = {*self._pins(root, ds)}
-        with (self.folder / f"night-{self.num_nights:02}.log").open("w") as log:
+        with (self.folder / f"night-{len(self.nights) + 1:02}.log").open("w") as log:
             command = [sys.executable, "docker/local/run_night.py", "--ds", ds]
             night = subprocess.Popen(command, cwd=REPOSITORY, env=self._environment(root), stdout=log, stderr=log)
             if meanwhile is not None:
@@ -117,7 +127,13 @@ class World:
                 meanwhile()
             if night.wait():
                 raise NightError(f"The night of {ds} in {root} failed: see {log.name}")
-        print(f"{time.strftime('%H:%M:%S')} {root} {ds} {time.monotonic() - started:.0f} s", flush=True)
+        self.nights.append((root, ds, time.monotonic() - started))
+        (self.folder / DONE).write_text(json.dumps(self.nights), encoding="utf-8")
+        print(f"{time.strftime('%H:%M:%S')} {root} {ds} {self.nights[-1][2]:.0f} s", flush=True)
+
+    def done(self, root: str) -> list[str]:
+        """Returns the days whose nights are done in a root, in the order of the nights."""
+        return [ds for at, ds, _ in self.nights if at == root]
 
     def stale_days(self, root: str) -> list[str]:
         """Returns the days of the lines that `make stale` prints, in their order."""
@@ -170,16 +186,14 @@ def backfill(world: World, root: str, seed: int) -> int:
         order[len(order) * 4 // 6]: lambda: world.write_shop(EDITED_TOP_K),
     }
     print(f"order: {' '.join(order)}", flush=True)
-    for ds in order:
+    for ds in order[len(world.done(root)) :]:
         world.run_night(root, ds, meanwhile.get(ds))
-    num_stale = 0
     for _ in range(MOST_PASSES):
         stale = world.stale_days(root)
         if not stale:
-            return num_stale
+            return len(world.done(root)) - len(order)
         for ds in stale:
             world.run_night(root, ds)
-        num_stale += len(stale)
     raise NightError(f"Days are still stale after {MOST_PASSES} passes: see {world.folder / root}")
 
 
@@ -203,21 +217,20 @@ def differing_rows(world: World, roots: Sequence[str]) -> dict[str, tuple[int, i
 
 def measured(world: World, seed: int) -> dict[str, Any]:
     """Runs all nights. Returns the row of the result."""
-    started = time.monotonic()
     num_stale = backfill(world, "backfilled", seed)
-    for ds in world.days:
+    for ds in world.days[len(world.done("alone")) :]:
         world.run_night("alone", ds)
     found = differing_rows(world, ("backfilled", "alone"))
     return {
         "model": PART,
         "ours": True,
         "source": OURS,
-        "nights": world.num_nights,
+        "nights": len(world.nights),
         "stale_runs": num_stale,
         "tables": len(found),
         "rows": sum(rows for rows, _ in found.values()),
         "differing_rows": sum(differing for _, differing in found.values()),
-        "minutes": round((time.monotonic() - started) / 60, 1),
+        "minutes": round(sum(seconds for _, _, seconds in world.nights) / 60, 1),
     }
 
 
@@ -234,7 +247,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
-        row = measured(World.copied(data, folder, arguments.days, NUM_EARLIER_DROPS), SEED)
+        if (folder / DONE).is_file():
+            world = World.resumed(folder, arguments.days)
+        else:
+            world = World.copied(data, folder, arguments.days, NUM_EARLIER_DROPS)
+        row = measured(world, SEED)
     print(record_part(NAME, PART, [row]).text() if arguments.days == NUM_DAYS else row)
 
 
