@@ -20,8 +20,6 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from deltalake import DeltaTable
-
 from expectations.runtime.code_version import code_version
 from expectations.runtime.days import END_OF_TIME
 from expectations.runtime.drops import DropFolder
@@ -38,7 +36,7 @@ from expectations.runtime.program import Night, night_from, night_parser, run_pr
 from expectations.runtime.published_tables import manifest_rows
 from expectations.runtime.table_drops import NOT_YET_READ
 from expectations.semantics.champions import decided_otherwise, published_decision
-from expectations.tables import EVENTS, RUN_MANIFEST, USER_RECOMMENDATIONS
+from expectations.tables import EVENTS, USER_RECOMMENDATIONS
 from jobs.publishing.manifest_history import rolled_back_days
 from jobs.raw.dropped_files import DroppedFile, sha256_of
 from jobs.raw.ingest_plan import DropsOnDisk
@@ -142,12 +140,8 @@ def _runs(stale: Sequence[StaleDay]) -> list[list[StaleDay]]:
 
 def _published(lake: Lake, until: str) -> dict[str, list[dict[str, str]]]:
     """Maps each day to what its tables rest on, each combination once; of one night it is the same for all."""
-    path = lake.table_path(RUN_MANIFEST)
-    if not DeltaTable.is_deltatable(path):
-        return {}
-    rows = DeltaTable(path).to_pyarrow_table(columns=["ds", "input_fingerprint", "code_version"]).to_pylist()
     found: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
+    for row in manifest_rows(lake, columns=("ds", "input_fingerprint", "code_version")):
         drops, _, settings = row["input_fingerprint"].partition("-")
         note, notes = (
             {"drops": drops, "settings": settings, "code": row["code_version"]},

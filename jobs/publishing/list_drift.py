@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.lake import Lake, Version, parquet_dataset
-from expectations.runtime.published_tables import manifest_rows, published_table
+from expectations.runtime.published_tables import dataset_of, manifest_rows, published_table
 from expectations.tables import Table
 
 MAX_OWNERS = 10_000
@@ -56,7 +56,7 @@ def list_drift(lake: Lake, ds: str, table: Table, version: Version, owners: Sequ
     if published is None:
         return ListDrift(None, None, scores)
     is_asked = (pc.field("ds") == max(days)) & pc.field(owner).isin(asked)
-    before = published.to_pyarrow_dataset().to_table([owner, item], filter=is_asked)
+    before = dataset_of(published).to_table([owner, item], filter=is_asked)
     return ListDrift(max(days), overlap(_lists(now, owner, item), _lists(before, owner, item)), scores)
 
 

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from expectations.runtime.lake import Lake
-from expectations.runtime.published_tables import published_table
+from expectations.runtime.published_tables import dataset_of, published_table
 from expectations.tables import (
     CROSS_DOMAIN_RECOMMENDATIONS,
     HISTORIES,
@@ -196,7 +196,7 @@ def _published(lake: Lake, table: Table, ds: str) -> pads.Dataset:
     published = published_table(lake, table, ds)
     if published is None:
         raise NightError(f"{table.name} ds={ds}: run_manifest names no such table. Was jobs.publish_tables run for it?")
-    return published.to_pyarrow_dataset()
+    return dataset_of(published)
 
 
 def _is_in(column: str, texts: Collection[str]) -> pc.Expression:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.runtime.lake import Lake
-from expectations.runtime.published_tables import manifest_rows, published_table
+from expectations.runtime.published_tables import dataset_of, manifest_rows, published_table
 from expectations.semantics.champions import champion_of, published_decision
 from expectations.tables import USER_RECOMMENDATIONS, TableContractError
 
@@ -50,7 +50,7 @@ def published_lists(lake: Lake, ds: str, user_ids: pa.Array, columns: list[str])
     if published is None:
         raise TableContractError(f"{USER_RECOMMENDATIONS.name} ds={ds}: run_manifest names no published version")
     asked = (pc.field("ds") == ds) & pc.field("user_id").isin(user_ids)
-    return published.to_pyarrow_dataset().to_table(columns, filter=asked)
+    return dataset_of(published).to_table(columns, filter=asked)
 
 
 def published_nights(lake: Lake) -> PublishedNights:

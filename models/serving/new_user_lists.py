@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from expectations.runtime.lake import Lake
-from expectations.runtime.published_tables import published_table
+from expectations.runtime.published_tables import dataset_of, published_table
 from expectations.tables import EVERYBODY, NEW_USER_RECOMMENDATIONS
 
 _COLUMNS = {
@@ -45,7 +46,7 @@ class NewcomerLists:
         published = published_table(lake, NEW_USER_RECOMMENDATIONS, ds)
         if published is None:
             return cls({})
-        return cls._of_rows(published.to_pyarrow_table(columns=list(_COLUMNS), filters=[("ds", "=", ds)]))
+        return cls._of_rows(dataset_of(published).to_table(list(_COLUMNS), filter=pc.field("ds") == ds))
 
     @classmethod
     def load(cls, path: Path) -> Self:
