@@ -18,6 +18,8 @@ export AIRFLOW__CORE__LOAD_EXAMPLES=False
 export AIRFLOW__CORE__EXECUTOR=LocalExecutor
 # Tasks at once. Each is a Spark or a TensorFlow of its own, and both take every core.
 export AIRFLOW__CORE__PARALLELISM="${AIRFLOW__CORE__PARALLELISM:-2}"
+# How long a task that has ended may still hold a place, in seconds; by default five, of tasks that take two.
+export AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL=1
 # Whoever can reach loopback is an administrator here; docker/compose.yaml asks for a password.
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True
 export AIRFLOW__API__HOST=127.0.0.1

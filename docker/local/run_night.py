@@ -12,8 +12,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import SimpleQueue
@@ -23,7 +24,7 @@ from typing import Any, TextIO
 
 from airflow_db import prepare_airflow
 from pluggy import HookimplMarker
-from stack import running_processes
+from stack import running_processes, speedups_in_use
 
 from expectations.runtime.code_version import REPOSITORY
 from expectations.runtime.program import night_parser, root_for
@@ -33,8 +34,6 @@ from expectations.tables import NightError, ds_from_text
 # What `airflow.listeners.hookimpl` is; importing it here would start Airflow's logging before `Output` is set up.
 hookimpl = HookimplMarker("airflow")
 DEMO_DS = "2025-05-31"
-ON_JVM = "spark"
-"""The queue of the programs that share the JVM."""
 RETRY_DELAY = timedelta(seconds=10)
 """The DAG's own gives a cluster time to find another worker; here, whatever was broken is replaced at once."""
 INTERRUPTED = "ERROR interrupted. Run the same command again to finish the night."
@@ -71,28 +70,17 @@ class Progress:
         ends: the task and, where it failed, why, of each try that ended, whichever process ran it.
     """
 
-    def __init__(self, output: Output, renew_jvm: Callable[[str], None] | None = None) -> None:
-        """Gets ready to listen.
-
-        Args:
-            renew_jvm: what puts a new JVM in place of a broken one, told how the task before failed. For nights whose
-                tasks run in this process; an executor does so itself.
-        """
+    def __init__(self, output: Output) -> None:
         self.output = output
-        self.renew_jvm = renew_jvm
         self.process = os.getpid()
         self.started: dict[tuple[str, int], float] = {}
         self.log = Path()
         self.ends: SimpleQueue[tuple[str, str]] = SimpleQueue()
-        self.failed_before = ""
 
     @hookimpl
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:
         if _is_marker(task_instance):
             return
-        if self.renew_jvm is not None:
-            self.renew_jvm(self.failed_before)
-            self.failed_before = ""
         # Airflow's own handler would end the program only, and then try the task again.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         key = (task_instance.task_id, task_instance.map_index)
@@ -127,8 +115,6 @@ class Progress:
             self.output.say(f"          {reason}")
         self.output.say(f"          log: {self.log}")
         self.ends.put((_label(task_instance), reason))
-        if task_instance.task.queue == ON_JVM and not is_final:
-            self.failed_before = f"{_label(task_instance)} failed in it: {reason}"
 
     def told_failures(self) -> list[str]:
         """A line for each task whose last try failed, of those in `ends`; takes them out."""
@@ -190,13 +176,13 @@ def run_program(*arguments: str) -> None:
         raise NightError(f"{arguments[0]} ended with exit code {ended.returncode}; the reason is on the lines above.")
 
 
-def speedups_in_use() -> ModuleType | None:
-    """Returns the folder `speedups`, or None: NIGHTJAR_SPEEDUPS is 0, or somebody has deleted the folder."""
-    if os.environ.get("NIGHTJAR_SPEEDUPS") == "0" or not Path(__file__).with_name("speedups").is_dir():
-        return None
-    import speedups
-
-    return speedups
+def start_programs_server(speedups: ModuleType, logs: Path) -> None:
+    """Starts what keeps Python and the JVM warm for the programs of this night; it ends with this process."""
+    logs.mkdir(parents=True, exist_ok=True)
+    # The end that is kept is closed when this process ends, however it does. Programs must not keep it.
+    until, _kept = os.pipe()
+    speedups.start(Path(tempfile.mkdtemp(prefix="nightjar-")), logs / "programs.log", until)
+    os.close(until)
 
 
 def run_dag(form: dict[str, Any], output: Output, speedups: ModuleType | None) -> tuple[bool, list[str]]:
@@ -209,11 +195,9 @@ def run_dag(form: dict[str, Any], output: Output, speedups: ModuleType | None) -
     from dags.nightly_recommendations import dag
 
     prepare_airflow()
-    if speedups is not None:
-        speedups.start_before_tasks()
     for task in dag.tasks:
         task.retry_delay = RETRY_DELAY
-    progress = Progress(output, speedups.renew_jvm if speedups is not None and not use_executor else None)
+    progress = Progress(output)
     get_listener_manager().add_listener(progress)
     try:
         run = dag.test(run_conf=form, use_executor=use_executor)
@@ -242,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     output.say(f"The night of {form['ds']} for the shop {shop.name!r}, written to {root}. Logs: {output.folder}")
     speedups = speedups_in_use()
     if speedups is not None:
-        speedups.start_before_programs()
+        start_programs_server(speedups, output.folder)
     if shop.name == "demo":
         run_program("jobs.write_demo_drops", "--ds", form["ds"], "--shop", form["shop"])
     started = time.monotonic()

@@ -11,10 +11,12 @@ import contextlib
 import json
 import os
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import ModuleType
 
 import psutil
 
@@ -39,6 +41,15 @@ def _notes() -> Path:
     return Path(os.environ["AIRFLOW_HOME"]) / "processes.json"
 
 
+def speedups_in_use() -> ModuleType | None:
+    """Returns the folder `speedups`, or None: NIGHTJAR_SPEEDUPS is 0, or somebody has deleted the folder."""
+    if os.environ.get("NIGHTJAR_SPEEDUPS") == "0" or not Path(__file__).with_name("speedups").is_dir():
+        return None
+    import speedups
+
+    return speedups
+
+
 def running_processes() -> dict[str, psutil.Process]:
     """The processes that `up` started and that still run, by name."""
     if not _notes().is_file():
@@ -61,6 +72,13 @@ def up(airflow_port: str, mlflow_port: str, root: str) -> None:
     logs.mkdir(parents=True, exist_ok=True)
     store = Path(root).resolve() / "mlflow" / "mlflow.db"
     store.parent.mkdir(parents=True, exist_ok=True)
+    if (speedups := speedups_in_use()) is not None:
+        # Before the scheduler, whose tasks are led there by what it hands on.
+        if "programs" in running:
+            speedups.lead_to(_programs_folder())
+        else:
+            running["programs"] = psutil.Process(speedups.start(_programs_folder(), logs / "programs.log").pid)
+            _note(running)
     for name, command in commands(airflow_port, mlflow_port, f"sqlite:///{store}").items():
         if name not in running:
             with open(logs / f"{name}.log", "ab") as log:
@@ -77,6 +95,14 @@ def up(airflow_port: str, mlflow_port: str, root: str) -> None:
         _wait_for(address + path, logs)
         print(f"{title:<8} {address}")
     print(f"Logs     {logs}\nEveryone on this machine is an administrator of these pages. `make down` ends them.")
+
+
+def _programs_folder() -> Path:
+    """Where the programs are served: the same for all that `up` started. A socket's path may have 107 bytes."""
+    note = Path(os.environ["AIRFLOW_HOME"]) / "programs-folder"
+    if not note.is_file():
+        note.write_text(tempfile.mkdtemp(prefix="nightjar-"), "utf-8")
+    return Path(note.read_text("utf-8"))
 
 
 def _note(processes: dict[str, psutil.Process]) -> None:

@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NoReturn
 
+from expectations.runtime.borrowed_jvm import give_back
 from expectations.runtime.days import backtest_days
 from expectations.runtime.drops import DropFolder
 from expectations.runtime.failures import EXIT_CODE, failure_line
@@ -228,7 +229,9 @@ def run_program(main: Callable[[Sequence[str] | None], None]) -> None:
     started = time.monotonic()
     try:
         main(None)
+        give_back()
     except NightError as err:
+        give_back()
         logger.debug("stopped", exc_info=True)
         _end_with(str(err), 1)
     except Exception as err:

@@ -8,6 +8,8 @@ import sys
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from expectations.runtime.borrowed_jvm import borrow
+
 
 def spark_session(program: str, master: str, driver_memory: str) -> SparkSession:
     """Starts Spark, or returns the session that runs.
@@ -39,8 +41,13 @@ def spark_session(program: str, master: str, driver_memory: str) -> SparkSession
 
 
 def session_from_environment(program: str) -> SparkSession:
-    """The session that `SPARK_MASTER` and `SPARK_DRIVER_MEMORY` ask for. Only `main()` calls this."""
-    if "PYSPARK_GATEWAY_PORT" in os.environ:
+    """The session that `SPARK_MASTER` and `SPARK_DRIVER_MEMORY` ask for. Only `main()` calls this.
+
+    It runs in the JVM that `NIGHTJAR_JVM` lends, where there is one to lend.
+    """
+    lent = borrow(os.environ.get("NIGHTJAR_JVM"))
+    if lent:
+        os.environ.update(lent)
         _end_session_before()
     return spark_session(program, os.environ.get("SPARK_MASTER", "local[*]"), driver_memory_from_environment())
 

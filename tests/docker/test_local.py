@@ -171,31 +171,3 @@ def test_spark_starts_from_the_classes_that_were_shared(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=REPOSITORY, check=True, env={**os.environ, "SPARK_SUBMIT_OPTS": options}
     )
     assert log.read_text("utf-8").count("shared objects file (top)") > 5_000
-
-
-def test_programs_share_one_jvm_and_a_killed_one_leaves_it_usable(tmp_path: Path) -> None:
-    # It tells which JVM it is in, and the second time ends as a killed program does: its session still open.
-    program = """
-import os, signal, sys
-from expectations.runtime.spark_session import session_from_environment
-spark = session_from_environment("x")
-assert spark.range(3).count() == 3
-print(spark._jvm.java.lang.ProcessHandle.current().pid(), flush=True)
-os.kill(os.getpid(), signal.SIGKILL) if sys.argv[1:] else None
-"""
-    night = f"""
-import subprocess, sys
-from speedups.shared_jvm import SharedJvm
-jvm = SharedJvm()
-for arguments in ([], ["killed"], []):
-    subprocess.run([sys.executable, "-c", {program!r}, *arguments])
-"""
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY}/docker/local"}
-    environment |= {"SPARK_MASTER": "local[1]", "SPARK_DRIVER_MEMORY": "512m"}
-    ended = subprocess.run(
-        [sys.executable, "-c", night], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
-    told = [int(line) for line in ended.stdout.split()]
-    assert len(told) == 3 and len(set(told)) == 1
-    gone, _ = psutil.wait_procs([psutil.Process(told[0])] if psutil.pid_exists(told[0]) else [], timeout=30)
-    assert not psutil.pid_exists(told[0]) or gone

@@ -25,7 +25,7 @@ PROGRAM = """
 import json, os, sys
 seen = {
     "forked": any("preloaded_python" in argument for argument in sys.orig_argv),
-    "jvm": "PYSPARK_GATEWAY_PORT" in os.environ,
+    "jvm": "NIGHTJAR_JVM" in os.environ,
     "archive": "SharedArchiveFile" in os.environ["SPARK_SUBMIT_OPTS"],
     "executor": os.environ["AIRFLOW__CORE__EXECUTOR"],
 }
@@ -123,9 +123,9 @@ def test_one_file_imports_the_speedups_and_one_runs_them_at_installation() -> No
     def mentions(pattern: str) -> list[str]:
         return sorted(name for name, text in texts.items() if re.search(pattern, text))
 
-    assert mentions(r"(import|from) speedups") == ["docker/local/run_night.py"]
+    assert mentions(r"(import|from) speedups") == ["docker/local/stack.py"]
     assert mentions(r"speedups/[a-z_]+\.py") == ["docker/local/install.sh"]
-    assert mentions("NIGHTJAR_SPEEDUPS") == ["docker/local/environment.sh", "docker/local/run_night.py"]
+    assert mentions("NIGHTJAR_SPEEDUPS") == ["docker/local/environment.sh", "docker/local/stack.py"]
 
 
 @pytest.fixture

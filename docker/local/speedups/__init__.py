@@ -1,9 +1,9 @@
 """What only saves seconds on one machine: a night passes without any of it, and without this folder.
 
-`NIGHTJAR_SPEEDUPS=0` turns it off: then Airflow runs one task after another in its own process, each program is started
-by the `python` that PATH names, and each Spark program has a JVM of its own, without the class archive.
-`docker/local/run_night.py` imports this module, `docker/local/install.sh` starts `class_data_sharing.py`, and nothing
-else of the project knows the folder.
+`NIGHTJAR_SPEEDUPS=0` turns it off: then each program is started by the `python` that PATH names, each Spark program has
+a JVM of its own, without the class archive, and `make nightly` runs one task after another in its own process.
+`docker/local/run_night.py` and `stack.py` import this module, `docker/local/install.sh` starts `class_data_sharing.py`,
+and nothing else of the project knows the folder.
 
 The seconds are bought with names that their owners do not promise to keep. They stand in PRIVATE_NAMES, with the
 versions that they were tried on; a test fails when a name is gone or a version is another, and says to look here.
@@ -11,17 +11,11 @@ versions that they were tried on; a test fails when a name is gone or a version 
 
 from __future__ import annotations
 
-import logging
 import os
+import subprocess
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from speedups.preloaded_python import PreloadedPython
-    from speedups.shared_jvm import SharedJvm
-
-logger = logging.getLogger(__name__)
+import time
+from pathlib import Path
 
 PRIVATE_NAMES = {
     "airflow.executors.base_executor:BaseExecutor._process_workloads": "forked_executor takes its tasks there",
@@ -31,57 +25,51 @@ PRIVATE_NAMES = {
     "pyspark.java_gateway:launch_gateway": "shared_jvm starts the JVM by it, which is `proc` of what it returns",
     "pyspark:SparkContext._ensure_initialized": "expectations/runtime/spark_session.py connects to a shared JVM by it",
     "pyspark:SparkContext._gateway": "class_data_sharing ends the JVM by it, which makes it write the archive",
-    "pyspark:SparkContext._jvm": "expectations/runtime/spark_session.py ends by it the session that a killed program "
+    "pyspark:SparkContext._jvm": "expectations/runtime/spark_session.py ends by it the session that the program before "
     "has left in a shared JVM, which is `org.apache.spark.sql.classic.SparkSession` there",
 }
 """What is private, and what it is used for."""
 TRIED_ON = {"apache-airflow-core": "3.3.2", "pyspark": "4.2.1"}
 
 
-@dataclass
-class Engines:
-    """What the programs of this night share; None where they do not."""
-
-    python: PreloadedPython | None = None
-    jvm: SharedJvm | None = None
+_SERVES_WITHIN_SECONDS = 30
+"""Where it does not, programs start as they would without it."""
 
 
-engines = Engines()
+def start(folder: Path, log: Path, until: int | None = None) -> subprocess.Popen[bytes]:
+    """Starts the process that keeps Python and the JVM warm; see `program_server`. Returns once it serves.
 
-
-def start_before_programs() -> None:
-    """Makes every `python` that is started from now on a fork of one that has imported the libraries."""
-    from speedups.preloaded_python import PreloadedPython
-
-    if sys.platform.startswith("linux"):
-        engines.python = PreloadedPython()
-
-
-def start_before_tasks() -> None:
-    """Starts the JVM that the Spark programs of the night share. Airflow's settings are read by now."""
-    from speedups.shared_jvm import SharedJvm
-
-    engines.jvm = SharedJvm()
-
-
-def renew_python() -> None:
-    """Before a program starts: puts a new process in place of the one that programs fork from, where it has ended."""
-    if engines.python is not None and (why := engines.python.why_broken()):
-        logger.warning("replaced: the Python that programs fork from. Reason: %s", why)
-        engines.python.end()
-        start_before_programs()
-
-
-def renew_jvm(failed: str = "") -> None:
-    """Before a Spark program starts: puts a new JVM in place of one that is broken, or may be.
+    Every program that is started from now on by this process, or by one that it starts, is led there.
 
     Args:
-        failed: what ended unexpectedly in it since the last call, and how; empty for nothing.
+        folder: where it serves; need not be there.
+        log: what it tells goes there.
+        until: a handle; the process ends once it can be read from.
     """
-    if engines.jvm is not None and (why := engines.jvm.why_broken() or failed):
-        logger.warning("replaced: the JVM that Spark programs share. Reason: %s", why)
-        engines.jvm.end()
-        start_before_tasks()
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    command = [sys.executable, "-m", "speedups.program_server", str(folder)]
+    with log.open("ab") as file:
+        server = subprocess.Popen(
+            [*command, "--until", str(until)] if until is not None else command,
+            pass_fds=[] if until is None else [until],
+            cwd=Path(__file__).parents[1],  # where it finds `speedups`, and no program does
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _SERVES_WITHIN_SECONDS
+    while not (folder / "jvm").exists() and server.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    lead_to(folder)
+    return server
+
+
+def lead_to(folder: Path) -> None:
+    """Leads every program that is started from now on to what serves in a folder, where something does."""
+    os.environ["NIGHTJAR_JVM"] = str(folder / "jvm")
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 def set_executor() -> bool:

@@ -25,15 +25,11 @@ from airflow.executors.base_executor import BaseExecutor
 from airflow.executors.workloads import ExecuteTask
 from airflow.sdk.execution_time.supervisor import in_process_api_server
 
-import speedups
-
 ONE_AT_A_TIME, FITS = "spark", "gpu"
 """Queues."""
 _LONGEST_WAIT_SECONDS = 5
 """A task that is to be tried again comes up while others run."""
 _PATIENCE_SECONDS = 15
-_LONGEST_TOLD_BYTES = 4096
-"""A pipe takes so much without waiting for its reader."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +38,10 @@ class Fork:
 
     Attributes:
         handle: can be read from once it has ended.
-        told: what it tells at its end can be read from there: why another try may succeed, or nothing.
     """
 
     process: int
     handle: int
-    told: int
     task: ExecuteTask
 
 
@@ -67,7 +61,6 @@ class ForkedExecutor(BaseExecutor):
         self.at_once = conf.getint("core", "parallelism")
         self.waiting: list[ExecuteTask] = []
         self.forks: list[Fork] = []
-        self.failed_on_spark = ""
 
     def start(self) -> None:
         """Builds the API of which each fork has a copy, and lets forks know when this process has ended."""
@@ -91,10 +84,6 @@ class ForkedExecutor(BaseExecutor):
             os.close(fork.handle)
             self.forks.remove(fork)
             _, status = os.waitpid(fork.process, 0)
-            told = os.read(fork.told, _LONGEST_TOLD_BYTES).decode("utf-8", "replace")
-            os.close(fork.told)
-            if fork.task.ti.queue == ONE_AT_A_TIME and (told or status):
-                self.failed_on_spark = f"{fork.task.ti.task_id} failed in it: {told or f'wait status {status}'}"
             # The task itself has noted by then whether it succeeded; a process that died could not.
             (self.fail if status else self.success)(fork.task.key)
 
@@ -110,19 +99,13 @@ class ForkedExecutor(BaseExecutor):
         return max(free, key=_urgency, default=None)
 
     def _forked(self, task: ExecuteTask) -> Fork:
-        speedups.renew_python()
-        if task.ti.queue == ONE_AT_A_TIME:
-            speedups.renew_jvm(self.failed_on_spark)
-            self.failed_on_spark = ""
         sys.stdout.flush()
         sys.stderr.flush()
-        told, tells = os.pipe()
         process = os.fork()
         if not process:
             os.close(self.keeps_forks)
-            _become(task, self.until_end, self.at_once, tells)
-        os.close(tells)
-        return Fork(process, os.pidfd_open(process), told, task)
+            _become(task, self.until_end, self.at_once)
+        return Fork(process, os.pidfd_open(process), task)
 
     def end(self) -> None:
         """Nothing is left by now, unless the night is interrupted: then the programs that run are ended."""
@@ -149,8 +132,8 @@ async def _first_answer() -> None:
         (await client.get("/health")).raise_for_status()
 
 
-def _become(task: ExecuteTask, until_end: int, at_once: int, tells: int) -> NoReturn:
-    """Runs a task as `dag.test` does without an executor, tells why another try may succeed, and ends this process."""
+def _become(task: ExecuteTask, until_end: int, at_once: int) -> NoReturn:
+    """Runs a task as `dag.test` does without an executor, and ends this process."""
     code = 1
     try:
         if task.ti.queue == FITS:
@@ -161,7 +144,7 @@ def _become(task: ExecuteTask, until_end: int, at_once: int, tells: int) -> NoRe
         os.setsid()
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
         threading.Thread(target=_end_with, args=(until_end,), daemon=True).start()
-        os.write(tells, _run(task).encode()[:_LONGEST_TOLD_BYTES])
+        _run(task)
         code = 0
     except BaseException:
         traceback.print_exc()
@@ -178,13 +161,11 @@ def _end_with(until_end: int) -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-def _run(task: ExecuteTask) -> str:
-    """Returns why the task failed, where another try may succeed; otherwise nothing."""
+def _run(task: ExecuteTask) -> None:
     from airflow.models.taskinstance import TaskInstance
 
     # What `dag.test` itself calls: it waits for a drop in this process, where no triggerer runs.
     from airflow.sdk.definitions.dag import _run_task
-    from airflow.sdk.exceptions import AirflowFailException
     from airflow.utils.session import create_session
 
     from dags.nightly_recommendations import dag
@@ -192,6 +173,4 @@ def _run(task: ExecuteTask) -> str:
     with create_session() as session:
         instance = session.get_one(TaskInstance, task.ti.id)
         session.expunge(instance)
-    ended = _run_task(ti=instance, task=dag.task_dict[task.ti.task_id], run_triggerer=True)
-    error = ended.error if ended else None
-    return "" if error is None or isinstance(error, AirflowFailException) else str(error)
+    _run_task(ti=instance, task=dag.task_dict[task.ti.task_id], run_triggerer=True)

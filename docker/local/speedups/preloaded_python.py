@@ -6,7 +6,7 @@ nothing else: arguments, environment, folder and streams are those of whoever st
 caller is killed ends with all of its children. The first programs of a night need few of the libraries, and do not wait
 for the others: a process that has those few serves until its successor has them all.
 
-Only Linux forks such a process safely; elsewhere, and under `make up`, each program imports for itself.
+Only Linux forks such a process safely; elsewhere each program imports for itself.
 """
 
 from __future__ import annotations
@@ -50,20 +50,27 @@ _PATIENCE_SECONDS = 10
 
 
 class PreloadedPython:
-    """A process that imports the libraries; every `python` that is started from now on is led to it, by PATH.
+    """A process that imports the libraries; whoever calls `python` in a folder is led to it. Ends when this one does.
 
-    It ends when this process does.
+    Attributes:
+        folder: its own, which it removes when it ends; the socket is there.
     """
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="nightjar-python-"))
+    def __init__(self, calls: Path) -> None:
+        """Starts it.
+
+        Args:
+            calls: where `python` is to be; the one that is there, of another such process, is replaced.
+        """
+        self.folder = Path(tempfile.mkdtemp(prefix="python-", dir=calls))
         self.socket = self.folder / "socket"
-        words = shlex.join([sys.executable, "-IS", str(CLIENT), sys.executable, str(self.socket)])
-        (self.folder / "python").write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
-        (self.folder / "python").chmod(0o700)
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(self.socket))
         server.listen(64)
+        words = shlex.join([sys.executable, "-IS", str(CLIENT), sys.executable, str(self.socket)])
+        (self.folder / "python").write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+        (self.folder / "python").chmod(0o700)
+        (self.folder / "python").replace(calls / "python")
         reader, self.keeps_server = os.pipe()
         subprocess.Popen(
             [sys.executable, __file__, str(server.fileno()), str(reader), str(self.folder)],
@@ -76,7 +83,6 @@ class PreloadedPython:
         )
         server.close()
         os.close(reader)  # its other end is closed by the end of this process, however it ends
-        os.environ["PATH"] = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
 
     def why_broken(self) -> str | None:
         """Returns what is wrong with it; None where it answers.
@@ -92,8 +98,6 @@ class PreloadedPython:
 
     def end(self) -> None:
         """Leads no program to it any more; those that run go on."""
-        folders = os.environ["PATH"].split(os.pathsep)
-        os.environ["PATH"] = os.pathsep.join(folder for folder in folders if folder != str(self.folder))
         os.close(self.keeps_server)
         shutil.rmtree(self.folder, ignore_errors=True)
 

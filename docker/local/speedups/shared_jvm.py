@@ -1,48 +1,53 @@
-"""One JVM for all the Spark programs of a night on one machine, one program after another.
+"""One JVM for all the Spark programs of one machine, lent to one program after another.
 
 A JVM of its own costs a program ten seconds of starting and of running code that is not compiled yet; a night has a
-dozen such programs. On a cluster, and under `make up`, where programs may run side by side, each has its own.
+dozen such programs. On a cluster each has its own. So has, here, a program that asks while another one has the JVM.
 
 What breaks a JVM breaks it for every program after, so that it is looked at before each of them, and replaced where it
 has ended, does not answer, or cannot start a process, as after an upgrade of its files. Where a program ended
-unexpectedly in it, it is replaced as well: its heap, or whatever else the programs share, may be why.
+unexpectedly in it, it is replaced as well: its heap, or whatever else the programs share, may be why. One that nobody
+has asked for in a while ends, and gives its memory back.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
+import json
+import logging
 import signal
+import socket
 import subprocess
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 from pyspark import SparkConf
 from pyspark.java_gateway import launch_gateway
 
+from expectations.runtime.borrowed_jvm import GIVEN_BACK
 from expectations.runtime.failures import root_cause
 from expectations.runtime.spark_session import driver_memory_from_environment
 
-ADDRESS = ("PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET")
-"""The variables by which PySpark finds a JVM that runs."""
+logger = logging.getLogger(__name__)
+
 _ANSWERS_WITHIN_SECONDS = 120
 """A JVM that is well has taken a quarter of a minute, on a machine with ten times the work that it has cores for."""
 _ENDS_WITHIN_SECONDS = 15
 
 
 class SharedJvm:
-    """A JVM, and every program started from now on is led to it. Ends when this process does.
-
-    It listens on loopback, and asks for a secret.
-    """
+    """A JVM that programs may connect to: on loopback, with a secret. It ends when this process does."""
 
     def __init__(self) -> None:
-        for name in ADDRESS:  # with them it would be looked for, and none started
-            os.environ.pop(name, None)
         self.gateway = launch_gateway(SparkConf().set("spark.driver.memory", driver_memory_from_environment()))
         self.process: subprocess.Popen[bytes] = self.gateway.proc
-        told = (str(self.gateway.java_parameters.port), self.gateway.java_parameters.auth_token)
-        os.environ.update(zip(ADDRESS, told, strict=True))
+
+    @property
+    def address(self) -> dict[str, str]:
+        """The variables by which PySpark finds it."""
+        parameters = self.gateway.java_parameters
+        return {"PYSPARK_GATEWAY_PORT": str(parameters.port), "PYSPARK_GATEWAY_SECRET": parameters.auth_token}
 
     def why_broken(self) -> str | None:
         """Returns what is wrong with it; None where nothing is. Takes some hundredths of a second."""
@@ -73,3 +78,67 @@ class SharedJvm:
             return
         self.process.kill()
         self.process.wait()
+
+
+class JvmLender:
+    """Lends a JVM to the programs that ask at a socket; see expectations/runtime/borrowed_jvm.py.
+
+    Attributes:
+        jvm: None where none has been asked for in a while.
+        borrower: the program that has it.
+    """
+
+    def __init__(self, address: Path, idle_seconds: float) -> None:
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(address))
+        self.server.listen(64)
+        self.idle_seconds = idle_seconds
+        self.jvm: SharedJvm | None = SharedJvm()
+        self.borrower: socket.socket | None = None
+        self.failed = ""
+        self.free_since = time.monotonic()
+
+    def handles(self) -> list[socket.socket]:
+        """What can be read from once there is something to do."""
+        return [self.server] if self.borrower is None else [self.server, self.borrower]
+
+    def answer(self, ready: list[Any]) -> None:
+        """Takes back what a program gave back, lends to the one that asks, ends a JVM that nobody wants any more."""
+        if self.borrower in ready:
+            self._take_back()
+        if self.server in ready:
+            self._lend()
+        if self.jvm and not self.borrower and time.monotonic() - self.free_since > self.idle_seconds:
+            self.jvm.end()
+            self.jvm = None
+
+    def _take_back(self) -> None:
+        assert self.borrower is not None, "it is one of the handles"
+        with self.borrower as borrower, contextlib.suppress(OSError):
+            if borrower.recv(len(GIVEN_BACK)) != GIVEN_BACK:
+                self.failed = "a program ended unexpectedly in it"
+        self.borrower, self.free_since = None, time.monotonic()
+
+    def _lend(self) -> None:
+        caller, _ = self.server.accept()
+        if self.borrower is not None:
+            caller.close()
+            return
+        try:
+            address = self._renewed().address
+        except Exception as err:
+            logger.warning("lent no JVM. Reason: %s", err)
+            caller.close()
+            return
+        with contextlib.suppress(OSError):  # it has not waited, which the loan's end will show
+            caller.sendall(json.dumps(address).encode() + b"\n")
+        self.borrower = caller
+
+    def _renewed(self) -> SharedJvm:
+        """The JVM, or a new one in place of one that is broken, or may be."""
+        if self.jvm and (why := self.jvm.why_broken() or self.failed):
+            logger.warning("replaced: the JVM that Spark programs share. Reason: %s", why)
+            self.jvm.end()
+            self.jvm = None
+        self.jvm, self.failed = self.jvm or SharedJvm(), ""
+        return self.jvm

@@ -41,31 +41,11 @@ if __spec__.name == "models.plan":
     print(json.dumps({"baselines": ["recent_demand"], "deep": ["two_tower", "graph"]}))
 note("ends")
 """
-# Ends the JVM that the night began with, where it is the one that programs are led to, and fails then as in real life.
-KILLER = """
-import json, os, signal, sys
-if __spec__.name == "jobs.ingest":
-    with open(os.environ["CALLS"], "a") as calls:
-        calls.write(json.dumps([os.environ["PYSPARK_GATEWAY_PORT"], "starts", 0, os.getpid()]) + "\\n")
-    try:
-        os.kill(int(os.environ["JVM"]), signal.SIGKILL)
-    except ProcessLookupError:
-        sys.exit()
-    print("ERROR jobs.ingest: Spark's Java must run as long as its program", file=sys.stderr)
-    sys.exit(70)
-"""
 NIGHT = """
-import json, os, sys
-from datetime import timedelta
+import json, os
 from airflow.utils.db import initdb
 initdb()
-import speedups
 from dags.nightly_recommendations import dag
-if "WITH_JVM" in os.environ:
-    speedups.start_before_tasks()
-    os.environ["JVM"] = str(speedups.engines.jvm.process.pid)
-    for task in dag.tasks:
-        task.retry_delay = timedelta(0)
 from speedups.forked_executor import ForkedExecutor
 try:
     run = dag.test(run_conf={"ds": "2024-03-10"}, use_executor=True)
@@ -104,10 +84,9 @@ class Started:
 
 
 @pytest.fixture
-def repository(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """The real `dags/` and executor beside programs that note their moments, or do what the test says."""
-    root = write_stand_ins(tmp_path, getattr(request, "param", PROGRAM))
-    shutil.copytree(REPOSITORY / "expectations/runtime", root / "expectations/runtime")
+def repository(tmp_path: Path) -> Path:
+    """The real `dags/` and executor beside programs that note their moments."""
+    root = write_stand_ins(tmp_path, PROGRAM)
     shutil.copytree(REPOSITORY / "docker/local/speedups", root / "speedups")
     return root
 
@@ -205,15 +184,3 @@ def test_programs_end_with_the_night_that_started_them(started: Started, how: si
     started.process.send_signal(how)
     assert psutil.wait_procs([program], timeout=30)[1] == []
     assert started.process.wait(30) == exit_code
-
-
-@pytest.mark.parametrize("repository", [KILLER], indirect=True)
-@pytest.mark.parametrize("started", [{"WITH_JVM": "1"}], indirect=True)
-def test_the_next_try_of_a_spark_task_runs_in_a_new_jvm_and_the_log_says_why(started: Started) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while len(started.moments()) < 2:
-        assert started.process.poll() is None and time.monotonic() < deadline, started.printed.read_text()[-3000:]
-        time.sleep(0.2)
-    ports = [port for port, _, _, _ in started.moments()]
-    assert len(set(ports)) == 2
-    assert "replaced: the JVM that Spark programs share. Reason: it ended with SIGKILL" in started.printed.read_text()

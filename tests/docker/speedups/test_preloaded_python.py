@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +17,16 @@ import psutil
 import pytest
 
 from expectations.runtime.code_version import REPOSITORY
+from tests.docker.speedups.conftest import Served, served
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forks it")
-
-# For each line that it reads, it does what is done before each program, and tells the folder again.
-NIGHT = """
-import os, sys
-import speedups
-speedups.start_before_programs()
-print(os.environ["PATH"].split(os.pathsep)[0], flush=True)
-for _ in sys.stdin:
-    speedups.renew_python()
-    print(os.environ["PATH"].split(os.pathsep)[0], flush=True)
-"""
-
-
-@contextmanager
-def preloaded_python(environment: dict[str, str], *libraries: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that has started it, and lives until it is told to end; its first line is the folder of `python`.
-
-    Args:
-        libraries: folders that are looked in before those of the libraries that are installed.
-    """
-    path = os.pathsep.join([*libraries, str(REPOSITORY), f"{REPOSITORY}/docker/local"])
-    night = subprocess.Popen(
-        [sys.executable, "-c", NIGHT],
-        env={**environment, "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with night:
-        yield night
 
 
 @pytest.fixture(scope="module")
 def python() -> Iterator[str]:
     """The `python` that hands over."""
-    with preloaded_python(dict(os.environ)) as night:
-        assert night.stdout is not None
-        yield f"{night.stdout.readline().strip()}/python"
+    with served(Path(tempfile.mkdtemp()) / "programs") as programs:
+        yield str(programs.folder / "python")
 
 
 def write_program(folder: Path, text: str) -> Path:
@@ -123,21 +94,21 @@ def once_all_are_there(told: Callable[[], str]) -> str:
 @pytest.mark.parametrize(
     "line", ["import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.1)", "import os; os._exit(1)"]
 )
-def test_the_first_programs_do_not_wait_for_the_libraries_of_the_last(tmp_path: Path, line: str) -> None:
+def test_the_first_programs_do_not_wait_for_the_libraries_of_the_last(
+    tmp_path: Path, short_path: Path, line: str
+) -> None:
     go = str(tmp_path / "go")
     late = tmp_path / "late"
     late.mkdir()
     (late / "great_expectations.py").write_text(line.format(go=go), encoding="utf-8")
     folder = write_program(tmp_path, "import sys\nprint('keras' in sys.modules, 'pyspark' in sys.modules)\n")
-    with preloaded_python(dict(os.environ), str(late)) as night:
-        assert night.stdout is not None and night.stdin is not None
-        python = f"{night.stdout.readline().strip()}/python"
+    with served(short_path / "programs", str(late)) as programs:
+        python = str(programs.folder / "python")
         for _ in range(3):
             assert ended(python, folder).stdout == "False True\n"
         if "_exit" not in line:
             Path(go).touch()
             assert once_all_are_there(lambda: ended(python, folder).stdout) == "True True\n"
-        night.stdin.close()
 
 
 def test_a_network_learns_the_same_as_in_a_python_of_its_own(python: str, tmp_path: Path) -> None:
@@ -175,50 +146,44 @@ def test_a_program_whose_caller_is_killed_ends_with_its_children(python: str, tm
     assert not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
-def test_it_ends_with_the_night_and_leaves_nothing(tmp_path: Path) -> None:
+def test_it_ends_with_the_night_and_leaves_nothing(tmp_path: Path, short_path: Path) -> None:
     folder = write_program(tmp_path, "import os\nprint(os.getppid())\n")
-    with preloaded_python(dict(os.environ)) as night:
-        assert night.stdout is not None
-        place = Path(night.stdout.readline().strip())
-        assert int(ended(f"{place}/python", folder).stdout) != os.getpid()
-        night.kill()
-    deadline = time.monotonic() + 30
-    while place.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    with served(short_path / "programs") as programs:
+        assert int(ended(f"{programs.folder}/python", folder).stdout) != os.getpid()
+        processes = [psutil.Process(programs.server), *psutil.Process(programs.server).children(recursive=True)]
+        programs.night.kill()
+        _, alive = psutil.wait_procs(processes, timeout=30)
+    assert not alive and len(processes) >= 3
+    assert not programs.folder.exists()
 
 
-def test_programs_wait_for_the_libraries_where_only_the_first_process_was_killed(tmp_path: Path) -> None:
+def test_programs_wait_for_the_libraries_where_only_the_first_process_was_killed(
+    tmp_path: Path, short_path: Path
+) -> None:
     folder = write_program(tmp_path, "import sys\nprint('keras' in sys.modules)\n")
-    with preloaded_python(dict(os.environ)) as night:
-        assert night.stdout is not None
-        python = f"{night.stdout.readline().strip()}/python"
+    with served(short_path / "programs") as programs:
+        python = f"{programs.folder}/python"
         assert ended(python, folder).stdout == "False\n"
-        (first,) = psutil.Process(night.pid).children()
-        kill(first)
+        kill(preloaded(programs)[0])
         assert ended(python, folder).stdout == "True\n"
-        night.kill()
 
 
-def test_python_goes_on_where_it_was_killed_and_is_replaced_before_the_next_program(tmp_path: Path) -> None:
+def test_python_goes_on_where_it_was_killed_and_is_replaced(tmp_path: Path, short_path: Path) -> None:
     folder = write_program(tmp_path, "import os\nprint(os.getppid())\n")
-    with preloaded_python(dict(os.environ)) as night:
-        assert night.stdout is not None and night.stdin is not None
-        first = night.stdout.readline().strip()
-        assert int(ended(f"{first}/python", folder).stdout) != os.getpid()
-        assert renewed(night) == first, "it answers"
-        for process in psutil.Process(night.pid).children(recursive=True):
+    with served(short_path / "programs") as programs:
+        python = f"{programs.folder}/python"
+        assert int(ended(python, folder).stdout) != os.getpid()
+        for process in preloaded(programs):
             kill(process)
-        assert int(ended(f"{first}/python", folder).stdout) == os.getpid()
-        second = renewed(night)
-        assert second != first and not Path(first).exists()
-        assert int(ended(f"{second}/python", folder).stdout) != os.getpid()
-        night.stdin.close()
+        assert int(ended(python, folder).stdout) == os.getpid(), "the program imports for itself"
+        deadline = time.monotonic() + 60
+        while int(ended(python, folder).stdout) == os.getpid():
+            assert time.monotonic() < deadline, programs.log.read_text("utf-8")
+            time.sleep(0.2)
+        assert "replaced: the Python that programs fork from. Reason: nobody answers" in programs.log.read_text("utf-8")
 
 
-def renewed(night: subprocess.Popen[str]) -> str:
-    """The folder of `python` after the look that comes before a program."""
-    assert night.stdout is not None and night.stdin is not None
-    night.stdin.write("\n")
-    night.stdin.flush()
-    return night.stdout.readline().strip()
+def preloaded(programs: Served) -> list[psutil.Process]:
+    """The processes that import the libraries: the first one, which serves until its child has them all."""
+    children = psutil.Process(programs.server).children(recursive=True)
+    return [child for child in children if any("preloaded_python" in word for word in child.cmdline())]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from expectations.runtime.borrowed_jvm import borrow, give_back
 from expectations.runtime.code_version import REPOSITORY
+from tests.docker.speedups.conftest import Served, served
 
 # What a task starts. It tells the process of its JVM; then it works in a way that depends on the argument.
 PROGRAM = """
 import os, signal, sys
+from pathlib import Path
 from expectations.runtime.program import run_program
 from expectations.runtime.spark_session import session_from_environment
+from expectations.tables import NightError
 
 def main(argv):
     spark = session_from_environment("x")
@@ -26,81 +30,83 @@ def main(argv):
     print(process, flush=True)
     if sys.argv[1] == "killed":
         os.kill(process, signal.SIGKILL)
+    if sys.argv[1] == "helper":
+        # As after an upgrade of the JDK's files: the helper is not the one that the running JVM knows.
+        helper = Path(sys.argv[2], "lib/jspawnhelper")
+        genuine = helper.rename(helper.with_name("genuine"))
+        helper.write_text(f'#!/bin/sh\\n[ "$PPID" = {process} ] && exit 1\\nexec {genuine} "$@"\\n')
+        helper.chmod(0o755)
     if sys.argv[1] == "heap":
         spark.range(1).selectExpr("length(repeat('x', 2000000000))").collect()
     spark.sparkContext.parallelize([1], 1).map(abs).collect()
+    if sys.argv[1] == "told":
+        raise NightError("as a shop's own mistake does")
 
 run_program(main)
 """
-# Each failure is a program that fails and then, as its next try, the same program without what broke it.
-NIGHT = """
-import json, logging, os, stat, subprocess, sys
-from pathlib import Path
-import speedups
+# Works, and waits for its end.
+WAITER = """
+import sys
+from expectations.runtime.spark_session import session_from_environment
 
-logging.basicConfig(format="%(message)s", stream=sys.stderr)
-program, java_home = sys.argv[1:]
-
-def tried(how):
-    ended = subprocess.run([sys.executable, "-c", program, how], capture_output=True, text=True)
-    process, reason = ended.stdout.strip(), ended.stderr.strip().splitlines()[-1]
-    return {"exit_code": ended.returncode, "process": process, "reason": reason}
-
-def break_helper(process):
-    # As after an upgrade of the JDK's files: the helper is not the one that the running JVM knows.
-    helper = Path(java_home, "lib/jspawnhelper")
-    genuine = helper.rename(helper.with_name("genuine"))
-    helper.write_text(f'#!/bin/sh\\n[ "$PPID" = {process} ] && exit 1\\nexec {genuine} "$@"\\n')
-    helper.chmod(0o755)
-
-told = {}
-speedups.start_before_tasks()
-for how in ("killed", "helper", "heap"):
-    if how == "helper":
-        break_helper(speedups.engines.jvm.process.pid)
-    first = tried(how)
-    speedups.renew_jvm(f"preprocess failed in it: {first['reason']}")
-    told[how] = {"first": first, "second": tried("works")}
-speedups.renew_jvm()
-told["last"] = speedups.engines.jvm.process.pid
-print(json.dumps(told))
+spark = session_from_environment("x")
+assert spark.range(3).count() == 3
+print(spark._jvm.java.lang.ProcessHandle.current().pid(), flush=True)
+sys.stdin.read()
 """
+SMALL = {
+    "SPARK_MASTER": "local[1]",
+    "SPARK_DRIVER_MEMORY": "512m",
+    # Four JVMs that live for seconds: compiling well takes longer than it saves.
+    "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false",
+}
+
+
+@dataclass(frozen=True)
+class Try:
+    """How a program ended, and the process of the JVM that it had."""
+
+    exit_code: int
+    jvm: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Tries:
     """Two tries of one task, and why the JVM was replaced between them."""
 
-    first: dict[str, str]
-    second: dict[str, str]
+    first: Try
+    second: Try
     replaced: str
 
 
 @pytest.fixture(scope="module")
 def tries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tries]:
-    """By what broke the JVM; `last` is replaced by none of them."""
+    """By what broke the JVM: a program that fails and then, as its next try, the same program without what broke it."""
     java_home = own_java(tmp_path_factory.mktemp("java"))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY}/docker/local",
-        "JAVA_HOME": str(java_home),
-        "SPARK_MASTER": "local[1]",
-        "SPARK_DRIVER_MEMORY": "512m",
-        # Four JVMs that live for seconds: compiling well takes longer than it saves.
-        "SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.sql.codegen.wholeStage=false",
-    }
+    found = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "programs", **SMALL, JAVA_HOME=java_home) as programs,
+    ):
+        for how in ("killed", "helper", "heap"):
+            first, second = tried(programs, how, java_home), tried(programs, "works")
+            found[how] = first, second
+        assert tried(programs, "told").jvm == tried(programs, "works").jvm == second.jvm, "all went well in it"
+        replaced = [line for line in programs.log.read_text("utf-8").splitlines() if "replaced: the JVM" in line]
+    return {how: Tries(*both, line) for (how, both), line in zip(found.items(), replaced, strict=True)}
+
+
+def tried(programs: Served, *how: str) -> Try:
+    """Runs the program to its end."""
     ended = subprocess.run(
-        [sys.executable, "-c", NIGHT, PROGRAM, str(java_home)],
-        cwd=java_home, env=environment, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", PROGRAM, *how], cwd=REPOSITORY, env={**programs.environment, **SMALL},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    told = json.loads(ended.stdout)
-    replaced = [line for line in ended.stderr.splitlines() if line.startswith("replaced: the JVM")]
-    assert str(told.pop("last")) == told["heap"]["second"]["process"], "a JVM in which all went well is kept"
-    return {how: Tries(**both, replaced=line) for (how, both), line in zip(told.items(), replaced, strict=True)}
+    return Try(ended.returncode, ended.stdout.strip(), ended.stderr.strip().splitlines()[-1])
 
 
-def own_java(folder: Path) -> Path:
+def own_java(folder: Path) -> str:
     """A JDK whose helper may be broken: what it finds its own folder by is copied, all else is linked."""
     java = shutil.which("java", path=f"{os.environ.get('JAVA_HOME', '')}/bin{os.pathsep}{os.environ['PATH']}")
     if java is None or not sys.platform.startswith("linux"):
@@ -117,28 +123,54 @@ def own_java(folder: Path) -> Path:
             shutil.copy(path, folder / name)
         else:
             (folder / name).symlink_to(path)
-    return folder
+    return str(folder)
 
 
 def assert_second_try_succeeded_in_a_new_jvm(tries: Tries) -> None:
-    assert (tries.first["exit_code"], tries.second["exit_code"]) == (70, 0)
-    assert tries.first["process"] != tries.second["process"]
+    assert (tries.first.exit_code, tries.second.exit_code) == (70, 0)
+    assert tries.first.jvm != tries.second.jvm
 
 
 def test_a_killed_jvm_is_replaced_before_the_next_try(tries: dict[str, Tries]) -> None:
     assert_second_try_succeeded_in_a_new_jvm(tries["killed"])
     assert tries["killed"].replaced.endswith("Reason: it ended with SIGKILL")
-    assert "Spark's Java must run as long as its program. Received: " in tries["killed"].first["reason"]
+    assert "Spark's Java must run as long as its program. Received: " in tries["killed"].first.reason
 
 
 def test_a_jvm_that_cannot_start_a_process_is_replaced_before_the_next_try(tries: dict[str, Tries]) -> None:
     assert_second_try_succeeded_in_a_new_jvm(tries["helper"])
     assert "Reason: it cannot start a process: " in tries["helper"].replaced
-    reason = tries["helper"].first["reason"]
+    reason = tries["helper"].first.reason
     assert "Spark's Java must be able to start helper processes. Received: java.io.IOException: " in reason
 
 
 def test_a_jvm_whose_heap_is_full_is_replaced_before_the_next_try(tries: dict[str, Tries]) -> None:
     assert_second_try_succeeded_in_a_new_jvm(tries["heap"])
-    assert "OutOfMemoryError" in tries["heap"].first["reason"]
-    assert tries["heap"].first["reason"].endswith("then clear the task.")
+    assert "OutOfMemoryError" in tries["heap"].first.reason
+    assert tries["heap"].first.reason.endswith("then clear the task.")
+
+
+def test_a_program_that_asks_while_another_has_the_jvm_starts_its_own_and_a_killed_one_leaves_none(
+    short_path: Path,
+) -> None:
+    with served(short_path / "programs", **SMALL) as programs:
+        environment = {**programs.environment, **SMALL}
+        begun = [
+            subprocess.Popen(
+                [sys.executable, "-c", WAITER], cwd=REPOSITORY, env=environment,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        jvms = [program.stdout.readline().strip() for program in begun if program.stdout]
+        assert len({*jvms}) == 2
+        for program in begun:
+            program.kill()
+            program.communicate()
+        assert tried(programs, "works").jvm not in jvms
+        assert "Reason: a program ended unexpectedly in it" in programs.log.read_text("utf-8")
+
+
+def test_a_program_has_its_own_jvm_where_nobody_lends_one(short_path: Path) -> None:
+    assert borrow(None) == borrow(str(short_path / "jvm")) == {}
+    give_back()
