@@ -5,7 +5,8 @@
 nightjar="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 
 export PATH="$nightjar/.venv/bin:$PATH"
-export PYTHONPATH="$nightjar"
+# Which nights come first is a policy that Airflow looks for here.
+export PYTHONPATH="$nightjar:$nightjar/docker/airflow/policies"
 export NIGHTJAR_DATA="${NIGHTJAR_DATA:-../shared/data}"
 
 export AIRFLOW_HOME="${AIRFLOW_HOME:-$nightjar/.airflow}"

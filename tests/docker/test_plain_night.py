@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,22 +16,9 @@ from typing import Any
 import pytest
 
 from expectations.runtime.code_version import REPOSITORY
-from tests.dags.conftest import NIGHT_PROGRAMS, write_stand_ins
+from tests.dags.conftest import NIGHT_PROGRAMS
+from tests.docker.stand_in_night import printed_by, repository
 
-# A program notes what speeds it up, as far as it can see that.
-PROGRAM = """
-import json, os, sys
-seen = {
-    "forked": any("preloaded_python" in argument for argument in sys.orig_argv),
-    "jvm": "NIGHTJAR_JVM" in os.environ,
-    "archive": "SharedArchiveFile" in os.environ["SPARK_SUBMIT_OPTS"],
-    "executor": os.environ["AIRFLOW__CORE__EXECUTOR"],
-}
-with open(os.environ["CALLS"], "a") as calls:
-    calls.write(json.dumps([__spec__.name, seen]) + "\\n")
-if __spec__.name == "models.plan":
-    print(json.dumps({"baselines": ["recent_demand"], "deep": ["two_tower"]}))
-"""
 PLAIN = {"forked": False, "jvm": False, "archive": False, "executor": "LocalExecutor"}
 SPED_UP = {"forked": True, "jvm": True, "archive": True, "executor": "speedups.forked_executor.ForkedExecutor"}
 
@@ -44,36 +29,6 @@ class Ran:
 
     printed: str
     calls: list[tuple[str, dict[str, Any]]]
-
-
-def repository(root: Path) -> Path:
-    """Everything that `make nightly` needs, but for programs that only note how they were started."""
-    write_stand_ins(root, PROGRAM)
-    shutil.copytree(REPOSITORY / "expectations", root / "expectations", dirs_exist_ok=True)
-    (root / "expectations" / "validate.py").write_text(PROGRAM)
-    shutil.copytree(REPOSITORY / "jobs" / "shops", root / "jobs" / "shops")
-    shutil.copytree(REPOSITORY / "docker", root / "docker")
-    (root / ".venv").mkdir()
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (root / ".venv" / name).symlink_to(Path(sys.prefix) / name)
-    (root / ".venv" / "spark.jsa").touch()  # a JVM passes over one that does not fit
-    return root
-
-
-def printed_by(root: Path, command: str, speedups: str) -> str:
-    """What a command prints in the environment of `make`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "NIGHTJAR", "SPARK"))}
-    asked = {"SHOP": "online_retail", "DS": "2011-11-09", "NIGHTJAR_ROOT": str(root / "data"), "CALLS": "calls"}
-    ended = subprocess.run(
-        ["bash", "-c", f". docker/local/environment.sh && exec {command}"],
-        cwd=root,
-        env={**kept, **asked, "NIGHTJAR_SPEEDUPS": speedups},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
-    return ended.stdout
 
 
 def night(root: Path, speedups: str) -> Ran:
