@@ -101,6 +101,25 @@ def seconds_of_a_night(shop: str) -> float | None:
     return statistics.median(told[:NUM_NIGHTS]) if told else None
 
 
+def require_no_other() -> None:
+    """Checks that no backfill is at work: Airflow runs one at a time of a DAG.
+
+    Raises:
+        NightError: one is.
+    """
+    from airflow.models.backfill import Backfill
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        other = session.scalar(select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None)))
+        if other is not None:
+            raise NightError(
+                f"Airflow runs one backfill at a time. Received: one from {other.from_date:%Y-%m-%d} to "
+                f"{other.to_date:%Y-%m-%d}, which has not ended. Wait for it, or cancel it at {_page()}/backfills."
+            )
+
+
 def days_not_taken() -> dict[str, str]:
     """Maps each day that Airflow left out of its last backfill to the reason."""
     from airflow.models.backfill import Backfill, BackfillDagRun
@@ -122,11 +141,12 @@ def backfill(night: Night, days: Sequence[str], shop: str) -> None:
         NightError: Airflow refused, or did not take each of the days.
     """
     print("\n".join(plan(night, days, seconds_of_a_night(shop))), flush=True)
+    require_no_other()
     # A DAG must not be paused for its backfill to start.
     for asked in (["airflow", "dags", "unpause", "--yes", DAG_ID], command(days, shop)):
         if ended := subprocess.run(asked, check=False).returncode:
             raise NightError(f"{' '.join(asked[:3])} ended with exit code {ended}; the reason is on the lines above.")
-    print(f"Follow it at {os.environ['AIRFLOW__API__BASE_URL']}/dags/{DAG_ID}", flush=True)
+    print(f"Follow it at {_page()}", flush=True)
     if left_out := days_not_taken():
         reasons = ", ".join(sorted({*left_out.values()}))
         raise NightError(
@@ -134,6 +154,10 @@ def backfill(night: Night, days: Sequence[str], shop: str) -> None:
             "such a day, of this shop or another, has not ended. Ask for these days again once it has; the others are "
             "built."
         )
+
+
+def _page() -> str:
+    return f"{os.environ['AIRFLOW__API__BASE_URL']}/dags/{DAG_ID}"
 
 
 def _told(days: Sequence[str]) -> str:

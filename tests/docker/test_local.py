@@ -63,7 +63,9 @@ def test_an_older_java_is_not_enough(tmp_path: Path) -> None:
 
 
 def test_the_demo_shop_has_a_day_and_others_must_be_given_one(run_night: ModuleType) -> None:
-    assert run_night.form_from("demo", None, None, None) == {"ds": run_night.DEMO_DS, "shop": "demo"}
+    first = {"ds": run_night.DEMO_DS, "shop": "demo", "models": list(run_night.FIRST_MODELS)}
+    assert run_night.form_from("demo", None, None, None) == first
+    assert run_night.form_from("demo", None, "all", None) == {"ds": run_night.DEMO_DS, "shop": "demo"}
     with pytest.raises(NightError, match="Set DS to a day"):
         run_night.form_from("online_retail", None, None, None)
 
