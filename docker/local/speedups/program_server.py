@@ -28,12 +28,14 @@ logger = logging.getLogger(__name__)
 _LOOKS_EVERY_SECONDS = 5
 _JVM_IDLE_SECONDS = 600
 """Between two nights nobody needs its gigabytes."""
+_MOST_LOANS = 300
+"""Some twenty nights."""
 
 
 def serve(folder: Path, until: int | None) -> None:
     """Serves until `until` can be read from, which is when the process at its other end has ended; else for ever."""
     python = PreloadedPython(folder) if sys.platform.startswith("linux") else None
-    lender = JvmLender(folder / "jvm", _JVM_IDLE_SECONDS)
+    lender = JvmLender(folder / "jvm", _JVM_IDLE_SECONDS, _MOST_LOANS)
     ends: list[Any] = [] if until is None else [until]
     next_look = time.monotonic()
     while True:

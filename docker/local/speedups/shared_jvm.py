@@ -6,7 +6,8 @@ dozen such programs. On a cluster each has its own. So has, here, a program that
 What breaks a JVM breaks it for every program after, so that it is looked at before each of them, and replaced where it
 has ended, does not answer, or cannot start a process, as after an upgrade of its files. Where a program ended
 unexpectedly in it, it is replaced as well: its heap, or whatever else the programs share, may be why. One that nobody
-has asked for in a while ends, and gives its memory back.
+has asked for in a while ends, and gives its memory back; one that a year of backfills keeps busy is replaced now and
+then, since what each program leaves behind in it is small, and not nothing.
 """
 
 from __future__ import annotations
@@ -88,14 +89,16 @@ class JvmLender:
         borrower: the program that has it.
     """
 
-    def __init__(self, address: Path, idle_seconds: float) -> None:
+    def __init__(self, address: Path, idle_seconds: float, most_loans: int) -> None:
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(address))
         self.server.listen(64)
         self.idle_seconds = idle_seconds
+        self.most_loans = most_loans
         self.jvm: SharedJvm | None = SharedJvm()
         self.borrower: socket.socket | None = None
         self.failed = ""
+        self.num_loans = 0
         self.free_since = time.monotonic()
 
     def handles(self) -> list[socket.socket]:
@@ -133,12 +136,15 @@ class JvmLender:
         with contextlib.suppress(OSError):  # it has not waited, which the loan's end will show
             caller.sendall(json.dumps(address).encode() + b"\n")
         self.borrower = caller
+        self.num_loans += 1
 
     def _renewed(self) -> SharedJvm:
-        """The JVM, or a new one in place of one that is broken, or may be."""
-        if self.jvm and (why := self.jvm.why_broken() or self.failed):
+        """The JVM, or a new one in place of one that is broken, or may be, or has served long enough."""
+        served = f"it has served {self.num_loans} programs" if self.num_loans >= self.most_loans else ""
+        if self.jvm and (why := self.jvm.why_broken() or self.failed or served):
             logger.warning("replaced: the JVM that Spark programs share. Reason: %s", why)
             self.jvm.end()
             self.jvm = None
-        self.jvm, self.failed = self.jvm or SharedJvm(), ""
+        if self.jvm is None:
+            self.jvm, self.failed, self.num_loans = SharedJvm(), "", 0
         return self.jvm

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,3 +176,27 @@ def test_a_program_that_asks_while_another_has_the_jvm_starts_its_own_and_a_kill
 def test_a_program_has_its_own_jvm_where_nobody_lends_one(short_path: Path) -> None:
     assert borrow(None) == borrow(str(short_path / "jvm")) == {}
     give_back()
+
+
+def test_a_jvm_ends_where_nobody_asks_for_it_and_is_replaced_after_many_programs(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "docker" / "local"))
+    monkeypatch.setenv("SPARK_DRIVER_MEMORY", "256m")
+    from speedups.shared_jvm import JvmLender
+
+    lender = JvmLender(short_path / "jvm", idle_seconds=600, most_loans=2)
+    ports = []
+    for _ in range(3):
+        with ThreadPoolExecutor(1) as program:
+            asked = program.submit(borrow, str(short_path / "jvm"))
+            while not asked.done():
+                lender.answer(select.select(lender.handles(), [], [], 0.1)[0])
+            ports.append(asked.result()["PYSPARK_GATEWAY_PORT"])
+        give_back()
+        lender._take_back()
+    assert ports[0] == ports[1] != ports[2]
+    process = lender.jvm.process if lender.jvm else None
+    lender.idle_seconds = 0
+    lender.answer([])
+    assert lender.jvm is None and process is not None and process.poll() is not None
