@@ -51,6 +51,7 @@ class Backfilled:
 def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]:
     """Two days, of which the scheduler makes the last one by itself, since the DAG has been switched on."""
     root = repository(tmp_path_factory.mktemp("stack"))
+    (root / "held").touch()
     variables = {"AIRFLOW_PORT": free_port(), "MLFLOW_PORT": free_port()}
     try:
         for command in ("python docker/local/stack.py up", "airflow dags unpause --yes nightly_recommendations"):
@@ -61,6 +62,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
         last = str(nights[0][0])
         days = (days_before(last, 1), last)
         asked = [ran(root, "python docker/local/backfill.py", **variables, FROM=days[0], TO=last) for _ in range(2)]
+        (root / "held").unlink()
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while [state for state in states(root).values() if state not in _ENDED]:
             assert time.monotonic() < deadline, states(root)
