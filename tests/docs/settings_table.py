@@ -32,6 +32,7 @@ AGENT_CONFIGS = {
 }
 OTHER_VARIABLES = {
     "SPARK_MASTER": ("local[*]", "where Spark runs its tasks"),
+    "NIGHTJAR_JVM": ("", "the socket where a Spark program may borrow a warm JVM; set by `make nightly` and `make up`"),
     "SPARK_DRIVER_MEMORY": ("", "memory of Spark's driver, which with `local[*]` is all of Spark's"),
     "MLFLOW_TRACKING_URI": ("", "where fits are logged; a night goes on without a server that does not answer"),
     "SERVE_PORT": ("5001", "the port that answers sessions"),
