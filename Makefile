@@ -10,7 +10,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
 	@echo "Variables: FILE (your export), SHOP (a name or a .toml file), DS (YYYY-MM-DD), MODELS (names, or all), TOP_K, NIGHTJAR_ROOT (./data), NIGHTJAR_DATA,"
-	@echo "           AIRFLOW_PORT (8080), MLFLOW_PORT (5000), SERVE_PORT (5001). For example: make nightly SHOP=online_retail DS=2011-11-09"
+	@echo "           AIRFLOW_PORT (8080), MLFLOW_PORT (5000), SERVE_PORT (5001), AT_ONCE (2, nights of a backfill). For example: make nightly SHOP=online_retail DS=2011-11-09"
 
 shop: .venv/installed ## draft a shop file from your own export: FILE=export.csv; SPLIT=1 cuts a log into daily drops, OUT=shop.toml
 	@: "$${FILE:?Set FILE to the files of your export, such as FILE=~/export.csv}"

@@ -25,7 +25,7 @@ from expectations.tables import NightError, ds_from_text
 DAG_ID = "nightly_recommendations"
 FIRST_TASK = "ingest.ingest_drops"
 """What comes before it is waiting."""
-NIGHTS_AT_ONCE = 2
+NIGHTS_AT_ONCE = "2"
 """While one trains, the next one computes its features. More would only wait for each other, with all their memory."""
 NUM_NIGHTS = 5
 """That tell how long a night takes."""
@@ -72,11 +72,11 @@ def plan(night: Night, days: Sequence[str], seconds: float | None) -> list[str]:
     return lines
 
 
-def command(days: Sequence[str], shop: str) -> list[str]:
+def command(days: Sequence[str], shop: str, at_once: int) -> list[str]:
     """What Airflow is asked for."""
     return [
         "airflow", "backfill", "create", "--dag-id", DAG_ID, "--from-date", days[0], "--to-date", days[-1],
-        "--max-active-runs", str(NIGHTS_AT_ONCE), "--reprocess-behavior", "completed",
+        "--max-active-runs", str(at_once), "--reprocess-behavior", "completed",
         "--dag-run-conf", json.dumps({"shop": shop}),
     ]  # fmt: skip
 
@@ -134,8 +134,11 @@ def days_not_taken() -> dict[str, str]:
         return dict(sorted((str(day), str(reason)) for day, reason in session.execute(left_out).all()))
 
 
-def backfill(night: Night, days: Sequence[str], shop: str) -> None:
+def backfill(night: Night, days: Sequence[str], shop: str, at_once: int) -> None:
     """Tells the plan, and asks for it.
+
+    Args:
+        at_once: nights.
 
     Raises:
         NightError: Airflow refused, or did not take each of the days.
@@ -143,7 +146,7 @@ def backfill(night: Night, days: Sequence[str], shop: str) -> None:
     print("\n".join(plan(night, days, seconds_of_a_night(shop))), flush=True)
     require_no_other()
     # A DAG must not be paused for its backfill to start.
-    for asked in (["airflow", "dags", "unpause", "--yes", DAG_ID], command(days, shop)):
+    for asked in (["airflow", "dags", "unpause", "--yes", DAG_ID], command(days, shop, at_once)):
         if ended := subprocess.run(asked, check=False).returncode:
             raise NightError(f"{' '.join(asked[:3])} ended with exit code {ended}; the reason is on the lines above.")
     print(f"Follow it at {_page()}", flush=True)
@@ -166,13 +169,16 @@ def _told(days: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Reads FROM, TO and SHOP."""
+    """Reads FROM, TO, SHOP and AT_ONCE."""
     days = days_from(os.environ.get("FROM"), os.environ.get("TO"))
+    at_once = os.environ.get("AT_ONCE", NIGHTS_AT_ONCE)
+    if not (at_once.isdecimal() and int(at_once)):
+        raise NightError(f"AT_ONCE must be a whole number of nights, at least 1. Received: {at_once}.")
     arguments = night_parser(__doc__).parse_args(["--ds", days[-1]])
     night = night_from(arguments, is_pinned=False)
     if "scheduler" not in running_processes():
         raise NightError("A backfill needs the scheduler. Run `make up` first.")
-    backfill(night, days, arguments.shop)
+    backfill(night, days, arguments.shop, int(at_once))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -173,3 +174,25 @@ def test_spark_starts_from_the_classes_that_were_shared(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=REPOSITORY, check=True, env={**os.environ, "SPARK_SUBMIT_OPTS": options}
     )
     assert log.read_text("utf-8").count("shared objects file (top)") > 5_000
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"TO": "2024-03-10"}, "A backfill needs FROM and TO"),
+        ({"FROM": "2024-03-11", "TO": "2024-03-10"}, "FROM must not come after TO. Received: FROM=2024-03-11"),
+        ({"FROM": "yesterday", "TO": "2024-03-10"}, "yesterday"),
+        ({"FROM": "2024-03-09", "TO": "2024-03-10", "AT_ONCE": "none"}, "AT_ONCE must be a whole number"),
+        ({"FROM": "2024-03-09", "TO": "2024-03-10"}, "A backfill needs the scheduler. Run `make up` first."),
+    ],
+)
+def test_a_backfill_that_cannot_be_is_refused_before_anything_is_asked(
+    stack: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name in ("FROM", "TO", "AT_ONCE", "SHOP"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NIGHTJAR_ROOT", str(tmp_path / "root"))
+    with pytest.raises(NightError, match=re.escape(told)):
+        importlib.import_module("backfill").main()

@@ -41,6 +41,7 @@ OTHER_VARIABLES = {
     "FILE": ("", "the files of your own export, for `make shop`"),
     "FROM": ("", "the first day of a backfill"),
     "TO": ("", "the last day of a backfill"),
+    "AT_ONCE": ("2", "how many nights of a backfill run at once"),
 }
 """Environment variables that no parser declares: name -> default and what each is for."""
 

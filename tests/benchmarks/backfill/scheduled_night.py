@@ -34,6 +34,8 @@ from tests.benchmarks.harness.variants import OURS
 
 NAME, PART = "backfill", "one night, scheduler"
 BEFORE, DS = "2025-05-30", "2025-05-31"
+MODELS = "all_time_popularity,recent_demand,item_item,two_tower"
+"""Those of README's first night."""
 DAG_ID = "nightly_recommendations"
 _TOOK = re.compile(r"^The night took (\d+) s", re.MULTILINE)
 _LONGEST_SECONDS = 3600
@@ -45,19 +47,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measures, prints, and replaces its row of the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="a place to keep; else a temporary one, which is removed")
-    parser.add_argument("--models", help="comma-separated; by default those of the demo shop. Writes nothing then")
+    parser.add_argument("--models", default=MODELS, help="comma-separated; other than the default: writes nothing")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     with TemporaryDirectory() as temporary:
         row = measured((arguments.folder or Path(temporary)).resolve(), arguments.models)
-    print(record_part(NAME, PART, [row]).text() if arguments.models is None else row)
+    print(record_part(NAME, PART, [row]).text() if arguments.models == MODELS else row)
 
 
-def measured(folder: Path, models: str | None) -> dict[str, Any]:
+def measured(folder: Path, models: str) -> dict[str, Any]:
     """Runs the three nights. Returns the row of the result."""
     one, other = folder / "nightly", folder / "scheduled"
-    variables = {"SHOP": "demo", "AIRFLOW_PORT": _free_port(), "MLFLOW_PORT": _free_port()}
-    variables |= {"MODELS": models} if models else {}
+    variables = {"SHOP": "demo", "MODELS": models, "AIRFLOW_PORT": _free_port(), "MLFLOW_PORT": _free_port()}
     homes = [variables | {"NIGHTJAR_ROOT": str(root), "AIRFLOW_HOME": f"{root}-airflow"} for root in (one, other)]
     in_environment(f"python -m jobs.write_demo_drops --ds {DS}", homes[0])
     in_environment("python docker/local/run_night.py", homes[0] | {"DS": BEFORE})
@@ -77,7 +78,7 @@ def measured(folder: Path, models: str | None) -> dict[str, Any]:
     }
 
 
-def seconds_by_the_scheduler(variables: Mapping[str, str], models: str | None) -> float:
+def seconds_by_the_scheduler(variables: Mapping[str, str], models: str) -> float:
     """Starts everything, triggers the night, waits for its end, ends everything.
 
     Raises:
@@ -89,7 +90,7 @@ def seconds_by_the_scheduler(variables: Mapping[str, str], models: str | None) -
         # The demo shop has no drop of last night, so that the scheduled run ends soon.
         while not (runs := _runs(variables)) or any(run["state"] in ("queued", "running") for run in runs):
             time.sleep(1)
-        conf = {"shop": "demo"} | ({"models": models.split(",")} if models else {})
+        conf = {"shop": "demo", "models": models.split(",")}
         started = time.monotonic()
         asked = _answer(variables, "", {"logical_date": None, "partition_key": DS, "conf": conf})
         while (run := _answer(variables, f"/{asked['dag_run_id']}"))["state"] in ("queued", "running"):
