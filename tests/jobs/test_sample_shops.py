@@ -1,7 +1,7 @@
 """Exports that are odd in one way each come out right, or are refused by name.
 
-Every third of them: each is an ingestion of its own, and all take five minutes. `NIGHTJAR_SAMPLES=all` runs all, as does
-`python -m tests.benchmarks.own_shops cases`, whose row stands in docs/results.md.
+Every third of them: each is an ingestion of its own, and all take five minutes. `NIGHTJAR_SAMPLES=all` runs all, as
+does `python -m tests.benchmarks.own_shops cases`, whose row stands in docs/results.md.
 """
 
 from __future__ import annotations
