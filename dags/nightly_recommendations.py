@@ -129,8 +129,8 @@ with DAG(
     schedule=NIGHTLY,
     start_date=FIRST_DAY,
     catchup=False,
-    # One that waits for its drop, or for a mistyped day, costs nothing and must not keep tonight's from being made; what
-    # works at once is bounded by the pools. A backfill brings a bound of its own.
+    # One that waits for its drop, or for a mistyped day, costs nothing and must not keep tonight's from being made;
+    # what works at once is bounded by the pools. A backfill brings a bound of its own.
     max_active_runs=16,
     tags=["recommendations"],
     user_defined_macros={"ds_of": ds_of},
