@@ -3,7 +3,7 @@
 The DAG, its operators and its trigger rules are the real ones, and the run shows up in the web UI of `make up`; only
 the scheduler is left out, because on a small machine its processes cost more than they give. What tasks print goes to
 the same log files that the UI reads. By itself Airflow runs one task after another here, in this process; the folder
-`speedups` makes that faster where it is there and NIGHTJAR_SPEEDUPS is not 0.
+`speedups` makes that faster, where it is there and is not switched off.
 """
 
 from __future__ import annotations
