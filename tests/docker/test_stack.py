@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from expectations.runtime.days import days_before
 from tests.dags.conftest import NIGHT_PROGRAMS
 from tests.docker.stand_in_night import ran, repository
+from tests.worlds.free_port import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,7 +52,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
     """Two days, of which the scheduler makes the last one by itself, since the DAG has been switched on."""
     root = repository(tmp_path_factory.mktemp("stack"))
     (root / "held").touch()
-    variables = {"AIRFLOW_PORT": free_port(), "MLFLOW_PORT": free_port()}
+    variables = {"AIRFLOW_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
     try:
         for command in ("python docker/local/stack.py up", "airflow dags unpause --yes nightly_recommendations"):
             started = ran(root, command, **variables)
@@ -75,12 +75,6 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
     finally:
         ended = ran(root, "python docker/local/stack.py down", **variables)
     assert "programs" in ended.stdout and ended.returncode == 0
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def database(root: Path, query: str) -> list[tuple[Any, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
+from tests.worlds.free_port import free_port
 
 PASSWORD = "s3cr3t/p@ss word"
 """With characters that a URL must hold in another form."""
@@ -39,7 +40,7 @@ def postgres_server() -> Iterator[str]:
         subprocess.run(
             [folder / "initdb", *create, "-D", cluster], check=True, capture_output=True, user=user, cwd=data
         )
-        port = _free_port()
+        port = free_port()
         run = ["-h", "127.0.0.1", "-p", str(port), "-k", str(data), "-c", "fsync=off"]
         with open(data / "log", "wb") as log:
             server = subprocess.Popen(
@@ -62,12 +63,6 @@ def _programs() -> Path | None:
         return Path(found).resolve().parent
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     return installed[-1].parent if installed else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

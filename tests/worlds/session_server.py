@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import time
 import urllib.error
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from expectations.runtime.code_version import REPOSITORY
+from tests.worlds.free_port import free_port
 
 PATIENCE_SECONDS = 120
 
@@ -36,9 +36,7 @@ class SessionServer:
 @contextmanager
 def session_server(root: str, shop: str, log: Path) -> Iterator[SessionServer]:
     """Serves what the nights under `root` have registered; what the server prints goes to `log`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "docker/local/serve.py", "--shop", shop, "--port", str(port)]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "NIGHTJAR_ROOT": root, "PYTHONPATH": str(REPOSITORY), "PATH": path}

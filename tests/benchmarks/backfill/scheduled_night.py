@@ -16,7 +16,6 @@ import logging
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from expectations.tables import OUTPUT_TABLES, NightError
 from tests.benchmarks.harness.parts import record_part
 from tests.benchmarks.harness.same_rows import num_differing, published_rows
 from tests.benchmarks.harness.variants import OURS
+from tests.worlds.free_port import free_port
 
 NAME, PART = "backfill", "one night, scheduler"
 BEFORE, DS = "2025-05-30", "2025-05-31"
@@ -58,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measured(folder: Path, models: str) -> dict[str, Any]:
     """Runs the three nights. Returns the row of the result."""
     one, other = folder / "nightly", folder / "scheduled"
-    variables = {"SHOP": "demo", "MODELS": models, "AIRFLOW_PORT": _free_port(), "MLFLOW_PORT": _free_port()}
+    ports = {name: str(free_port()) for name in ("AIRFLOW_PORT", "MLFLOW_PORT")}
+    variables = {"SHOP": "demo", "MODELS": models, **ports}
     homes = [variables | {"NIGHTJAR_ROOT": str(root), "AIRFLOW_HOME": f"{root}-airflow"} for root in (one, other)]
     in_environment(f"python -m jobs.write_demo_drops --ds {DS}", homes[0])
     in_environment("python docker/local/run_night.py", homes[0] | {"DS": BEFORE})
@@ -117,12 +118,6 @@ def _answer(variables: Mapping[str, str], path: str, asked: dict[str, Any] | Non
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return dict(json.load(answer))
-
-
-def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 def in_environment(command: str, variables: Mapping[str, str]) -> str:
