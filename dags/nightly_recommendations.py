@@ -131,7 +131,7 @@ with DAG(
     catchup=False,
     # One that waits for its drop, or for a mistyped day, costs nothing and must not keep tonight's from being made;
     # what works at once is bounded by the pools. A backfill brings a bound of its own.
-    max_active_runs=16,
+    max_active_runs=8,
     tags=["recommendations"],
     user_defined_macros={"ds_of": ds_of},
     default_args={
