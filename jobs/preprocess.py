@@ -88,8 +88,8 @@ def preprocess(spark: SparkSession, night: Night, as_of: str, names: Collection[
     anchor = log.as_of(log.anchor)
     _build(spark, anchor, drops, [table for table in ANCHOR_TABLES if table.name in names])
     day_tables = [table for table in DAY_TABLES if table.name in names]
-    if night.shop.warm_start:
-        # What the models that go on from the anchor were fitted on.
+    if night.shop.uses_anchor_weights:
+        # What the models that take the anchor's weights were fitted on.
         _build(spark, anchor, drops, day_tables)
     _build(spark, log, drops, day_tables)
 

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
     """Fits those of the models that are not yet fitted from just these inputs.
 
-    With `warm_start`, deep models are first fitted as of their anchor, unless they are.
+    With `warm_start`, or `refit = "weekly"`, deep models are first fitted as of their anchor, unless they are.
     """
     inputs, models = dataset_versions(night.lake, as_of), ModelsAsOf(night.lake, night.shop, as_of)
     going_on = [name for name in names if MODELS[name].kind == "deep"] if models.anchor else []
@@ -78,7 +78,7 @@ class FitPlan:
     Attributes:
         fingerprint: a hash of all that it depends on.
         inputs: the versions among these.
-        before: the fit that it goes on from; None: it starts from nothing.
+        before: the fit whose weights it takes; None: it starts from nothing.
         notes: see `ModelsAsOf.notes_of_fit`.
     """
 
@@ -94,6 +94,8 @@ def _fit_plan(night: Night, models: ModelsAsOf, name: str, inputs: Sequence[Vers
     shop, before = night.shop, night.lake.require(FITTED_MODELS, anchor, name) if anchor else None
     versions = [*inputs, *([before] if before else [])]
     settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, shop_values(shop, name)]
+    if before:
+        settings.append(shop.refit)
     fingerprints = [version.fingerprint for version in versions]
     fingerprint = fingerprint_of(FITTED_MODELS.name, models.as_of, name, fit_code(name), fingerprints, settings)
     return FitPlan(name, models.as_of, fingerprint, versions, before, models.notes_of_fit(name, before))
@@ -114,7 +116,10 @@ def train_model(night: Night, dataset: Dataset, plan: FitPlan) -> Version:
     model, path = build_model(name, values), weights_path(name, dataset.as_of, fingerprint)
     started = time.monotonic()
     try:
-        history = model.fit(dataset) if plan.before is None else refit(lake, model, dataset, plan.before)
+        if plan.before is None:
+            history = model.fit(dataset)
+        else:
+            history = from_earlier_weights(lake, model, dataset, plan.before, night.shop.refit)
     except TrainingFailed as failure:
         raise NightError(f"{failure}{kept_weights(lake, model, failure, path)}") from failure
     seconds = round(time.monotonic() - started, 2)
@@ -133,7 +138,11 @@ def train_model(night: Night, dataset: Dataset, plan: FitPlan) -> Version:
         inputs=[version.fingerprint for version in plan.inputs],
         vocabulary_hash=dataset.vocabulary_hash,
         code=fit_code(name),
-        settings={"seed": night.shop.seed, "horizon_days": night.shop.horizon_days},
+        settings={
+            "seed": night.shop.seed,
+            "horizon_days": night.shop.horizon_days,
+            "weights_from": fitted_model(plan.before)["version"] if plan.before else "nothing",
+        },
     )
     with tempfile.TemporaryDirectory(prefix="nightjar-fit-") as folder:
         model.save(Path(folder))
@@ -145,12 +154,18 @@ def train_model(night: Night, dataset: Dataset, plan: FitPlan) -> Version:
     return version
 
 
-def refit(lake: Lake, model: Model, dataset: Dataset, before: Version) -> TrainingHistory:
-    """Goes on from the weights of the fit of another day."""
-    row = fitted_model(before)
-    logger.info("going on: model=%s as_of=%s from=%s", model.name, dataset.as_of, row["version"])
+def from_earlier_weights(lake: Lake, model: Model, dataset: Dataset, before: Version, refit: str) -> TrainingHistory:
+    """Goes on from the weights of the fit of another day or, with weekly fits, takes them as they are."""
+    row, model = fitted_model(before), cast(WarmModel, model)
+    is_weekly = refit == "weekly"
+    what = "carrying over" if is_weekly else "going on"
+    logger.info("%s: model=%s as_of=%s from=%s", what, model.name, dataset.as_of, row["version"])
     with fetched_folder(lake, str(row["weights_path"])) as folder:
-        return cast(WarmModel, model).refit(dataset, cast(WarmModel, model_class(model.name).load(folder)))
+        earlier = cast(WarmModel, model_class(model.name).load(folder))
+    if not is_weekly:
+        return model.refit(dataset, earlier)
+    model.carry_over(dataset, earlier)
+    return TrainingHistory({}, {})
 
 
 def kept_weights(lake: Lake, model: Model, failure: TrainingFailed, path: str) -> str:

@@ -1,20 +1,21 @@
 """Asks the running Airflow of `make up` to build every day from FROM to TO, as if it were each of those nights.
 
-Tells first which days these are and, where nights of the shop have run before, how long they may take; afterwards which
-of them Airflow did not take. Its nights stand behind the scheduled one of tonight (docker/airflow/policies).
+Tells first which days these are and, where nights of the shop have run before, how long they may take; lets Airflow do
+once what these nights share (the DAG `prepare_backfill`); and tells afterwards which days Airflow did not take. Its
+nights stand behind the scheduled one of tonight (docker/airflow/policies).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
+from airflow_runs import NIGHTS, backfill_at_work, days_not_taken, ended_tasks, seconds_of_a_night, state_of
 from stack import running_processes
 
 from expectations.runtime.days import days_before
@@ -22,13 +23,11 @@ from expectations.runtime.program import Night, night_from, night_parser
 from expectations.runtime.published_tables import manifest_rows
 from expectations.tables import NightError, ds_from_text
 
-DAG_ID = "nightly_recommendations"
-FIRST_TASK = "ingest.ingest_drops"
-"""What comes before it is waiting."""
+PREPARATION = "prepare_backfill"
+"""The DAG that does what the nights share."""
+SECONDS_BETWEEN_LOOKS = 2
 NIGHTS_AT_ONCE = "2"
 """While one trains, the next one computes its features. More would only wait for each other, with all their memory."""
-NUM_NIGHTS = 5
-"""That tell how long a night takes."""
 
 
 def days_from(first: str | None, last: str | None) -> list[str]:
@@ -75,30 +74,20 @@ def plan(night: Night, days: Sequence[str], seconds: float | None) -> list[str]:
 def command(days: Sequence[str], shop: str, at_once: int) -> list[str]:
     """What Airflow is asked for."""
     return [
-        "airflow", "backfill", "create", "--dag-id", DAG_ID, "--from-date", days[0], "--to-date", days[-1],
+        "airflow", "backfill", "create", "--dag-id", NIGHTS, "--from-date", days[0], "--to-date", days[-1],
         "--max-active-runs", str(at_once), "--reprocess-behavior", "completed",
         "--dag-run-conf", json.dumps({"shop": shop}),
     ]  # fmt: skip
 
 
-def seconds_of_a_night(shop: str) -> float | None:
-    """The median of the last nights that Airflow knows of this shop, from the first task that works to the end."""
-    from airflow.models.dagrun import DagRun
-    from airflow.models.taskinstance import TaskInstance
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
+def require_scheduler() -> None:
+    """Checks that somebody would start what is asked for.
 
-    first_task = (TaskInstance.dag_id == DagRun.dag_id) & (TaskInstance.run_id == DagRun.run_id)
-    nights = (
-        select(DagRun.conf, TaskInstance.start_date, DagRun.end_date)
-        .join(TaskInstance, first_task & (TaskInstance.task_id == FIRST_TASK))
-        .where(DagRun.dag_id == DAG_ID, DagRun.state == "success", TaskInstance.start_date.is_not(None))
-        .order_by(DagRun.end_date.desc())
-    )
-    with create_session() as session:
-        rows: Sequence[Any] = session.execute(nights).all()
-    told = [(end - start).total_seconds() for conf, start, end in rows if (conf or {}).get("shop") == shop]
-    return statistics.median(told[:NUM_NIGHTS]) if told else None
+    Raises:
+        NightError: nobody would.
+    """
+    if "scheduler" not in running_processes():
+        raise NightError("A backfill needs the scheduler. Run `make up` first.")
 
 
 def require_no_other() -> None:
@@ -107,31 +96,44 @@ def require_no_other() -> None:
     Raises:
         NightError: one is.
     """
-    from airflow.models.backfill import Backfill
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    with create_session() as session:
-        other = session.scalar(select(Backfill).where(Backfill.dag_id == DAG_ID, Backfill.completed_at.is_(None)))
-        if other is not None:
-            raise NightError(
-                f"Airflow runs one backfill at a time. Received: one from {other.from_date:%Y-%m-%d} to "
-                f"{other.to_date:%Y-%m-%d}, which has not ended. Wait for it, or cancel it at {_page()}/backfills."
-            )
+    if other := backfill_at_work():
+        raise NightError(
+            f"Airflow runs one backfill at a time. Received: one from {other[0]} to {other[1]}, which has not ended. "
+            f"Wait for it, or cancel it at {_page(NIGHTS)}/backfills."
+        )
 
 
-def days_not_taken() -> dict[str, str]:
-    """Maps each day that Airflow left out of its last backfill to the reason."""
-    from airflow.models.backfill import Backfill, BackfillDagRun
-    from airflow.utils.session import create_session
-    from sqlalchemy import func, select
+def prepare(night: Night, days: Sequence[str], shop: str) -> None:
+    """Has Airflow do what the nights share, and waits for it. Whatever fails of it, each night makes for itself."""
+    drops = night.drop_folder
+    with_drop = [ds for ds in days if not drops.missing(ds)]
+    if len(with_drop) < 2:
+        return
+    run_id = f"prepare__{days[0]}_{days[-1]}__{night.now:%Y-%m-%dT%H:%M:%S}"
+    conf = json.dumps({"first_ds": days[0], "ds": with_drop[-1], "shop": shop})
+    _ask(["airflow", "dags", "unpause", "--yes", PREPARATION])
+    _ask(["airflow", "dags", "trigger", PREPARATION, "--run-id", run_id, "--conf", conf])
+    print(f"First, once for all of them: drops, and what they share of Sundays. {_page(PREPARATION)}", flush=True)
+    told: set[str] = set()
+    state = "queued"
+    while state not in ("success", "failed"):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+        require_scheduler()
+        state = state_of(PREPARATION, run_id)
+        new = [line for line in ended_tasks(PREPARATION, run_id) if line not in told]
+        told.update(new)
+        print("".join(f"  {line}\n" for line in new), end="", flush=True)
+    if state == "failed":
+        print("WARNING not all of it could be made; each night makes for itself what it lacks.", flush=True)
 
-    last = select(func.max(Backfill.id)).where(Backfill.dag_id == DAG_ID).scalar_subquery()
-    left_out = select(BackfillDagRun.partition_key, BackfillDagRun.exception_reason).where(
-        BackfillDagRun.backfill_id == last, BackfillDagRun.exception_reason.is_not(None)
-    )
-    with create_session() as session:
-        return dict(sorted((str(day), str(reason)) for day, reason in session.execute(left_out).all()))
+
+def _ask(command_: Sequence[str]) -> None:
+    ended = subprocess.run(command_, check=False, stdout=subprocess.PIPE, text=True)
+    if ended.returncode:
+        print(ended.stdout, file=sys.stderr)
+        raise NightError(
+            f"{' '.join(command_[:3])} ended with exit code {ended.returncode}; the reason is on the lines above."
+        )
 
 
 def backfill(night: Night, days: Sequence[str], shop: str, at_once: int) -> None:
@@ -145,11 +147,11 @@ def backfill(night: Night, days: Sequence[str], shop: str, at_once: int) -> None
     """
     print("\n".join(plan(night, days, seconds_of_a_night(shop))), flush=True)
     require_no_other()
+    prepare(night, days, shop)
     # A DAG must not be paused for its backfill to start.
-    for asked in (["airflow", "dags", "unpause", "--yes", DAG_ID], command(days, shop, at_once)):
-        if ended := subprocess.run(asked, check=False).returncode:
-            raise NightError(f"{' '.join(asked[:3])} ended with exit code {ended}; the reason is on the lines above.")
-    print(f"Follow it at {_page()}", flush=True)
+    _ask(["airflow", "dags", "unpause", "--yes", NIGHTS])
+    _ask(command(days, shop, at_once))
+    print(f"Follow it at {_page(NIGHTS)}", flush=True)
     if left_out := days_not_taken():
         reasons = ", ".join(sorted({*left_out.values()}))
         raise NightError(
@@ -159,8 +161,8 @@ def backfill(night: Night, days: Sequence[str], shop: str, at_once: int) -> None
         )
 
 
-def _page() -> str:
-    return f"{os.environ['AIRFLOW__API__BASE_URL']}/dags/{DAG_ID}"
+def _page(dag_id: str) -> str:
+    return f"{os.environ['AIRFLOW__API__BASE_URL']}/dags/{dag_id}"
 
 
 def _told(days: Sequence[str]) -> str:
@@ -176,8 +178,7 @@ def main() -> None:
         raise NightError(f"AT_ONCE must be a whole number of nights, at least 1. Received: {at_once}.")
     arguments = night_parser(__doc__).parse_args(["--ds", days[-1]])
     night = night_from(arguments, is_pinned=False)
-    if "scheduler" not in running_processes():
-        raise NightError("A backfill needs the scheduler. Run `make up` first.")
+    require_scheduler()
     backfill(night, days, arguments.shop, int(at_once))
 
 

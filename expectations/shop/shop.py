@@ -125,8 +125,10 @@ class Shop(Bounded):
         language: of the reasons that shoppers read: en or zh.
         reason_texts: code -> the shop's own words in place of those; see `expectations.shop.reason_texts`.
         settings: model -> settings in place of those of models/configs.
-        warm_start: deep models are fitted from nothing on Sundays, the calendar anchors; on other days they go on from
-            the weights of their Sunday, which are fitted first where they are not there.
+        refit: how often deep models are fitted: `nightly`, or `weekly`: on Sundays, the calendar anchors, from nothing;
+            on the other days of a week their Sunday's weights answer as they are, for the features of the day.
+        warm_start: with nightly fits, those of Sundays are from nothing; on other days they go on from the weights of
+            their Sunday, which are fitted first where they are not there.
         primary_metric: what the gate compares, at `top_k`.
         seed: of everything random.
     """
@@ -182,6 +184,7 @@ class Shop(Bounded):
         "two_tower",
         "deep_cf",
     )
+    refit: Annotated[str, one_of("nightly", "weekly"), "must be nightly or weekly"] = "nightly"
     warm_start: bool = False
     primary_metric: Annotated[
         str, one_of("ndcg", "recall", "map", "mrr", "hit_rate"), "must be ndcg, recall, map, mrr or hit_rate"
@@ -236,6 +239,11 @@ class Shop(Bounded):
         """The kinds of files that hold events, by the names that messages give them: `events`, `events 2`, …"""
         further = {f"events {place}": raw for place, raw in enumerate(self.more_events, start=2)}
         return {"events": self.events, **further}
+
+    @property
+    def uses_anchor_weights(self) -> bool:
+        """Whether the deep models of a day take the weights of its Sunday, to go on from or to answer with."""
+        return self.warm_start or self.refit == "weekly"
 
     @property
     def texts(self) -> dict[str, str]:

@@ -109,6 +109,17 @@ class DeepCf:
         curves = self._train(dataset, windows, self.config.warm_epochs, before=network)
         return TrainingHistory(curves, {"examples": float(sum(len(window.users) for window in windows))})
 
+    def carry_over(self, dataset: Dataset, before: Self) -> None:
+        """Takes the weights of `before` as they are; see `models.interface.model.WarmModel`.
+
+        Raises:
+            NightError: `before` was never fitted or is of another config.
+        """
+        earlier = require_fitted(self.name, before.network)
+        prepare_training(dataset.seed, self.config.precision, self.config.data_parallel)
+        self.network = build_network(dataset.sizes, self.config)
+        take_over(self.name, {"network": self.network}, {"network": earlier})
+
     def _windows(self, dataset: Dataset) -> list[WindowRows]:
         config = self.config
         windows = [

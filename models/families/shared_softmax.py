@@ -85,8 +85,17 @@ class SharedSoftmaxModel(ABC, Generic[C]):
             NightError: there is nothing to learn from, or `before` was never fitted or is of another config.
             TrainingFailed: a loss is not finite, or memory does not suffice.
         """
-        weights = {name: before.network(name) for name in before.network_names}
-        return self._fit(dataset, warm_config(self.config), weights)
+        return self._fit(dataset, warm_config(self.config), before.fitted_networks())
+
+    def carry_over(self, dataset: Dataset, before: Self) -> None:
+        """Takes the weights of `before` as they are; see `models.interface.model.WarmModel`.
+
+        Raises:
+            NightError: `before` was never fitted or is of another config.
+        """
+        prepare_training(dataset.seed, self.config.precision, self.config.data_parallel)
+        self.networks = self.build_networks(dataset)
+        take_over(self.name, self.networks, before.fitted_networks())
 
     def _fit(self, dataset: Dataset, config: C, before: Mapping[str, keras.Model]) -> TrainingHistory:
         network, batches = self.training(dataset, before)
@@ -108,6 +117,14 @@ class SharedSoftmaxModel(ABC, Generic[C]):
         if before:
             take_over(self.name, self.networks, before)
         return self.build_training_network(dataset), batches
+
+    def fitted_networks(self) -> dict[str, keras.Model]:
+        """Those of `network_names`, by name.
+
+        Raises:
+            NightError: the model was never fitted.
+        """
+        return {name: self.network(name) for name in self.network_names}
 
     def network(self, name: str) -> keras.Model:
         """One of `network_names`.

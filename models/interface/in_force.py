@@ -110,10 +110,12 @@ class ModelsAsOf:
         """What a fit notes of what it is made from.
 
         Args:
-            before: the fit that it goes on from; None: it starts from nothing.
+            before: the fit whose weights it takes; None: it starts from nothing.
         """
         shop = self.shop
         settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, raw_settings(shop, model)]
+        if before:
+            settings.append(shop.refit)
         return {
             FITTED_FROM: self.feature_fingerprints,
             "goes_on_from": before.fingerprint if before else None,
@@ -132,10 +134,10 @@ class ModelsAsOf:
 
     @cached_property
     def anchor(self) -> str | None:
-        """The day whose fits the deep models go on from; None where they start from nothing."""
+        """The day whose weights the deep models go on from, or answer with; None where they start from nothing."""
         vocabularies = self.features[VOCABULARIES.name]
         anchor = str(vocabularies.metadata.get("anchor", self.as_of)) if vocabularies else self.as_of
-        return anchor if self.shop.warm_start and anchor != self.as_of else None
+        return anchor if self.shop.uses_anchor_weights and anchor != self.as_of else None
 
     def candidates_fingerprint(self, model: str) -> str | None:
         """What the candidates of a retrieval model carry; None without a fit."""

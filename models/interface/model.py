@@ -116,6 +116,16 @@ class WarmModel(Model, Protocol):
             NightError: it is of another config, or knows more than the dataset.
         """
 
+    def carry_over(self, dataset: Dataset, before: Self) -> None:
+        """Takes the weights of `before` as they are; what is new since begins as unknown.
+
+        Args:
+            before: see `refit`.
+
+        Raises:
+            NightError: it was never fitted, is of another config, or knows more than the dataset.
+        """
+
 
 def save_config(path: Path, config: Any) -> None:
     """Writes a config beside the weights that were fitted with it."""

@@ -25,6 +25,8 @@ with open(os.environ["CALLS"], "a") as calls:
     calls.write(json.dumps(call) + "\\n")
 if __spec__.name == "models.plan":
     print(json.dumps({"baselines": ["recent_demand", "item_item"], "deep": ["two_tower", "deep_cf"]}))
+if __spec__.name == "models.plan_backfill":
+    print(json.dumps({"days": ["2024-03-03", "2024-03-10"], "deep": ["two_tower", "deep_cf"]}))
 print("finished", file=sys.stderr)
 if os.environ.get("BROKEN") in call["argv"]:
     sys.exit("ERROR the loss is not a number")
@@ -35,7 +37,7 @@ NIGHT_PROGRAMS = (
     "models.blend_lists", "models.backtest", "models.gate", "models.rerank", "models.explain",
     "models.promote_champion", "models.register_session_model",
 )  # fmt: skip
-PROGRAMS = (*NIGHT_PROGRAMS, "jobs.rollback")
+PROGRAMS = (*NIGHT_PROGRAMS, "jobs.rollback", "models.plan_backfill")
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,11 @@ RUN_EACH = """
 import json, os, pathlib
 from airflow.utils.db import initdb
 initdb()
-from dags import nightly_recommendations, rollback_tables
+from dags import nightly_recommendations, prepare_backfill, rollback_tables
 for name, broken, form in json.loads(os.environ["RUNS"]):
     os.environ.update(CALLS=f"{name}.calls", BROKEN=broken)
-    module = rollback_tables if name.startswith("rollback") else nightly_recommendations
-    run = module.dag.test(run_conf=form)
+    modules = {"rollback": rollback_tables, "prepare": prepare_backfill}
+    run = modules.get(name.partition("_")[0], nightly_recommendations).dag.test(run_conf=form)
     states = {f"{ti.task_id}[{ti.map_index}]": ti.state for ti in run.get_task_instances()}
     pathlib.Path(f"{name}.json").write_text(json.dumps({"run": run.state, "tasks": states}))
 """
@@ -59,6 +59,8 @@ def runs(stand_in_repository: Path, tmp_path_factory: pytest.TempPathFactory) ->
         ("rollback_dry_run", "", {"ds": "2024-03-10"}),
         ("rollback_refused", "--all-days", {"all_days": True, "to": "7"}),
         ("rollback_applied", "", ROLLBACK_FORM),
+        ("prepare_broken", "jobs.ingest", {"first_ds": "2024-03-09", "ds": "2024-03-18", "shop": "corner"}),
+        ("prepare", "", {"first_ds": "2024-03-09", "ds": "2024-03-18", "shop": HOSTILE_SHOP}),
         ("hostile", "", {"ds": "2024-03-10", "shop": HOSTILE_SHOP, "models": ["item_item", "two_tower"], "top_k": 7}),
     ]
     environment = {
@@ -90,6 +92,22 @@ def test_what_the_form_says_reaches_every_program_unchanged(runs: dict[str, Ran]
     heard = {(call["DS"], call["SHOP"], call["MODELS"], call["TOP_K"]) for call in ran.calls}
     assert heard == {("2024-03-10", HOSTILE_SHOP, "item_item,two_tower", "7")}
     assert not list(stand_in_repository.rglob("owned"))
+
+
+def test_a_backfill_is_prepared_day_by_day_after_its_drops_are_in(runs: dict[str, Ran]) -> None:
+    ran = runs["prepare"]
+    assert ran.state == "success"
+    assert {(call["DS"], call["SHOP"]) for call in ran.calls} == {("2024-03-18", HOSTILE_SHOP)}
+    called = [(*call["argv"], call["AS_OF"]) for call in ran.calls]
+    assert called[:2] == [("jobs.ingest", None), ("models.plan_backfill", "--first-ds=2024-03-09", None)]
+    days = ("2024-03-03", "2024-03-10")
+    assert sorted(called[2:4]) == [("jobs.preprocess", day) for day in days]
+    assert sorted(called[4:]) == [("models.train", "--model", "two_tower", "deep_cf", day) for day in days]
+
+
+def test_a_backfill_whose_drops_cannot_be_taken_in_prepares_nothing_else(runs: dict[str, Ran]) -> None:
+    ran = runs["prepare_broken"]
+    assert (ran.state, [call["argv"] for call in ran.calls]) == ("failed", [["jobs.ingest"]])
 
 
 def test_each_model_is_trained_once_for_the_backtest_and_once_for_the_refit(runs: dict[str, Ran]) -> None:

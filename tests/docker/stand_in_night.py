@@ -26,6 +26,8 @@ while __spec__.name == "jobs.ingest" and os.path.exists("held"):
     time.sleep(0.1)
 if __spec__.name == "models.plan":
     print(json.dumps({"baselines": ["recent_demand"], "deep": ["two_tower"]}))
+if __spec__.name == "models.plan_backfill":
+    print(json.dumps({"days": ["2011-11-06"], "deep": ["two_tower"]}))
 """
 
 

@@ -19,6 +19,7 @@ from expectations.runtime.days import days_before
 from tests.dags.conftest import NIGHT_PROGRAMS
 from tests.docker.stand_in_night import ran, repository
 from tests.worlds.free_port import free_port
+from tests.worlds.raw_drops import write_drop
 
 pytestmark = [
     pytest.mark.slow,
@@ -38,6 +39,7 @@ class Backfilled:
         runs: state of each run, by its id.
         weights: the lowest and the highest `priority_weight` of the tasks, by how the id of the run begins.
         calls: what the programs noted.
+        prepared: how `make backfill` ended that was asked for two days with drops once nobody was at work.
     """
 
     days: tuple[str, str]
@@ -45,6 +47,7 @@ class Backfilled:
     runs: dict[str, str]
     weights: dict[str, tuple[int, int]]
     calls: list[tuple[str, dict[str, Any]]]
+    prepared: subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,8 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
     """Two days, of which the scheduler makes the last one by itself, since the DAG has been switched on."""
     root = repository(tmp_path_factory.mktemp("stack"))
     (root / "held").touch()
-    variables = {"AIRFLOW_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
+    ports = {"AIRFLOW_PORT": str(free_port()), "MLFLOW_PORT": str(free_port())}
+    variables = {**ports, "NIGHTJAR_DATA": str(root / "raw")}
     try:
         for command in ("python docker/local/stack.py up", "airflow dags unpause --yes nightly_recommendations"):
             started = ran(root, command, **variables)
@@ -63,18 +67,30 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
         days = (days_before(last, 1), last)
         asked = [ran(root, "python docker/local/backfill.py", **variables, FROM=days[0], TO=last) for _ in range(2)]
         (root / "held").unlink()
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while [state for state in states(root).values() if state not in _ENDED]:
-            assert time.monotonic() < deadline, states(root)
-            time.sleep(0.5)
+        wait_for_ends(root)
+        with_drops = [days_before(last, before) for before in (3, 2)]
+        for day in with_drops:
+            write_drop(str(root / "raw" / "online_retail"), f"{day}.csv.gz", "InvoiceNo\n")
+        again = dict(zip(("FROM", "TO"), with_drops, strict=True))
+        prepared = ran(root, "python docker/local/backfill.py", **variables, **again)
+        wait_for_ends(root)
         weights = "SELECT substr(run_id, 1, instr(run_id, '__') - 1), min(priority_weight), max(priority_weight)"
         rows = database(root, f"{weights} FROM task_instance WHERE state = 'success' GROUP BY 1")
         lines = (root / "calls").read_text("utf-8").splitlines()
         seen = {str(kind): (int(least), int(largest)) for kind, least, largest in rows}
-        yield Backfilled(days, (asked[0], asked[1]), states(root), seen, [json.loads(line) for line in lines])
+        calls = [json.loads(line) for line in lines]
+        yield Backfilled(days, (asked[0], asked[1]), states(root), seen, calls, prepared)
     finally:
         ended = ran(root, "python docker/local/stack.py down", **variables)
     assert "programs" in ended.stdout and ended.returncode == 0
+
+
+def wait_for_ends(root: Path) -> None:
+    """Returns once no run is at work."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while [state for state in states(root).values() if state not in _ENDED]:
+        assert time.monotonic() < deadline, states(root)
+        time.sleep(0.5)
 
 
 def database(root: Path, query: str) -> list[tuple[Any, ...]]:
@@ -87,7 +103,7 @@ def states(root: Path) -> dict[str, str]:
 
 
 def test_programs_of_the_scheduler_share_what_is_warm(backfilled: Backfilled) -> None:
-    assert {name for name, _ in backfilled.calls} == set(NIGHT_PROGRAMS)
+    assert {name for name, _ in backfilled.calls} == {*NIGHT_PROGRAMS, "models.plan_backfill"}
     assert [seen for _, seen in backfilled.calls if not (seen["forked"] and seen["jvm"])] == []
 
 
@@ -102,7 +118,17 @@ def test_a_day_that_airflow_leaves_out_is_named_and_the_other_one_is_built(backf
     ended = backfilled.asked[0]
     assert ended.returncode == 1
     assert f"ERROR Airflow left out 1 of the 2 days (in flight): {backfilled.days[1]}. A run of such" in ended.stderr
-    assert [state for run, state in backfilled.runs.items() if run.startswith("backfill")] == ["success"]
+    of_backfills = [state for run, state in backfilled.runs.items() if run.startswith("backfill")]
+    assert of_backfills == ["success"] * 3, "one of the first two days, and later two"
+
+
+def test_what_nights_share_is_made_once_before_any_of_them(backfilled: Backfilled) -> None:
+    ended = backfilled.prepared
+    assert ended.returncode == 0, ended.stderr
+    assert [state for run, state in backfilled.runs.items() if run.startswith("prepare__")] == ["success"]
+    printed = ended.stdout.split("First, once for all of them", 1)[1]
+    places = [printed.index(text) for text in ("ingest_drops", "plan_shared_work", "preprocess", "train_deep 0")]
+    assert [*places, printed.index("Follow it at")] == sorted([*places, printed.index("Follow it at")])
 
 
 def test_a_second_backfill_is_refused_by_name_while_one_is_at_work(backfilled: Backfilled) -> None:

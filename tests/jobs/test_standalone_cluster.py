@@ -34,7 +34,15 @@ constants = {event_type = "purchase"}
 path = "{data}/items-{ds}.csv"
 columns = {item_id = "id"}
 """
-LOCAL = {"SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(REPOSITORY)}
+COMPILES_LITTLE = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For a JVM that lives for a minute, compiling well takes longer than running."""
+LOCAL = {
+    "SPARK_LOCAL_IP": "127.0.0.1",
+    "PYTHONPATH": str(REPOSITORY),
+    "SPARK_DAEMON_JAVA_OPTS": COMPILES_LITTLE,
+    "SPARK_SUBMIT_OPTS": f"{COMPILES_LITTLE} -Dspark.sql.codegen.wholeStage=false "
+    "-Dspark.executor.extraJavaOptions=-XX:TieredStopAtLevel=1",
+}
 
 pytestmark = pytest.mark.slow
 

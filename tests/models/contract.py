@@ -130,6 +130,19 @@ class ModelContract:
         self.assert_same(model.scores(later, users), again.scores(later, users))
         self.test_the_two_communities_are_learnt(model, later)
 
+    def test_a_deep_model_answers_for_a_later_day_with_the_weights_of_an_earlier_one(
+        self, fitted: Model, dataset: Dataset
+    ) -> None:
+        if MODELS[self.name].kind != "deep":
+            pytest.skip(f"{self.name} has nothing to carry over")
+        model, users = self.new_model(), np.array(USERS)
+        model.carry_over(dataset, fitted)  # type: ignore[attr-defined]
+        self.assert_same(model.scores(dataset, users), fitted.scores(dataset, users))
+        later = with_one_more_user_and_item(dataset)
+        model.carry_over(later, fitted)  # type: ignore[attr-defined]
+        assert model.scores(later, users).shape == (len(USERS), dataset.num_items + 1)
+        self.test_the_two_communities_are_learnt(model, later)
+
     def test_seen_items_are_left_out_where_asked(self, fitted: Model, dataset: Dataset) -> None:
         items, _ = recommend(fitted, dataset, np.array(USERS), k=5, exclude_seen=True)
         for user, row in zip(USERS, items, strict=True):

@@ -30,7 +30,7 @@ from tests.worlds.small_night import new_night
 
 NOW = datetime(2100, 1, 1, tzinfo=timezone.utc)
 """Long after all files were written."""
-LAST_DAYS = 365
+LAST_DAYS = 120
 """Days of the log that the test takes: all of its fourteen years would be thousands of drops."""
 
 pytestmark = pytest.mark.slow

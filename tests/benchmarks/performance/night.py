@@ -84,7 +84,7 @@ def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
     """A row for the whole night, and one in `detail` for each task in the order of their ends."""
     shop = str(SHIPPED_SHOPS / f"{SHOP}.toml")
     if kind != "cold":
-        shop = shop_file(folder, warm_start=True, weekly_backtest=kind == "weekly")
+        shop = shop_file(folder, kind, warm_start=True, weekly_backtest=kind == "weekly")
         run_night(folder / kind, data, shop, days_before(DS, 1))
     output = run_night(folder / kind, data, shop, DS)
     total = TOTAL.search(output)

@@ -17,7 +17,11 @@ from expectations.runtime.program import Night
 from expectations.shop.shop import Shop
 from expectations.tables import FITTED_MODELS, USER_VECTORS, VOCABULARIES, NightError
 from models import train
+from models.families.two_tower import TwoTower
+from models.interface.fitted_models import fitted_model
+from models.interface.in_force import ModelsAsOf
 from models.interface.registry import model_class
+from models.interface.weights_store import fetched_folder
 from models.nn.network_fitting import compile_with
 from models.nn.training_setup import TrainingFailed, guarded_fit, is_out_of_memory, prepare_training
 from models.nn.warm_start import grown, take_over
@@ -167,6 +171,25 @@ class TestWarmStart:
         going_on = [r.getMessage() for r in caplog.records if r.getMessage().startswith("going on:")]
         assert len(going_on) == 2
         assert f"model=two_tower as_of={self.LATER} from=two_tower-{DAY}-" in going_on[0]
+
+    def test_with_weekly_fits_a_day_answers_with_the_weights_of_its_sunday(
+        self, tmp_path: Path, world_shop: Shop, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        night = self.night_at(str(tmp_path), world_shop)
+        weekly = replace(night, shop=replace(night.shop, warm_start=False, refit="weekly"))
+        with caplog.at_level("INFO"):
+            train.train_models(weekly, self.LATER, ["two_tower"])
+        assert f"carrying over: model=two_tower as_of={self.LATER} from=two_tower-{DAY}-" in caplog.text
+        sunday, carried = (night.lake.require(FITTED_MODELS, day, "two_tower") for day in (DAY, self.LATER))
+        weights = []
+        for fit in (sunday, carried):
+            with fetched_folder(night.lake, str(fitted_model(fit)["weights_path"])) as folder:
+                weights.append(TwoTower.load(folder).network("item_tower").get_weights())
+        assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True)), "nothing was trained"
+        assert ModelsAsOf(night.lake, weekly.shop, self.LATER).fit("two_tower") == carried
+        assert ModelsAsOf(night.lake, night.shop, self.LATER).fit("two_tower") is None, "a warm start is another fit"
+        train.train_models(night, self.LATER, ["two_tower"])
+        assert night.lake.require(FITTED_MODELS, self.LATER, "two_tower") != carried
 
     def test_the_nights_of_a_week_share_the_fit_of_a_past_day(self, tmp_path: Path, world_shop: Shop) -> None:
         night = self.night_at(str(tmp_path), world_shop)
