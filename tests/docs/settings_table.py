@@ -211,7 +211,7 @@ def _form_rows() -> Iterator[dict[str, str]]:
                         path.stem,
                         str(key.value),
                         type=str(ast.unparse(said["type"])),
-                        default=ast.unparse(value.args[0]),
+                        default=ast.unparse(value.args[0]) if value.args else "required",
                         bounds=", ".join(limits),
                         about=str(ast.literal_eval(said["description"])) if "description" in said else "",
                     )
