@@ -40,7 +40,7 @@ from jobs.raw.ingest_plan import (
 from jobs.raw.item_user_updates import item_updates, user_updates, users_from_events
 from jobs.raw.judged_drops import ValidatedRows, by_kind, checked_counts, validated_drops
 from jobs.raw.table_snapshots import take_snapshots
-from jobs.storage.daily_partitions import WrittenDay, write_days
+from jobs.storage.daily_partitions import write_days
 from jobs.storage.log_as_of import LogAsOf
 from jobs.storage.partitions import read_versions
 
@@ -115,12 +115,9 @@ def _write_and_commit(
 ) -> None:
     days = [plan.ds for plan in plans]
     batch = f"{fingerprint_of([plan.fingerprint for plan in plans])}-{uuid.uuid4().hex[:8]}"
-    written: dict[Table, dict[str, WrittenDay]] = {}
-    for table, rows in _tables(shop, validated).items():
-        written[table] = write_days(spark, lake, table, rows, days, batch)
-        logger.info(
-            "wrote: table=%s days=%d rows=%d", table.name, len(days), sum(d.rows for d in written[table].values())
-        )
+    written = write_days(spark, lake, _tables(shop, validated), days, batch)
+    for table, by_day in written.items():
+        logger.info("wrote: table=%s days=%d rows=%d", table.name, len(days), sum(day.rows for day in by_day.values()))
     for plan in plans:
         for table, by_day in written.items():
             day = by_day[plan.ds]
@@ -176,8 +173,9 @@ def look_at_drop(spark: SparkSession, night: Night) -> str:
     files = DropsOnDisk(night.lake, drops, days).now(night.ds)
     lines = []
     with validated_drops(spark, night.lake, [DayToIngest(night.ds, tuple(files), "")], shop) as validated:
+        all_counts = counts_of(by_kind(validated, shop))
         for kind, rows in by_kind(validated, shop).items():
-            counts = counts_of(rows).get(night.ds, DropCounts())
+            counts = all_counts[kind].get(night.ds, DropCounts())
             lines += report_lines(kind, counts, examples_of(rows, night.ds))
             try:
                 require_usable_drops(shop, {kind: {night.ds: counts}}, {})

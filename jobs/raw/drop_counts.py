@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
@@ -42,33 +44,53 @@ class DropCounts:
         return self.rows - sum(self.rejected.values())
 
 
-def counts_of(validated: DataFrame) -> dict[str, DropCounts]:
-    """Counts the rows of each day that were read, and those rejected by reason.
+def counts_of(validated: Mapping[str, DataFrame]) -> dict[str, dict[str, DropCounts]]:
+    """Counts the rows of each kind and day that were read, and those rejected by reason; all in one query.
+
+    Args:
+        validated: kind of file -> its rows.
 
     Raises:
         NightError: some file cannot be read; names the first one, and how many more.
     """
-    is_events = "event_time" in validated.columns
+    found = reduce(DataFrame.unionAll, (_groups(kind, rows) for kind, rows in validated.items())).collect()
+    for kind, rows in validated.items():
+        if any((row["kind"], row["reason"]) == (kind, UNREADABLE_FILE) for row in found):
+            _raise_unreadable(rows)
+    counts: dict[str, dict[str, DropCounts]] = {kind: {} for kind in validated}
+    for kind, ds in sorted({(row["kind"], row["ds"]) for row in found}):
+        counts[kind][ds] = _counts_of_day([row for row in found if (row["kind"], row["ds"]) == (kind, ds)])
+    return counts
+
+
+def _groups(kind: str, rows: DataFrame) -> DataFrame:
+    """Returns the rows in groups of one day and fate: few, for rows are odd in few ways."""
+    is_events = "event_time" in rows.columns
     time = F.col("event_time") if is_events else F.lit(None).cast("timestamp")
     user = F.col("user_id") if is_events else F.lit(None).cast("string")
-    guest = F.when(F.isnull("reason") & F.lower(user).isin(*_WORDS_FOR_NOBODY), user).alias("guest")
-    times = (F.date_format(of(time), "yyyy-MM-dd HH:mm") for of in (F.min, F.max))
-    found = validated.groupBy("ds", "reason", guest).agg(F.count("*"), *times).collect()
-    if any(row["reason"] == UNREADABLE_FILE for row in found):
-        _raise_unreadable(validated)
-    odd = validated.where("odd is not null and reason is null").select("ds", F.explode("odd").alias("reason"))
-    odd_cells: dict[str, dict[str, int]] = {}
-    for ds, reason, count in odd.groupBy("ds", "reason").count().orderBy("ds", "reason").collect():
-        odd_cells.setdefault(ds, {})[reason] = count
-    counts = {}
-    for ds in sorted({row["ds"] for row in found}):
-        of_day = [tuple(row)[1:] for row in found if row["ds"] == ds]
-        rejected = {reason: count for reason, _, count, *_ in sorted(of_day, key=str) if reason is not None}
-        guests = {guest: count for _, guest, count, *_ in sorted(of_day, key=str) if guest is not None}
-        accepted = [(first, last) for reason, _, _, first, last in of_day if reason is None and first is not None]
-        span = (min(first for first, _ in accepted), max(last for _, last in accepted)) if accepted else (None, None)
-        counts[ds] = DropCounts(sum(row[2] for row in of_day), rejected, odd_cells.get(ds, {}), span, guests)
-    return counts
+    is_accepted = F.isnull("reason")
+    guest = F.when(is_accepted & F.lower(user).isin(*_WORDS_FOR_NOBODY), user).alias("guest")
+    odd = F.when(is_accepted, F.array_sort("odd")).alias("odd")
+    first, last = (F.date_format(of(time), "yyyy-MM-dd HH:mm") for of in (F.min, F.max))
+    groups = rows.groupBy("ds", "reason", guest, odd)
+    return groups.agg(F.count("*").alias("rows"), first.alias("first"), last.alias("last")).withColumn(
+        "kind", F.lit(kind)
+    )
+
+
+def _counts_of_day(groups: Sequence[Row]) -> DropCounts:
+    rejected, odd_cells, guests = Counter[str](), Counter[str](), Counter[str]()
+    for row in groups:
+        for reason in () if row["reason"] is None else (row["reason"],):
+            rejected[reason] += row["rows"]
+        for reason in row["odd"] or ():
+            odd_cells[reason] += row["rows"]
+        for guest in () if row["guest"] is None else (row["guest"],):
+            guests[guest] += row["rows"]
+    accepted = [row for row in groups if row["reason"] is None and row["first"] is not None]
+    span = (min(row["first"] for row in accepted), max(row["last"] for row in accepted)) if accepted else (None, None)
+    in_order = [dict(sorted(of.items())) for of in (rejected, odd_cells, guests)]
+    return DropCounts(sum(row["rows"] for row in groups), in_order[0], in_order[1], span, in_order[2])
 
 
 def _raise_unreadable(validated: DataFrame) -> None:

@@ -75,7 +75,7 @@ def checked_counts(
     Raises:
         NightError: a file cannot be read, or the files of a day must not go further.
     """
-    counts = {kind: counts_of(rows) for kind, rows in by_kind(validated, shop).items()}
+    counts = counts_of(by_kind(validated, shop))
     earlier = _check(lake, plans, counts, shop, lambda kind, ds: examples_of(by_kind(validated, shop)[kind], ds))
     _check_repeats(spark, lake, plans, validated["events"], counts, shop)
     _check_catalogue(spark, lake, plans, validated, shop, earlier.get("items", {}))

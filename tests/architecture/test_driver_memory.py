@@ -18,7 +18,7 @@ BOUNDED = {
     "jobs/tables/segment_popularity.py:_deepest": "one number",
     "jobs/features/vocabularies.py:with_hash": "one row of sums",
     "jobs/storage/daily_partitions.py:write_days": "one row per day of one pass",
-    "jobs/raw/drop_counts.py:counts_of": "one row per day and reason, and per word for a guest",
+    "jobs/raw/drop_counts.py:counts_of": "one row per day, reason and set of odd cells, and per word for a guest",
     "jobs/raw/catalogue_limits.py:catalogue_changes": "one row per items file of one pass",
     "jobs/raw/catalogue_limits.py:require_known_items": "one row of sums",
     "jobs/raw/catalogue_limits.py:_both_sides": "three ids of either side",
