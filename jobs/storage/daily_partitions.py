@@ -1,4 +1,4 @@
-"""Writes many days of some tables, each in one pass, so that a first night of hundreds of drops is not hundreds of jobs."""
+"""Writes many days of some tables, each in one pass: a first night of hundreds of drops is not hundreds of jobs."""
 
 from __future__ import annotations
 

@@ -127,7 +127,10 @@ def test_what_nights_share_is_made_once_before_any_of_them(backfilled: Backfille
     assert ended.returncode == 0, ended.stderr
     assert [state for run, state in backfilled.runs.items() if run.startswith("prepare__")] == ["success"]
     printed = ended.stdout.split("First, once for all of them", 1)[1]
-    places = [printed.index(text) for text in ("ingest_drops", "plan_shared_work", "preprocess", "train_deep 0")]
+    places = [
+        printed.index(text)
+        for text in ("ingest_drops", "plan_shared_work", "preprocess 2011-11-06", "train_deep 2011-11-06")
+    ]
     assert [*places, printed.index("Follow it at")] == sorted([*places, printed.index("Follow it at")])
 
 

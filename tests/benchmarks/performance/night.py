@@ -2,9 +2,10 @@
 
 The cold night finds an empty root. The warm one is the second of two nights with `warm_start`: what it takes from the
 night before, and from the Sundays, is there already. So is the weekly one, whose shop has `weekly_backtest`, too: both
-nights stand in one week. All are the real DAG, task by task.
+nights stand in one week. The untrained one answers with its Sunday's weights (`refit = "weekly"`). All are the real DAG,
+task by task.
 
-    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.performance.night --kinds cold warm weekly
+    NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.performance.night --kinds cold warm weekly untrained
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ from tests.benchmarks.harness.variants import OURS, data_folder, data_parser
 from tests.benchmarks.performance.warm_nights import shop_file
 
 NAME = "night"
-KINDS = ("cold", "warm", "weekly")
+# What the shop file says besides, for the nights that find the night before them in the same root.
+SETTINGS: dict[str, dict[str, bool | str]] = {
+    "warm": {"warm_start": True},
+    "weekly": {"warm_start": True, "weekly_backtest": True},
+    "untrained": {"refit": "weekly", "weekly_backtest": True},
+}
+KINDS = ("cold", *SETTINGS)
 TASK = re.compile(r"^\d\d:\d\d:\d\d  (\S+) +(done|FAILED|skipped) +([\d.]+) s(?:  (\S+))?$", re.MULTILINE)
 TOTAL = re.compile(r"^The night took (\d+) s", re.MULTILINE)
 
@@ -59,8 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         data="UCI Online Retail (CC BY 4.0), one file a day, 2010-12-01 to 2011-11-09",
         protocol=(
             f"`make nightly` for {DS}, backtest and all families; cold: in an empty root; warm: with `warm_start`, the "
-            "night before in the same root; weekly: warm, and `weekly_backtest`; a kind that was not run again keeps "
-            "its rows, with their date"
+            "night before in the same root; weekly: warm, and `weekly_backtest`; untrained: `weekly_backtest`, and "
+            'Sunday\'s weights by `refit = "weekly"`; a kind that was not run again keeps its rows, with their date'
         ),
         rows=rows,
     )
@@ -83,8 +90,8 @@ def kept_rows(kinds: Sequence[str]) -> list[dict[str, Any]]:
 def timed_night(folder: Path, data: str, kind: str) -> list[dict[str, Any]]:
     """A row for the whole night, and one in `detail` for each task in the order of their ends."""
     shop = str(SHIPPED_SHOPS / f"{SHOP}.toml")
-    if kind != "cold":
-        shop = shop_file(folder, kind, warm_start=True, weekly_backtest=kind == "weekly")
+    if kind in SETTINGS:
+        shop = shop_file(folder, kind, **SETTINGS[kind])
         run_night(folder / kind, data, shop, days_before(DS, 1))
     output = run_night(folder / kind, data, shop, DS)
     total = TOTAL.search(output)
