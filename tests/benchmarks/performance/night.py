@@ -2,8 +2,8 @@
 
 The cold night finds an empty root. The warm one is the second of two nights with `warm_start`: what it takes from the
 night before, and from the Sundays, is there already. So is the weekly one, whose shop has `weekly_backtest`, too: both
-nights stand in one week. The untrained one answers with its Sunday's weights (`refit = "weekly"`). All are the real DAG,
-task by task.
+nights stand in one week. The untrained one answers with its Sunday's weights (`refit = "weekly"`). All are the real
+DAG, task by task.
 
     NIGHTJAR_DATA=../shared/data python -m tests.benchmarks.performance.night --kinds cold warm weekly untrained
 """
