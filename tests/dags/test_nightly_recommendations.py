@@ -11,6 +11,7 @@ from airflow.sdk import CronPartitionTimetable
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.exceptions import ParamValidationError
 
+from dags import prepare_backfill
 from dags.nightly_recommendations import dag, ds_of
 from dags.operators.night_program import NightProgram
 from tests.dags.conftest import REPOSITORY
@@ -139,7 +140,7 @@ def test_form_values_reach_programs_as_environment_only() -> None:
 
 def test_each_program_runs_in_an_image_that_is_tested_with_it() -> None:
     tested = {"spark": SPARK, "train": TRAIN, "gpu": TRAIN}
-    for task in dag.tasks:
+    for task in (*dag.tasks, *prepare_backfill.dag.tasks):
         settings = task.partial_kwargs if isinstance(task, MappedOperator) else vars(task)
         if "arguments" in settings:
             module = settings["arguments"][0]

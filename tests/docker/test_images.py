@@ -17,6 +17,7 @@ SPARK = ("jobs.ingest", "jobs.preprocess", "jobs.build_candidates", "jobs.build_
          "jobs.rollback", "jobs.show_night", "expectations.validate")  # fmt: skip
 TRAIN = (
     "models.plan",
+    "models.plan_backfill",
     "models.train",
     "models.score",
     "models.blend_lists",
@@ -37,7 +38,7 @@ from importlib.util import find_spec
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag("dags")
 assert not bag.import_errors, bag.import_errors
-assert set(bag.dags) == {"nightly_recommendations", "rollback_tables"}, set(bag.dags)
+assert set(bag.dags) == {"nightly_recommendations", "prepare_backfill", "rollback_tables"}, set(bag.dags)
 import jobs.await_drop
 print([name for name in ("pyspark", "tensorflow", "great_expectations", "mlflow", "pandas") if find_spec(name)])
 """

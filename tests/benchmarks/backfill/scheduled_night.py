@@ -89,7 +89,7 @@ def seconds_by_the_scheduler(variables: Mapping[str, str], models: str) -> float
     try:
         in_environment(f"airflow dags unpause --yes {DAG_ID}", variables)
         # The demo shop has no drop of last night, so that the scheduled run ends soon.
-        while not (runs := _runs(variables)) or any(run["state"] in ("queued", "running") for run in runs):
+        while not (runs := runs_of_nights(variables)) or any(run["state"] in ("queued", "running") for run in runs):
             time.sleep(1)
         conf = {"shop": "demo", "models": models.split(",")}
         started = time.monotonic()
@@ -106,7 +106,8 @@ def seconds_by_the_scheduler(variables: Mapping[str, str], models: str) -> float
         in_environment("python docker/local/stack.py down", variables)
 
 
-def _runs(variables: Mapping[str, str]) -> list[dict[str, Any]]:
+def runs_of_nights(variables: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What Airflow says of the runs of the DAG, by REST."""
     return list(_answer(variables, "")["dag_runs"])
 
 
