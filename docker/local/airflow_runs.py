@@ -31,16 +31,25 @@ def seconds_of_a_night(shop: str) -> float | None:
     return statistics.median(told[:NUM_NIGHTS]) if told else None
 
 
-def backfill_at_work() -> tuple[str, str] | None:
-    """The first and the last day of the backfill that has not ended; None without one."""
-    from airflow.models.backfill import Backfill
-    from sqlalchemy import select
+def backfill_at_work() -> tuple[str, str, int] | None:
+    """The backfill that Airflow has not noted as ended: its first and last day, and how many of its runs are open.
 
-    at_work = select(Backfill.from_date, Backfill.to_date).where(
+    None without one. Airflow looks for such ends every half a minute.
+    """
+    from airflow.models.backfill import Backfill
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import func, select
+
+    open_runs = (
+        select(func.count())
+        .where(DagRun.backfill_id == Backfill.id, DagRun.state.in_(("queued", "running")))
+        .scalar_subquery()
+    )
+    at_work = select(Backfill.from_date, Backfill.to_date, open_runs).where(
         Backfill.dag_id == NIGHTS, Backfill.completed_at.is_(None)
     )
-    for first, last in _rows(at_work):
-        return f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
+    for first, last, num_open in _rows(at_work):
+        return f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}", int(num_open)
     return None
 
 

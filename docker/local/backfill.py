@@ -26,6 +26,8 @@ from expectations.tables import NightError, ds_from_text
 PREPARATION = "prepare_backfill"
 """The DAG that does what the nights share."""
 SECONDS_BETWEEN_LOOKS = 2
+SECONDS_UNTIL_NOTED = 90
+"""In which Airflow notes that a backfill has ended, whose runs have."""
 NIGHTS_AT_ONCE = "2"
 """While one trains, the next one computes its features. More would only wait for each other, with all their memory."""
 
@@ -91,12 +93,16 @@ def require_scheduler() -> None:
 
 
 def require_no_other() -> None:
-    """Checks that no backfill is at work: Airflow runs one at a time of a DAG.
+    """Checks that no backfill is at work: Airflow runs one at a time of a DAG. Waits for one to be noted as ended.
 
     Raises:
         NightError: one is.
     """
-    if other := backfill_at_work():
+    until = time.monotonic() + SECONDS_UNTIL_NOTED
+    while other := backfill_at_work():
+        if not other[2] and time.monotonic() < until:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            continue
         raise NightError(
             f"Airflow runs one backfill at a time. Received: one from {other[0]} to {other[1]}, which has not ended. "
             f"Wait for it, or cancel it at {_page(NIGHTS)}/backfills."
