@@ -14,7 +14,7 @@ from expectations.runtime.days import days_before
 from expectations.runtime.lake import Lake
 from expectations.runtime.program import night_from, night_parser, run_program
 from expectations.tables import FITTED_MODELS
-from models.interface.registry import MODELS, require_known, trained_models
+from models.interface.registry import MODELS, deep_models, require_known, trained_models
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -43,10 +43,9 @@ def plan(names: Sequence[str]) -> dict[str, list[str]]:
         SettingsError: one of them does not exist.
     """
     require_known(names)
-    trained = trained_models(names)
     return {
-        "baselines": [name for name in trained if MODELS[name].kind == "baseline"],
-        "deep": [name for name in trained if MODELS[name].kind == "deep"],
+        "baselines": [name for name in trained_models(names) if MODELS[name].kind == "baseline"],
+        "deep": deep_models(names),
     }
 
 

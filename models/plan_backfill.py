@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 
-from expectations.runtime.days import backtest_days, days_before, sunday_before
+from expectations.runtime.days import backtest_days, days_between, sunday_before
 from expectations.runtime.program import Night, night_from, night_parser, run_program
 from expectations.shop.shop import Shop
 from expectations.tables import EVENTS, NightError, ds_from_text
-from models.interface.registry import MODELS, require_known, trained_models
+from models.interface.registry import deep_models, require_known
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,13 +35,12 @@ def plan(night: Night, first_ds: str) -> dict[str, list[str]]:
         NightError: the range ends before it begins.
         SettingsError: a model does not exist.
     """
-    num_days = (date.fromisoformat(night.ds) - date.fromisoformat(first_ds)).days + 1
-    if num_days < 1:
+    nights = days_between(first_ds, night.ds)
+    if not nights:
         raise NightError(f"--first-ds must not come after --ds. Received: {first_ds} and {night.ds}. Exchange them.")
     require_known(night.shop.models)
-    deep = [name for name in trained_models(night.shop.models) if MODELS[name].kind == "deep"]
+    deep = deep_models(night.shop.models)
     log = night.lake.days(EVENTS, until=night.ds)
-    nights = [days_before(night.ds, place) for place in range(num_days)]
     days = [day for day in shared_sundays(night.shop, nights) if log and log[0] <= day]
     return {"days": days if deep else [], "deep": deep}
 

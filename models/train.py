@@ -23,11 +23,11 @@ from expectations.tables import FITTED_MODELS, NightError
 from models.data.dataset import Dataset, dataset_versions, load_dataset
 from models.interface import tracking
 from models.interface.fitted_models import RETRIEVAL, fitted_model, reuse_fit, write_fitted_model
-from models.interface.in_force import ModelsAsOf, fit_code
+from models.interface.in_force import ModelsAsOf, fit_code, fit_settings
 from models.interface.model import Model, TrainingHistory, WarmModel
 from models.interface.registry import (
-    MODELS,
     build_model,
+    deep_models,
     model_class,
     require_known,
     shop_values,
@@ -59,7 +59,7 @@ def train_models(night: Night, as_of: str, names: Sequence[str]) -> None:
     With `warm_start`, or `refit = "weekly"`, deep models are first fitted as of their anchor, unless they are.
     """
     inputs, models = dataset_versions(night.lake, as_of), ModelsAsOf(night.lake, night.shop, as_of)
-    going_on = [name for name in names if MODELS[name].kind == "deep"] if models.anchor else []
+    going_on = deep_models(names) if models.anchor else []
     if models.anchor and going_on:
         train_models(night, models.anchor, going_on)
     plans = [_fit_plan(night, models, name, inputs, models.anchor if name in going_on else None) for name in names]
@@ -93,9 +93,7 @@ class FitPlan:
 def _fit_plan(night: Night, models: ModelsAsOf, name: str, inputs: Sequence[Version], anchor: str | None) -> FitPlan:
     shop, before = night.shop, night.lake.require(FITTED_MODELS, anchor, name) if anchor else None
     versions = [*inputs, *([before] if before else [])]
-    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, shop_values(shop, name)]
-    if before:
-        settings.append(shop.refit)
+    settings = fit_settings(shop, shop_values(shop, name), before)
     fingerprints = [version.fingerprint for version in versions]
     fingerprint = fingerprint_of(FITTED_MODELS.name, models.as_of, name, fit_code(name), fingerprints, settings)
     return FitPlan(name, models.as_of, fingerprint, versions, before, models.notes_of_fit(name, before))

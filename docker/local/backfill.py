@@ -13,12 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import date
 
 from airflow_runs import NIGHTS, backfill_at_work, days_not_taken, ended_tasks, seconds_of_a_night, state_of
 from stack import running_processes
 
-from expectations.runtime.days import days_before
+from expectations.runtime.days import days_between
 from expectations.runtime.program import Night, night_from, night_parser
 from expectations.runtime.published_tables import manifest_rows
 from expectations.tables import NightError, ds_from_text
@@ -41,22 +40,21 @@ def days_from(first: str | None, last: str | None) -> list[str]:
     if not first or not last:
         raise NightError("A backfill needs FROM and TO, such as FROM=2011-11-05 TO=2011-11-07.")
     first, last = ds_from_text(first), ds_from_text(last)
-    num_days = (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
-    if num_days < 1:
+    days = days_between(first, last)
+    if not days:
         raise NightError(f"FROM must not come after TO. Received: FROM={first} TO={last}. Exchange them.")
-    return [days_before(first, -place) for place in range(num_days)]
+    return days
 
 
-def plan(night: Night, days: Sequence[str], seconds: float | None) -> list[str]:
+def plan(night: Night, days: Sequence[str], missing: Sequence[str], seconds: float | None) -> list[str]:
     """What the backfill will do, in lines.
 
     Args:
+        missing: those of the days that have no drop.
         seconds: of one night of this shop; None where none has run.
     """
     published = {row["ds"] for row in manifest_rows(night.lake, columns=("ds",))}
     again = len(published.intersection(days))
-    drops = night.drop_folder
-    missing = [ds for ds in days if drops.missing(ds)]
     lines = [
         f"{len(days)} days of the shop {night.shop.name!r}, {days[0]} to {days[-1]}: "
         f"{len(days) - again} new, {again} published before"
@@ -109,10 +107,13 @@ def require_no_other() -> None:
         )
 
 
-def prepare(night: Night, days: Sequence[str], shop: str) -> None:
-    """Has Airflow do what the nights share, and waits for it. Whatever fails of it, each night makes for itself."""
-    drops = night.drop_folder
-    with_drop = [ds for ds in days if not drops.missing(ds)]
+def prepare(night: Night, days: Sequence[str], missing: Sequence[str], shop: str) -> None:
+    """Has Airflow do what the nights share, and waits for it. Whatever fails of it, each night makes for itself.
+
+    Args:
+        missing: those of the days that have no drop.
+    """
+    with_drop = [ds for ds in days if ds not in missing]
     if len(with_drop) < 2:
         return
     run_id = f"prepare__{days[0]}_{days[-1]}__{night.now:%Y-%m-%dT%H:%M:%S}"
@@ -151,9 +152,11 @@ def backfill(night: Night, days: Sequence[str], shop: str, at_once: int) -> None
     Raises:
         NightError: Airflow refused, or did not take each of the days.
     """
-    print("\n".join(plan(night, days, seconds_of_a_night(shop))), flush=True)
+    drops = night.drop_folder
+    missing = [ds for ds in days if drops.missing(ds)]
+    print("\n".join(plan(night, days, missing, seconds_of_a_night(shop))), flush=True)
     require_no_other()
-    prepare(night, days, shop)
+    prepare(night, days, missing, shop)
     # A DAG must not be paused for its backfill to start.
     _ask(["airflow", "dags", "unpause", "--yes", NIGHTS])
     _ask(command(days, shop, at_once))

@@ -21,6 +21,11 @@ def days_before(ds: str, days: int) -> str:
     return (date.fromisoformat(ds) - timedelta(days=days)).isoformat()
 
 
+def days_between(first: str, last: str) -> list[str]:
+    """Every day from `first` to `last`, both included; none where the last one comes before the first."""
+    return [days_before(first, -place) for place in range(day_number(last) - day_number(first) + 1)]
+
+
 def sunday_before(day: str) -> str:
     """The Sunday before a day, or the day itself if it is one."""
     return days_before(day, date.fromisoformat(day).isoweekday() % 7)

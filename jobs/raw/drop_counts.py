@@ -81,16 +81,16 @@ def _groups(kind: str, rows: DataFrame) -> DataFrame:
 def _counts_of_day(groups: Sequence[Row]) -> DropCounts:
     rejected, odd_cells, guests = Counter[str](), Counter[str](), Counter[str]()
     for row in groups:
-        for reason in () if row["reason"] is None else (row["reason"],):
-            rejected[reason] += row["rows"]
+        if row["reason"] is not None:
+            rejected[row["reason"]] += row["rows"]
+        if row["guest"] is not None:
+            guests[row["guest"]] += row["rows"]
         for reason in row["odd"] or ():
             odd_cells[reason] += row["rows"]
-        for guest in () if row["guest"] is None else (row["guest"],):
-            guests[guest] += row["rows"]
     accepted = [row for row in groups if row["reason"] is None and row["first"] is not None]
     span = (min(row["first"] for row in accepted), max(row["last"] for row in accepted)) if accepted else (None, None)
-    in_order = [dict(sorted(of.items())) for of in (rejected, odd_cells, guests)]
-    return DropCounts(sum(row["rows"] for row in groups), in_order[0], in_order[1], span, in_order[2])
+    rejected_, odd_, guests_ = (dict(sorted(of.items())) for of in (rejected, odd_cells, guests))
+    return DropCounts(sum(row["rows"] for row in groups), rejected_, odd_, span, guests_)
 
 
 def _raise_unreadable(validated: DataFrame) -> None:

@@ -115,10 +115,15 @@ class DeepCf:
         Raises:
             NightError: `before` was never fitted or is of another config.
         """
-        earlier = require_fitted(self.name, before.network)
+        self._new_network(dataset, require_fitted(self.name, before.network))
+
+    def _new_network(self, dataset: Dataset, before: keras.Model | None) -> keras.Model:
+        """Replaces the network by a new one, with the weights of `before` if there is one."""
         prepare_training(dataset.seed, self.config.precision, self.config.data_parallel)
         self.network = build_network(dataset.sizes, self.config)
-        take_over(self.name, {"network": self.network}, {"network": earlier})
+        if before is not None:
+            take_over(self.name, {"network": self.network}, {"network": before})
+        return self.network
 
     def _windows(self, dataset: Dataset) -> list[WindowRows]:
         config = self.config
@@ -154,11 +159,7 @@ class DeepCf:
     ) -> dict[str, list[float]]:
         """Trains a new network, which can go on from the weights of another. Returns the curves."""
         config = self.config
-        prepare_training(dataset.seed, config.precision, config.data_parallel)
-        self.network = build_network(dataset.sizes, config)
-        if before is not None:
-            take_over(self.name, {"network": self.network}, {"network": before})
-        training = _corrected_for_drawing(self.network)
+        training = _corrected_for_drawing(self._new_network(dataset, before))
         compile_with(keras.optimizers.Adam(config.learning_rate), training, LOSSES[config.loss]())
         shape = {"max_length": config.max_length, "num_members": config.num_members, "seed": dataset.seed}
         rows = RankingBatches(windows, config.batch_size, **shape, is_fixed=False)

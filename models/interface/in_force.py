@@ -112,10 +112,7 @@ class ModelsAsOf:
         Args:
             before: the fit whose weights it takes; None: it starts from nothing.
         """
-        shop = self.shop
-        settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, raw_settings(shop, model)]
-        if before:
-            settings.append(shop.refit)
+        settings = fit_settings(self.shop, raw_settings(self.shop, model), before)
         return {
             FITTED_FROM: self.feature_fingerprints,
             "goes_on_from": before.fingerprint if before else None,
@@ -211,6 +208,17 @@ class ModelsAsOf:
     def _current(self, table: Table, model: str, fingerprint: str | None) -> Version | None:
         version = self.lake.current(table, self.as_of, model) if fingerprint else None
         return version if version and version.fingerprint == fingerprint else None
+
+
+def fit_settings(shop: Shop, of_model: object, before: Version | None) -> list[Any]:
+    """What a fit depends on of the shop file.
+
+    Args:
+        of_model: its own settings, as read or as the shop file has them.
+        before: the fit whose weights it takes: to go on from, or as they are.
+    """
+    settings = [shop.seed, shop.horizon_days, shop.target_events, shop.event_weights, of_model]
+    return [*settings, shop.refit] if before else settings
 
 
 def _found(versions: Mapping[str, Version | None]) -> dict[str, Version]:

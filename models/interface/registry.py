@@ -71,6 +71,11 @@ def trained_models(names: Iterable[str]) -> list[str]:
     return [name for name in names if MODELS[name].role != "blending"]
 
 
+def deep_models(names: Iterable[str]) -> list[str]:
+    """Those of `trained_models` that are networks, each with a task of its own."""
+    return [name for name in trained_models(names) if MODELS[name].kind == "deep"]
+
+
 def model_class(name: str) -> type[Model]:
     """The class of a known model."""
     require_known([name])
